@@ -1,0 +1,53 @@
+# make run · make test · make check.  Everything else is listed by `make help`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-16 check torture bench room lock clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
+
+install: $(STAMP) ## a .venv with everything pinned (called by the others)
+
+$(STAMP): $(LOCKS) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "MentalSpace needs Python 3.11 or later; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: install ## PostgreSQL, API + console, worker and sandboxes, until Ctrl-C
+	@$(BIN)/mentalspace up
+
+test: install ## every test, on PostgreSQL 18
+	@$(BIN)/python tests/system_packages.py
+	@$(BIN)/python -m pytest
+
+test-16: install ## every test that touches the database, on PostgreSQL 16
+	@MENTALSPACE_TEST_POSTGRES=16 $(BIN)/python -m pytest -m database
+
+check: install ## lint, types, import rules, documentation, runbooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/mentalspace runbook check
+	@$(BIN)/python -m pytest tests/test_docs.py tests/test_house.py
+
+torture: install ## kill -9 at random moments under load (ROUNDS=20)
+	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)
+
+room: install ## scaffold a new integration: make room NAME=fax
+	@$(BIN)/mentalspace room "$(NAME)"
+
+lock: ## recompile the pinned requirements from pyproject.toml (needs uv)
+	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
+	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
+	printf 'hatchling\neditables\n' | uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/build.txt
+
+clean: ## remove the .venv (state in .mentalspace/ stays)
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""MentalSpace: the integration layer of a behavioral-health EHR."""

@@ -1,0 +1,84 @@
+"""Everything MentalSpace raises on purpose.
+
+MentalSpaceError
+├── SettingsError        a setting is missing or wrong; one line per mistake
+├── RunbookError         a runbook file cannot be used; names file and cure
+├── NotUp                a command needs the running system
+├── Refused              we decline before asking a provider
+├── WebhookRefused       a signature, timestamp or body that does not hold
+└── ProviderError        a provider answered badly, or not at all; carries Evidence
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mentalspace.kernel.phi import Phi
+
+EvidenceKind = Literal["http", "timeout", "reset", "connect", "malformed", "refused_locally"]
+
+
+class MentalSpaceError(Exception):
+    """Base of our own errors. Its text says what happened, to what, and what to do next."""
+
+
+class SettingsError(MentalSpaceError):
+    def __init__(self, mistakes: list[str]) -> None:
+        super().__init__("\n".join(mistakes))
+        self.mistakes = mistakes
+
+
+class RunbookError(MentalSpaceError):
+    pass
+
+
+class NotUp(MentalSpaceError):
+    pass
+
+
+class Refused(MentalSpaceError):
+    """We would not do this, in this mode or with this input. `code` is stable."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class WebhookRefused(MentalSpaceError):
+    """`code` says which check failed: signature, timestamp, header or body."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known about a call that did not succeed; the runbook says what it means.
+
+    `kind` is how we know: an HTTP answer; no answer before the deadline (`timeout`); the
+    connection broke after we may have sent (`reset`); it never opened (`connect`); a success
+    whose body cannot be read (`malformed`); or our own guard (`refused_locally`).
+    `message` is the provider's prose. It may quote an address, so it is PHI.
+    """
+
+    kind: EvidenceKind
+    http: int | None = None
+    code: str | None = None
+    message: Phi[str] | None = None
+    request_id: str | None = None
+    retry_after_s: float | None = None
+
+    def summary(self) -> str:
+        """One PHI-free phrase for a person: `403 invalid_api_key`, `timeout`."""
+        if self.kind in ("http", "malformed") and self.http is not None:
+            suffix = " (unreadable)" if self.kind == "malformed" else ""
+            return f"{self.http} {self.code or ''}".strip() + suffix
+        return f"{self.kind} {self.code or ''}".strip()
+
+
+class ProviderError(MentalSpaceError):
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(evidence.summary())
+        self.evidence = evidence

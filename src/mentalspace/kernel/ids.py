@@ -1,0 +1,28 @@
+"""Identifiers, and the trace context that ties a click to a provider's request id."""
+
+from __future__ import annotations
+
+import secrets
+from typing import NewType
+from uuid import UUID
+
+PracticeId = NewType("PracticeId", UUID)
+CredentialId = NewType("CredentialId", UUID)
+LaneId = NewType("LaneId", UUID)
+DeliveryId = NewType("DeliveryId", UUID)
+AttemptId = NewType("AttemptId", UUID)
+IncidentId = NewType("IncidentId", UUID)
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context, version 00, sampled.
+
+    source: https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def child_traceparent(parent: str) -> str:
+    """The same trace with a new span: what an attempt carries of its delivery."""
+    version, trace_id, _span_id, flags = parent.split("-")
+    return f"{version}-{trace_id}-{secrets.token_hex(8)}-{flags}"

@@ -1,0 +1,162 @@
+"""Every setting, read once at start from the environment and passed downward as a value."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mentalspace.kernel.errors import SettingsError
+
+
+class Mode(StrEnum):
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`environment` keeps the raw mapping so that rooms can read the names they declare."""
+
+    mode: Mode
+    home: Path
+    port: int
+    database_url: str | None
+    master_key: bytes | None = field(repr=False)
+    jwt_secret: str | None = field(repr=False)
+    site_url: str
+    runbooks: Path | None
+    demo_password: str | None = field(repr=False)
+    page_urls: Mapping[str, tuple[str, ...]] = field(repr=False)
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def sandbox_port(self) -> int:
+        return self.port + 1
+
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def logs(self) -> Path:
+        return self.home / "logs"
+
+    @property
+    def is_production(self) -> bool:
+        return self.mode is Mode.PRODUCTION
+
+
+# Whom a page may go to; one variable each, Apprise addresses separated by spaces.
+PAGE_TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """Read and validate. Raises SettingsError with one plain line per mistake.
+
+    Values never appear in a message: the wrong one may be a secret in the wrong place.
+    """
+    mistakes: list[str] = []
+    mode = _mode(environment, mistakes)
+    settings = Settings(
+        mode=mode,
+        home=Path(environment.get("MENTALSPACE_HOME", ".mentalspace")).absolute(),
+        port=_port(environment, mistakes),
+        database_url=_database_url(environment, mistakes),
+        master_key=_master_key(environment, mistakes),
+        jwt_secret=_jwt_secret(environment, mistakes),
+        site_url=_site_url(environment, mistakes),
+        runbooks=_runbooks(environment, mistakes),
+        demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
+        page_urls={
+            target: tuple(environment.get(f"MENTALSPACE_PAGE_{target.upper()}", "").split())
+            for target in PAGE_TARGETS
+        },
+        environment=environment,
+    )
+    if mode is Mode.PRODUCTION:
+        mistakes += _production_mistakes(settings)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return settings
+
+
+def _mode(environment: Mapping[str, str], mistakes: list[str]) -> Mode:
+    value = environment.get("MENTALSPACE_ENV", "demo")
+    if value not in set(Mode):
+        mistakes.append("MENTALSPACE_ENV: use demo or production")
+        return Mode.DEMO
+    return Mode(value)
+
+
+def _port(environment: Mapping[str, str], mistakes: list[str]) -> int:
+    value = environment.get("MENTALSPACE_PORT", "8080")
+    if not value.isdigit() or not 1 <= int(value) <= 65534:
+        mistakes.append("MENTALSPACE_PORT: use a port from 1 to 65534; the sandboxes take the next")
+        return 8080
+    return int(value)
+
+
+def _database_url(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
+    value = environment.get("DATABASE_URL") or None
+    if value is not None and urlsplit(value).scheme not in ("postgresql", "postgres"):
+        mistakes.append("DATABASE_URL: begin with postgresql://, or unset it for the embedded one")
+    return value
+
+
+def _master_key(environment: Mapping[str, str], mistakes: list[str]) -> bytes | None:
+    value = environment.get("MENTALSPACE_MASTER_KEY")
+    if not value:
+        return None
+    try:
+        key = base64.urlsafe_b64decode(value + "=" * (-len(value) % 4))
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != 32:
+        mistakes.append("MENTALSPACE_MASTER_KEY: give 32 random bytes in URL-safe base64")
+    return key
+
+
+def _jwt_secret(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
+    value = environment.get("MENTALSPACE_JWT_SECRET") or None
+    if value is not None and len(value) < 32:
+        mistakes.append("MENTALSPACE_JWT_SECRET: give at least 32 characters")
+    return value
+
+
+def _site_url(environment: Mapping[str, str], mistakes: list[str]) -> str:
+    value = environment.get("SITE_URL", "")
+    if not value:
+        return f"http://127.0.0.1:{environment.get('MENTALSPACE_PORT', '8080')}"
+    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc:
+        mistakes.append("SITE_URL: give the address clients reach, such as https://example.org")
+    return value.rstrip("/")
+
+
+def _runbooks(environment: Mapping[str, str], mistakes: list[str]) -> Path | None:
+    value = environment.get("MENTALSPACE_RUNBOOKS")
+    if not value:
+        return None
+    if not Path(value).is_dir():
+        mistakes.append("MENTALSPACE_RUNBOOKS: name an existing directory")
+    return Path(value).absolute()
+
+
+def _production_mistakes(settings: Settings) -> list[str]:
+    needed = {
+        "MENTALSPACE_MASTER_KEY": settings.master_key,
+        "MENTALSPACE_JWT_SECRET": settings.jwt_secret,
+        "DATABASE_URL": settings.database_url,
+        "SITE_URL": settings.environment.get("SITE_URL"),
+        "MENTALSPACE_PAGE_ONCALL": settings.page_urls["oncall"],
+    }
+    mistakes = [f"{name}: production needs it" for name, value in needed.items() if not value]
+    if settings.demo_password:
+        mistakes.append("MENTALSPACE_DEMO_PASSWORD: production has no demo log-ins; unset it")
+    if settings.site_url.startswith("http://"):
+        mistakes.append("SITE_URL: production links must be https")
+    return mistakes
