@@ -1,0 +1,46 @@
+"""The runbook as data: read, checked, rendered; the engine acts on it."""
+
+from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
+from mentalspace.engine.runbook.check import check
+from mentalspace.engine.runbook.drill import Action, Drill, Expect
+from mentalspace.engine.runbook.escalation import Escalation, Rung
+from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
+from mentalspace.engine.runbook.load import load_room, load_runbooks, read_runbooks
+from mentalspace.engine.runbook.overview import (
+    AlertKind,
+    AlertRule,
+    AlertState,
+    Metric,
+    Op,
+    Overview,
+)
+from mentalspace.engine.runbook.page import case_html, issue_html, markdown_html, to_text
+from mentalspace.engine.runbook.problem import Problem
+
+__all__ = [
+    "Action",
+    "AlertKind",
+    "AlertRule",
+    "AlertState",
+    "Check",
+    "CheckKind",
+    "Drill",
+    "Escalation",
+    "Expect",
+    "Issue",
+    "Metric",
+    "Op",
+    "Overview",
+    "Problem",
+    "RoomRunbook",
+    "Runbooks",
+    "Rung",
+    "case_html",
+    "check",
+    "issue_html",
+    "load_room",
+    "load_runbooks",
+    "markdown_html",
+    "read_runbooks",
+    "to_text",
+]

@@ -1,0 +1,75 @@
+"""The runbooks in memory: one per room, and the escalation matrix they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mentalspace.engine.runbook.drill import Drill
+from mentalspace.engine.runbook.escalation import Escalation
+from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
+from mentalspace.engine.runbook.overview import AlertRule, Overview
+from mentalspace.kernel.case import ErrorCase
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRunbook:
+    room: str
+    overview: Overview
+    cases: tuple[ErrorCase, ...]
+    issues: tuple[Issue, ...]
+    drills: tuple[Drill, ...]
+
+    def cases_for(self, provider: str) -> tuple[ErrorCase, ...]:
+        """That provider's cases and the room's own: what `classify` wants."""
+        return tuple(case for case in self.cases if case.provider in (provider, None))
+
+    def drill(self, name: str) -> Drill:
+        """By name, with or without the room before it. LookupError if there is none."""
+        for drill in self.drills:
+            if name in (drill.name, drill.id):
+                return drill
+        raise LookupError(f"{self.room} has no drill {name!r}")
+
+    @property
+    def queries(self) -> tuple[Check, ...]:
+        """Every SQL diagnosis, to be executed."""
+        return tuple(c for i in self.issues for c in i.diagnosis if c.kind is CheckKind.SQL)
+
+
+@dataclass(frozen=True, slots=True)
+class Runbooks:
+    rooms: tuple[RoomRunbook, ...]
+    escalation: Escalation
+
+    def room(self, name: str) -> RoomRunbook:
+        """LookupError if there is none."""
+        for room in self.rooms:
+            if room.room == name:
+                return room
+        raise LookupError(f"no runbook for {name!r}; rooms are {[r.room for r in self.rooms]}")
+
+    def case(self, case_id: str) -> ErrorCase:
+        """LookupError if there is none."""
+        for case in self.cases:
+            if case.id == case_id:
+                return case
+        raise LookupError(f"no case {case_id!r}; `mentalspace runbook list` names them all")
+
+    def alert(self, rule_id: str) -> AlertRule:
+        """LookupError if there is none."""
+        for rule in self.alerts:
+            if rule.id == rule_id:
+                return rule
+        raise LookupError(f"no alert rule {rule_id!r}")
+
+    @property
+    def cases(self) -> tuple[ErrorCase, ...]:
+        return tuple(case for room in self.rooms for case in room.cases)
+
+    @property
+    def alerts(self) -> tuple[AlertRule, ...]:
+        return tuple(rule for room in self.rooms for rule in room.overview.alerts)
+
+    @property
+    def drills(self) -> tuple[Drill, ...]:
+        return tuple(drill for room in self.rooms for drill in room.drills)
