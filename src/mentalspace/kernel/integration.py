@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
 from mentalspace.kernel.delivery import Receipt
+from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.event import Event
 
 LaneClass = Literal["interactive", "bulk"]
@@ -104,7 +105,9 @@ class Provider:
     credential_fields: tuple[CredentialField, ...]
     rate: Rate
     adapter: Callable[[Http, Credential], Adapter]
-    # verify(raw body, headers in lower case, secrets, now) raises WebhookRefused
+    # guard(payload): what the provider would surely refuse, as evidence; None to let it pass
+    guard: Callable[[bytes], Evidence | None]
+    # verify(raw body, headers in lower case, secrets, now): the event's own id; WebhookRefused
     verify_webhook: Callable[[bytes, Mapping[str, str], Mapping[str, str], datetime], str]
     parse_webhook: Callable[[bytes], Sequence[Event]]
     deadline_s: float = 30.0

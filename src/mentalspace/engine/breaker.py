@@ -1,0 +1,111 @@
+"""One breaker per credential: it opens on the provider's faults, and opens nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+
+CONSECUTIVE = 5
+WINDOW = 10
+SHARE = 0.5
+FIRST_OPEN_S = 30.0
+LONGEST_OPEN_S = 900.0
+PROBE_LEASE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Whether a lane may send now; `probe` means one delivery, whose outcome decides."""
+
+    allowed: bool
+    probe: bool = False
+    wait_s: float = 0.0
+
+
+_LOOK = """
+select breaker, override_state, override_until > app.now() as overridden,
+       extract(epoch from open_until - clock_timestamp())::float8 as open_for,
+       coalesce(probe_until > clock_timestamp(), false) as probing
+  from credential_state where credential_id = $1 for update
+"""
+
+
+async def ask_passage(connection: Connection, credential_id: UUID, worker: str) -> Passage:
+    """Look at the breaker, and lease the one half-open probe if it is time for it."""
+    row = await connection.fetchrow(_LOOK, credential_id)
+    if row is None:
+        return Passage(False, wait_s=PROBE_LEASE_S)
+    if row["overridden"]:
+        return Passage(row["override_state"] == "closed", wait_s=FIRST_OPEN_S)
+    if row["breaker"] == "closed":
+        return Passage(True)
+    if row["open_for"] is not None and row["open_for"] > 0:
+        return Passage(False, wait_s=row["open_for"])
+    if row["probing"]:
+        return Passage(False, wait_s=1.0)
+    await connection.execute(
+        "update credential_state set breaker = 'half_open', probe_by = $2,"
+        " probe_until = clock_timestamp() + $3 * interval '1 s' where credential_id = $1",
+        credential_id,
+        worker,
+        PROBE_LEASE_S,
+    )
+    return Passage(True, probe=True)
+
+
+def should_open(recent: str) -> bool:
+    """`recent` is up to the last ten outcomes, newest last, S or F.
+
+    Five failures in a row, or half of a full window.
+    """
+    if recent.endswith("F" * CONSECUTIVE):
+        return True
+    return len(recent) == WINDOW and recent.count("F") / WINDOW >= SHARE
+
+
+async def note_outcome(
+    connection: Connection, credential_id: UUID, *, good: bool, answered: bool = False
+) -> str | None:
+    """Record one outcome that says something of the provider.
+
+    Returns 'opened' or 'closed' when the breaker moved, else None. A failure of our own or the
+    recipient's making is `answered`: it proves the provider up, but is no good call.
+    """
+    row = await connection.fetchrow(
+        "select breaker, recent, open_for_s from credential_state"
+        " where credential_id = $1 for update",
+        credential_id,
+    )
+    if row is None:
+        return None
+    recent = (row["recent"] + ("S" if good else "F"))[-WINDOW:]
+    if good:
+        await connection.execute(
+            "update credential_state set breaker = 'closed',"
+            " last_good_at = case when $3 then last_good_at else app.now() end,"
+            " recent = $2, open_until = null, open_for_s = null, probe_by = null,"
+            " probe_until = null, opened_at = null where credential_id = $1",
+            credential_id,
+            "S" if row["breaker"] != "closed" else recent,
+            answered,
+        )
+        return "closed" if row["breaker"] != "closed" else None
+    if row["breaker"] == "closed" and not should_open(recent):
+        await connection.execute(
+            "update credential_state set recent = $2 where credential_id = $1",
+            credential_id,
+            recent,
+        )
+        return None
+    open_for_s = min(LONGEST_OPEN_S, (row["open_for_s"] or FIRST_OPEN_S / 2) * 2)
+    await connection.execute(
+        "update credential_state set breaker = 'open', recent = $2, open_for_s = $3,"
+        " opened_at = coalesce(opened_at, app.now()), probe_by = null, probe_until = null,"
+        " open_until = clock_timestamp() + $3 * interval '1 s' where credential_id = $1",
+        credential_id,
+        recent,
+        open_for_s,
+    )
+    return "opened" if row["breaker"] == "closed" else None

@@ -1,0 +1,5 @@
+"""PostgreSQL: connections that say as whom they act, and migrations."""
+
+from mentalspace.engine.db.pool import Connection, Database, connect
+
+__all__ = ["Connection", "Database", "connect"]

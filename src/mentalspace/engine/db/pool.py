@@ -1,0 +1,97 @@
+"""Connections that must say as whom they act before they see a row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+
+# The app's own now() comes before PostgreSQL's, so that the runbook's SQL follows our Clock.
+SEARCH_PATH = "app, pg_catalog, public"
+# An on-call engineer meets masked views first, under the names of the real tables.
+ONCALL_SEARCH_PATH = "oncall, app, pg_catalog, public"
+
+_ACT_AS = (
+    "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),"
+    " set_config('search_path', $3, true)"
+)
+
+
+class Database:
+    """A pool of the login role, which owns nothing. Each `as_…` is one transaction."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+        self._pool = pool
+
+    @asynccontextmanager
+    async def acting(
+        self, role: str, claims: Mapping[str, Any], search_path: str = SEARCH_PATH
+    ) -> AsyncIterator[Connection]:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute(_ACT_AS, role, json.dumps(claims), search_path)
+            yield connection
+
+    @asynccontextmanager
+    async def as_worker(self, practice_id: UUID) -> AsyncIterator[Connection]:
+        """A worker, held to the practice of the delivery it holds."""
+        async with self.acting("mentalspace_worker", {"practice": str(practice_id)}) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_dispatcher(self) -> AsyncIterator[Connection]:
+        """Dispatcher and evaluators: every practice, scheduling and counting columns."""
+        async with self.acting("mentalspace_dispatcher", {}) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_user(self, claims: Mapping[str, Any]) -> AsyncIterator[Connection]:
+        """A signed-in person. `claims` hold `sub`, `practice`, `practice_role`, `client`."""
+        async with self.acting("authenticated", claims) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_oncall(self) -> AsyncIterator[Connection]:
+        """An on-call engineer: every practice, through views that name nobody."""
+        async with self.acting("mentalspace_oncall", {}, ONCALL_SEARCH_PATH) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def as_door(self) -> AsyncIterator[Connection]:
+        """Before it is known who knocks: log-in, sessions, hook endpoints."""
+        async with self.acting("mentalspace_door", {}) as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+async def _prepare(connection: Any) -> None:
+    await connection.set_type_codec(
+        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+    )
+
+
+@asynccontextmanager
+async def connect(url: str, *, size: int = 10, role: str | None = None) -> AsyncIterator[Database]:
+    """Open a pool for the login role's `url`; closes on exit."""
+    settings = {"search_path": SEARCH_PATH, "application_name": "mentalspace"}
+    if role is not None:
+        settings["role"] = role
+    pool = await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        init=_prepare,
+        server_settings=settings,
+        command_timeout=60,
+    )
+    try:
+        yield Database(pool)
+    finally:
+        await pool.close()

@@ -1,0 +1,150 @@
+"""Asks the clock what is due and wakes one worker per lane. Nobody else enqueues.
+
+Every statement here may run in several processes at once: rows are taken with SKIP LOCKED and
+a wake-up's key keeps at most one of it waiting.
+"""
+
+from __future__ import annotations
+
+from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.ledger import record
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.queue import Queue, WakeUp
+
+# A worker's heart beats every second; one silent for so long is dead or deaf.
+DEAD_AFTER_S = 4.0
+# A claim this old is nobody's, however its worker feels: attempts end long before.
+LONGEST_CLAIM_S = 180.0
+PRIORITY = {"interactive": 10, "bulk": 0}
+PAYLOAD_RETENTION_DAYS = 30
+
+log = get_logger(__name__)
+
+_LOST_CLAIMS = """
+select d.id, d.practice_id, d.drill,
+       exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+                where ad.delivery_id = d.id and a.state in ('open', 'unknown')) as perhaps_sent
+  from delivery d left join heartbeat h on h.process = d.claimed_by
+ where d.status = 'sending'
+   and (h.process is null or h.beat_at < clock_timestamp() - $1 * interval '1 s'
+        or d.claimed_at < clock_timestamp() - $2 * interval '1 s')
+ limit 500 for update of d skip locked
+"""
+_EXPIRE = """
+update delivery set status = 'expired' where id in (
+  select id from delivery where status in ('pending', 'due') and expires_at <= app.now()
+   limit 500 for update skip locked)
+returning id, practice_id, drill
+"""
+_MARK_DUE = """
+update delivery set status = 'due' where id in (
+  select id from delivery where status = 'pending' and next_attempt_at <= app.now()
+   order by next_attempt_at limit 2000 for update skip locked)
+"""
+_RESUME = """
+update lane set state = 'open', paused_until = null, paused_case = null, paused_by = null,
+                paused_at = null
+ where state = 'paused' and paused_until <= app.now() returning id, practice_id
+"""
+_WAKE = """
+select l.id, l.practice_id, l.class from lane l
+  join credential c on c.id = l.credential_id
+  join credential_state s on s.credential_id = l.credential_id
+ where l.state = 'open' and c.active
+   and case when s.override_until > app.now() then s.override_state = 'closed'
+            else s.breaker = 'closed' or s.open_until <= clock_timestamp() end
+   and exists (select from delivery d where d.lane_id = l.id and d.status in ('due', 'unknown')
+                  and d.next_attempt_at <= app.now())
+"""
+_INBOX = (
+    "select distinct practice_id from inbox where state = 'received' and next_try_at <= app.now()"
+)
+_PURGE = """
+update delivery set payload = null where id in (
+  select id from delivery where ended_at < app.now() - $1 * interval '1 day'
+     and payload is not null limit 500 for update skip locked)
+"""
+
+
+async def dispatch(database: Database, queue: Queue) -> int:
+    """One tick: recover, expire, mark what is due, wake the lanes; how many were woken."""
+    async with database.as_dispatcher() as connection:
+        await _recover(connection)
+        await _expire(connection)
+        await connection.execute(_MARK_DUE)
+        await _resume(connection)
+        lanes = await connection.fetch(_WAKE)
+        practices = await connection.fetch(_INBOX)
+    wakeups = [
+        WakeUp(
+            "lane",
+            f"{lane['practice_id']}/{lane['id']}",
+            f"lane:{lane['id']}",
+            PRIORITY[lane["class"]],
+        )
+        for lane in lanes
+    ]
+    wakeups += [
+        WakeUp("inbox", str(row["practice_id"]), f"inbox:{row['practice_id']}", 20)
+        for row in practices
+    ]
+    return await queue.enqueue(wakeups)
+
+
+async def purge_payloads(database: Database) -> None:
+    """Forget rendered bodies whose retention has passed; the ledger's facts stay."""
+    async with database.as_dispatcher() as connection:
+        await connection.execute(_PURGE, PAYLOAD_RETENTION_DAYS)
+
+
+async def _recover(connection: Connection) -> None:
+    """Take back what a dead worker held: unknown if it may have left, due if it surely did not."""
+    lost = await connection.fetch(_LOST_CLAIMS, DEAD_AFTER_S, LONGEST_CLAIM_S)
+    for row in lost:
+        status = "unknown" if row["perhaps_sent"] else "due"
+        await connection.execute(
+            "update attempt set state = 'unknown', finished_at = app.now()"
+            " where state = 'open' and id in"
+            " (select attempt_id from attempt_delivery where delivery_id = $1)",
+            row["id"],
+        )
+        await connection.execute(
+            "update delivery set status = $2, claimed_by = null, claim_token = null,"
+            " claimed_at = null, next_attempt_at = app.now() where id = $1",
+            row["id"],
+            status,
+        )
+        await record(
+            connection,
+            "worker_lost",
+            practice_id=row["practice_id"],
+            delivery_id=row["id"],
+            data={"now": status},
+            actor="dispatcher",
+            drill=row["drill"],
+        )
+        log.warning("claim_recovered", delivery_id=row["id"], status=status)
+
+
+async def _expire(connection: Connection) -> None:
+    for row in await connection.fetch(_EXPIRE):
+        await record(
+            connection,
+            "expired",
+            practice_id=row["practice_id"],
+            delivery_id=row["id"],
+            actor="dispatcher",
+            drill=row["drill"],
+        )
+
+
+async def _resume(connection: Connection) -> None:
+    for row in await connection.fetch(_RESUME):
+        await record(
+            connection,
+            "lane_resumed",
+            practice_id=row["practice_id"],
+            lane_id=row["id"],
+            data={"because": "its time had come"},
+            actor="dispatcher",
+        )

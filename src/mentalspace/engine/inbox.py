@@ -1,0 +1,162 @@
+"""Inbound webhooks: verified, written down once, answered; then applied in their own time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.ledger import record
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.clock import Clock
+from mentalspace.kernel.delivery import Status, may_move
+from mentalspace.kernel.errors import WebhookRefused
+from mentalspace.kernel.event import Event
+from mentalspace.kernel.integration import Integration
+
+# An event may overtake the commit that names its message: ask again for about ten minutes.
+MOST_TRIES = 12
+_BATCH = 50
+
+log = get_logger(__name__)
+
+_ENDPOINT = """
+select id, practice_id, provider, secrets, drill from credential
+ where integration = $1 and endpoint = $2
+"""
+_INSERT = """
+insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, drill)
+values ($1, $2, $3, $4, $5, $6, $7) on conflict (credential_id, external_id) do nothing
+returning id
+"""
+_TAKE = """
+select id, credential_id, integration, provider, payload, tries, drill from inbox
+ where state = 'received' and next_try_at <= app.now()
+ order by received_at limit $1 for update skip locked
+"""
+
+
+class NoSuchEndpoint(WebhookRefused):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    database: Database
+    vault: Vault
+    rooms: Mapping[str, Integration]
+    clock: Clock
+
+    async def receive(
+        self, room: str, endpoint: str, raw: bytes, headers: Mapping[str, str]
+    ) -> bool:
+        """Verify and keep one webhook; False if it was here already.
+
+        Raises NoSuchEndpoint or WebhookRefused. When this returns, it is on disk.
+        """
+        async with self.database.as_door() as connection:
+            row = await connection.fetchrow(_ENDPOINT, room, endpoint)
+        if row is None or room not in self.rooms:
+            raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
+        provider = self.rooms[room].provider(row["provider"])
+        secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
+        external_id = provider.verify_webhook(raw, headers, secrets, self.clock.now())
+        async with self.database.as_worker(row["practice_id"]) as connection:
+            inserted = await connection.fetchval(
+                _INSERT,
+                row["practice_id"],
+                row["id"],
+                room,
+                row["provider"],
+                external_id,
+                self.vault.seal(row["practice_id"], "inbox", raw),
+                row["drill"],
+            )
+        return inserted is not None
+
+    async def process(self, payload: str) -> None:
+        """Answer one wake-up: apply what this practice's inbox holds."""
+        practice_id = UUID(payload)
+        while await self._process_batch(practice_id) == _BATCH:
+            pass
+
+    async def _process_batch(self, practice_id: UUID) -> int:
+        async with self.database.as_worker(practice_id) as connection:
+            rows = await connection.fetch(_TAKE, _BATCH)
+            for row in rows:
+                raw = self.vault.open(practice_id, "inbox", row["payload"])
+                provider = self.rooms[row["integration"]].provider(row["provider"])
+                try:
+                    events = provider.parse_webhook(raw)
+                except WebhookRefused as error:
+                    await _hold(connection, row["id"], f"cannot be read: {error.code}")
+                    continue
+                applied = [
+                    await _apply(connection, practice_id, row["credential_id"], event, row["drill"])
+                    for event in events
+                ]
+                await _close(connection, row["id"], row["tries"], all(applied))
+            return len(rows)
+
+
+async def _close(connection: Connection, inbox_id: UUID, tries: int, applied: bool) -> None:
+    if applied:
+        await connection.execute(
+            "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
+            " where id = $1",
+            inbox_id,
+        )
+    elif tries + 1 >= MOST_TRIES:
+        await _hold(connection, inbox_id, "speaks of a message that is not ours")
+    else:
+        await connection.execute(
+            "update inbox set tries = tries + 1,"
+            " next_try_at = app.now() + least(120, 0.5 * 2 ^ tries) * interval '1 s' where id = $1",
+            inbox_id,
+        )
+
+
+async def _hold(connection: Connection, inbox_id: UUID, reason: str) -> None:
+    await connection.execute(
+        "update inbox set state = 'held', held_reason = $2, tries = tries + 1 where id = $1",
+        inbox_id,
+        reason,
+    )
+    log.warning("inbox_held", inbox_id=inbox_id)
+
+
+async def _apply(
+    connection: Connection, practice_id: UUID, credential_id: UUID, event: Event, drill: str | None
+) -> bool:
+    """Move the delivery forward if the event does; False if it names no message of ours yet."""
+    row = await connection.fetchrow(
+        "select id, status, drill from delivery where credential_id = $1"
+        " and provider_message_id = $2 for update",
+        credential_id,
+        event.provider_message_id,
+    )
+    if row is None:
+        return False
+    moved = event.status is not None and may_move(Status(row["status"]), event.status)
+    if moved and event.status is not None:
+        await connection.execute(
+            "update delivery set status = $2 where id = $1", row["id"], event.status.value
+        )
+    await record(
+        connection,
+        "provider_event",
+        practice_id=practice_id,
+        delivery_id=row["id"],
+        data={
+            "event": event.kind,
+            "code": event.code,
+            "moved_to": event.status.value if moved and event.status else None,
+            "occurred_at": event.occurred_at.isoformat(),
+        },
+        actor="provider",
+        drill=row["drill"] or drill,
+    )
+    return True

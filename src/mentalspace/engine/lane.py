@@ -1,0 +1,317 @@
+"""Works one lane: claims what is due, makes one attempt each, and settles it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from mentalspace.engine.breaker import ask_passage
+from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.ledger import record
+from mentalspace.engine.limiter import wait_for_slot
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.outbound import Client, DeadlinedHttp
+from mentalspace.engine.secrets import Vault
+from mentalspace.engine.settle import (
+    Claimed,
+    Fenced,
+    expire,
+    hold,
+    settle_failure,
+    settle_success,
+)
+from mentalspace.engine.steps import Action
+from mentalspace.kernel.case import ErrorCase, classify
+from mentalspace.kernel.delivery import Receipt
+from mentalspace.kernel.errors import Evidence, ProviderError, Refused
+from mentalspace.kernel.ids import child_traceparent
+from mentalspace.kernel.integration import Adapter, Credential, Integration, LaneClass, Provider
+
+BATCH = 10
+# A lane gives way to the others after this long; the dispatcher wakes it again.
+TURN_S = 3.0
+# Claimed so often without finishing an attempt, a delivery is what kills its worker.
+POISON_STARTS = 5
+# How long a result is held on to while the database is away.
+SETTLE_FOR_S = 60.0
+
+log = get_logger(__name__)
+
+_LANE = """
+select l.id, l.practice_id, l.class, l.state, l.integration, l.provider, l.credential_id,
+       c.endpoint, c.base_url, c.live, c.secrets
+  from lane l join credential c on c.id = l.credential_id where l.id = $1
+"""
+_CLAIM = """
+with chosen as (
+  select id, status from delivery
+   where lane_id = $1 and status in ('due', 'unknown') and next_attempt_at <= app.now()
+   order by next_attempt_at limit $2 for update skip locked
+)
+update delivery d
+   set status = 'sending', claimed_by = $3, claim_token = gen_random_uuid(),
+       claimed_at = clock_timestamp(), starts = d.starts + 1
+  from chosen where d.id = chosen.id
+returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
+  d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.attempts, d.starts,
+  chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token,
+  coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
+  coalesce(d.expires_at <= app.now(), false) as expired
+"""
+_OPEN_ATTEMPT = """
+insert into attempt (practice_id, lane_id, credential_id, integration, purpose, idempotency_key,
+                     worker, deadline_s, traceparent, drill)
+select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
+ where exists (select from delivery where id = $11 and claim_token = $12)
+   and exists (select from lane where id = $2 and state = 'open')
+returning id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    id: UUID
+    practice_id: UUID
+    lane_class: LaneClass
+    credential_id: UUID
+    provider: Provider
+    credential: Credential
+    client: Client
+    cases: tuple[ErrorCase, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneWorker:
+    """Everything a lane needs, handed over once by `main`.
+
+    `cases(integration, provider)` gives the runbook's cases; `clients` are keyed by whether
+    they may leave this machine.
+    """
+
+    database: Database
+    vault: Vault
+    rooms: Mapping[str, Integration]
+    cases: Callable[[str, str], tuple[ErrorCase, ...]]
+    clients: Mapping[bool, Client]
+    actions: Mapping[str, Action]
+    name: str
+    random: Random
+
+    async def work(self, payload: str) -> None:
+        """Answer one wake-up (`practice/lane`): work until the lane is empty or its turn over."""
+        practice_id, lane_id = (UUID(part) for part in payload.split("/"))
+        turn_ends = time.monotonic() + TURN_S
+        while time.monotonic() < turn_ends:
+            lane, claimed, probing = await self._claim(practice_id, lane_id)
+            if lane is None or not claimed:
+                return
+            async with asyncio.TaskGroup() as group:
+                for delivery in claimed:
+                    group.create_task(self._carry(lane, delivery))
+            if probing:
+                return
+
+    async def _claim(
+        self, practice_id: UUID, lane_id: UUID
+    ) -> tuple[Lane | None, list[Claimed], bool]:
+        async with self.database.as_worker(practice_id) as connection:
+            row = await connection.fetchrow(_LANE, lane_id)
+            if row is None or row["state"] != "open" or row["integration"] not in self.rooms:
+                return None, [], False
+            waiting = await connection.fetchval(
+                "select exists (select from delivery where lane_id = $1"
+                " and status in ('due', 'unknown') and next_attempt_at <= app.now())",
+                lane_id,
+            )
+            if not waiting:
+                return None, [], False
+            passage = await ask_passage(connection, row["credential_id"], self.name)
+            if not passage.allowed:
+                return None, [], False
+            claims = await connection.fetch(
+                _CLAIM, lane_id, 1 if passage.probe else BATCH, self.name
+            )
+            return self._lane(row), [self._claimed(claim) for claim in claims], passage.probe
+
+    async def _carry(self, lane: Lane, delivery: Claimed) -> None:
+        try:
+            await self._attempt(lane, delivery)
+        except Fenced:
+            log.warning("fenced", delivery_id=delivery.id, worker=self.name)
+
+    async def _attempt(self, lane: Lane, delivery: Claimed) -> None:
+        if reason := _not_again(delivery):
+            await self._settle(delivery, lambda connection: hold(connection, delivery, reason))
+            return
+        if delivery.expired:
+            await self._settle(delivery, lambda connection: expire(connection, delivery))
+            return
+        evidence = None if delivery.bypass_guard else lane.provider.guard(delivery.payload)
+        if evidence is not None and not delivery.was_unknown:
+            await self._fail(lane, delivery, None, evidence)
+            return
+        await wait_for_slot(self.database, lane.practice_id, lane.credential_id, lane.lane_class)
+        traceparent = child_traceparent(delivery.traceparent)
+        attempt_id = await self._open(lane, delivery, traceparent)
+        if attempt_id is None:
+            return
+        http = DeadlinedHttp(lane.client, lane.provider.deadline_s, traceparent)
+        adapter = lane.provider.adapter(http, lane.credential)
+        try:
+            receipt = await _send(adapter, delivery)
+        except ProviderError as error:
+            await self._fail(lane, delivery, attempt_id, error.evidence)
+            return
+        except Refused as error:
+            await self._fail(
+                lane, delivery, attempt_id, Evidence("refused_locally", code=error.code)
+            )
+            return
+        await self._settle(
+            delivery,
+            lambda connection: settle_success(connection, delivery, attempt_id, receipt),
+        )
+
+    async def _open(self, lane: Lane, delivery: Claimed, traceparent: str) -> UUID | None:
+        """Persist the attempt and its key before anything leaves.
+
+        None, with the delivery given back, if the lane was paused or taken over meanwhile.
+        """
+        async with self.database.as_worker(delivery.practice_id) as connection:
+            attempt_id: UUID | None = await connection.fetchval(
+                _OPEN_ATTEMPT,
+                delivery.practice_id,
+                lane.id,
+                lane.credential_id,
+                delivery.integration,
+                "reconcile" if delivery.was_unknown else "send",
+                delivery.idempotency_key,
+                self.name,
+                lane.provider.deadline_s,
+                traceparent,
+                delivery.drill,
+                delivery.id,
+                delivery.token,
+            )
+            if attempt_id is None:
+                await _give_back(connection, delivery)
+                return None
+            await connection.execute(
+                "insert into attempt_delivery (attempt_id, delivery_id, practice_id)"
+                " values ($1, $2, $3)",
+                attempt_id,
+                delivery.id,
+                delivery.practice_id,
+            )
+            await connection.execute(
+                "update delivery set first_attempt_at = coalesce(first_attempt_at, app.now()),"
+                " reconciliations = reconciliations + $2 where id = $1",
+                delivery.id,
+                int(delivery.was_unknown),
+            )
+            await record(
+                connection,
+                "attempt_opened",
+                practice_id=delivery.practice_id,
+                delivery_id=delivery.id,
+                attempt_id=attempt_id,
+                lane_id=lane.id,
+                data={"number": delivery.attempts + 1, "reconcile": delivery.was_unknown},
+                actor="worker",
+                drill=delivery.drill,
+            )
+            return attempt_id
+
+    async def _fail(
+        self, lane: Lane, delivery: Claimed, attempt_id: UUID | None, evidence: Evidence
+    ) -> None:
+        case = classify(lane.cases, evidence)
+        await self._settle(
+            delivery,
+            lambda connection: settle_failure(
+                connection, delivery, attempt_id, evidence, case, self.actions, self.random
+            ),
+        )
+
+    async def _settle(self, delivery: Claimed, write: Callable[[Connection], Any]) -> None:
+        """Write a result down, holding on to it while the database is away."""
+        give_up_at = time.monotonic() + SETTLE_FOR_S
+        while True:
+            try:
+                async with self.database.as_worker(delivery.practice_id) as connection:
+                    await write(connection)
+                return
+            except (
+                OSError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.InterfaceError,
+                asyncpg.OperatorInterventionError,
+            ) as error:
+                if time.monotonic() > give_up_at:
+                    raise
+                log.warning("settle_waits", delivery_id=delivery.id, error=type(error).__name__)
+                await asyncio.sleep(0.5)
+
+    def _lane(self, row: Any) -> Lane:
+        provider = self.rooms[row["integration"]].provider(row["provider"])
+        secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
+        return Lane(
+            id=row["id"],
+            practice_id=row["practice_id"],
+            lane_class=row["class"],
+            credential_id=row["credential_id"],
+            provider=provider,
+            credential=Credential(
+                str(row["practice_id"]), row["endpoint"], row["base_url"], secrets
+            ),
+            client=self.clients[row["live"]],
+            cases=self.cases(row["integration"], row["provider"]),
+        )
+
+    def _claimed(self, row: Any) -> Claimed:
+        values = dict(row)
+        values["payload"] = self.vault.open(row["practice_id"], "delivery", row["payload"])
+        values["token"] = values.pop("claim_token")
+        return Claimed(**values)
+
+
+def _not_again(delivery: Claimed) -> str | None:
+    """Why a person should look before this is touched again, if they should."""
+    if delivery.starts > POISON_STARTS:
+        return (
+            f"taken up {delivery.starts - 1} times and never finished: it may be what stops workers"
+        )
+    if delivery.expired and delivery.was_unknown:
+        return "outcome unknown, and no longer useful to send"
+    return None
+
+
+async def _send(adapter: Adapter, delivery: Claimed) -> Receipt:
+    if delivery.was_unknown:
+        receipt = await adapter.reconcile(
+            delivery.payload,
+            idempotency_key=delivery.idempotency_key,
+            first_attempt_age=timedelta(seconds=delivery.first_attempt_age_s),
+        )
+        if receipt is not None:
+            return receipt
+    return await adapter.send(delivery.payload, idempotency_key=delivery.idempotency_key)
+
+
+async def _give_back(connection: Connection, delivery: Claimed) -> None:
+    await connection.execute(
+        "update delivery set status = $3, claimed_by = null, claim_token = null,"
+        " claimed_at = null, starts = greatest(starts - 1, 0) where id = $1 and claim_token = $2",
+        delivery.id,
+        delivery.token,
+        "unknown" if delivery.was_unknown else "due",
+    )

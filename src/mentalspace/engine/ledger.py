@@ -1,0 +1,160 @@
+"""The ledger of deliveries and the append-only timeline: the truth the queue only hints at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.ids import new_traceparent
+from mentalspace.kernel.integration import LaneClass
+from mentalspace.kernel.phi import Phi
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """One thing for one recipient, rendered. `payload` is frozen here: what is retried is this.
+
+    `idempotency_key` says what it is, so that the same thing is never put in twice:
+    integration, subject, version and kind, at most 256 characters, nothing private.
+    """
+
+    practice_id: UUID
+    integration: str
+    lane_class: LaneClass
+    kind: str
+    idempotency_key: str
+    payload: bytes
+    recipient: Phi[str]
+    due_at: datetime | None = None
+    expires_at: datetime | None = None
+    subject_type: str | None = None
+    subject_id: UUID | None = None
+    client_id: UUID | None = None
+    bypass_guard: bool = False
+    drill: str | None = None
+    credential_id: UUID | None = None
+    traceparent: str | None = None
+
+
+_LANE = """
+select l.id, l.credential_id from lane l join credential c on c.id = l.credential_id
+ where l.practice_id = $1 and l.integration = $2 and l.class = $3
+   and (c.id = $4 or ($4::uuid is null and c.active and c.drill is null))
+ order by c.created_at limit 1
+"""
+_INSERT = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, subject_type,
+  subject_id, client_id, recipient_key, payload, bypass_guard, idempotency_key, due_at,
+  next_attempt_at, expires_at, traceparent, drill)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now()),
+  coalesce($13, app.now()), $14, $15, $16)
+on conflict (integration, idempotency_key) do nothing
+returning id
+"""
+
+
+async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUID | None:
+    """Write the delivery in the caller's transaction; its id.
+
+    None if the practice has no credential for that integration: the caller records that and
+    goes on, for nothing downstream may stop the clinical act. Enqueuing the same key again
+    changes nothing and gives the id of the first.
+    """
+    lane = await connection.fetchrow(
+        _LANE, new.practice_id, new.integration, new.lane_class, new.credential_id
+    )
+    if lane is None:
+        return None
+    delivery_id: UUID | None = await connection.fetchval(
+        _INSERT,
+        new.practice_id,
+        lane["id"],
+        lane["credential_id"],
+        new.integration,
+        new.kind,
+        new.subject_type,
+        new.subject_id,
+        new.client_id,
+        vault.recipient_key(new.practice_id, new.recipient.reveal()),
+        vault.seal(new.practice_id, "delivery", new.payload),
+        new.bypass_guard,
+        new.idempotency_key,
+        new.due_at,
+        new.expires_at,
+        new.traceparent or new_traceparent(),
+        new.drill,
+    )
+    if delivery_id is None:
+        existing: UUID | None = await connection.fetchval(
+            "select id from delivery where integration = $1 and idempotency_key = $2",
+            new.integration,
+            new.idempotency_key,
+        )
+        return existing
+    await record(
+        connection,
+        "delivery_created",
+        practice_id=new.practice_id,
+        delivery_id=delivery_id,
+        lane_id=lane["id"],
+        data={"kind": new.kind, "class": new.lane_class},
+        drill=new.drill,
+    )
+    return delivery_id
+
+
+async def cancel_pending(
+    connection: Connection, subject_id: UUID, *, kind: str, reason: str, actor: str
+) -> int:
+    """Cancel what of that kind has not left yet for a subject; how many."""
+    rows = await connection.fetch(
+        "update delivery set status = 'cancelled' where subject_id = $1 and kind = $2"
+        " and status in ('pending', 'due', 'held') returning id, practice_id, drill",
+        subject_id,
+        kind,
+    )
+    for row in rows:
+        await record(
+            connection,
+            "cancelled",
+            practice_id=row["practice_id"],
+            delivery_id=row["id"],
+            data={"reason": reason},
+            actor=actor,
+            drill=row["drill"],
+        )
+    return len(rows)
+
+
+async def record(
+    connection: Connection,
+    kind: str,
+    *,
+    practice_id: UUID | None = None,
+    delivery_id: UUID | None = None,
+    attempt_id: UUID | None = None,
+    lane_id: UUID | None = None,
+    incident_id: UUID | None = None,
+    data: Mapping[str, Any] | None = None,
+    actor: str = "system",
+    drill: str | None = None,
+) -> None:
+    """Append one line to the timeline. `data` holds codes, counts and ids, never a name."""
+    await connection.execute(
+        "insert into timeline (practice_id, delivery_id, attempt_id, lane_id, incident_id, kind,"
+        " data, actor, drill) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        practice_id,
+        delivery_id,
+        attempt_id,
+        lane_id,
+        incident_id,
+        kind,
+        dict(data or {}),
+        actor,
+        drill,
+    )

@@ -1,0 +1,121 @@
+"""The one way out: a request under one total deadline, whose failure is evidence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from mentalspace.kernel.errors import Evidence, ProviderError, Refused
+from mentalspace.kernel.integration import Answer
+
+_CONNECT_S = 5.0
+_LARGEST_ANSWER_BYTES = 10 * 1024 * 1024
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+USER_AGENT = "MentalSpace/0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """One connection pool; `live` says whether anything but this machine may be reached."""
+
+    session: aiohttp.ClientSession
+    live: bool
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        deadline_s: float,
+    ) -> Answer:
+        """The answer, of any status. Raises ProviderError(evidence) when there was none.
+
+        The deadline is total: connecting, sending, waiting and reading. Raises Refused before
+        anything leaves the machine without live credentials.
+        """
+        if not self.live and urlsplit(url).hostname not in _LOOPBACK:
+            raise Refused("not_live", "without live credentials nothing leaves this machine")
+        try:
+            async with asyncio.timeout(deadline_s):
+                return await self._exchange(
+                    method, url, {"User-Agent": USER_AGENT, **headers}, body
+                )
+        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+            raise ProviderError(Evidence("connect", code=type(error).__name__)) from error
+        except TimeoutError as error:
+            raise ProviderError(Evidence("timeout")) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ProviderError(Evidence("reset", code=type(error).__name__)) from error
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Answer:
+        async with self.session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        ) as response:
+            content = await response.content.read(_LARGEST_ANSWER_BYTES)
+            # `read(n)` may return early; the rest belongs to the same answer.
+            while not response.content.at_eof() and len(content) < _LARGEST_ANSWER_BYTES:
+                content += await response.content.read(_LARGEST_ANSWER_BYTES - len(content))
+            names = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, names, content)
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlinedHttp:
+    """A Client bound to one attempt's deadline and trace: what adapters are handed."""
+
+    client: Client
+    deadline_s: float
+    traceparent: str | None = None
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        traced = {"traceparent": self.traceparent} if self.traceparent else {}
+        return await self.client.request(
+            method, url, headers={**traced, **headers}, body=body, deadline_s=self.deadline_s
+        )
+
+
+@asynccontextmanager
+async def open_client(*, live: bool) -> AsyncIterator[Client]:
+    """A pooled session without redirects, cookies or proxies."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
+    connector = aiohttp.TCPConnector(limit=100)
+    async with aiohttp.ClientSession(
+        timeout=timeout,
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=True,
+        trust_env=False,
+    ) as session:
+        yield Client(session, live)
+
+
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """`Retry-After` in seconds, from its number or its date; None if absent or unreadable."""
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())

@@ -1,0 +1,69 @@
+"""What every long-lived process does: beat its heart, and repeat its work until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import asyncpg
+
+from mentalspace.engine.db import Database
+from mentalspace.engine.log import get_logger
+from mentalspace.kernel.clock import OffsetClock
+
+BEAT_EVERY_S = 1.0
+FORGET_AFTER_S = 3600.0
+
+# What a database that is away, restarting or ending our connection raises.
+DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+
+log = get_logger(__name__)
+
+
+def process_name(kind: str) -> str:
+    """Unique even if the machine hands out the same pid again."""
+    return f"{kind}:{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+async def repeat(
+    name: str, every_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event
+) -> None:
+    """Do `work` every so often until `stop`; a database that is away is waited for."""
+    while not stop.is_set():
+        try:
+            await work()
+        except DATABASE_AWAY as error:
+            log.warning("loop_waits", kind=name, error=type(error).__name__)
+        except Exception as error:
+            log.error("loop_failed", kind=name, error=type(error).__name__)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), every_s)
+
+
+async def beat(database: Database, name: str, kind: str) -> None:
+    """Say that this process lives. The instant is real, whatever the demo's clock shows."""
+    async with database.as_dispatcher() as connection:
+        await connection.execute(
+            "insert into heartbeat (process, kind, host, pid) values ($1, $2, $3, $4)"
+            " on conflict (process) do update set beat_at = clock_timestamp()",
+            name,
+            kind,
+            socket.gethostname(),
+            os.getpid(),
+        )
+        await connection.execute(
+            "delete from heartbeat where beat_at < clock_timestamp() - $1 * interval '1 s'",
+            FORGET_AFTER_S,
+        )
+
+
+async def follow_clock(database: Database, clock: OffsetClock) -> None:
+    """Take over the installation's offset, which a demo may have moved."""
+    async with database.as_door() as connection:
+        offset: timedelta = await connection.fetchval("select clock_offset from app.clock")
+    clock.offset = offset

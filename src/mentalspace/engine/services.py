@@ -1,0 +1,30 @@
+"""What `main` opens once and hands to every door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mentalspace.engine.db import Database
+from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.queue import Queue
+from mentalspace.engine.runbook import Runbooks
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.clock import OffsetClock
+from mentalspace.kernel.integration import Integration
+from mentalspace.kernel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    settings: Settings
+    database: Database
+    vault: Vault
+    queue: Queue
+    rooms: Mapping[str, Integration]
+    runbooks: Runbooks
+    clock: OffsetClock
+    inbox: Inbox
+    migration_packages: tuple[str, ...]
+    admin_url: str | None  # None where this process has no business with the owner's role
+    jwt_secret: str

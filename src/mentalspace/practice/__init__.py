@@ -1,0 +1,1 @@
+"""The EHR records the rooms work on, and who may see them."""
