@@ -14,12 +14,15 @@ Param = str | int | float | bool
 # What a drill may do, and the parameters each action takes. None: any, as credentials'
 # fields are the provider's own.
 ARRANGE: Mapping[str, frozenset[str] | None] = {
-    # the sandbox answers this account so; without `times`, until healed
-    "fault": frozenset({"kind", "status", "name", "message", "times", "delay_s", "retry_after_s"}),
+    # the sandbox meets this account so, in the emulator's words; without `times`, until healed
+    "fault": frozenset(
+        {"kind", "when", "http", "name", "message", "retry_after_s", "latency_s", "times", "share"}
+        | {"method", "path"}
+    ),
     # the drill's credential gets these fields instead of the right ones
     "credential": None,
-    # someone else uses up the account's rate and leaves us so much
-    "other_consumer": frozenset({"leaves_per_s"}),
+    # someone else uses up so much of the account's rate
+    "other_consumer": frozenset({"takes_per_s"}),
     # the drill's credential points at a port where nobody listens
     "unreachable": frozenset(),
 }
@@ -69,7 +72,10 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """`id` is `room/name`; `seed` lists the requirements it shows; `cases` those it proves."""
+    """`id` is `room/name`; `seed` lists the requirements it shows; `cases` those it proves.
+
+    `timeout_s` bounds each of its two waits: for what is expected, and for the recovery.
+    """
 
     id: str
     room: str

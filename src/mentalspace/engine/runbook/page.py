@@ -32,8 +32,16 @@ def issue_html(issue: Issue) -> str:
 
 
 def markdown_html(text: str) -> str:
-    """Markdown to HTML in which no tag, script, style or image of the text survives."""
-    return str(_markdown().render(text))
+    """Markdown to HTML in which no tag, script, style or image of the text survives.
+
+    Headings move down one level, under the page's own.
+    """
+    markdown = _markdown()
+    tokens = markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(6, int(token.tag[1:]) + 1)}"
+    return str(markdown.renderer.render(tokens, markdown.options, {}))
 
 
 def to_text(case: ErrorCase) -> str:
