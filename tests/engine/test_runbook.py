@@ -247,6 +247,24 @@ def test_any_text_gives_a_case_or_a_problem(text: str) -> None:
     assert found
 
 
+@pytest.mark.parametrize(
+    ("run", "words"),
+    [
+        ('check = "guess"', "unknown check 'guess'"),
+        ("", "give either sql or check"),
+        ('check = "provider"\nsql = "select 1"', "give either sql or check"),
+    ],
+)
+def test_a_diagnosis_must_run(fax: Room, run: str, words: str) -> None:
+    """A diagnosis names one query or one known check, or it is refused."""
+    issue = (
+        '+++\nid = "fax.slow"\ntitle = "Slow"\nsymptoms = "s"\nresolution = "r"\n'
+        f'prevention = "p"\nversion = 1\n{DATES}[[diagnosis]]\ntitle = "Look"\n{run}\n+++\n'
+    )
+    with pytest.raises(RunbookError, match=rf"slow\.md:1[1-4]: .*{words}"):
+        load_room(fax({"runbook/issues/slow.md": issue}), ["acme"], None)
+
+
 # Checking ----------------------------------------------------------------------------------------
 
 LOUD = BUSY.replace("fax.busy", "fax.loud")
@@ -442,7 +460,13 @@ def test_the_email_runbook_passes_its_check(email: RoomRunbook) -> None:
         (Evidence("http", 422, "invalid_parameter"), "validation_error", "refuse", "ours"),
         (Evidence("http", 422), "validation_error", "refuse", "ours"),
         (Evidence("http", 400, "validation_error"), "validation_error", "refuse", "ours"),
-        (Evidence("refused_locally", code="empty_subject"), "validation_error", "refuse", "ours"),
+        (
+            Evidence("refused_locally", code="idempotency_window_passed"),
+            "unmatched",
+            "human",
+            "ours",
+        ),
+        (Evidence("refused_locally", code="not_live"), "unmatched", "human", "ours"),
         (Evidence("http", 429, "rate_limit_exceeded"), "rate_limited", "retry", "ours"),
         (Evidence("http", 429, "daily_quota_exceeded"), "unmatched", "human", "ours"),
         (Evidence("http", 500, "application_error"), "server_error", "reconcile", "theirs"),

@@ -12,6 +12,10 @@ from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, Table
 
 
+# The checks a diagnosis may name. `provider` is the adapter's own harmless call.
+CHECKS = frozenset({"provider"})
+
+
 class CheckKind(StrEnum):
     SQL = "sql"
     CHECK = "check"
@@ -75,6 +79,8 @@ def _check(table: Table) -> Check:
     sql, check = table.maybe_text("sql"), table.maybe_text("check")
     if (sql is None) == (check is None):
         table.problem("title", "a diagnosis needs one thing to run", "give either sql or check")
+    if check is not None and check not in CHECKS:
+        table.problem("check", f"unknown check {check!r}", f"use {', '.join(sorted(CHECKS))}")
     table.done()
     if sql is not None:
         return Check(CheckKind.SQL, sql.strip(), title)
