@@ -1,0 +1,1 @@
+"""The emulator kit: what every provider's sandbox is made of, on real sockets."""

@@ -1,0 +1,107 @@
+"""The sandbox's customers: whose key is whose, where their webhooks go, what they may do."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from mentalspace.emulator.journal import Journal, Record
+from mentalspace.kernel.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One customer of one provider. Its key is kept only as a hash; `id` is public."""
+
+    id: str
+    room: str
+    provider: str
+    key_hash: str = field(repr=False)
+    webhook_url: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    rate_per_s: int | None = None  # None: the provider's usual limit
+    consumed_per_s: int = 0  # what another consumer of the same account uses up
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Accounts:
+    """Looked up by key on every call, so in memory; journalled, so they outlive the process."""
+
+    def __init__(self, journal: Journal, *, allow_remote_hooks: bool = False) -> None:
+        self._journal = journal
+        self._allow_remote = allow_remote_hooks
+        self._by_hash: dict[tuple[str, str, str], Account] = {}
+        self._by_id: dict[str, Account] = {}
+        journal.on("account", self._apply)
+
+    def put(
+        self,
+        room: str,
+        provider: str,
+        api_key: str,
+        *,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        rate_per_s: int | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> Account:
+        """Create or replace the account of this key. Raises Refused for a webhook off-machine."""
+        if webhook_url is not None and urlsplit(webhook_url).scheme not in ("http", "https"):
+            raise Refused("webhook_not_http", "webhook_url: begin with http:// or https://")
+        if webhook_url is not None and not self._allow_remote and not is_loopback(webhook_url):
+            raise Refused(
+                "webhook_not_local",
+                "webhook_url: sandbox webhooks stay on this machine; use a loopback address",
+            )
+        digest = hash_key(api_key)
+        self._journal.emit(
+            "account",
+            id=hash_key(f"{room}/{provider}/{digest}")[:12],
+            room=room,
+            provider=provider,
+            key_hash=digest,
+            webhook_url=webhook_url,
+            webhook_secret=webhook_secret,
+            rate_per_s=rate_per_s,
+            options=options or {},
+        )
+        return self._by_hash[room, provider, digest]
+
+    def consume(self, account: Account, per_s: int) -> Account:
+        """Let another consumer take `per_s` of the account's requests each second; 0 ends it."""
+        fields = {name: getattr(account, name) for name in Account.__slots__}
+        self._journal.emit("account", **{**fields, "consumed_per_s": per_s})
+        return self._by_hash[account.room, account.provider, account.key_hash]
+
+    def by_key(self, room: str, provider: str, api_key: str) -> Account | None:
+        return self._by_hash.get((room, provider, hash_key(api_key)))
+
+    def get(self, account_id: str) -> Account | None:
+        """By its public id, whatever its provider."""
+        return self._by_id.get(account_id)
+
+    def all(self) -> list[Account]:
+        return list(self._by_hash.values())
+
+    def _apply(self, record: Record) -> None:
+        account = Account(**{name: value for name, value in record.items() if name != "kind"})
+        self._by_hash[account.room, account.provider, account.key_hash] = account
+        self._by_id[account.id] = account
+
+
+def hash_key(api_key: str) -> str:
+    return hashlib.sha256(api_key.encode()).hexdigest()
+
+
+def is_loopback(url: str) -> bool:
+    """Whether a URL surely stays on this machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

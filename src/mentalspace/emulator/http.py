@@ -1,0 +1,160 @@
+"""The door of one emulator: reads a request, applies faults, records, syncs, then answers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from mentalspace.emulator.faults import Fault
+from mentalspace.emulator.kit import Kit
+from mentalspace.emulator.recorder import Entry
+from mentalspace.emulator.transports import Transports
+from mentalspace.emulator.words import Call, Emulator, Reply, json_reply
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
+class EmulatorApp:
+    """An ASGI application around one emulator.
+
+    Nothing is sent before everything the call changed is on disk, so an answer that a client
+    has seen survives any crash.
+    """
+
+    def __init__(self, kit: Kit, emulator: Emulator, transports: Transports) -> None:
+        self._kit = kit
+        self._emulator = emulator
+        self._transports = transports
+        self._at_work: set[tuple[str | None, str]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        call = await self._read(scope, receive)
+        if call is None:
+            return
+        account = self._emulator.identify(call)
+        account_id = account.id if account else None
+        key = self._emulator.idempotency_key(call)
+        fault = self._kit.faults.pick(
+            self._emulator.room, self._emulator.provider, account_id, call
+        )
+        work = (account_id, key) if key else None
+
+        if work is not None and work in self._at_work:
+            reply = self._emulator.busy(account)
+            self._record(call, account_id, key, reply, fault)
+            await self._kit.journal.flush()
+        else:
+            if work is not None:
+                self._at_work.add(work)
+            try:
+                reply = await self._work(call, account_id, key, fault)
+            finally:
+                if work is not None:
+                    self._at_work.discard(work)
+        await self._answer(scope, receive, send, reply, fault)
+
+    async def _work(
+        self, call: Call, account_id: str | None, key: str | None, fault: Fault | None
+    ) -> Reply:
+        """Let the provider take the call, as far as the fault allows, and make it last."""
+        latency_s = fault.latency_s if fault and fault.kind == "latency" else 0.0
+        if fault and fault.when == "before" and latency_s:
+            await asyncio.sleep(latency_s)
+        reply = self._decide(call, fault)
+        self._record(call, account_id, key, reply, fault)
+        await self._kit.journal.flush()
+        if fault and fault.when == "after" and latency_s:
+            await asyncio.sleep(latency_s)
+        return reply
+
+    def _decide(self, call: Call, fault: Fault | None) -> Reply:
+        account = self._emulator.identify(call)
+        if fault is None or fault.kind == "latency":
+            return self._emulator.handle(call, account)
+        if fault.when == "before" and fault.kind == "malformed":
+            return json_reply(200, {})
+        if fault.when == "before":
+            return self._emulator.fail(account, fault)
+        taken = self._emulator.handle(call, account)
+        told = self._emulator.fail(account, fault) if fault.kind == "status" else taken
+        return Reply(told.http, told.body, told.headers, taken.accepted, taken.replayed)
+
+    def _record(
+        self,
+        call: Call,
+        account_id: str | None,
+        key: str | None,
+        reply: Reply,
+        fault: Fault | None,
+    ) -> None:
+        lost = fault is not None and fault.kind in ("hang", "reset")
+        self._kit.recorder.record(
+            Entry(
+                number=self._kit.recorder.count + 1,
+                at=call.at.isoformat(),
+                room=self._emulator.room,
+                provider=self._emulator.provider,
+                account=account_id,
+                method=call.method,
+                path=call.path,
+                idempotency_key=key,
+                http=None if lost else reply.http,
+                request_id=reply.headers.get("x-request-id") or f"req_{secrets.token_hex(8)}",
+                accepted=reply.accepted,
+                replayed=reply.replayed,
+                fault=fault.id if fault else None,
+            )
+        )
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, reply: Reply, fault: Fault | None
+    ) -> None:
+        if fault and fault.kind == "reset":
+            self._transports.reset(scope["client"])
+        if fault and fault.kind in ("hang", "reset"):
+            await _until_gone(receive)
+            return
+        body = reply.body
+        if fault and fault.kind == "malformed":
+            body = body[: max(1, len(body) // 2)]
+        headers = {**reply.headers, "content-length": str(len(body))}
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": reply.http, "headers": raw})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _read(self, scope: Scope, receive: Receive) -> Call | None:
+        """The whole request, or None if the client left in the middle of it."""
+        chunks: list[bytes] = []
+        size_bytes = 0
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size_bytes += len(chunk)
+            if size_bytes <= MAX_BODY_BYTES:
+                chunks.append(chunk)
+            more = message.get("more_body", False)
+        return Call(
+            method=scope["method"],
+            path=scope["path"].removeprefix(scope.get("root_path", "")) or "/",
+            query=scope["query_string"].decode("latin-1"),
+            headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
+            body=b"".join(chunks),
+            at=self._kit.clock.now(),
+        )
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,59 @@
+"""The kit in one hand: everything an emulator needs, sharing one journal and one clock."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mentalspace.emulator.accounts import Accounts
+from mentalspace.emulator.clock import VirtualClock
+from mentalspace.emulator.faults import Faults
+from mentalspace.emulator.hooks import Hooks
+from mentalspace.emulator.journal import Journal
+from mentalspace.emulator.keys import Keys
+from mentalspace.emulator.options import Options
+from mentalspace.emulator.outbox import Outbox, summarise
+from mentalspace.emulator.recorder import Recorder
+
+
+@dataclass(frozen=True, slots=True)
+class Kit:
+    """Emulators are built on it first, then `journal.load()` brings the past back."""
+
+    journal: Journal
+    clock: VirtualClock
+    accounts: Accounts
+    faults: Faults
+    recorder: Recorder
+    outbox: Outbox
+    keys: Keys
+    hooks: Hooks
+    options: Options
+    random: random.Random
+
+    def summary(self) -> dict[str, dict[str, Any]]:
+        """Per account id, what `summarise` counts."""
+        replays = Counter(e.account for e in self.recorder.entries() if e.account and e.replayed)
+        return summarise(self.outbox.items(), replays)
+
+
+def open_kit(state_dir: Path, *, seed: int, allow_remote_hooks: bool = False) -> Kit:
+    """A kit over `state_dir`, which it alone may hold. Its journal is still to be loaded."""
+    journal = Journal(state_dir)
+    clock = VirtualClock(journal)
+    accounts = Accounts(journal, allow_remote_hooks=allow_remote_hooks)
+    return Kit(
+        journal=journal,
+        clock=clock,
+        accounts=accounts,
+        faults=Faults(journal, seed),
+        recorder=Recorder(journal),
+        outbox=Outbox(journal),
+        keys=Keys(journal, clock),
+        hooks=Hooks(journal, clock, accounts),
+        options=Options(journal),
+        random=random.Random(seed),
+    )

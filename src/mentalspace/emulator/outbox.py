@@ -1,0 +1,111 @@
+"""What the provider accepted, what became of it, and whether anything was accepted twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mentalspace.emulator.journal import Journal, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happens to an accepted thing at an instant; may be in the future."""
+
+    kind: str
+    at: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One mail, text, claim … that the provider took. `digest` says what "the same one" means."""
+
+    id: str
+    room: str
+    provider: str
+    account: str
+    at: str
+    digest: str
+    content: dict[str, Any]
+    steps: tuple[Step, ...] = ()
+
+    def so_far(self, now: datetime) -> list[Step]:
+        """The steps that have happened."""
+        return [step for step in self.steps if datetime.fromisoformat(step.at) <= now]
+
+
+class Outbox:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._items: dict[str, Accepted] = {}
+        journal.on("accepted", self._apply)
+
+    def add(self, item: Accepted) -> None:
+        self._journal.emit("accepted", item=asdict(item))
+
+    def get(self, item_id: str) -> Accepted | None:
+        return self._items.get(item_id)
+
+    def items(
+        self,
+        *,
+        room: str | None = None,
+        provider: str | None = None,
+        account: str | None = None,
+        limit: int | None = None,
+    ) -> list[Accepted]:
+        """Newest first."""
+        found: list[Accepted] = []
+        for item in reversed(self._items.values()):
+            if limit is not None and len(found) >= limit:
+                break
+            if (
+                room in (None, item.room)
+                and provider in (None, item.provider)
+                and account in (None, item.account)
+            ):
+                found.append(item)
+        return found
+
+    def _apply(self, record: Record) -> None:
+        fields = record["item"]
+        steps = tuple(Step(**step) for step in fields["steps"])
+        item = Accepted(**{**fields, "steps": steps})
+        self._items[item.id] = item
+
+
+def digest_of(parts: Sequence[object]) -> str:
+    """A name for content: equal for equal parts, and it gives nothing away."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def accepted_twice(items: Iterable[Accepted]) -> dict[str, list[str]]:
+    """Digest → ids of things that were accepted more than once, by content alone."""
+    by_digest: dict[str, list[str]] = {}
+    for item in items:
+        by_digest.setdefault(item.digest, []).append(item.id)
+    return {digest: ids for digest, ids in by_digest.items() if len(ids) > 1}
+
+
+def summarise(items: Iterable[Accepted], replays: Counter[str]) -> dict[str, dict[str, Any]]:
+    """Per account: distinct things accepted, requests that repeated a key, things taken twice."""
+    by_account: dict[str, list[Accepted]] = {account: [] for account in replays}
+    for item in items:
+        by_account.setdefault(item.account, []).append(item)
+    summary: dict[str, dict[str, Any]] = {}
+    for account, mine in by_account.items():
+        twice = accepted_twice(mine)
+        surplus = sum(len(ids) - 1 for ids in twice.values())
+        summary[account] = {
+            "accepted": len(mine) - surplus,
+            "repeated_requests_one_key": replays[account],
+            "accepted_twice": len(twice),
+            "twice": sorted(twice.values()),
+        }
+    return summary

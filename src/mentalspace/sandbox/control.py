@@ -1,0 +1,277 @@
+"""The control API: clock, faults, accounts and options in; what happened out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from mentalspace.emulator.accounts import Account
+from mentalspace.emulator.faults import Fault
+from mentalspace.emulator.outbox import Accepted
+from mentalspace.kernel.errors import Refused
+from mentalspace.sandbox.presets import PRESETS
+from mentalspace.sandbox.world import World
+
+Room = Annotated[str, Path(description="A room, such as `email`")]
+Provider = Annotated[str, Path(description="A provider of it, such as `resend`")]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ClockIn(Strict):
+    offset_s: float = Field(description="Seconds ahead of real time")
+
+
+class FaultIn(Strict):
+    room: str
+    provider: str
+    kind: Literal["status", "latency", "hang", "reset", "malformed"]
+    when: Literal["before", "after"] = Field(
+        "before", description="`after`: the request is accepted, then the answer goes wrong"
+    )
+    account: str | None = Field(None, description="Account id; all accounts if null")
+    method: str | None = None
+    path: str | None = Field(None, description="Paths that begin so; all if null")
+    http: int = Field(503, ge=400, le=599, description="For `status`")
+    name: str | None = Field(None, description="The provider's error name; its usual one if null")
+    message: str | None = None
+    retry_after_s: int | None = Field(None, ge=0)
+    latency_s: float = Field(5.0, ge=0, le=3600)
+    times: int | None = Field(None, ge=1, description="How many calls meet it; all if null")
+    share: float = Field(1.0, gt=0, le=1, description="Part of the calls that meet it, by chance")
+
+
+class BreakIn(Strict):
+    preset: Literal[
+        "down", "server_error", "slow", "silent", "key_revoked", "rate_limited", "answers_lost"
+    ] = "down"
+    account: str | None = None
+    times: int | None = Field(None, ge=1)
+    latency_s: float | None = Field(None, ge=0, le=3600)
+    http: int | None = Field(None, ge=400, le=599)
+    name: str | None = None
+    message: str | None = None
+
+
+class AccountIn(Strict):
+    api_key: str = Field(min_length=1)
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+    rate_per_s: int | None = Field(None, ge=1, description="The provider's usual limit if null")
+    options: dict[str, Any] = Field(
+        default_factory=dict, description="Resend: `domains` (list), `permission`"
+    )
+
+
+class ConsumeIn(Strict):
+    per_s: int = Field(ge=0, description="What another consumer takes of each second; 0 ends it")
+
+
+def create_control(world: World) -> FastAPI:
+    """The API, to be mounted at `/_control`."""
+    kit = world.kit
+    app = FastAPI(
+        title="Sandbox control",
+        version="1",
+        description="Controls of the sandboxes, which play every provider on this machine.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    _explain_errors(app)
+
+    @app.get("/healthz", summary="Ready to play")
+    async def healthz() -> dict[str, Any]:
+        return {"ready": True, "rooms": world.rooms}
+
+    @app.get("/providers", summary="Who is played here, and where")
+    async def providers() -> list[dict[str, Any]]:
+        return [
+            {
+                "room": e.room,
+                "provider": e.provider,
+                "title": e.title,
+                "base_path": f"/{e.room}/{e.provider}",
+                "options": kit.options.get(e.room, e.provider),
+            }
+            for e in world.emulators
+        ]
+
+    @app.get("/clock", summary="The sandbox's time")
+    async def get_clock() -> dict[str, Any]:
+        return {"offset_s": kit.clock.offset.total_seconds(), "now": kit.clock.now().isoformat()}
+
+    @app.put("/clock", summary="Set how far the sandbox is ahead of real time")
+    async def put_clock(body: ClockIn) -> dict[str, Any]:
+        kit.clock.move(body.offset_s)
+        await kit.journal.flush()
+        return await get_clock()
+
+    @app.get("/faults", summary="Faults in force")
+    async def get_faults() -> list[dict[str, Any]]:
+        return [_fault(world, fault) for fault in kit.faults.all()]
+
+    @app.post("/faults", status_code=201, summary="Put a fault in force")
+    async def post_fault(body: FaultIn) -> dict[str, Any]:
+        if not world.has(body.room, body.provider):
+            raise Refused("unknown_provider", f"{body.room}/{body.provider} is not played here")
+        fault = kit.faults.add(**body.model_dump())
+        await kit.journal.flush()
+        return _fault(world, fault)
+
+    @app.delete("/faults", summary="Lift all faults, or a room's, or a provider's")
+    async def delete_faults(room: str | None = None, provider: str | None = None) -> dict[str, int]:
+        lifted = kit.faults.heal(room, provider)
+        await kit.journal.flush()
+        return {"lifted": lifted}
+
+    @app.delete("/faults/{fault_id}", summary="Lift one fault; gone already is fine")
+    async def delete_fault(fault_id: str) -> dict[str, int]:
+        lifted = kit.faults.remove(fault_id)
+        await kit.journal.flush()
+        return {"lifted": int(lifted)}
+
+    @app.get("/presets", summary="Ways to break a provider")
+    async def presets() -> list[dict[str, Any]]:
+        return [{**asdict(p), "fault": dict(p.fault)} for p in PRESETS.values()]
+
+    @app.post("/break/{room}/{provider}", status_code=201, summary="Break a provider")
+    async def break_it(room: Room, provider: Provider, body: BreakIn) -> dict[str, Any]:
+        changes = body.model_dump(exclude={"preset"}, exclude_none=True)
+        fault = world.break_it(room, provider, body.preset, **changes)
+        await kit.journal.flush()
+        return _fault(world, fault)
+
+    @app.get("/accounts", summary="The sandbox's customers, without their secrets")
+    async def get_accounts() -> list[dict[str, Any]]:
+        return [_account(account) for account in kit.accounts.all()]
+
+    @app.put("/accounts/{room}/{provider}", summary="Create or replace the account of a key")
+    async def put_account(room: Room, provider: Provider, body: AccountIn) -> dict[str, Any]:
+        if not world.has(room, provider):
+            raise Refused("unknown_provider", f"{room}/{provider} is not played here")
+        account = kit.accounts.put(room, provider, **body.model_dump())
+        await kit.journal.flush()
+        return _account(account)
+
+    @app.post(
+        "/accounts/{room}/{provider}/{account_id}/consume",
+        summary="Let another consumer use up part of the account's rate",
+    )
+    async def consume(
+        room: Room, provider: Provider, account_id: str, body: ConsumeIn
+    ) -> dict[str, Any]:
+        account = kit.accounts.get(account_id)
+        if account is None or (account.room, account.provider) != (room, provider):
+            raise Refused("unknown_account", "there is no such account of this provider")
+        account = kit.accounts.consume(account, body.per_s)
+        await kit.journal.flush()
+        return _account(account)
+
+    @app.get("/options/{room}/{provider}", summary="What may be changed of a provider's behaviour")
+    async def get_options(room: Room, provider: Provider) -> dict[str, Any]:
+        return kit.options.get(room, provider)
+
+    @app.put("/options/{room}/{provider}", summary="Change some of it")
+    async def put_options(room: Room, provider: Provider, body: dict[str, Any]) -> dict[str, Any]:
+        kit.options.put(room, provider, body)
+        await kit.journal.flush()
+        return kit.options.get(room, provider)
+
+    @app.get("/recorder", summary="Requests received, oldest first, without bodies")
+    async def recorder(
+        room: str | None = None,
+        provider: str | None = None,
+        account: str | None = None,
+        since: Annotated[
+            int | datetime | None, Query(description="A `number` to go on after, or an instant")
+        ] = None,
+    ) -> list[dict[str, Any]]:
+        entries = kit.recorder.entries(room=room, provider=provider, account=account, since=since)
+        return [asdict(entry) for entry in entries]
+
+    @app.get("/summary", summary="Per account: accepted, repeated, accepted twice")
+    async def summary() -> dict[str, dict[str, Any]]:
+        return kit.summary()
+
+    @app.get("/mailbox", summary="What was accepted, newest first, with its content")
+    async def mailbox(
+        account: str | None = None,
+        room: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 100,
+    ) -> list[dict[str, Any]]:
+        found = kit.outbox.items(room=room, account=account, limit=limit)
+        return [_accepted(world, item) for item in found]
+
+    @app.get("/webhooks", summary="Webhooks and how they fare, newest first, without bodies")
+    async def webhooks(
+        pending: bool = False,
+        account: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 100,
+    ) -> list[dict[str, Any]]:
+        hooks = kit.hooks.all(pending=pending, account=account)[:limit]
+        return [
+            {name: value for name, value in asdict(hook).items() if name != "body"}
+            for hook in hooks
+        ]
+
+    @app.post("/webhooks/{hook_id}/replay", summary="Send a webhook again, with the same id")
+    async def replay(hook_id: str) -> dict[str, bool]:
+        if not kit.hooks.again(hook_id):
+            raise Refused("unknown_webhook", "there is no webhook of this id")
+        await kit.journal.flush()
+        return {"queued": True}
+
+    @app.get("/pages", summary="Pages received, newest first")
+    async def pages(
+        target: str | None = None, limit: Annotated[int, Query(ge=1, le=100_000)] = 100
+    ) -> list[dict[str, Any]]:
+        return [asdict(page) for page in world.pager.pages(target, limit)]
+
+    return app
+
+
+def _explain_errors(app: FastAPI) -> None:
+    """Problem details, which never repeat what was sent: it may be a key."""
+
+    @app.exception_handler(Refused)
+    async def refused(_request: Request, error: Refused) -> JSONResponse:
+        return _problem(error.code, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        mistakes = [
+            f"{'.'.join(str(part) for part in e['loc'][1:]) or 'body'}: {e['msg']}"
+            for e in error.errors()
+        ]
+        return _problem("invalid_request", "; ".join(mistakes))
+
+
+def _problem(code: str, detail: str) -> JSONResponse:
+    body = {"type": "about:blank", "title": "Refused", "status": 422, "code": code}
+    return JSONResponse({**body, "detail": detail}, 422, media_type="application/problem+json")
+
+
+def _fault(world: World, fault: Fault) -> dict[str, Any]:
+    return {**asdict(fault), "left": world.kit.faults.left(fault)}
+
+
+def _account(account: Account) -> dict[str, Any]:
+    hidden = ("key_hash", "webhook_secret")
+    return {name: value for name, value in asdict(account).items() if name not in hidden}
+
+
+def _accepted(world: World, item: Accepted) -> dict[str, Any]:
+    happened = item.so_far(world.kit.clock.now())
+    return {
+        **asdict(item),
+        "steps": [asdict(step) for step in happened],
+        "last_step": happened[-1].kind if happened else None,
+    }

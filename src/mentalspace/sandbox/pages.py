@@ -1,0 +1,177 @@
+"""The sandbox's pages: overview, a room with its mailbox and break button, one mail, the pager."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from mentalspace.emulator.outbox import Accepted
+from mentalspace.kernel.errors import Refused
+from mentalspace.sandbox.presets import PRESETS
+from mentalspace.sandbox.world import World
+
+MAILS_SHOWN = 50
+REQUESTS_SHOWN = 50
+# A mail is foreign content: no scripts, no forms, no network, an origin of its own.
+MAIL_POLICY = (
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+)
+
+
+class Pages:
+    """Renders; every change is a form that posts and is redirected back."""
+
+    def __init__(self, world: World, control: FastAPI) -> None:
+        self._world = world
+        self._control = control
+        self._templates = jinja2.Environment(
+            loader=jinja2.PackageLoader("mentalspace.sandbox", "web"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._templates.filters["clock"] = _clock
+        self._templates.filters["happened"] = self._happened
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route("/", self._overview),
+            Route("/_control", self._reference),
+            Route("/_control/", self._reference),
+            Route("/pager", self._pager),
+            Route("/clock", self._move_clock, methods=["POST"]),
+            Route("/{room}", self._room),
+            Route("/{room}/messages/{item}", self._message),
+            Route("/{room}/messages/{item}/html", self._message_html),
+            Route("/{room}/break", self._break, methods=["POST"]),
+            Route("/{room}/heal", self._heal, methods=["POST"]),
+        ]
+
+    async def _overview(self, _request: Request) -> Response:
+        kit = self._world.kit
+        return self._show(
+            "overview.html",
+            title="Sandbox",
+            cards=[
+                {
+                    "emulator": emulator,
+                    "accepted": len(kit.outbox.items(room=emulator.room)),
+                    "faults": [f for f in kit.faults.all() if f.room == emulator.room],
+                }
+                for emulator in self._world.emulators
+            ],
+            pages=self._world.pager.pages(limit=3),
+        )
+
+    async def _room(self, request: Request) -> Response:
+        kit = self._world.kit
+        room = self._known_room(request)
+        entries = list(kit.recorder.entries(room=room))
+        return self._show(
+            "room.html",
+            title=room.capitalize(),
+            room=room,
+            emulators=[e for e in self._world.emulators if e.room == room],
+            presets=list(PRESETS.values()),
+            faults=[f for f in kit.faults.all() if f.room == room],
+            left=kit.faults.left,
+            items=kit.outbox.items(room=room, limit=MAILS_SHOWN),
+            entries=list(islice(reversed(entries), REQUESTS_SHOWN)),
+            pending=len(kit.hooks.all(pending=True)),
+        )
+
+    async def _message(self, request: Request) -> Response:
+        room = self._known_room(request)
+        item = self._known_item(request, room)
+        return self._show(
+            "message.html",
+            title=item.content.get("subject") or item.id,
+            room=room,
+            item=item,
+            html_url=f"/{quote(room)}/messages/{quote(item.id)}/html",
+        )
+
+    async def _message_html(self, request: Request) -> Response:
+        item = self._known_item(request, self._known_room(request))
+        return HTMLResponse(
+            item.content.get("html") or "", headers={"content-security-policy": MAIL_POLICY}
+        )
+
+    async def _pager(self, _request: Request) -> Response:
+        return self._show("pager.html", title="Pager", pages=self._world.pager.pages(limit=100))
+
+    async def _reference(self, _request: Request) -> Response:
+        operations = [
+            {"method": method.upper(), "path": f"/_control{path}", "summary": found["summary"]}
+            for path, methods in self._control.openapi()["paths"].items()
+            for method, found in methods.items()
+        ]
+        return self._show("reference.html", title="Control API", operations=operations)
+
+    async def _break(self, request: Request) -> Response:
+        room = self._known_room(request)
+        form = await request.form()
+        try:
+            self._world.break_it(room, str(form.get("provider")), str(form.get("preset")))
+        except Refused as error:
+            raise HTTPException(422, str(error)) from error
+        return await self._back(f"/{quote(room)}")
+
+    async def _heal(self, request: Request) -> Response:
+        room = self._known_room(request)
+        self._world.kit.faults.heal(room)
+        return await self._back(f"/{quote(room)}")
+
+    async def _move_clock(self, request: Request) -> Response:
+        clock = self._world.kit.clock
+        try:
+            hours = float(str((await request.form()).get("hours")))
+            moved = clock.offset + timedelta(hours=hours)
+        except (ValueError, OverflowError) as error:
+            raise HTTPException(422, "hours: give a number") from error
+        clock.move(moved.total_seconds())
+        return await self._back("/")
+
+    async def _back(self, url: str) -> Response:
+        await self._world.kit.journal.flush()
+        return RedirectResponse(url, 303)
+
+    def _known_room(self, request: Request) -> str:
+        room = str(request.path_params["room"])
+        if room not in self._world.rooms:
+            raise HTTPException(404, "No such room is played here.")
+        return room
+
+    def _known_item(self, request: Request, room: str) -> Accepted:
+        item = self._world.kit.outbox.get(str(request.path_params["item"]))
+        if item is None or item.room != room:
+            raise HTTPException(404, "No such message.")
+        return item
+
+    def _happened(self, item: Accepted) -> str:
+        steps = item.so_far(self._world.kit.clock.now())
+        return steps[-1].kind.rpartition(".")[2] if steps else "accepted"
+
+    def _show(self, template: str, **values: Any) -> HTMLResponse:
+        clock = self._world.kit.clock
+        common: dict[str, Any] = {
+            "rooms": self._world.rooms,
+            "now": clock.now(),
+            "offset_h": clock.offset.total_seconds() / 3600,
+        }
+        return HTMLResponse(self._templates.get_template(template).render(common | values))
+
+
+def _clock(value: str | datetime) -> str:
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,58 @@
+"""The ways to break a provider that a person picks from a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A fault ready to use; what a status says is worded by the provider itself."""
+
+    name: str
+    title: str
+    explanation: str
+    fault: Mapping[str, Any]
+
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "down", "Provider down", "Answers 503 to everything.", {"kind": "status", "http": 503}
+        ),
+        Preset(
+            "server_error",
+            "Server errors",
+            "Answers 500 to everything.",
+            {"kind": "status", "http": 500},
+        ),
+        Preset(
+            "slow",
+            "Slow",
+            "Takes what it is given, and answers five seconds late.",
+            {"kind": "latency", "latency_s": 5.0},
+        ),
+        Preset("silent", "No answer", "Takes nothing and never answers.", {"kind": "hang"}),
+        Preset(
+            "key_revoked",
+            "Key revoked",
+            "Calls every key invalid, as after a rotation gone wrong.",
+            {"kind": "status", "http": 403},
+        ),
+        Preset(
+            "rate_limited",
+            "Rate limited",
+            "Answers 429 and asks to wait two seconds.",
+            {"kind": "status", "http": 429, "retry_after_s": 2},
+        ),
+        Preset(
+            "answers_lost",
+            "Answers lost",
+            "Takes what it is given, then resets the connection before answering.",
+            {"kind": "reset", "when": "after"},
+        ),
+    )
+}
