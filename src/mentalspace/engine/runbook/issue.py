@@ -11,7 +11,6 @@ from pathlib import Path
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, Table
 
-
 # The checks a diagnosis may name. `provider` is the adapter's own harmless call.
 CHECKS = frozenset({"provider"})
 
