@@ -23,7 +23,7 @@ ROOM = "email"
 PROVIDER = "resend"
 
 # What a fresh sandbox accepts; never valid anywhere else.
-DEMO_API_KEY = "re_demo_sandbox"
+DEMO_API_KEY = "re_demo_default"
 DEMO_WEBHOOK_SECRET = "whsec_bWVudGFsc3BhY2Utc2FuZGJveC1kZW1vLXNlY3JldA=="  # noqa: S105
 DEMO_DOMAIN = "mentalspace.app"
 
@@ -187,7 +187,7 @@ class ResendSandbox:
             options = self._kit.options.get(ROOM, PROVIDER)
             http = options["invalid_key_http"]
             raise Problem(
-                http if http in ERRORS else 403, options["invalid_key_name"], "API key is invalid"
+                http if http in ERRORS else 403, options["invalid_key_name"], "API key is invalid."
             )
         sending = call.method == "POST" and call.path in ("/emails", "/emails/batch")
         if account.options.get("permission") == "sending_access" and not sending:

@@ -1,0 +1,125 @@
+"""Asks each live rule of the runbooks whether it holds, for every credential it may hold for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
+from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, Runbooks
+
+# One evaluator at a time, wherever it runs: whoever holds this for the length of a tick.
+_EVALUATION_LOCK = 7_235_661_043
+
+# Everything since the last success that was not the recipient's doing. Retries of one delivery
+# count once, and so do several mails to one person.
+_STREAKS = """
+select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
+       good.finished_at as last_good_at, streak.*
+  from credential c
+  left join lateral (
+    select a.finished_at from attempt a
+     where a.credential_id = c.id and a.state = 'succeeded'
+     order by a.finished_at desc limit 1) good on true
+ cross join lateral (
+    select count(distinct ad.delivery_id) as deliveries,
+           count(distinct d.recipient_key) as recipients,
+           min(a.started_at) as since,
+           (array_agg(a.case_id order by a.finished_at desc))[1] as case_id,
+           (array_agg(a.fault order by a.finished_at desc))[1] as fault
+      from attempt a join attempt_delivery ad on ad.attempt_id = a.id
+      join delivery d on d.id = ad.delivery_id
+     where a.credential_id = c.id and a.fault in ('ours', 'theirs')
+       and a.finished_at > coalesce(good.finished_at, '-infinity')
+       and ($2::text[] is null or a.case_id = any ($2))) streak
+ where c.integration = $1 and c.active and streak.deliveries > 0
+"""
+_GOOD_SINCE = """
+select count(*) from attempt
+ where credential_id = $1 and state = 'succeeded' and finished_at > $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluator:
+    database: Database
+    runbooks: Runbooks
+
+    async def tick(self) -> int:
+        """Evaluate every live rule; how many incidents were opened. Skips if another does it."""
+        opened = 0
+        async with self.database.as_dispatcher() as connection:
+            if not await connection.fetchval(
+                "select pg_try_advisory_xact_lock($1)", _EVALUATION_LOCK
+            ):
+                return 0
+            for room in self.runbooks.rooms:
+                for rule in room.overview.alerts:
+                    if rule.state is AlertState.LIVE:
+                        opened += await self._evaluate(connection, room.room, rule)
+            await _watch_recovery(connection, self.runbooks)
+        return opened
+
+    async def _evaluate(self, connection: Connection, integration: str, rule: AlertRule) -> int:
+        cases = list(rule.cases) or None
+        opened = 0
+        for row in await connection.fetch(_STREAKS, integration, cases):
+            if not _holds(rule, row):
+                continue
+            opened += await open_incident(
+                connection, self.runbooks.escalation, _incident(integration, rule, row)
+            )
+        return opened
+
+
+def _holds(rule: AlertRule, row: Any) -> bool:
+    threshold = rule.threshold or 1
+    if rule.kind is AlertKind.CASE:
+        return bool(row["deliveries"] >= threshold)
+    return bool(min(row["deliveries"], row["recipients"]) >= threshold)
+
+
+def _incident(integration: str, rule: AlertRule, row: Any) -> NewIncident:
+    since: datetime = row["since"]
+    last_good: datetime | None = row["last_good_at"]
+    credential_id: UUID = row["credential_id"]
+    return NewIncident(
+        key=f"{rule.id}:{credential_id}",
+        rule_id=rule.id,
+        case_id=row["case_id"],
+        integration=integration,
+        credential_id=credential_id,
+        practice_id=row["practice_id"],
+        severity=rule.severity,
+        title=rule.title,
+        fault=row["fault"] or "unclear",
+        since=since,
+        facts={
+            "failed_deliveries": row["deliveries"],
+            "failed_recipients": row["recipients"],
+            "last_good_at": last_good.isoformat() if last_good else None,
+            "provider": row["provider"],
+            "endpoint": row["endpoint"],
+            "first_step": rule.action,
+        },
+        drill=row["drill"],
+    )
+
+
+async def _watch_recovery(connection: Connection, runbooks: Runbooks) -> None:
+    """An incident whose cause is gone says so; only a person closes it."""
+    rows = await connection.fetch(
+        "select id, rule_id, credential_id, opened_at, drill from incident"
+        " where status <> 'resolved' and recovered_at is null and credential_id is not null"
+    )
+    for row in rows:
+        try:
+            needed = runbooks.alert(row["rule_id"]).resolves_after
+        except LookupError:
+            continue
+        good = await connection.fetchval(_GOOD_SINCE, row["credential_id"], row["opened_at"])
+        if good >= needed:
+            await note_recovery(connection, row["id"], good, row["drill"])

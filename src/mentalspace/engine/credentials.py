@@ -1,0 +1,119 @@
+"""A practice's credentials: stored encrypted, rotated without loss, with their lanes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.ledger import record
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.integration import Provider
+
+_SAVE = """
+insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
+                        rate_per_s, burst, drill)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+on conflict (integration, endpoint) do update set
+  base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
+  rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
+  version = credential.version + 1, rotated_at = app.now()
+returning id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    practice_id: UUID
+    integration: str
+    endpoint: str
+    base_url: str
+    live: bool
+    secrets: Mapping[str, str]
+    drill: str | None = None
+
+
+async def save_credential(
+    owner: asyncpg.Connection[Any] | Connection,
+    vault: Vault,
+    provider: Provider,
+    new: NewCredential,
+) -> UUID:
+    """Store or replace what the endpoint's name stands for, and open its lanes.
+
+    Runs on the owner's connection: no role of the application may write a credential.
+    """
+    credential_id: UUID = await owner.fetchval(
+        _SAVE,
+        new.practice_id,
+        new.integration,
+        provider.name,
+        new.endpoint,
+        new.base_url,
+        new.live,
+        vault.seal(new.practice_id, "credential", json.dumps(dict(new.secrets)).encode()),
+        provider.rate.per_s,
+        provider.rate.burst,
+        new.drill,
+    )
+    await owner.execute(
+        "insert into credential_state (credential_id, practice_id) values ($1, $2)"
+        " on conflict do nothing",
+        credential_id,
+        new.practice_id,
+    )
+    for lane_class in ("interactive", "bulk"):
+        await owner.execute(
+            "insert into lane (practice_id, credential_id, integration, provider, class)"
+            " values ($1, $2, $3, $4, $5) on conflict do nothing",
+            new.practice_id,
+            credential_id,
+            new.integration,
+            provider.name,
+            lane_class,
+        )
+    await _resume(owner, credential_id, new)
+    return credential_id
+
+
+async def read_secrets(
+    owner: asyncpg.Connection[Any] | Connection, vault: Vault, integration: str, endpoint: str
+) -> dict[str, str] | None:
+    """The stored secrets of an endpoint, or None if there is none."""
+    row = await owner.fetchrow(
+        "select practice_id, secrets from credential where integration = $1 and endpoint = $2",
+        integration,
+        endpoint,
+    )
+    if row is None:
+        return None
+    secrets: dict[str, str] = json.loads(
+        vault.open(row["practice_id"], "credential", row["secrets"])
+    )
+    return secrets
+
+
+async def _resume(
+    owner: asyncpg.Connection[Any] | Connection, credential_id: UUID, new: NewCredential
+) -> None:
+    """What waited for another credential waits no longer."""
+    lanes = await owner.fetch(
+        "update lane set state = 'open', paused_at = null, paused_until = null,"
+        " paused_case = null, paused_by = null"
+        " where credential_id = $1 and state = 'paused' returning id",
+        credential_id,
+    )
+    for lane in lanes:
+        await record(
+            owner,
+            "lane_resumed",
+            practice_id=new.practice_id,
+            lane_id=lane["id"],
+            data={"because": "the credential was replaced"},
+            drill=new.drill,
+        )

@@ -1,0 +1,196 @@
+"""Incidents: opened by a rule, paged by the matrix, acknowledged and closed by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.ledger import record
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.runbook import Escalation, Rung
+from mentalspace.kernel.case import Severity
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewIncident:
+    """`key` is the cause: while one incident with it is not resolved, no second is opened."""
+
+    key: str
+    rule_id: str
+    case_id: str | None
+    integration: str
+    credential_id: UUID | None
+    practice_id: UUID | None
+    severity: Severity
+    title: str
+    fault: str
+    since: datetime
+    facts: Mapping[str, Any]
+    drill: str | None
+
+
+_OPEN = """
+insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
+  title, fault, since, facts, drill, ack_due_at, next_escalation_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+  app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s')
+on conflict (key) where status <> 'resolved'
+do update set facts = incident.facts || excluded.facts, recovered_at = null
+returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
+                                       and i.status <> 'resolved') as had_recovered
+"""
+_DUE = """
+select id, severity, escalation_step, drill from incident
+ where status = 'open' and next_escalation_at <= app.now() for update skip locked
+"""
+
+
+async def open_incident(connection: Connection, escalation: Escalation, new: NewIncident) -> bool:
+    """Whether a new one was opened. One that had recovered and fails again is marked regressed."""
+    rung = escalation.rung(new.severity)
+    first_step_s = rung.response_time_s or rung.repeat_every_s or None
+    row = await connection.fetchrow(
+        _OPEN,
+        new.key,
+        new.rule_id,
+        new.case_id,
+        new.integration,
+        new.credential_id,
+        new.practice_id,
+        new.severity.value,
+        new.title,
+        new.fault,
+        new.since,
+        dict(new.facts),
+        new.drill,
+        rung.response_time_s,
+        first_step_s,
+    )
+    assert row is not None
+    if not row["is_new"]:
+        if row["had_recovered"] is not None:
+            await record(connection, "incident_regressed", incident_id=row["id"], drill=new.drill)
+        return False
+    await record(
+        connection,
+        "incident_opened",
+        practice_id=new.practice_id,
+        incident_id=row["id"],
+        data={"rule": new.rule_id, "case": new.case_id, "severity": new.severity.value},
+        actor="evaluator",
+        drill=new.drill,
+    )
+    await _page(connection, row["id"], 0, rung.contacts, new.drill)
+    log.error(
+        "incident_opened",
+        incident_id=row["id"],
+        rule=new.rule_id,
+        severity=new.severity.value,
+        drill=new.drill,
+    )
+    return True
+
+
+async def escalate(connection: Connection, escalation: Escalation) -> int:
+    """Page the next rung of what nobody has acknowledged in time; how many incidents."""
+    rows = await connection.fetch(_DUE)
+    for row in rows:
+        rung = escalation.rung(Severity(row["severity"]))
+        step = row["escalation_step"] + 1
+        await connection.execute(
+            "update incident set escalation_step = $2,"
+            " next_escalation_at = app.now() + $3 * interval '1 s' where id = $1",
+            row["id"],
+            step,
+            rung.repeat_every_s or None,
+        )
+        await _page(connection, row["id"], step, _reached(rung), row["drill"])
+        await record(
+            connection,
+            "escalated",
+            incident_id=row["id"],
+            data={"step": step, "to": list(_reached(rung))},
+            actor="evaluator",
+            drill=row["drill"],
+        )
+    return len(rows)
+
+
+async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
+    """Somebody has it: escalation stops. False if it was acknowledged or resolved already."""
+    return await _advance(
+        connection,
+        incident_id,
+        actor,
+        "acknowledged",
+        "update incident set status = 'acknowledged', acknowledged_at = app.now(),"
+        " acknowledged_by = $2, next_escalation_at = null"
+        " where id = $1 and status = 'open' returning drill",
+    )
+
+
+async def resolve(connection: Connection, incident_id: UUID, actor: str) -> bool:
+    """A person says it is over. The same cause then opens a new incident."""
+    return await _advance(
+        connection,
+        incident_id,
+        actor,
+        "resolved",
+        "update incident set status = 'resolved', resolved_at = app.now(), resolved_by = $2,"
+        " next_escalation_at = null where id = $1 and status <> 'resolved' returning drill",
+    )
+
+
+async def note_recovery(
+    connection: Connection, incident_id: UUID, successes: int, drill: str | None
+) -> None:
+    """The rule's own sign that the cause is gone: enough successes since it opened."""
+    await connection.execute(
+        "update incident set recovered_at = app.now() where id = $1", incident_id
+    )
+    await record(
+        connection,
+        "incident_recovered",
+        incident_id=incident_id,
+        data={"successes": successes},
+        actor="evaluator",
+        drill=drill,
+    )
+
+
+async def _advance(
+    connection: Connection, incident_id: UUID, actor: str, kind: str, sql: str
+) -> bool:
+    row = await connection.fetchrow(sql, incident_id, actor)
+    if row is None:
+        return False
+    await record(connection, kind, incident_id=incident_id, actor=actor, drill=row["drill"])
+    return True
+
+
+async def _page(
+    connection: Connection,
+    incident_id: UUID,
+    step: int,
+    targets: tuple[str, ...],
+    drill: str | None,
+) -> None:
+    """Write the pages down; the pager sends them. A drill reaches only the drill's channel."""
+    for target in ("drill",) if drill else targets:
+        await connection.execute(
+            "insert into page (incident_id, target, step) values ($1, $2, $3)"
+            " on conflict do nothing",
+            incident_id,
+            target,
+            step,
+        )
+
+
+def _reached(rung: Rung) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(rung.contacts + rung.escalate_to))

@@ -1,0 +1,118 @@
+"""Sends the pages that incidents have written down, through Apprise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import apprise
+
+from mentalspace.engine.db import Database
+from mentalspace.engine.incidents import escalate
+from mentalspace.engine.ledger import record
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.runbook import Runbooks
+
+MOST_TRIES = 10
+SEND_WITHIN_S = 15.0
+
+log = get_logger(__name__)
+
+_PENDING = """
+select p.id, p.incident_id, p.target, p.step, i.title, i.severity, i.fault, i.since, i.rule_id,
+       i.integration, i.facts, i.drill, i.ack_due_at
+  from page p join incident i on i.id = p.incident_id
+ where p.state = 'pending' order by p.created_at limit 20
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Pager:
+    """`urls` are Apprise addresses by target; they are secrets and stay out of every text."""
+
+    database: Database
+    runbooks: Runbooks
+    urls: Mapping[str, tuple[str, ...]]
+    site_url: str
+
+    async def tick(self) -> int:
+        """Escalate what is overdue and send what is pending; how many pages went out."""
+        async with self.database.as_dispatcher() as connection:
+            await escalate(connection, self.runbooks.escalation)
+            pending = await connection.fetch(_PENDING)
+        return sum([await self._send(row) for row in pending])
+
+    async def _send(self, row: Any) -> bool:
+        error = await self._notify(row)
+        async with self.database.as_dispatcher() as connection:
+            state = await connection.fetchval(
+                "update page set tries = tries + 1, error = $2, state = case"
+                " when $2::text is null then 'sent' when tries + 1 >= $3 then 'failed'"
+                " else 'pending' end,"
+                " sent_at = case when $2::text is null then app.now() end"
+                " where id = $1 returning state",
+                row["id"],
+                error,
+                MOST_TRIES,
+            )
+            if state != "pending":
+                await self._write_down(connection, row, state)
+        if error is not None:
+            log.error("page_failed", incident_id=row["incident_id"], target=row["target"])
+        return error is None
+
+    async def _write_down(self, connection: Any, row: Any, state: str) -> None:
+        await record(
+            connection,
+            f"page_{state}",
+            incident_id=row["incident_id"],
+            data={"target": row["target"], "step": row["step"]},
+            actor="pager",
+            drill=row["drill"],
+        )
+
+    async def _notify(self, row: Any) -> str | None:
+        """None when it went out, else why not, without the address."""
+        urls = self.urls.get(row["target"], ())
+        if not urls:
+            return "no address is configured for this target"
+        notifier = apprise.Apprise()
+        if not all(notifier.add(url) for url in urls):
+            return "an address is not one Apprise understands"
+        try:
+            async with asyncio.timeout(SEND_WITHIN_S):
+                sent = await notifier.async_notify(
+                    title=_title(row),
+                    body=page_text(row, self.site_url),
+                    notify_type=apprise.NotifyType.FAILURE,
+                )
+        except TimeoutError:
+            return "no answer in time"
+        return None if sent else "the channel refused it"
+
+
+def page_text(row: Any, site_url: str) -> str:
+    """What the woken person reads first: whose it is, since when, how many, the first step."""
+    facts = row["facts"]
+    whose = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
+    lines = [
+        f"{whose.get(row['fault'], 'Unclear whose')}; since {row['since']:%Y-%m-%d %H:%M} UTC.",
+        f"{facts.get('failed_recipients', 0)} people so far; last good call: "
+        f"{facts.get('last_good_at') or 'none yet'}.",
+        f"First: {facts.get('first_step', 'open the runbook')}.",
+        incident_link(site_url, row["incident_id"]),
+    ]
+    return "\n".join(lines)
+
+
+def incident_link(site_url: str, incident_id: UUID) -> str:
+    return f"{site_url}/incidents/{incident_id}"
+
+
+def _title(row: Any) -> str:
+    again = f", page {row['step'] + 1}" if row["step"] else ""
+    drill = "DRILL: " if row["drill"] else ""
+    return f"{drill}{row['severity'].upper()} {row['integration']}: {row['title']}{again}"

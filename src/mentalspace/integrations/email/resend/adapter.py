@@ -1,0 +1,75 @@
+"""Sends mails through Resend's HTTP API."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from mentalspace.engine.outbound import retry_after_s
+from mentalspace.integrations.email.model import Mail
+from mentalspace.integrations.email.resend.wire import (
+    IDEMPOTENCY_WINDOW,
+    email_body,
+    error_of,
+    request_id,
+)
+from mentalspace.kernel.delivery import Receipt
+from mentalspace.kernel.errors import Evidence, ProviderError
+from mentalspace.kernel.integration import Answer, Credential, Http
+
+
+class ResendAdapter:
+    def __init__(self, http: Http, credential: Credential) -> None:
+        self._http = http
+        self._base_url = credential.base_url.rstrip("/")
+        self._headers = {
+            "Authorization": f"Bearer {credential.secrets['api_key']}",
+            "Content-Type": "application/json",
+        }
+
+    async def send(self, payload: bytes, *, idempotency_key: str) -> Receipt:
+        """POST /emails. Within Resend's key window a repeat gives the first one's receipt."""
+        answer = await self._http.request(
+            "POST",
+            f"{self._base_url}/emails",
+            headers={**self._headers, "Idempotency-Key": idempotency_key},
+            body=email_body(Mail.from_bytes(payload)),
+        )
+        if answer.http not in (200, 201):
+            raise error_of(answer, retry_after_s(answer.headers))
+        return _receipt(answer)
+
+    async def reconcile(
+        self, payload: bytes, *, idempotency_key: str, first_attempt_age: timedelta
+    ) -> Receipt | None:
+        """Ask by the key itself: a repeat within its window cannot send a second mail.
+
+        Afterwards Resend has forgotten the key and nothing looks a mail up by it.
+        """
+        if first_attempt_age >= IDEMPOTENCY_WINDOW:
+            raise ProviderError(Evidence("refused_locally", code="idempotency_window_passed"))
+        return await self.send(payload, idempotency_key=idempotency_key)
+
+    async def check(self) -> str:
+        """GET /domains: the credential and the service, without sending.
+
+        A key that may only send is answered 401 `restricted_api_key`; it is a good key.
+        """
+        answer = await self._http.request("GET", f"{self._base_url}/domains", headers=self._headers)
+        if answer.http == 200:
+            return "key accepted"
+        error = error_of(answer, retry_after_s(answer.headers))
+        if answer.http == 401 and error.evidence.code == "restricted_api_key":
+            return "key accepted; it may only send"
+        raise error
+
+
+def _receipt(answer: Answer) -> Receipt:
+    try:
+        message_id = json.loads(answer.body)["id"]
+    except (ValueError, KeyError, TypeError) as error:
+        # A success that cannot be read was probably processed.
+        raise ProviderError(
+            Evidence("malformed", http=answer.http, request_id=request_id(answer))
+        ) from error
+    return Receipt(str(message_id), request_id(answer))

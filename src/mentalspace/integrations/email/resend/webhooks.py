@@ -1,0 +1,63 @@
+"""Reads Resend's webhooks: is it theirs, and what does it say of which mail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from mentalspace.integrations.email.resend.wire import verify_signature
+from mentalspace.kernel.delivery import Status
+from mentalspace.kernel.errors import WebhookRefused
+from mentalspace.kernel.event import Event
+
+# source: https://resend.com/docs/dashboard/webhooks/event-types
+STATUS_OF = {
+    "email.sent":             None,
+    "email.scheduled":        None,
+    "email.delivered":        Status.DELIVERED,
+    "email.delivery_delayed": None,
+    "email.bounced":          Status.BOUNCED,
+    "email.failed":           Status.FAILED,
+    "email.suppressed":       Status.BOUNCED,
+    "email.complained":       None,
+    "email.opened":           None,
+    "email.clicked":          None,
+}  # fmt: skip
+
+
+def verify(
+    raw: bytes, headers: Mapping[str, str], secrets: Mapping[str, str], now: datetime
+) -> str:
+    return verify_signature(raw, headers, secrets["webhook_secret"], now)
+
+
+def parse(raw: bytes) -> Sequence[Event]:
+    """The events of one webhook; none for kinds that speak of no mail (domains, contacts)."""
+    try:
+        body = json.loads(raw)
+        kind = body["type"]
+        if kind not in STATUS_OF:
+            return ()
+        data = body["data"]
+        return (
+            Event(
+                provider_message_id=str(data["email_id"]),
+                kind=kind,
+                status=STATUS_OF[kind],
+                occurred_at=datetime.fromisoformat(body["created_at"]),
+                code=_reason(data),
+            ),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise WebhookRefused("body", "not an event as Resend describes them") from error
+
+
+def _reason(data: Mapping[str, Any]) -> str | None:
+    """`Permanent/Suppressed` and the like. The diagnostic text quotes addresses: left out."""
+    bounce = data.get("bounce")
+    if not isinstance(bounce, dict):
+        return None
+    parts = [bounce.get("type"), bounce.get("subType")]
+    return "/".join(str(part)[:40] for part in parts if part) or None

@@ -1,0 +1,109 @@
+"""Resend's constants, shapes and signature, as its documentation gives them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from mentalspace.integrations.email.model import Mail
+from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
+from mentalspace.kernel.integration import Answer
+from mentalspace.kernel.phi import Phi
+
+LIVE_BASE_URL = "https://api.resend.com"
+
+# source: https://resend.com/docs/dashboard/emails/idempotency-keys
+IDEMPOTENCY_WINDOW = timedelta(hours=24)
+
+# source: https://docs.svix.com/receiving/verifying-payloads/how-manual
+SIGNATURE_TOLERANCE = timedelta(minutes=5)
+
+
+def email_body(mail: Mail) -> bytes:
+    """The body of POST /emails. Keys are sorted: the same mail must give the same bytes, or
+    Resend answers a repeated idempotency key with 409.
+
+    source: https://resend.com/docs/api-reference/emails/send-email
+    """
+    return json.dumps(
+        {
+            "from": mail.sender,
+            "to": [mail.to],
+            "reply_to": mail.reply_to,
+            "subject": mail.subject,
+            "html": mail.html,
+            "text": mail.text,
+            "tags": [{"name": "kind", "value": mail.kind}],
+        },
+        sort_keys=True,
+    ).encode()
+
+
+def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
+    """Evidence of a refusal: status, Resend's name for it, its prose as PHI.
+
+    source: https://resend.com/docs/api-reference/errors
+    """
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
+    name, message = fields.get("name"), fields.get("message")
+    return ProviderError(
+        Evidence(
+            "http",
+            http=answer.http,
+            code=name if isinstance(name, str) and name.isidentifier() else None,
+            message=Phi(message) if isinstance(message, str) else None,
+            request_id=request_id(answer),
+            retry_after_s=retry_after_s,
+        )
+    )
+
+
+def request_id(answer: Answer) -> str | None:
+    """Whatever the answer lets support find it by; Resend documents no header of its own."""
+    return answer.headers.get("x-request-id") or answer.headers.get("cf-ray")
+
+
+def verify_signature(raw: bytes, headers: Mapping[str, str], secrets: str, now: datetime) -> str:
+    """The event's id, if the Svix signature holds under one of the space-separated secrets.
+
+    source: https://docs.svix.com/receiving/verifying-payloads/how-manual
+    """
+    event_id, stamp = _header(headers, "svix-id"), _header(headers, "svix-timestamp")
+    given = _header(headers, "svix-signature")
+    if not stamp.isascii() or not stamp.isdigit() or len(stamp) > 12:
+        raise WebhookRefused("header", "svix-timestamp is not a number of seconds")
+    if abs(now.timestamp() - int(stamp)) > SIGNATURE_TOLERANCE.total_seconds():
+        raise WebhookRefused("timestamp", "svix-timestamp is more than five minutes off")
+    signed = f"{event_id}.{stamp}.".encode() + raw
+    signatures = [part[3:] for part in given.split() if part.startswith("v1,")]
+    for secret in secrets.split():
+        expected = base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
+        if any(hmac.compare_digest(expected.encode(), s.encode()) for s in signatures):
+            return event_id
+    raise WebhookRefused("signature", "no signature in svix-signature holds")
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value or len(value) > 4096:
+        raise WebhookRefused("header", f"{name} is missing")
+    return value
+
+
+def _key(secret: str) -> bytes:
+    try:
+        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+    except binascii.Error as error:
+        raise WebhookRefused(
+            "secret", "the webhook secret kept for this endpoint is no secret"
+        ) from error

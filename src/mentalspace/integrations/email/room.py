@@ -1,0 +1,33 @@
+"""The email room's seam."""
+
+from mentalspace.integrations.email.model import guard
+from mentalspace.integrations.email.resend import webhooks
+from mentalspace.integrations.email.resend.adapter import ResendAdapter
+from mentalspace.integrations.email.resend.wire import LIVE_BASE_URL
+from mentalspace.kernel.integration import CredentialField, Integration, Provider, Rate
+
+resend = Provider(
+    name="resend",
+    package="mentalspace.integrations.email.resend",
+    title="Resend",
+    live_base_url=LIVE_BASE_URL,
+    base_url_env="RESEND_BASE_URL",
+    credential_fields=(
+        CredentialField("api_key", "RESEND_API_KEY", demo="re_demo_{endpoint}"),
+        CredentialField("webhook_secret", "RESEND_WEBHOOK_SECRET", demo="whsec_{random}"),
+    ),
+    # source: https://resend.com/docs/api-reference/rate-limit (10 a second for a team)
+    rate=Rate(per_s=10),
+    adapter=ResendAdapter,
+    guard=guard,
+    deadline_s=10,
+    verify_webhook=webhooks.verify,
+    parse_webhook=webhooks.parse,
+)
+
+integration = Integration(
+    name="email",
+    title="Email",
+    package="mentalspace.integrations.email",
+    providers=(resend,),
+)

@@ -1,0 +1,154 @@
+"""Clients and appointments, as the practice keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.kernel.phi import Phi
+
+
+@dataclass(frozen=True, slots=True)
+class NewAppointment:
+    """An appointment with what is known of its client, who is made or brought up to date.
+
+    None leaves a client's field as it is.
+    """
+
+    external_id: str
+    client_external_id: str
+    client_name: Phi[str]
+    client_email: Phi[str] | None
+    client_phone: Phi[str] | None
+    client_timezone: str | None
+    client_language: str | None
+    clinician_email: str | None
+    starts_at: datetime
+    duration_min: int
+    status: str = "scheduled"
+
+
+@dataclass(frozen=True, slots=True)
+class Appointment:
+    """One appointment with what a mail about it needs. `timezone` is the client's, else the
+    practice's."""
+
+    id: UUID
+    practice_id: UUID
+    client_id: UUID
+    starts_at: datetime
+    duration_min: int
+    status: str
+    version: int
+    timezone: str
+    client_email: Phi[str] | None
+    practice_name: str
+    practice_phone: str | None
+    drill: str | None
+
+
+_CLIENT = """
+insert into client (practice_id, external_id, name, email, phone, timezone, language)
+values ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'))
+on conflict (practice_id, external_id) do update set
+  name = excluded.name, email = coalesce(excluded.email, client.email),
+  phone = coalesce(excluded.phone, client.phone),
+  timezone = coalesce(excluded.timezone, client.timezone),
+  language = coalesce($7, client.language), updated_at = app.now()
+returning id
+"""
+_APPOINTMENT = """
+select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
+       coalesce(c.timezone, p.timezone) as timezone, c.email, p.name as practice_name,
+       p.phone as practice_phone, a.drill
+  from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
+ where a.id = $1
+"""
+
+
+async def save_client(connection: Connection, practice_id: UUID, new: NewAppointment) -> UUID:
+    client_id: UUID = await connection.fetchval(
+        _CLIENT,
+        practice_id,
+        new.client_external_id,
+        new.client_name.reveal(),
+        _value(new.client_email),
+        _value(new.client_phone),
+        new.client_timezone,
+        new.client_language,
+    )
+    return client_id
+
+
+async def insert_appointment(
+    connection: Connection,
+    practice_id: UUID,
+    client_id: UUID,
+    new: NewAppointment,
+    drill: str | None = None,
+) -> UUID | None:
+    """The new row's id, or None if that external id is known already."""
+    appointment_id: UUID | None = await connection.fetchval(
+        "insert into appointment (practice_id, external_id, client_id, clinician_email, starts_at,"
+        " duration_min, status, drill) values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " on conflict (practice_id, external_id) do nothing returning id",
+        practice_id,
+        new.external_id,
+        client_id,
+        new.clinician_email,
+        new.starts_at,
+        new.duration_min,
+        new.status,
+        drill,
+    )
+    return appointment_id
+
+
+async def change_appointment(
+    connection: Connection,
+    appointment_id: UUID,
+    *,
+    starts_at: datetime,
+    duration_min: int,
+    status: str,
+) -> bool:
+    """Whether anything a client must hear of has changed; its version rises only then."""
+    changed: bool | None = await connection.fetchval(
+        "update appointment set starts_at = $2, duration_min = $3, status = $4,"
+        " version = version + 1, updated_at = app.now() where id = $1"
+        " and (starts_at, duration_min, status) is distinct from ($2, $3, $4) returning true",
+        appointment_id,
+        starts_at,
+        duration_min,
+        status,
+    )
+    return bool(changed)
+
+
+async def find_appointment(connection: Connection, appointment_id: UUID) -> Appointment | None:
+    row = await connection.fetchrow(_APPOINTMENT, appointment_id)
+    return None if row is None else _appointment(row)
+
+
+async def find_by_external_id(
+    connection: Connection, practice_id: UUID, external_id: str
+) -> Any | None:
+    return await connection.fetchrow(
+        "select id, starts_at, duration_min, status from appointment"
+        " where practice_id = $1 and external_id = $2 for update",
+        practice_id,
+        external_id,
+    )
+
+
+def _appointment(row: Any) -> Appointment:
+    values = dict(row)
+    email = values.pop("email")
+    return Appointment(**values, client_email=Phi(email) if email else None)
+
+
+def _value(phi: Phi[str] | None) -> str | None:
+    return None if phi is None else phi.reveal()

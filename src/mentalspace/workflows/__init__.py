@@ -1,0 +1,1 @@
+"""Stories that cross rooms: an appointment and what its client hears of it."""

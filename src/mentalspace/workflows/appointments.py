@@ -1,0 +1,173 @@
+"""Booking, moving and cancelling: one transaction each, with the mails they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.services import Services
+from mentalspace.integrations.email.render import Sender
+from mentalspace.kernel.errors import MentalSpaceError
+from mentalspace.practice.appointment import (
+    Appointment,
+    NewAppointment,
+    change_appointment,
+    find_appointment,
+    find_by_external_id,
+    insert_appointment,
+    save_client,
+)
+from mentalspace.workflows.appointment_mails import (
+    MailDesk,
+    tell_booked,
+    tell_cancelled,
+    tell_moved,
+)
+
+
+class AppointmentUnknown(MentalSpaceError):
+    """No appointment of this practice has that id."""
+
+
+class AppointmentExists(MentalSpaceError):
+    """The practice's calendar has an appointment under that external id."""
+
+
+class AppointmentCancelled(MentalSpaceError):
+    """A cancelled appointment is not moved; book a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """`change` says what happened to the row: new, changed, cancelled or unchanged."""
+
+    appointment_id: UUID
+    change: str
+    version: int
+
+
+Claims = Mapping[str, Any]
+
+
+async def book(
+    services: Services, claims: Claims, new: NewAppointment, *, drill: str | None = None
+) -> Booked:
+    """A new appointment; raises AppointmentExists."""
+    async with services.database.as_user(claims) as connection:
+        practice_id = UUID(str(claims["practice"]))
+        client_id = await save_client(connection, practice_id, new)
+        appointment_id = await insert_appointment(connection, practice_id, client_id, new, drill)
+        if appointment_id is None:
+            raise AppointmentExists("an appointment with this external_id is in the calendar")
+        appointment = await _found(connection, appointment_id)
+        if appointment.status == "scheduled":
+            await tell_booked(connection, mail_desk(services, claims), appointment)
+        return Booked(appointment_id, "new", appointment.version)
+
+
+async def reschedule(
+    services: Services,
+    claims: Claims,
+    appointment_id: UUID,
+    *,
+    starts_at: datetime,
+    duration_min: int | None = None,
+) -> Booked:
+    """Another time. What was pending for the old one is cancelled, and the client told."""
+    async with services.database.as_user(claims) as connection:
+        before = await _found(connection, appointment_id)
+        if before.status == "cancelled":
+            raise AppointmentCancelled("the appointment is cancelled; book a new one")
+        return await _change(
+            connection,
+            mail_desk(services, claims),
+            appointment_id,
+            starts_at=starts_at,
+            duration_min=duration_min or before.duration_min,
+            status="scheduled",
+        )
+
+
+async def cancel(services: Services, claims: Claims, appointment_id: UUID) -> Booked:
+    """Cancelling twice changes nothing."""
+    async with services.database.as_user(claims) as connection:
+        before = await _found(connection, appointment_id)
+        return await _change(
+            connection,
+            mail_desk(services, claims),
+            appointment_id,
+            starts_at=before.starts_at,
+            duration_min=before.duration_min,
+            status="cancelled",
+        )
+
+
+async def land(
+    connection: Connection, desk: MailDesk, practice_id: UUID, new: NewAppointment
+) -> Booked:
+    """Make the calendar say what a file says; a second time it changes nothing."""
+    client_id = await save_client(connection, practice_id, new)
+    known = await find_by_external_id(connection, practice_id, new.external_id)
+    if known is None:
+        appointment_id = await insert_appointment(connection, practice_id, client_id, new)
+        if appointment_id is not None:
+            appointment = await _found(connection, appointment_id)
+            if appointment.status == "scheduled":
+                await tell_booked(connection, desk, appointment)
+            return Booked(appointment_id, "new", appointment.version)
+        known = await find_by_external_id(connection, practice_id, new.external_id)
+        assert known is not None
+    return await _change(
+        connection,
+        desk,
+        known["id"],
+        starts_at=new.starts_at,
+        duration_min=new.duration_min,
+        status=new.status,
+    )
+
+
+async def _change(
+    connection: Connection,
+    desk: MailDesk,
+    appointment_id: UUID,
+    *,
+    starts_at: datetime,
+    duration_min: int,
+    status: str,
+) -> Booked:
+    changed = await change_appointment(
+        connection, appointment_id, starts_at=starts_at, duration_min=duration_min, status=status
+    )
+    appointment = await _found(connection, appointment_id)
+    if not changed:
+        return Booked(appointment_id, "unchanged", appointment.version)
+    if status == "cancelled":
+        await tell_cancelled(connection, desk, appointment)
+        return Booked(appointment_id, "cancelled", appointment.version)
+    await tell_moved(connection, desk, appointment)
+    return Booked(appointment_id, "changed", appointment.version)
+
+
+def mail_desk(services: Services, claims: Claims) -> MailDesk:
+    environment = services.settings.environment
+    return MailDesk(
+        vault=services.vault,
+        sender=Sender(
+            environment.get("EMAIL_FROM") or "noreply@mentalspace.app",
+            environment.get("EMAIL_REPLY_TO") or "support@mentalspace.app",
+        ),
+        now=services.clock.now(),
+        actor=str(claims.get("sub", "system")),
+    )
+
+
+async def _found(connection: Connection, appointment_id: UUID) -> Appointment:
+    appointment = await find_appointment(connection, appointment_id)
+    if appointment is None:
+        raise AppointmentUnknown("there is no such appointment")
+    return appointment
