@@ -175,7 +175,6 @@ create table import_file (
   id          uuid primary key default gen_random_uuid(),
   practice_id uuid not null references practice,
   kind        text not null check (kind in ('csv', 'ical')),
-  header      bytea,                            -- encrypted; what a corrected row is read with
   rows_new       integer not null,
   rows_changed   integer not null,
   rows_unchanged integer not null,
@@ -192,6 +191,7 @@ create table import_row (
   file_id     uuid not null references import_file,
   line        integer not null,
   raw         bytea not null,                   -- encrypted
+  header      bytea not null,                   -- encrypted; what a corrected row is read with
   raw_key     text not null,                    -- keyed hash: the same bad row is kept once
   mistakes    jsonb not null,                   -- column, code, text, cure; quotes nothing private
   state       text not null default 'open' check (state in ('open', 'corrected', 'discarded')),

@@ -1,0 +1,70 @@
+"""The worker: works lanes and inboxes, dispatches, evaluates, pages, and beats its heart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.db import Database
+from mentalspace.engine.dispatch import dispatch, purge_payloads
+from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.lane import LaneWorker
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.pager import Pager
+from mentalspace.engine.process import BEAT_EVERY_S, beat, follow_clock, repeat
+from mentalspace.engine.queue import Queue, run_queue
+from mentalspace.kernel.clock import OffsetClock
+
+DISPATCH_EVERY_S = 0.5
+EVALUATE_EVERY_S = 1.0
+PAGE_EVERY_S = 1.0
+PURGE_EVERY_S = 600.0
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """`chores` are further jobs by name and interval, which `main` adds."""
+
+    database: Database
+    login_url: str
+    queue: Queue
+    lanes: LaneWorker
+    inbox: Inbox
+    evaluator: Evaluator
+    pager: Pager
+    clock: OffsetClock
+    chores: Mapping[str, tuple[float, Callable[[], Awaitable[object]]]]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then what is in hand is finished first."""
+        name = self.lanes.name
+        log.info("worker_started", worker=name)
+        # The heart outlives the hand: claims must not look lost while they are being finished.
+        finished = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for task_name, (every_s, work) in self._loops().items():
+                group.create_task(repeat(task_name, every_s, work, stop))
+            group.create_task(
+                repeat("beat", BEAT_EVERY_S, lambda: beat(self.database, name, "worker"), finished)
+            )
+            await run_queue(
+                self.login_url,
+                {"lane": self.lanes.work, "inbox": self.inbox.process},
+                stop=stop,
+            )
+            finished.set()
+        log.info("worker_stopped", worker=name)
+
+    def _loops(self) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        return {
+            "dispatch": (DISPATCH_EVERY_S, lambda: dispatch(self.database, self.queue)),
+            "clock": (DISPATCH_EVERY_S, lambda: follow_clock(self.database, self.clock)),
+            "evaluate": (EVALUATE_EVERY_S, self.evaluator.tick),
+            "page": (PAGE_EVERY_S, self.pager.tick),
+            "purge": (PURGE_EVERY_S, lambda: purge_payloads(self.database)),
+            **self.chores,
+        }

@@ -1,0 +1,115 @@
+"""Practices and their credentials, put in place by the owner at start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+
+from mentalspace.engine.credentials import NewCredential, read_secrets, save_credential
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.errors import SettingsError
+from mentalspace.kernel.integration import Integration, Provider
+from mentalspace.kernel.settings import Settings
+
+Owner = asyncpg.Connection[Any]
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+async def ensure_practice(
+    owner: Owner,
+    slug: str,
+    *,
+    name: str,
+    timezone: str,
+    phone: str | None = None,
+    is_default: bool = False,
+    is_drill: bool = False,
+) -> UUID:
+    """The practice's id; made if it was missing, otherwise left as it is."""
+    await owner.execute(
+        "insert into practice (slug, name, timezone, phone, is_default, is_drill)"
+        " values ($1, $2, $3, $4, $5, $6) on conflict (slug) do nothing",
+        slug,
+        name,
+        timezone,
+        phone,
+        is_default,
+        is_drill,
+    )
+    practice_id: UUID = await owner.fetchval("select id from practice where slug = $1", slug)
+    return practice_id
+
+
+async def adopt_environment(
+    owner: Owner,
+    vault: Vault,
+    rooms: Mapping[str, Integration],
+    settings: Settings,
+    practice_id: UUID,
+) -> list[str]:
+    """Let the environment's own keys serve as the default practice's; the rooms that have some.
+
+    A key given again changes nothing; another one is a rotation. Raises SettingsError when
+    only some of a provider's names are set: half a credential is a mistake, not a choice.
+    """
+    adopted = []
+    for room in rooms.values():
+        for provider in room.providers:
+            secrets = _from_environment(provider, settings.environment)
+            if secrets is None:
+                continue
+            base_url = _base_url(room.name, provider, settings)
+            await _save_if_changed(
+                owner,
+                vault,
+                provider,
+                NewCredential(
+                    practice_id, room.name, "default", base_url, _is_live(base_url), secrets
+                ),
+            )
+            adopted.append(room.name)
+    return adopted
+
+
+async def _save_if_changed(
+    owner: Owner, vault: Vault, provider: Provider, new: NewCredential
+) -> None:
+    known = await read_secrets(owner, vault, new.integration, new.endpoint)
+    base_url = await owner.fetchval(
+        "select base_url from credential where integration = $1 and endpoint = $2",
+        new.integration,
+        new.endpoint,
+    )
+    if known != dict(new.secrets) or base_url != new.base_url:
+        await save_credential(owner, vault, provider, new)
+
+
+def _from_environment(provider: Provider, environment: Mapping[str, str]) -> dict[str, str] | None:
+    given = {
+        field.name: environment[field.env]
+        for field in provider.credential_fields
+        if environment.get(field.env)
+    }
+    if not given:
+        return None
+    missing = [f.env for f in provider.credential_fields if f.name not in given]
+    if missing:
+        raise SettingsError([f"{name}: {provider.title} needs it too" for name in missing])
+    return given
+
+
+def _base_url(room: str, provider: Provider, settings: Settings) -> str:
+    """Where the provider is: as told; else itself in production, the sandbox in a demo."""
+    if told := settings.environment.get(provider.base_url_env):
+        return told
+    if settings.is_production:
+        return provider.live_base_url
+    return f"{settings.sandbox_url}/{room}/{provider.name}"
+
+
+def _is_live(base_url: str) -> bool:
+    return urlsplit(base_url).hostname not in _LOOPBACK

@@ -1,0 +1,176 @@
+"""The demo: two practices with people, a calendar, and a day that goes on by itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from mentalspace.engine.credentials import NewCredential, save_credential
+from mentalspace.engine.secrets import Vault
+from mentalspace.engine.services import Services
+from mentalspace.kernel.integration import Integration
+from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.settings import Settings
+from mentalspace.practice.appointment import NewAppointment
+from mentalspace.practice.tenancy import Owner, ensure_practice
+from mentalspace.workflows.appointments import AppointmentExists, book
+
+# How much the demo's own day may add: enough to watch, little enough to leave running.
+MOST_APPOINTMENTS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPractice:
+    slug: str
+    name: str
+    timezone: str
+    phone: str
+    is_default: bool
+
+
+DEMO_PRACTICES = (
+    DemoPractice("lakeside", "Lakeside Counseling", "America/New_York", "+1 555 0100", True),
+    DemoPractice("mesa", "Mesa Family Practice", "America/Phoenix", "+1 555 0101", False),
+)
+# (local part, name, role); the on-call engineer belongs to the operator and sees every practice
+DEMO_PEOPLE = (
+    ("admin", "Ada Moreno", "administrator"),
+    ("oncall", "Noor Haddad", "oncall"),
+    ("frontdesk", "Sam Whitfield", "front_desk"),
+    ("clinician", "Dr. Imani Okafor", "clinician"),
+    ("biller", "Lee Castellano", "biller"),
+)
+_FIRST = "Alma Ben Cleo Dario Edie Femi Greta Hugo Iris Jonah Kaia Luis Mina Nico Opal".split()
+_LAST = "Abara Brandt Cho Duarte Ellis Farrow Gupta Holm Ibarra Jensen Keane Lund".split()
+_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
+
+MakeUser = Callable[[Owner, str, str, str, str, UUID | None], Awaitable[None]]
+
+
+async def seed_demo(
+    owner: Owner,
+    vault: Vault,
+    rooms: Mapping[str, Integration],
+    settings: Settings,
+    make_user: MakeUser,
+    password: str,
+) -> None:
+    """Practices, credentials for the sandbox, people. Running it again changes nothing.
+
+    `make_user(owner, email, name, password, role, practice_id)` comes from identity.
+    """
+    for practice in DEMO_PRACTICES:
+        practice_id = await ensure_practice(
+            owner,
+            practice.slug,
+            name=practice.name,
+            timezone=practice.timezone,
+            phone=practice.phone,
+            is_default=practice.is_default,
+        )
+        await _sandbox_credentials(owner, vault, rooms, settings, practice, practice_id)
+        if practice.is_default:
+            for local, name, role in DEMO_PEOPLE:
+                tenant = None if role == "oncall" else practice_id
+                await make_user(owner, f"{local}@demo.example", name, password, role, tenant)
+
+
+async def _sandbox_credentials(
+    owner: Owner,
+    vault: Vault,
+    rooms: Mapping[str, Integration],
+    settings: Settings,
+    practice: DemoPractice,
+    practice_id: UUID,
+) -> None:
+    endpoint = "default" if practice.is_default else practice.slug
+    for room in rooms.values():
+        provider = room.providers[0]
+        known = await owner.fetchrow(
+            "select base_url, live from credential where integration = $1 and endpoint = $2",
+            room.name,
+            endpoint,
+        )
+        base_url = f"{settings.sandbox_url}/{room.name}/{provider.name}"
+        if known is not None and (known["live"] or known["base_url"] == base_url):
+            continue
+        await save_credential(
+            owner,
+            vault,
+            provider,
+            NewCredential(
+                practice_id,
+                room.name,
+                endpoint,
+                base_url,
+                False,
+                demo_secrets(provider.credential_fields, endpoint),
+            ),
+        )
+
+
+def demo_secrets(fields: Any, endpoint: str) -> dict[str, str]:
+    """What the sandbox is told to accept: the provider's own shapes, filled anew each time."""
+    random = base64.b64encode(secrets.token_bytes(24)).decode()
+    return {f.name: f.demo.format(endpoint=endpoint, random=random) for f in fields}
+
+
+async def demo_day(services: Services, random: Random) -> None:
+    """Book one more appointment in one of the practices, as a front desk would."""
+    practices = await _practices(services)
+    for practice_id, zone in practices:
+        claims = system_claims(practice_id)
+        async with services.database.as_user(claims) as connection:
+            known = await connection.fetchval("select count(*) from appointment")
+        if known < MOST_APPOINTMENTS // len(practices):
+            try:
+                await book(services, claims, _made_up(services.clock.now(), zone, random, known))
+            except AppointmentExists:
+                continue
+
+
+def system_claims(practice_id: UUID) -> dict[str, Any]:
+    """The house itself, acting for one practice as its administrator would."""
+    return {
+        "sub": "00000000-0000-0000-0000-000000000000",
+        "role": "authenticated",
+        "practice": str(practice_id),
+        "practice_role": "administrator",
+    }
+
+
+async def _practices(services: Services) -> list[tuple[UUID, str]]:
+    async with services.database.as_dispatcher() as connection:
+        rows = await connection.fetch(
+            "select id, timezone from practice where not is_drill order by slug"
+        )
+    return [(row["id"], row["timezone"]) for row in rows]
+
+
+def _made_up(now: datetime, zone: str, random: Random, number: int) -> NewAppointment:
+    first, last = random.choice(_FIRST), random.choice(_LAST)
+    day = now.astimezone(ZoneInfo(zone)) + timedelta(days=random.randint(1, 20))
+    starts_at = day.replace(
+        hour=random.randint(8, 17), minute=random.choice((0, 30)), second=0, microsecond=0
+    ).astimezone(UTC)
+    person = hashlib.sha256(f"{first}{last}".encode()).hexdigest()[:8]
+    return NewAppointment(
+        external_id=f"demo-{number + 1}-{secrets.token_hex(3)}",
+        client_external_id=f"demo-{person}",
+        client_name=Phi(f"{first} {last}"),
+        client_email=Phi(f"{first}.{last}@demo.example".lower()),
+        client_phone=None,
+        client_timezone=random.choice(_ZONES),
+        client_language="en",
+        clinician_email="clinician@demo.example",
+        starts_at=starts_at,
+        duration_min=random.choice((30, 50, 50, 90)),
+    )
