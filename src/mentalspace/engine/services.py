@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mentalspace.engine.db import Database
 from mentalspace.engine.inbox import Inbox
@@ -26,5 +26,6 @@ class Services:
     clock: OffsetClock
     inbox: Inbox
     migration_packages: tuple[str, ...]
-    admin_url: str | None  # None where this process has no business with the owner's role
-    jwt_secret: str
+    admin_url: str = field(repr=False)  # the owner's; for credentials and migrations only
+    login_url: str = field(repr=False)
+    jwt_secret: str = field(repr=False)

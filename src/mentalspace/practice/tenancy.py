@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.integration import Integration, Provider
 from mentalspace.kernel.settings import Settings
 
-Owner = asyncpg.Connection[Any]
+Owner: TypeAlias = "asyncpg.Connection[Any]"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 

@@ -1,0 +1,440 @@
+"""Entry point and composition root: settings become a database, a clock, rooms and doors."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from mentalspace.kernel.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from mentalspace.drills.run import DrillResult
+    from mentalspace.engine.runbook import Runbooks
+    from mentalspace.engine.services import Services
+    from mentalspace.engine.worker import Worker
+    from mentalspace.kernel.integration import Integration
+
+DATABASE = "mentalspace"
+DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
+DEMO_DAY_EVERY_S = 6.0
+SANDBOX_KEEP_EVERY_S = 2.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedDatabase:
+    """`admin_url` is the owner's; `login_url` the role's that owns nothing."""
+
+    admin_url: str
+    login_url: str
+
+
+class MentalSpace:
+    """One installation. Imports are inside the methods: a sandbox needs no database driver,
+    and `mentalspace status` none of the web."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.settings: Settings = load_settings(environment)
+
+    # What there is -----------------------------------------------------------------------------
+
+    def rooms(self) -> Mapping[str, Integration]:
+        from mentalspace.integrations import discover_rooms
+
+        return discover_rooms()
+
+    def runbooks(self) -> Runbooks:
+        from mentalspace.engine.runbook import load_runbooks
+
+        return load_runbooks(list(self.rooms().values()), self.settings.runbooks)
+
+    def step_names(self) -> frozenset[str]:
+        """The actions a runbook's steps may name."""
+        return frozenset(self._actions())
+
+    @cached_property
+    def demo_password(self) -> str:
+        return self.settings.demo_password or DEMO_PASSWORD
+
+    @cached_property
+    def master_key(self) -> bytes:
+        return self.settings.master_key or _kept_secret(self.settings.home / "secrets/master.key")
+
+    @cached_property
+    def jwt_secret(self) -> str:
+        if self.settings.jwt_secret:
+            return self.settings.jwt_secret
+        return _kept_secret(self.settings.home / "secrets/jwt.key").hex()
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Where migrations may lie."""
+        return ("mentalspace.practice", *(room.package for room in self.rooms().values()))
+
+    # Getting ready -----------------------------------------------------------------------------
+
+    def prepare(self, say: Say) -> PreparedDatabase:
+        """The database up, migrated and seeded. Doing it again changes nothing."""
+        return asyncio.run(self._prepare(self.admin_url(say), say))
+
+    def admin_url(self, say: Say) -> str:
+        """The owner's URL: DATABASE_URL, or the embedded server's once it answers."""
+        if self.settings.database_url:
+            return self.settings.database_url
+        from mentalspace.engine import postgres
+        from mentalspace.engine.db.migrate import ensure_database
+
+        server = postgres.ensure_running(self.settings.home, say=say)
+        return asyncio.run(ensure_database(server.url, DATABASE))
+
+    async def _prepare(self, admin_url: str, say: Say) -> PreparedDatabase:
+        from mentalspace.engine.db.migrate import login_url, migrate
+
+        say("database: bringing its tables up to date")
+        await migrate(
+            admin_url,
+            master_key=self.master_key,
+            packages=self.packages,
+            clock_movable=not self.settings.is_production,
+        )
+        await self._put_in_place(admin_url)
+        return PreparedDatabase(admin_url, login_url(admin_url, self.master_key))
+
+    async def _put_in_place(self, admin_url: str) -> None:
+        import asyncpg
+
+        from mentalspace.engine.secrets import Vault
+        from mentalspace.practice.tenancy import adopt_environment, ensure_practice
+        from mentalspace.workflows.demo import seed_demo
+
+        owner = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
+        vault, rooms = Vault(self.master_key), self.rooms()
+        try:
+            async with owner.transaction():
+                if not self.settings.is_production:
+                    await seed_demo(
+                        owner, vault, rooms, self.settings, _make_user, self.demo_password
+                    )
+                default = await owner.fetchval("select id from practice where is_default")
+                if default is None:
+                    default = await ensure_practice(
+                        owner, "default", name="Default practice", timezone="UTC", is_default=True
+                    )
+                await adopt_environment(owner, vault, rooms, self.settings, default)
+        finally:
+            await owner.close()
+
+    def stop_postgres(self) -> None:
+        if self.settings.database_url is None:
+            from mentalspace.engine import postgres
+
+            postgres.stop(self.settings.home)
+
+    def postgres_status(self) -> tuple[bool, int | None]:
+        """Whether it answers, and the embedded server's pid."""
+        if self.settings.database_url is not None:
+            return asyncio.run(_answers(self.settings.database_url)), None
+        from mentalspace.engine import postgres
+
+        server = postgres.running(self.settings.home)
+        return server is not None, server.pid if server else None
+
+    # The processes -----------------------------------------------------------------------------
+
+    def run_api(self) -> None:
+        """The API and the console, until SIGTERM."""
+        import uvicorn
+
+        from mentalspace.engine.log import configure_logs
+
+        configure_logs("api")
+        config = uvicorn.Config(
+            self._asgi,
+            factory=True,
+            host="127.0.0.1",
+            port=self.settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+        uvicorn.Server(config).run()
+
+    def _asgi(self) -> Any:
+        """Services are opened with the application and closed with it."""
+        from mentalspace.api import create_app
+        from mentalspace.console import router
+        from mentalspace.engine.services import Services  # noqa: F401
+
+        return _LazyApp(
+            self.open_services,
+            lambda services: create_app(
+                services, routers=[router(services, start_drill=self._drill_starter(services))]
+            ),
+        )
+
+    def run_worker(self) -> None:
+        """Lanes, inboxes, dispatch, alerts and pages, until SIGTERM."""
+        from mentalspace.engine.log import configure_logs
+
+        configure_logs("worker")
+        asyncio.run(self._run_worker())
+
+    async def _run_worker(self) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self.open_services(pool_size=20) as services, self._worker(services) as worker:
+            await worker.run(stop)
+
+    @asynccontextmanager
+    async def _worker(self, services: Services) -> AsyncIterator[Worker]:
+        from random import Random
+
+        from mentalspace.engine.alerts import Evaluator
+        from mentalspace.engine.db import connect
+        from mentalspace.engine.lane import LaneWorker
+        from mentalspace.engine.outbound import open_client
+        from mentalspace.engine.pager import Pager
+        from mentalspace.engine.process import process_name
+        from mentalspace.engine.worker import Worker
+
+        runbooks = services.runbooks
+        async with (
+            open_client(live=False) as sheltered,
+            open_client(live=True) as live,
+            connect(services.login_url, size=4) as heart,
+        ):
+            lanes = LaneWorker(
+                database=services.database,
+                vault=services.vault,
+                rooms=services.rooms,
+                cases=lambda room, provider: runbooks.room(room).cases_for(provider),
+                clients={False: sheltered, True: live},
+                actions=self._actions(),
+                name=process_name("worker"),
+                random=Random(),
+            )
+            yield Worker(
+                database=heart,
+                login_url=services.login_url,
+                queue=services.queue,
+                lanes=lanes,
+                inbox=services.inbox,
+                evaluator=Evaluator(heart, runbooks),
+                pager=Pager(heart, runbooks, self.page_urls(), self.settings.site_url),
+                clock=services.clock,
+                chores=self._chores(services),
+            )
+
+    def run_sandbox(self, rooms: list[str] | None, port: int | None) -> None:
+        """Every provider, played on one port; needs no database."""
+        from mentalspace.sandbox.app import run_sandbox
+
+        run_sandbox(
+            rooms,
+            port or self.settings.sandbox_port,
+            self.settings.home / "sandbox",
+            site_url=self.settings.site_url,
+        )
+
+    # What the doors are handed -------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def open_services(self, pool_size: int = 10) -> AsyncIterator[Services]:
+        from mentalspace.engine.db import connect
+        from mentalspace.engine.db.migrate import login_url
+        from mentalspace.engine.inbox import Inbox
+        from mentalspace.engine.process import follow_clock
+        from mentalspace.engine.queue import Queue
+        from mentalspace.engine.secrets import Vault
+        from mentalspace.engine.services import Services
+        from mentalspace.kernel.clock import OffsetClock
+
+        admin_url = await asyncio.to_thread(self._known_admin_url)
+        url = login_url(admin_url, self.master_key)
+        rooms, vault, clock, queue = self.rooms(), Vault(self.master_key), OffsetClock(), Queue(url)
+        async with connect(url, size=pool_size) as database:
+            await follow_clock(database, clock)
+            try:
+                yield Services(
+                    settings=self.settings,
+                    database=database,
+                    vault=vault,
+                    queue=queue,
+                    rooms=rooms,
+                    runbooks=self.runbooks(),
+                    clock=clock,
+                    inbox=Inbox(database, vault, rooms, clock),
+                    migration_packages=self.packages,
+                    admin_url=admin_url,
+                    login_url=url,
+                    jwt_secret=self.jwt_secret,
+                )
+            finally:
+                await queue.close()
+
+    def _known_admin_url(self) -> str:
+        """Of a system that is up already. Raises NotUp."""
+        from mentalspace.kernel.errors import NotUp
+
+        if self.settings.database_url:
+            return self.settings.database_url
+        from mentalspace.engine import postgres
+        from mentalspace.engine.db.migrate import with_database
+
+        server = postgres.running(self.settings.home)
+        if server is None:
+            raise NotUp("MentalSpace is not up here; start it with `make run` or `mentalspace up`")
+        return with_database(server.url, DATABASE)
+
+    def page_urls(self) -> dict[str, tuple[str, ...]]:
+        """Whom pages reach: as set; in a demo, the sandbox's pager for whoever is not."""
+        given = dict(self.settings.page_urls)
+        if not self.settings.is_production:
+            pager = f"json://127.0.0.1:{self.settings.sandbox_port}/pager"
+            given = {target: urls or (f"{pager}/{target}",) for target, urls in given.items()}
+        return given
+
+    async def run_drills(
+        self, services: Services, selection: list[str], say: Say
+    ) -> list[DrillResult]:
+        from mentalspace.drills.run import run_drills
+
+        return await run_drills(services, selection, say)
+
+    async def doctor(self, services: Services, room: str | None) -> list[Any]:
+        from mentalspace.drills.doctor import examine
+
+        return await examine(services, room)
+
+    def bench(self, arguments: list[str]) -> int:
+        from subprocess import run
+
+        script = Path(__file__).parents[2] / "benchmarks"
+        return run([sys.executable, "-m", "benchmarks", *arguments], cwd=script.parent).returncode
+
+    def _actions(self) -> Mapping[str, Any]:
+        from mentalspace.engine.steps import ENGINE_ACTIONS
+        from mentalspace.practice.task import open_task
+
+        return {**ENGINE_ACTIONS, "open_task": open_task}
+
+    def _chores(
+        self, services: Services
+    ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        if self.settings.is_production:
+            return {}
+        from random import Random
+
+        from mentalspace.workflows.demo import demo_day
+        from mentalspace.workflows.sandbox_keeping import keep_sandbox
+
+        chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
+            "sandbox": (SANDBOX_KEEP_EVERY_S, lambda: keep_sandbox(services))
+        }
+        if self.settings.environment.get("MENTALSPACE_DEMO_DAY", "on") == "on":
+            random = Random()
+            chores["demo_day"] = (DEMO_DAY_EVERY_S, lambda: demo_day(services, random))
+        return chores
+
+    def _drill_starter(self, services: Services) -> Callable[[str, str], Awaitable[str]]:
+        from mentalspace.drills.run import start_drill
+
+        return lambda drill_id, actor: start_drill(services, drill_id, actor)
+
+
+class _LazyApp:
+    """An ASGI application whose services open at start-up, inside the server's own loop."""
+
+    def __init__(self, open_services: Callable[[], Any], make: Callable[[Services], Any]) -> None:
+        self._open_services = open_services
+        self._make = make
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        from mentalspace.engine.process import follow_clock, repeat
+
+        await receive()
+        stop = asyncio.Event()
+        try:
+            async with self._open_services() as services, asyncio.TaskGroup() as group:
+                self._app = self._make(services)
+                group.create_task(
+                    repeat(
+                        "clock",
+                        0.5,
+                        lambda: follow_clock(services.database, services.clock),
+                        stop,
+                    )
+                )
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                stop.set()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _make_user(
+    owner: Any, email: str, name: str, password: str, role: str, practice_id: UUID | None
+) -> None:
+    from mentalspace.practice.identity import create_user
+
+    await create_user(owner, email, name, password, [(role, practice_id)])
+
+
+async def _answers(url: str) -> bool:
+    import asyncpg
+
+    try:
+        connection = await asyncpg.connect(url, timeout=3)
+    except (OSError, asyncpg.PostgresError, TimeoutError):
+        return False
+    await connection.close()
+    return True
+
+
+def _kept_secret(path: Path) -> bytes:
+    """32 random bytes, made once and readable by nobody else. A demo's; production sets its own."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        pass
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(secrets.token_bytes(32))
+    try:
+        os.link(fresh, path)  # whoever is first wins; the other reads what is there
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_bytes()
+
+
+def run() -> None:
+    """The `mentalspace` command."""
+    from mentalspace.cli import build
+
+    build(lambda: MentalSpace(os.environ))()

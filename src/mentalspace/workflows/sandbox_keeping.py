@@ -1,0 +1,79 @@
+"""Keeps the sandbox in step with the demo: the same clock, and our credentials as its customers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import aiohttp
+
+from mentalspace.engine.services import Services
+
+CALL_WITHIN_S = 10.0
+
+
+class SandboxAway(OSError):
+    """The sandbox does not answer, or not as expected."""
+
+
+async def call_sandbox(
+    services: Services, method: str, path: str, body: dict[str, Any] | None = None
+) -> Any:
+    """One call to the sandbox's control API; its JSON. Raises SandboxAway."""
+    url = f"{services.settings.sandbox_url}/_control{path}"
+    try:
+        async with (
+            asyncio.timeout(CALL_WITHIN_S),
+            aiohttp.ClientSession() as session,
+            session.request(method, url, json=body) as response,
+        ):
+            if response.status >= 400:
+                raise SandboxAway(f"the sandbox answered {response.status} to {method} {path}")
+            return await response.json()
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise SandboxAway(
+            f"the sandbox does not answer at {services.settings.sandbox_url}"
+        ) from error
+
+
+async def register_account(
+    services: Services, room: str, provider: str, endpoint: str, secrets: dict[str, str]
+) -> str:
+    """Make our credential a customer of the sandbox; the account's public id."""
+    body = {
+        "api_key": secrets["api_key"],
+        "webhook_secret": secrets.get("webhook_secret"),
+        "webhook_url": f"http://127.0.0.1:{services.settings.port}/v1/hooks/{room}/{endpoint}",
+    }
+    account = await call_sandbox(services, "PUT", f"/accounts/{room}/{provider}", body)
+    return str(account["id"])
+
+
+async def keep_sandbox(services: Services) -> None:
+    """Set its clock if it went astray, and register whoever it does not know."""
+    clock = await call_sandbox(services, "GET", "/clock")
+    offset_s = services.clock.offset.total_seconds()
+    if abs(clock["offset_s"] - offset_s) > 0.5:
+        await call_sandbox(services, "PUT", "/clock", {"offset_s": offset_s})
+    accounts = await call_sandbox(services, "GET", "/accounts")
+    known = {account["webhook_url"] for account in accounts}
+    for row in await _sandboxed(services):
+        url = f"http://127.0.0.1:{services.settings.port}/v1/hooks/{row['integration']}/{row['endpoint']}"
+        if url not in known:
+            secrets = json.loads(
+                services.vault.open(row["practice_id"], "credential", row["secrets"])
+            )
+            await register_account(
+                services, row["integration"], row["provider"], row["endpoint"], secrets
+            )
+
+
+async def _sandboxed(services: Services) -> list[Any]:
+    async with services.database.as_door() as connection:
+        rows: list[Any] = await connection.fetch(
+            "select practice_id, integration, provider, endpoint, secrets from credential"
+            " where active and drill is null and base_url like $1 || '/%'",
+            services.settings.sandbox_url,
+        )
+        return rows

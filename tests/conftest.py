@@ -1,0 +1,112 @@
+"""What tests stand on: a real PostgreSQL, a fresh database each, and a whole house on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import asyncpg
+import pytest
+from pytest_asyncio import is_async_test
+
+from mentalspace.engine import postgres
+from mentalspace.engine.db import Database, connect
+from mentalspace.engine.db.migrate import ensure_database, login_url, migrate, with_database
+from mentalspace.engine.log import configure_logs
+from mentalspace.engine.secrets import Vault
+from mentalspace.integrations import discover_rooms
+from tests.house import House, running_house
+
+MASTER_KEY = b"t" * 32
+TEMPLATE = "mentalspace_template"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for a database is a database test: it runs on PostgreSQL 18 and on 16."""
+    session_loop = pytest.mark.asyncio(loop_scope="session")
+    for item in items:
+        if is_async_test(item):
+            item.add_marker(session_loop, append=False)
+        if "postgres_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.database)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def logs() -> Iterator[Path]:
+    """Logs of in-process parts go to a file that a test may read, not to the terminal."""
+    with tempfile.NamedTemporaryFile("w", suffix=".log") as stream:
+        configure_logs("test", cast(Any, stream))
+        yield Path(stream.name)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a server of our own, of the version under test, gone afterwards."""
+    version = cast(Literal[16, 18], int(os.environ.get("MENTALSPACE_TEST_POSTGRES", "18")))
+    with tempfile.TemporaryDirectory(prefix="mentalspace-test-") as home:
+        try:
+            yield postgres.ensure_running(Path(home), version=version).url
+        finally:
+            postgres.destroy(Path(home))
+
+
+@pytest.fixture(scope="session")
+async def template(postgres_server: str) -> str:
+    """The server's URL, once a migrated database stands there to be copied."""
+    packages = ["mentalspace.practice", *(room.package for room in discover_rooms().values())]
+    url = await ensure_database(postgres_server, TEMPLATE)
+    await migrate(url, master_key=MASTER_KEY, packages=packages, clock_movable=True)
+    return postgres_server
+
+
+@pytest.fixture
+async def admin_url(template: str) -> AsyncIterator[str]:
+    """The owner's URL of a fresh, migrated database."""
+    name = f"t_{secrets.token_hex(6)}"
+    server = await asyncpg.connect(template)
+    try:
+        await server.execute(f'create database "{name}" template "{TEMPLATE}"')
+        yield with_database(template, name)
+        await server.execute(f'drop database "{name}" with (force)')
+    finally:
+        await server.close()
+
+
+@pytest.fixture
+def database_url(admin_url: str) -> str:
+    """The same database, as the role that owns nothing."""
+    return login_url(admin_url, MASTER_KEY)
+
+
+@pytest.fixture
+async def admin(admin_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """The owner's connection."""
+    connection = await asyncpg.connect(
+        admin_url, server_settings={"search_path": "app, pg_catalog, public"}
+    )
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with connect(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault(MASTER_KEY)
+
+
+@pytest.fixture
+async def house(admin_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """API, worker and sandbox over one fresh database, seeded with the demo's practices."""
+    async with running_house(admin_url, MASTER_KEY, tmp_path) as running:
+        yield running
+    await asyncio.sleep(0)

@@ -1,0 +1,95 @@
+"""An appointment becomes a mail, and what happens to the mail comes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from mentalspace.workflows.appointments import cancel, reschedule
+from mentalspace.workflows.demo import system_claims
+from tests.house import House, until
+
+
+async def test_a_booking_is_delivered(house: House) -> None:
+    """A booked appointment's mail goes out, is accepted, and its webhook says delivered."""
+    await house.book()
+    await until(lambda: _statuses(house, ["delivered"]))
+    [delivery] = await house.deliveries()
+    assert delivery["attempts"] == 1
+    kinds = await house.timeline(delivery["id"])
+    assert kinds[:3] == ["delivery_created", "attempt_opened", "accepted"]
+    assert "provider_event" in kinds
+    [mail] = await house.sandbox("GET", "/mailbox")
+    assert "Testa" not in str(mail)
+
+
+async def test_the_reminder_goes_a_day_ahead(house: House) -> None:
+    """The reminder waits for its day, follows the clock, and is dropped when the day changes."""
+    booked = await house.book(hours=72)
+    await until(lambda: _statuses(house, ["delivered", "pending"]))
+    claims = system_claims(house.practice_id)
+    await reschedule(
+        house.services,
+        claims,
+        booked.appointment_id,
+        starts_at=house.services.clock.now() + timedelta(hours=96),
+    )
+    await until(lambda: _statuses(house, ["delivered", "cancelled", "delivered", "pending"]))
+    await house.advance(timedelta(hours=73))
+    await until(lambda: _statuses(house, ["delivered", "cancelled", "delivered", "delivered"]))
+    await cancel(house.services, claims, booked.appointment_id)
+    await until(
+        lambda: _statuses(house, ["delivered", "cancelled", "delivered", "delivered", "delivered"])
+    )
+    kinds = [delivery["kind"] for delivery in await house.deliveries()]
+    assert kinds == [
+        "appointment_created",
+        "reminder",
+        "appointment_updated",
+        "reminder",
+        "appointment_cancelled",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fault", "case", "ends"),
+    [
+        ({"kind": "status", "http": 503, "times": 1}, "email.unavailable", "delivered"),
+        ({"kind": "status", "http": 500, "times": 1}, "email.server_error", "delivered"),
+        ({"kind": "reset", "when": "after", "times": 1}, "email.no_answer", "delivered"),
+        ({"kind": "malformed", "when": "after", "times": 1}, "email.no_answer", "delivered"),
+    ],
+)
+async def test_a_passing_fault_is_survived(
+    house: House, fault: dict[str, object], case: str, ends: str
+) -> None:
+    """A fault is classified by the runbook, the mail arrives all the same, and only once."""
+    await house.sandbox("POST", "/faults", {"room": "email", "provider": "resend", **fault})
+    await house.book()
+    await until(lambda: _statuses(house, [ends]))
+    [delivery] = await house.deliveries()
+    assert delivery["last_case"] == case
+    assert len(await house.sandbox("GET", "/mailbox")) == 1
+
+
+async def test_a_refused_key_pauses_and_pages(house: House) -> None:
+    """A revoked key pauses the lane at once, opens an incident and pages two people."""
+    await house.sandbox("POST", "/break/email/resend", {"preset": "key_revoked"})
+    await house.book()
+    [incident] = await until(house.incidents)
+    assert incident["rule_id"] == "email.credential_refused"
+    assert incident["severity"] == "critical"
+    pages = await until(lambda: _pages(house, 2))
+    assert {page["target"] for page in pages} == {"oncall", "cto"}
+    [delivery] = await house.deliveries()
+    assert delivery["status"] == "pending"
+
+
+async def _pages(house: House, count: int) -> list[dict[str, object]]:
+    pages: list[dict[str, object]] = await house.sandbox("GET", "/pages")
+    return pages if len(pages) >= count else []
+
+
+async def _statuses(house: House, wanted: list[str]) -> bool:
+    return [delivery["status"] for delivery in await house.deliveries()] == wanted
