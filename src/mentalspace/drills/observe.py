@@ -1,0 +1,117 @@
+"""What a drill saw: our ledger's side and the sandbox's, held against what was promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mentalspace.drills.stage import Stage
+from mentalspace.engine.runbook import Expect
+from mentalspace.workflows.sandbox_keeping import call_sandbox
+
+Observed = dict[str, Any]
+
+
+async def observe(stage: Stage) -> Observed:
+    """Counts and states of this run, from the database and the sandbox's recorder."""
+    seen = await _ledger(stage)
+    requests = await call_sandbox(stage.services, "GET", f"/recorder?account={stage.account}")
+    summary = await call_sandbox(stage.services, "GET", "/summary")
+    account = summary.get(stage.account, {})
+    seen["requests"] = len([r for r in requests if r["method"] == "POST"])
+    seen["accepted"] = account.get("accepted", 0)
+    seen["accepted_twice"] = _count(account.get("accepted_twice", 0))
+    return seen
+
+
+async def _ledger(stage: Stage) -> Observed:
+    run_id = stage.run_id
+    async with stage.services.database.as_dispatcher() as connection:
+        deliveries = await connection.fetch(
+            "select status, attempts from delivery where drill = $1", run_id
+        )
+        attempts = await connection.fetch(
+            "select state, case_id from attempt where drill = $1", run_id
+        )
+        lane = await connection.fetch(
+            "select distinct state from lane where credential_id = $1", stage.credential_id
+        )
+        alerts = await connection.fetch(
+            "select i.rule_id, i.severity, array_agg(p.target || ':' || p.state) as pages"
+            " from incident i left join page p on p.incident_id = i.id"
+            " where i.drill = $1 group by i.id",
+            run_id,
+        )
+    async with stage.services.database.as_oncall() as connection:
+        lines = await connection.fetch("select kind, data from timeline where drill = $1", run_id)
+    classified = [line["data"] for line in lines if line["kind"] == "classified"]
+    return {
+        "statuses": sorted(row["status"] for row in deliveries),
+        "cases": sorted({data["case"] for data in classified}),
+        "refused_locally": sum(bool(data["refused_locally"]) for data in classified),
+        "failed_attempts": len([a for a in attempts if a["case_id"] is not None]),
+        "logged": len([d for d in classified if not d["refused_locally"]]),
+        "lane": sorted(row["state"] for row in lane),
+        "steps": sorted({_STEP_OF[line["kind"]] for line in lines if line["kind"] in _STEP_OF}),
+        "alerts": sorted(row["rule_id"] for row in alerts),
+        "pages": sorted({page for row in alerts for page in row["pages"] if page}),
+    }
+
+
+# The timeline's word for a step that ran.
+_STEP_OF = {
+    "lane_slowed": "slow_lane",
+    "lane_paused": "pause_lane",
+    "task_opened": "open_task",
+    "note": "note",
+}
+
+
+def misses(expect: Expect, seen: Observed) -> list[str]:
+    """What does not hold (yet), each as one line; empty when everything does."""
+    missing = []
+
+    def hold(name: str, holds: bool) -> None:
+        if not holds:
+            missing.append(name)
+
+    if expect.refused_locally is not None:
+        hold("refused_locally", seen["refused_locally"] == expect.refused_locally)
+    if expect.requests_min is not None:
+        hold("requests_min", seen["requests"] >= expect.requests_min)
+    if expect.requests_max is not None:
+        hold("requests_max", seen["requests"] <= expect.requests_max)
+    if expect.accepted is not None:
+        hold("accepted", seen["accepted"] == expect.accepted)
+    if expect.case is not None:
+        hold("case", expect.case in seen["cases"])
+    for case in expect.never:
+        hold(f"never {case}", case not in seen["cases"])
+    if expect.status:
+        known = bool(seen["statuses"])
+        hold("status", known and all(s in expect.status for s in seen["statuses"]))
+    if expect.lane is not None:
+        hold("lane", seen["lane"] == [expect.lane])
+    for step in expect.steps:
+        hold(f"step {step}", step in seen["steps"])
+    if expect.alert is not None:
+        hold("alert", expect.alert in seen["alerts"])
+        # A drill pages its own channel and nobody else's.
+        hold("page", seen["pages"] == ["drill:sent"])
+    if expect.logged:
+        hold("logged", seen["logged"] >= seen["failed_attempts"])
+    hold("accepted_twice", seen["accepted_twice"] == 0)
+    return missing
+
+
+def promised(expect: Expect) -> dict[str, Any]:
+    """The given fields of an expectation, for the evidence."""
+    fields = {name: getattr(expect, name) for name in Expect.__slots__}
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in fields.items()
+        if value not in (None, ())
+    }
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) else len(value)

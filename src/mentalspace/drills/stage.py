@@ -1,0 +1,243 @@
+"""A drill's own corner of the system: a practice, a credential and a sandbox account for it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from mentalspace.engine.credentials import NewCredential, save_credential
+from mentalspace.engine.runbook import Action, Drill
+from mentalspace.engine.services import Services
+from mentalspace.kernel.integration import Provider
+from mentalspace.practice.tenancy import ensure_practice
+from mentalspace.workflows.demo import demo_secrets
+from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend
+from mentalspace.workflows.sandbox_keeping import call_sandbox, register_account
+
+PRACTICE = "drill"
+
+
+@dataclass(slots=True)
+class Stage:
+    """Set up by `open_stage`; `account` is the sandbox's public id of the drill's own key."""
+
+    services: Services
+    drill: Drill
+    run_id: str
+    provider: Provider
+    practice_id: UUID
+    credential_id: UUID
+    account: str
+    endpoint: str
+    secrets: Mapping[str, str]
+    faults: list[str] = field(default_factory=list)
+
+    async def arrange(self, action: Action) -> None:
+        """One line of `[[arrange]]`."""
+        match action.do:
+            case "fault":
+                await self._fault(action.params)
+            case "credential":
+                await self._store({**self.secrets, **{k: str(v) for k, v in action.params.items()}})
+            case "other_consumer":
+                await self._consume(int(action.params["takes_per_s"]))
+            case "unreachable":
+                await self._store(self.secrets, f"http://127.0.0.1:{_closed_port()}")
+            case _:
+                raise LookupError(f"{self.drill.id}: cannot arrange {action.do!r}")
+
+    async def act(self, action: Action) -> int:
+        """One line of `[[act]]`; how many deliveries it made."""
+        count = int(action.params.get("count", 1))
+        send = DrillSend(
+            practice_id=self.practice_id,
+            credential_id=self.credential_id,
+            run_id=self.run_id,
+            to=str(action.params["to"]),
+            count=count,
+            guard=bool(action.params.get("guard", True)),
+        )
+        await DRILL_SENDS[self.drill.room](self.services, send)
+        return count
+
+    async def recover(self, word: str) -> None:
+        """One word of `[recover]`."""
+        match word:
+            case "heal":
+                await self._heal()
+            case "rotate_credential":
+                await self._store(self.secrets)
+            case "retry_now":
+                await self._retry_now()
+            case "release":
+                await self._release()
+            case _:
+                raise LookupError(f"{self.drill.id}: cannot recover by {word!r}")
+
+    async def close(self) -> None:
+        """Leave nothing behind that a later drill or a person could stumble over."""
+        await self._heal()
+        owner = await self._owner()
+        try:
+            await owner.execute(
+                "update credential set active = false where id = $1", self.credential_id
+            )
+            await owner.execute(
+                "update incident set status = 'resolved', resolved_at = app.now(),"
+                " resolved_by = 'drill', next_escalation_at = null"
+                " where drill = $1 and status <> 'resolved'",
+                self.run_id,
+            )
+            await owner.execute(
+                "update delivery set status = 'cancelled' where drill = $1"
+                " and status in ('pending', 'due', 'held')",
+                self.run_id,
+            )
+        finally:
+            await owner.close()
+
+    async def _fault(self, params: Mapping[str, Any]) -> None:
+        body = {
+            **params,
+            "room": self.drill.room,
+            "provider": self.provider.name,
+            "account": self.account,
+        }
+        fault = await call_sandbox(self.services, "POST", "/faults", body)
+        self.faults.append(fault["id"])
+
+    async def _consume(self, per_s: int) -> None:
+        path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.account}/consume"
+        await call_sandbox(self.services, "POST", path, {"per_s": per_s})
+
+    async def _heal(self) -> None:
+        for fault in self.faults:
+            await call_sandbox(self.services, "DELETE", f"/faults/{fault}")
+        self.faults.clear()
+        await self._consume(0)
+        if any(action.do == "unreachable" for action in self.drill.arrange):
+            await self._store(self.secrets)
+
+    async def _store(self, secrets: Mapping[str, str], base_url: str | None = None) -> None:
+        owner = await self._owner()
+        try:
+            async with owner.transaction():
+                await _save(
+                    owner, self.services, self.provider, self.drill, self, secrets, base_url
+                )
+        finally:
+            await owner.close()
+
+    async def _retry_now(self) -> None:
+        """What waits goes now, and an open breaker may probe now."""
+        owner = await self._owner()
+        try:
+            await owner.execute(
+                "update credential_state set open_until = clock_timestamp()"
+                " where credential_id = $1 and breaker = 'open'",
+                self.credential_id,
+            )
+            await owner.execute(
+                "update delivery set next_attempt_at = app.now()"
+                " where drill = $1 and status in ('pending', 'unknown')",
+                self.run_id,
+            )
+        finally:
+            await owner.close()
+
+    async def _release(self) -> None:
+        """As a person decides for a held delivery: try again."""
+        owner = await self._owner()
+        try:
+            await owner.execute(
+                "update delivery set status = 'pending', held_reason = null, starts = 0,"
+                " next_attempt_at = app.now() where drill = $1 and status = 'held'",
+                self.run_id,
+            )
+        finally:
+            await owner.close()
+
+    async def _owner(self) -> asyncpg.Connection[Any]:
+        return await connect_owner(self.services)
+
+
+async def connect_owner(services: Services) -> asyncpg.Connection[Any]:
+    return await asyncpg.connect(
+        services.admin_url, server_settings={"search_path": "app, pg_catalog, public"}
+    )
+
+
+async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
+    """A practice for drills, and a credential and a sandbox account for this run alone."""
+    provider = services.rooms[drill.room].providers[0]
+    endpoint = f"drill-{run_id}"
+    secrets = demo_secrets(provider.credential_fields, endpoint)
+    owner = await connect_owner(services)
+    try:
+        async with owner.transaction():
+            practice_id = await ensure_practice(
+                owner, PRACTICE, name="Drills", timezone="UTC", is_drill=True
+            )
+            await owner.execute(
+                "insert into drill_run (id, drill, actor) values ($1, $2, 'drill')"
+                " on conflict do nothing",
+                run_id,
+                drill.id,
+            )
+            stage = Stage(
+                services=services,
+                drill=drill,
+                run_id=run_id,
+                provider=provider,
+                practice_id=practice_id,
+                credential_id=UUID(int=0),
+                account="",
+                endpoint=endpoint,
+                secrets=secrets,
+            )
+            stage.credential_id = await _save(
+                owner, services, provider, drill, stage, secrets, None
+            )
+    finally:
+        await owner.close()
+    stage.account = await register_account(services, drill.room, provider.name, endpoint, secrets)
+    return stage
+
+
+async def _save(
+    owner: asyncpg.Connection[Any],
+    services: Services,
+    provider: Provider,
+    drill: Drill,
+    stage: Stage,
+    secrets: Mapping[str, str],
+    base_url: str | None,
+) -> UUID:
+    sandbox = f"{services.settings.sandbox_url}/{drill.room}/{provider.name}"
+    return await save_credential(
+        owner,
+        services.vault,
+        provider,
+        NewCredential(
+            practice_id=stage.practice_id,
+            integration=drill.room,
+            endpoint=stage.endpoint,
+            base_url=base_url or sandbox,
+            live=False,
+            secrets=secrets,
+            drill=stage.run_id,
+        ),
+    )
+
+
+def _closed_port() -> int:
+    """A port of this machine where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

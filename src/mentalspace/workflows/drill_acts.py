@@ -1,0 +1,79 @@
+"""What a drill may do in each room, through the same path as the practice's own work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TypeAlias
+from uuid import UUID
+
+from mentalspace.engine.services import Services
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.appointment import (
+    NewAppointment,
+    find_appointment,
+    insert_appointment,
+    save_client,
+)
+from mentalspace.workflows.appointment_mails import tell_booked
+from mentalspace.workflows.appointments import mail_desk
+from mentalspace.workflows.demo import system_claims
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSend:
+    """Send one thing each to `count` recipients; `{n}` in `to` counts from 1."""
+
+    practice_id: UUID
+    credential_id: UUID
+    run_id: str
+    to: str
+    count: int
+    guard: bool
+
+
+async def send_mails(services: Services, send: DrillSend) -> None:
+    """Book appointments of made-up clients in the drill's practice: one mail each, no reminder."""
+    claims = system_claims(send.practice_id)
+    desk = replace(
+        mail_desk(services, claims),
+        credential_id=send.credential_id,
+        bypass_guard=not send.guard,
+        actor="drill",
+    )
+    starts_at = services.clock.now() + timedelta(hours=20)
+    async with services.database.as_user(claims) as connection:
+        for number in range(1, send.count + 1):
+            new = _appointment(send, number, starts_at)
+            client_id = await save_client(connection, send.practice_id, new)
+            appointment_id = await insert_appointment(
+                connection, send.practice_id, client_id, new, send.run_id
+            )
+            assert appointment_id is not None
+            appointment = await find_appointment(connection, appointment_id)
+            assert appointment is not None
+            await tell_booked(connection, desk, appointment)
+
+
+def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppointment:
+    name = f"{send.run_id}-{number}"
+    return NewAppointment(
+        external_id=name,
+        client_external_id=name,
+        client_name=Phi("Drill Client"),
+        client_email=Phi(send.to.format(n=number)),
+        client_phone=None,
+        client_timezone=None,
+        client_language=None,
+        clinician_email=None,
+        starts_at=starts_at,
+        duration_min=50,
+    )
+
+
+Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
+
+# A room's `send` in its drills means this.
+DRILL_SENDS: Mapping[str, Send] = MappingProxyType({"email": send_mails})
