@@ -9,12 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.emulator.conftest import Receiver
 
 from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.hooks import RETRY_AFTER_S
 from mentalspace.emulator.kit import Kit, open_kit
 from mentalspace.kernel.errors import Refused
+from tests.emulator.conftest import Receiver
 
 
 def sign(_account: Account, hook_id: str, at: datetime, body: bytes) -> Mapping[str, str]:

@@ -8,6 +8,7 @@ import json
 import aiohttp
 import apprise
 import pytest
+
 from tests.sandbox.conftest import Client
 
 
@@ -100,6 +101,10 @@ async def test_accounts_never_show_their_secrets(client: Client) -> None:
     assert refused["detail"].startswith("api_key")
     url = f"/accounts/email/resend/{made['id']}/consume"
     assert (await client.control("POST", url, {"per_s": 3}))["consumed_per_s"] == 3
+    url = url.removesuffix("/consume")
+    changed = await client.control("PATCH", url, {"webhook_url": "http://127.0.0.1:9/x"})
+    assert (changed["webhook_url"], changed["rate_per_s"]) == ("http://127.0.0.1:9/x", 5)
+    await client.control("PATCH", url, {"webhook_url": "https://elsewhere.example"}, http=422)
 
 
 async def test_options_change_behaviour_and_refuse_nonsense(client: Client) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.sandbox.conftest import Client
 
 from mentalspace.sandbox.guard import HEADERS
+from tests.sandbox.conftest import Client
 
 
 async def test_every_page_is_strict(client: Client) -> None:

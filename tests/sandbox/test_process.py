@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+
 from tests.sandbox.conftest import MAIL
 
 RUN = """

@@ -49,13 +49,7 @@ class Accounts:
         options: dict[str, Any] | None = None,
     ) -> Account:
         """Create or replace the account of this key. Raises Refused for a webhook off-machine."""
-        if webhook_url is not None and urlsplit(webhook_url).scheme not in ("http", "https"):
-            raise Refused("webhook_not_http", "webhook_url: begin with http:// or https://")
-        if webhook_url is not None and not self._allow_remote and not is_loopback(webhook_url):
-            raise Refused(
-                "webhook_not_local",
-                "webhook_url: sandbox webhooks stay on this machine; use a loopback address",
-            )
+        self._check_url(webhook_url)
         digest = hash_key(api_key)
         self._journal.emit(
             "account",
@@ -70,11 +64,12 @@ class Accounts:
         )
         return self._by_hash[room, provider, digest]
 
-    def consume(self, account: Account, per_s: int) -> Account:
-        """Let another consumer take `per_s` of the account's requests each second; 0 ends it."""
+    def change(self, account: Account, **changes: Any) -> Account:
+        """Replace some fields of an account; `consumed_per_s` is how another consumer is played."""
+        self._check_url(changes.get("webhook_url"))
         fields = {name: getattr(account, name) for name in Account.__slots__}
-        self._journal.emit("account", **{**fields, "consumed_per_s": per_s})
-        return self._by_hash[account.room, account.provider, account.key_hash]
+        self._journal.emit("account", **{**fields, **changes})
+        return self._by_id[account.id]
 
     def by_key(self, room: str, provider: str, api_key: str) -> Account | None:
         return self._by_hash.get((room, provider, hash_key(api_key)))
@@ -85,6 +80,17 @@ class Accounts:
 
     def all(self) -> list[Account]:
         return list(self._by_hash.values())
+
+    def _check_url(self, url: str | None) -> None:
+        if url is None:
+            return
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise Refused("webhook_not_http", "webhook_url: begin with http:// or https://")
+        if not self._allow_remote and not is_loopback(url):
+            raise Refused(
+                "webhook_not_local",
+                "webhook_url: sandbox webhooks stay on this machine; use a loopback address",
+            )
 
     def _apply(self, record: Record) -> None:
         account = Account(**{name: value for name, value in record.items() if name != "kind"})

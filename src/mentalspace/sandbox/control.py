@@ -71,6 +71,13 @@ class AccountIn(Strict):
     )
 
 
+class AccountChange(Strict):
+    webhook_url: str | None = None
+    webhook_secret: str | None = None
+    rate_per_s: int | None = Field(None, ge=1)
+    options: dict[str, Any] | None = None
+
+
 class ConsumeIn(Strict):
     per_s: int = Field(ge=0, description="What another consumer takes of each second; 0 ends it")
 
@@ -161,6 +168,20 @@ def create_control(world: World) -> FastAPI:
         await kit.journal.flush()
         return _account(account)
 
+    @app.patch(
+        "/accounts/{room}/{provider}/{account_id}", summary="Change some fields of an account"
+    )
+    async def patch_account(
+        room: Room, provider: Provider, account_id: str, body: AccountChange
+    ) -> dict[str, Any]:
+        account = _find_account(world, room, provider, account_id)
+        changes = body.model_dump(exclude_unset=True)
+        if changes.get("options", {}) is None:
+            changes["options"] = {}
+        account = kit.accounts.change(account, **changes)
+        await kit.journal.flush()
+        return _account(account)
+
     @app.post(
         "/accounts/{room}/{provider}/{account_id}/consume",
         summary="Let another consumer use up part of the account's rate",
@@ -168,10 +189,8 @@ def create_control(world: World) -> FastAPI:
     async def consume(
         room: Room, provider: Provider, account_id: str, body: ConsumeIn
     ) -> dict[str, Any]:
-        account = kit.accounts.get(account_id)
-        if account is None or (account.room, account.provider) != (room, provider):
-            raise Refused("unknown_account", "there is no such account of this provider")
-        account = kit.accounts.consume(account, body.per_s)
+        account = _find_account(world, room, provider, account_id)
+        account = kit.accounts.change(account, consumed_per_s=body.per_s)
         await kit.journal.flush()
         return _account(account)
 
@@ -236,6 +255,13 @@ def create_control(world: World) -> FastAPI:
         return [asdict(page) for page in world.pager.pages(target, limit)]
 
     return app
+
+
+def _find_account(world: World, room: str, provider: str, account_id: str) -> Account:
+    account = world.kit.accounts.get(account_id)
+    if account is None or (account.room, account.provider) != (room, provider):
+        raise Refused("unknown_account", "there is no such account of this provider")
+    return account
 
 
 def _explain_errors(app: FastAPI) -> None:

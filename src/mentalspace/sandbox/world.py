@@ -36,7 +36,7 @@ class World:
             raise Refused("unknown_preset", f"preset: use one of {', '.join(PRESETS)}")
         if not self.has(room, provider):
             raise Refused("unknown_provider", f"{room}/{provider} is not played here")
-        fields = {**PRESETS[preset].fault, "label": preset, **changes}
+        fields = {**PRESETS[preset].fault, "label": PRESETS[preset].title, **changes}
         return self.kit.faults.add(room=room, provider=provider, **fields)
 
 

@@ -301,13 +301,26 @@ async def test_the_rate_limit_says_when_to_come_back(client: Client) -> None:
     """Over the limit: 429 with retry-after; another consumer's share comes off ours."""
     client.account(rate_per_s=10)
     kit = client.sandbox.world.kit
-    kit.accounts.consume(kit.accounts.all()[-1], 7)
+    kit.accounts.change(kit.accounts.all()[-1], consumed_per_s=7)
     answers = [await client.call("GET", "/domains", {}) for _ in range(4)]
     assert [status for status, _body, _headers in answers] == [200, 200, 200, 429]
     assert [headers["ratelimit-remaining"] for _, _, headers in answers] == ["2", "1", "0", "0"]
     _status, body, headers = answers[-1]
     assert body == payload("error.rate_limited")
     assert (headers["retry-after"], headers["ratelimit-policy"]) == ("1", "10;w=1")
+
+
+async def test_a_secret_that_cannot_sign_stops_only_its_own_webhooks(
+    client: Client, hooks: Hooks
+) -> None:
+    """One account's broken secret leaves the other accounts' webhooks running."""
+    client.sandbox.world.kit.accounts.put(
+        "email", "resend", "re_broken", webhook_url=hooks.url, webhook_secret="whsec_x"
+    )
+    assert (await client.call("POST", "/emails", MAIL, key="re_broken"))[0] == 200
+    await asyncio.sleep(0.2)
+    assert (await client.call("POST", "/emails", MAIL))[0] == 200
+    assert len(await hooks.kinds(2)) == 2
 
 
 async def test_batches_are_all_or_nothing_unless_permissive(client: Client) -> None:
