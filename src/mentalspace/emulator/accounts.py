@@ -53,7 +53,7 @@ class Accounts:
         digest = hash_key(api_key)
         self._journal.emit(
             "account",
-            id=hash_key(f"{room}/{provider}/{digest}")[:12],
+            id=account_id(room, provider, api_key),
             room=room,
             provider=provider,
             key_hash=digest,
@@ -96,6 +96,11 @@ class Accounts:
         account = Account(**{name: value for name, value in record.items() if name != "kind"})
         self._by_hash[account.room, account.provider, account.key_hash] = account
         self._by_id[account.id] = account
+
+
+def account_id(room: str, provider: str, api_key: str) -> str:
+    """The public id of a key's account, which says nothing of the key."""
+    return hash_key(f"{room}/{provider}/{hash_key(api_key)}")[:12]
 
 
 def hash_key(api_key: str) -> str:

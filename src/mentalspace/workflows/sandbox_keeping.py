@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.services import Services
 
 CALL_WITHIN_S = 10.0
@@ -57,16 +58,13 @@ async def keep_sandbox(services: Services) -> None:
     if abs(clock["offset_s"] - offset_s) > 0.5:
         await call_sandbox(services, "PUT", "/clock", {"offset_s": offset_s})
     accounts = await call_sandbox(services, "GET", "/accounts")
-    known = {account["webhook_url"] for account in accounts}
+    known = {account["id"] for account in accounts}
     for row in await _sandboxed(services):
-        url = f"http://127.0.0.1:{services.settings.port}/v1/hooks/{row['integration']}/{row['endpoint']}"
-        if url not in known:
-            secrets = json.loads(
-                services.vault.open(row["practice_id"], "credential", row["secrets"])
-            )
-            await register_account(
-                services, row["integration"], row["provider"], row["endpoint"], secrets
-            )
+        sealed = services.vault.open(row["practice_id"], "credential", row["secrets"])
+        secrets = json.loads(sealed)
+        room, provider = row["integration"], row["provider"]
+        if account_id(room, provider, secrets["api_key"]) not in known:
+            await register_account(services, room, provider, row["endpoint"], secrets)
 
 
 async def _sandboxed(services: Services) -> list[Any]:
