@@ -62,8 +62,6 @@ def read_csv(text: str, zone: tzinfo) -> tuple[list[Reading], list[str]]:
     readings: list[Reading] = []
     blank = 0
     for record in _records(lines, first, header.delimiter):
-        if not record.raw.strip():
-            continue
         if record.blank:
             blank += 1
             continue
@@ -81,6 +79,9 @@ def _lines(text: str) -> list[str]:
 def _records(lines: Sequence[str], first: int, delimiter: str) -> Iterator[_Record]:
     position = first
     while position < len(lines):
+        if not lines[position].strip("\r\n"):
+            position += 1
+            continue
         window = iter(lines[position : position + MAX_RECORD_LINES])
         reader = csv.reader(window, delimiter=delimiter, strict=True)
         try:

@@ -97,11 +97,11 @@ def read_email(value: str, column: str, mistakes: Mistakes) -> str | None:
     shape = _email_shape(value)
     if shape is None:
         try:
-            # Reserved domains stay allowed: the demo and its tests live on them.
+            # .example and .test stay allowed, as the demo lives on them; .invalid and the like do not.
             checked = validate_email(
                 value,
                 check_deliverability=False,
-                globally_deliverable=False,
+                test_environment=True,
                 allow_smtputf8=False,
             )
             return checked.ascii_email or checked.normalized

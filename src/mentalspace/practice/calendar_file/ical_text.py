@@ -17,7 +17,7 @@ class Calendar:
     """One VCALENDAR: what its events need to know beside their own lines."""
 
     method: str = ""
-    definitions: dict[str, list[str]] = field(default_factory=dict)
+    definitions: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def header(self, raw: str) -> str:
         """The part of it that an event with this text depends on."""
@@ -90,7 +90,7 @@ def _events(numbers: Sequence[int], lines: Sequence[str]) -> list[EventText]:
             case "BEGIN:VTIMEZONE" if event is None:
                 definition = [line]
             case "END:VTIMEZONE" if definition is not None:
-                calendar.definitions.setdefault(_tzid(definition), [*definition, line])
+                calendar.definitions.setdefault(_tzid(definition), (*definition, line))
                 definition = None
             case upper if event is None and definition is None and upper.startswith("METHOD:"):
                 calendar.method = upper.removeprefix("METHOD:").strip()

@@ -39,7 +39,12 @@ def read_time(
     if local.tzinfo is None and name:
         named = find_zone(name, calendar.definitions)
         if named is None:
-            _unknown_zone(column, mistakes)
+            mistakes.add(
+                column,
+                "unknown_zone",
+                "its TZID is no IANA name, and the file has no usable VTIMEZONE for it",
+                "use a name such as America/New_York, or export the calendar with its time zones",
+            )
             return None
         zone = named
     return _to_utc(local, zone, column, mistakes)
@@ -61,33 +66,9 @@ def _to_utc(local: datetime, zone: tzinfo, column: str, mistakes: Mistakes) -> d
         return moment.check_year(local.astimezone(UTC), column, mistakes)
     if moment.check_year(local.replace(tzinfo=UTC), column, mistakes) is None:
         return None
-    try:
-        return _first_instant(local, zone)
-    except Exception:
-        # The file's own zone: the library says nowhere what its rules may raise.
-        _unknown_zone(column, mistakes)
-        return None
-
-
-def _first_instant(local: datetime, zone: tzinfo) -> datetime:
-    """A time shown twice is the first; a skipped one keeps the offset from before the gap.
-
-    source: https://www.rfc-editor.org/rfc/rfc5545#section-3.3.5
-    """
-    found = moment.instants(local, zone)
-    if found:
-        return min(found)
-    before = (local - timedelta(days=1)).replace(tzinfo=zone).utcoffset() or timedelta(0)
-    return (local - before).replace(tzinfo=UTC)
-
-
-def _unknown_zone(column: str, mistakes: Mistakes) -> None:
-    mistakes.add(
-        column,
-        "unknown_zone",
-        "its TZID is no IANA name, and the file has no usable VTIMEZONE for it",
-        "use a name such as America/New_York, or export the calendar with its time zones",
-    )
+    # A time shown twice is the first; a skipped one keeps the offset from before the gap.
+    # source: https://www.rfc-editor.org/rfc/rfc5545#section-3.3.5
+    return local.replace(tzinfo=zone, fold=0).astimezone(UTC)
 
 
 def read_duration(

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, tzinfo
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Mapping
+from datetime import datetime, timedelta, tzinfo
+from functools import lru_cache
+from operator import itemgetter
 from zoneinfo import ZoneInfo
 
-from icalendar import Timezone
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
 from mentalspace.practice.calendar_file.field import zones
-from mentalspace.practice.calendar_file.ical_property import parse_line
+from mentalspace.practice.calendar_file.ical_rule import NotAZone, Onset, read_onsets
 
-# A rule is walked from its first year on, so one by the second would never end.
-RULE_PARTS = frozenset({"FREQ", "BYMONTH", "BYDAY", "BYMONTHDAY", "UNTIL", "WKST"})
-MAX_DEFINITION_LINES = 500
+DAY = timedelta(days=1)
 
 
-def find_zone(name: str, definitions: Mapping[str, Sequence[str]]) -> tzinfo | None:
+def find_zone(name: str, definitions: Mapping[str, tuple[str, ...]]) -> tzinfo | None:
     """None where the name says nothing and the file does not define it.
 
     `definitions` are the file's VTIMEZONEs as content lines, by TZID. An IANA name wins over
@@ -32,25 +31,43 @@ def find_zone(name: str, definitions: Mapping[str, Sequence[str]]) -> tzinfo | N
     return ZoneInfo(olson) if olson else None
 
 
-def _defined(lines: Sequence[str]) -> tzinfo | None:
-    if len(lines) > MAX_DEFINITION_LINES or not all(_rule_is_yearly(line) for line in lines):
-        return None
-    # Without its TZID, so that icalendar does not keep it for the next file's sake.
-    kept = [line for line in lines if not line.upper().startswith(("TZID", "X-"))]
+@lru_cache(maxsize=64)
+def _defined(lines: tuple[str, ...]) -> tzinfo | None:
     try:
-        component: Any = Timezone.from_ical("\r\n".join([*kept, ""]).encode())
-        component.add("TZID", "of the file")
-        zone: tzinfo = component.to_tz(lookup_tzid=False)
-        datetime(2026, 1, 1, tzinfo=UTC).astimezone(zone)
-    except Exception:
-        # The library says nowhere what it raises for a definition that makes no sense.
+        return FileZone(read_onsets(lines))
+    except NotAZone:
         return None
-    return zone
 
 
-def _rule_is_yearly(line: str) -> bool:
-    if not line.upper().startswith("RRULE"):
-        return True
-    rule = parse_line(line)
-    parts = dict(part.partition("=")[::2] for part in rule.value.upper().split(";")) if rule else {}
-    return parts.get("FREQ") == "YEARLY" and RULE_PARTS.issuperset(parts)
+class FileZone(tzinfo):
+    """A zone known by the moments its offset changes; `onsets` is not empty."""
+
+    def __init__(self, onsets: list[Onset]) -> None:
+        changes = sorted(
+            ((onset.local - onset.before, onset.before, onset.after) for onset in onsets),
+            key=itemgetter(0),
+        )
+        self._moments = [moment for moment, _before, _after in changes]
+        self._offsets = [changes[0][1], *(after for _moment, _before, after in changes)]
+
+    def utcoffset(self, local: datetime | None) -> timedelta | None:
+        """With `fold` as PEP 495 has it, in a fold and in a gap."""
+        if local is None:
+            return None
+        naive = local.replace(tzinfo=None, fold=0)
+        before, after = self._offset_at(naive - DAY), self._offset_at(naive + DAY)
+        valid = [o for o in (before, after) if self._offset_at(naive - o) == o]
+        first, second = (valid[0], valid[-1]) if valid else (before, after)
+        return second if local.fold else first
+
+    def fromutc(self, utc: datetime) -> datetime:
+        return utc + self._offset_at(utc.replace(tzinfo=None))
+
+    def dst(self, _local: datetime | None) -> timedelta | None:
+        return None
+
+    def tzname(self, _local: datetime | None) -> str | None:
+        return None
+
+    def _offset_at(self, utc: datetime) -> timedelta:
+        return self._offsets[bisect_right(self._moments, utc)]

@@ -16,7 +16,7 @@ SIGNATURES = (
 
 CP1252_NOTE = (
     "the file is not UTF-8; it was read as Windows-1252, so look at names with accents, "
-    "or save as “CSV UTF-8”"
+    "or save it again as UTF-8"
 )
 
 
@@ -53,7 +53,7 @@ def decode(data: bytes, line_numbers: Sequence[int] = ()) -> tuple[str, list[str
         raise CalendarFileUnreadable(
             "not_text",
             "The file holds zero bytes, so it is not plain text, or is UTF-16 without its mark; "
-            "open it in the program that wrote it and save as “CSV UTF-8”.",
+            "open it in the program that wrote it and save it as UTF-8 (in Excel: CSV UTF-8).",
         )
     if not text.strip():
         raise CalendarFileUnreadable(
@@ -71,5 +71,5 @@ def _decode_as(data: bytes, encoding: str, line_numbers: Sequence[int]) -> str:
         raise CalendarFileUnreadable(
             "wrong_encoding",
             f"Line {line} holds bytes that are no text in UTF-8, UTF-16 or Windows-1252; "
-            "open the file in the program that wrote it and save as “CSV UTF-8”.",
+            "open it in the program that wrote it and save it as UTF-8 (in Excel: CSV UTF-8).",
         ) from None  # the original quotes the bytes
