@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -47,7 +47,12 @@ class Outbox:
         journal.on("accepted", self._apply)
 
     def add(self, item: Accepted) -> None:
-        self._journal.emit("accepted", item=asdict(item))
+        # By hand: `asdict` copies deeply, and was a quarter of the cost of accepting a mail.
+        fields = {name: getattr(item, name) for name in Accepted.__slots__}
+        fields["steps"] = [
+            {"kind": step.kind, "at": step.at, "details": step.details} for step in item.steps
+        ]
+        self._journal.emit("accepted", item=fields)
 
     def get(self, item_id: str) -> Accepted | None:
         return self._items.get(item_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from mentalspace.emulator.journal import Journal, Record
@@ -41,7 +41,9 @@ class Recorder:
         return len(self._entries)
 
     def record(self, entry: Entry) -> None:
-        self._journal.emit("request", entry=asdict(entry))
+        self._journal.emit(
+            "request", entry={name: getattr(entry, name) for name in Entry.__slots__}
+        )
 
     def entries(
         self,
