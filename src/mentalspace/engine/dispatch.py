@@ -38,8 +38,9 @@ returning id, practice_id, drill
 """
 _MARK_DUE = """
 update delivery set status = 'due' where id in (
-  select id from delivery where status = 'pending' and next_attempt_at <= app.now()
-   order by next_attempt_at limit 2000 for update skip locked)
+  select d.id from delivery d join lane l on l.id = d.lane_id
+   where d.status = 'pending' and d.next_attempt_at <= app.now() and l.state = 'open'
+   order by d.next_attempt_at limit 2000 for update of d skip locked)
 """
 _RESUME = """
 update lane set state = 'open', paused_until = null, paused_case = null, paused_by = null,
@@ -60,9 +61,9 @@ _INBOX = (
     "select distinct practice_id from inbox where state = 'received' and next_try_at <= app.now()"
 )
 _PURGE = """
-update delivery set payload = null where id in (
+update delivery set payload = null, purged_at = app.now() where id in (
   select id from delivery where ended_at < app.now() - $1 * interval '1 day'
-     and payload is not null limit 500 for update skip locked)
+     and purged_at is null limit 500 for update skip locked)
 """
 
 

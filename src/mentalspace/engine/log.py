@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from typing import Any, TextIO, cast
+from uuid import UUID
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
@@ -34,8 +35,10 @@ def _allow_listed(_logger: Any, _method: str, event: EventDict) -> EventDict:
 def _plain_values(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Exceptions and other objects shrink to their type: their text may quote a person."""
     for key, value in event.items():
-        if not isinstance(value, str | int | float | bool | None):
-            event[key] = str(value) if type(value).__module__ == "uuid" else type(value).__name__
+        if isinstance(value, UUID):
+            event[key] = str(value)
+        elif not isinstance(value, str | int | float | bool | None):
+            event[key] = type(value).__name__
     return event
 
 

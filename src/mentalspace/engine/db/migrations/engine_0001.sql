@@ -239,6 +239,7 @@ create table delivery (
   created_at          timestamptz not null default app.now(),
   accepted_at         timestamptz,
   ended_at            timestamptz,
+  purged_at           timestamptz,                  -- when the payload's retention ended
   unique (integration, idempotency_key)
 );
 create index delivery_due on delivery (next_attempt_at) where status in ('pending', 'due', 'unknown');
@@ -266,9 +267,9 @@ grant update (status, next_attempt_at, held_reason, ended_at, starts) on deliver
 grant select (id, practice_id, lane_id, credential_id, integration, kind, recipient_key, status,
               due_at, next_attempt_at, expires_at, attempts, starts, reconciliations, claimed_by,
               claimed_at, claim_token, last_case, drill, created_at, accepted_at, ended_at,
-              subject_type, subject_id, traceparent)
+              subject_type, subject_id, traceparent, purged_at)
   on delivery to mentalspace_dispatcher;
-grant update (status, next_attempt_at, claimed_by, claim_token, claimed_at, held_reason, payload)
+grant update (status, next_attempt_at, claimed_by, claim_token, claimed_at, held_reason, payload, purged_at)
   on delivery to mentalspace_dispatcher;
 
 create function app.check_delivery_move() returns trigger language plpgsql as $$
