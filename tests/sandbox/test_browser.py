@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def test_pages_are_accessible_and_fit(
     client: Client, browser: Browser, width: int, scheme: str
 ) -> None:
-    """No accessibility violation, no sideways scrolling, and only a mail's own script is stopped."""
+    """No accessibility violation, no sideways scrolling; only a mail's own script is stopped."""
     await client.send()
     item = client.sandbox.world.kit.outbox.items()[0].id
     await client.control("POST", "/break/email/resend", {"preset": "down"}, http=201)
