@@ -394,6 +394,13 @@ def test_newest_version_wins() -> None:
     assert codes(file.bad[0]) == [("DTSTART", "not_a_time")]
 
 
+def test_version_without_a_number() -> None:
+    """A version whose number cannot be read is kept to be corrected beside the newest."""
+    file = ical(event("SEQUENCE:2"), event("SEQUENCE:new"))
+    assert len(file.rows) == 1
+    assert codes(file.bad[0]) == [("SEQUENCE", "not_a_number")]
+
+
 def test_series_stay_whole() -> None:
     """A series and its changed date share a UID, and both are kept to be corrected."""
     changed = event("RECURRENCE-ID:20261208T140000Z", "SEQUENCE:4")

@@ -97,7 +97,7 @@ def read_email(value: str, column: str, mistakes: Mistakes) -> str | None:
     shape = _email_shape(value)
     if shape is None:
         try:
-            # .example and .test stay allowed, as the demo lives on them; .invalid and the like do not.
+            # .example and .test stay allowed, as the demo lives on them; .invalid does not.
             checked = validate_email(
                 value,
                 check_deliverability=False,

@@ -27,11 +27,15 @@ SEQUENCE = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """One version of an event. Those of a series all stay, as its UID is theirs together."""
+    """One version of an event.
+
+    `apart` are those that no other supersedes: dates of a series, which share one UID, and
+    versions whose number cannot be read.
+    """
 
     uid: str
     sequence: int
-    recurring: bool
+    apart: bool
     reading: Reading
 
 
@@ -53,12 +57,12 @@ def read_ical(data: bytes, zone: tzinfo) -> tuple[list[Reading], int, list[str]]
     versions = [_read_event(event, zone) for event in events]
     newest: dict[str, int] = {}
     for version in versions:
-        if version.uid and not version.recurring:
+        if version.uid and not version.apart:
             newest[version.uid] = max(version.sequence, newest.get(version.uid, 0))
     kept = [
         version
         for version in versions
-        if version.recurring or version.sequence >= newest.get(version.uid, 0)
+        if version.apart or version.sequence >= newest.get(version.uid, 0)
     ]
     older = len(versions) - len(kept)
     if older:
@@ -98,17 +102,17 @@ def _read_event(event: EventText, zone: tzinfo) -> _Version:
         row = _read_appointment(uid, properties, event.calendar, zone, mistakes)
     raw = "\n".join(event.lines)
     reading = Reading(event.line, Phi(raw), event.calendar.header(raw), row, tuple(mistakes.found))
-    return _Version(uid, sequence, recurring, reading)
+    return _Version(uid, sequence or 0, recurring or sequence is None, reading)
 
 
-def _sequence(properties: Properties, mistakes: Mistakes) -> int:
+def _sequence(properties: Properties, mistakes: Mistakes) -> int | None:
     value = first_value(properties, "SEQUENCE").strip()
     if not value:
         return 0
     if SEQUENCE.fullmatch(value):
         return int(value)
     mistakes.add("SEQUENCE", "not_a_number", "not a whole number", "write 0, or leave it out")
-    return 0
+    return None
 
 
 def _read_appointment(
