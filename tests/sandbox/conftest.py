@@ -43,7 +43,7 @@ class Client:
     async def send(
         self, subject: str = "Your appointment", key: str | None = None, within_s: float = 5.0
     ) -> tuple[int, Any]:
-        headers = {"authorization": "Bearer re_demo_default"}
+        headers = {"authorization": "Bearer re_sandbox"}
         if key is not None:
             headers["idempotency-key"] = key
         async with self.http.post(

@@ -22,7 +22,7 @@ from pathlib import Path
 from mentalspace.sandbox.app import run_sandbox
 run_sandbox(["email"], int(sys.argv[1]), Path(sys.argv[2]), site_url=sys.argv[3])
 """
-KEY = {"authorization": "Bearer re_demo_default"}
+KEY = {"authorization": "Bearer re_sandbox"}
 
 
 def free_port() -> int:

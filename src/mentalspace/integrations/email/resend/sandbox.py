@@ -23,7 +23,7 @@ ROOM = "email"
 PROVIDER = "resend"
 
 # What a fresh sandbox accepts; never valid anywhere else.
-DEMO_API_KEY = "re_demo_default"
+DEMO_API_KEY = "re_sandbox"
 DEMO_WEBHOOK_SECRET = "whsec_bWVudGFsc3BhY2Utc2FuZGJveC1kZW1vLXNlY3JldA=="  # noqa: S105
 DEMO_DOMAIN = "mentalspace.app"
 
