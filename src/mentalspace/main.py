@@ -112,28 +112,21 @@ class MentalSpace:
         return PreparedDatabase(admin_url, login_url(admin_url, self.master_key))
 
     async def _put_in_place(self, admin_url: str) -> None:
-        import asyncpg
-
+        from mentalspace.engine.db import connect_owner
         from mentalspace.engine.secrets import Vault
         from mentalspace.practice.tenancy import adopt_environment, ensure_practice
         from mentalspace.workflows.demo import seed_demo
 
-        owner = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
         vault, rooms = Vault(self.master_key), self.rooms()
-        try:
-            async with owner.transaction():
-                if not self.settings.is_production:
-                    await seed_demo(
-                        owner, vault, rooms, self.settings, _make_user, self.demo_password
-                    )
-                default = await owner.fetchval("select id from practice where is_default")
-                if default is None:
-                    default = await ensure_practice(
-                        owner, "default", name="Default practice", timezone="UTC", is_default=True
-                    )
-                await adopt_environment(owner, vault, rooms, self.settings, default)
-        finally:
-            await owner.close()
+        async with connect_owner(admin_url) as owner, owner.transaction():
+            if not self.settings.is_production:
+                await seed_demo(owner, vault, rooms, self.settings, _make_user, self.demo_password)
+            default = await owner.fetchval("select id from practice where is_default")
+            if default is None:
+                default = await ensure_practice(
+                    owner, "default", name="Default practice", timezone="UTC", is_default=True
+                )
+            await adopt_environment(owner, vault, rooms, self.settings, default)
 
     def stop_postgres(self) -> None:
         if self.settings.database_url is None:
@@ -243,10 +236,12 @@ class MentalSpace:
         """Every provider, played on one port; needs no database."""
         from mentalspace.sandbox.app import run_sandbox
 
+        # A state directory has one holder: a sandbox of chosen rooms keeps its own.
+        name = f"sandbox-{port}" if rooms or port else "sandbox"
         run_sandbox(
             rooms,
             port or self.settings.sandbox_port,
-            self.settings.home / "sandbox",
+            self.settings.home / name,
             site_url=self.settings.site_url,
         )
 

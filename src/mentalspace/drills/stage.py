@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
+from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.credentials import NewCredential, save_credential
+from mentalspace.engine.db import connect_owner
 from mentalspace.engine.runbook import Action, Drill
 from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Provider
@@ -31,10 +31,10 @@ class Stage:
     run_id: str
     provider: Provider
     practice_id: UUID
-    credential_id: UUID
-    account: str
     endpoint: str
     secrets: Mapping[str, str]
+    account: str
+    credential_id: UUID | None = None
     faults: list[str] = field(default_factory=list)
 
     async def arrange(self, action: Action) -> None:
@@ -43,11 +43,11 @@ class Stage:
             case "fault":
                 await self._fault(action.params)
             case "credential":
-                await self._store({**self.secrets, **{k: str(v) for k, v in action.params.items()}})
+                await self.store({**self.secrets, **{k: str(v) for k, v in action.params.items()}})
             case "other_consumer":
                 await self._consume(int(action.params["takes_per_s"]))
             case "unreachable":
-                await self._store(self.secrets, f"http://127.0.0.1:{_closed_port()}")
+                await self.store(self.secrets, f"http://127.0.0.1:{_closed_port()}")
             case _:
                 raise LookupError(f"{self.drill.id}: cannot arrange {action.do!r}")
 
@@ -71,7 +71,7 @@ class Stage:
             case "heal":
                 await self._heal()
             case "rotate_credential":
-                await self._store(self.secrets)
+                await self.store(self.secrets)
             case "retry_now":
                 await self._retry_now()
             case "release":
@@ -82,8 +82,7 @@ class Stage:
     async def close(self) -> None:
         """Leave nothing behind that a later drill or a person could stumble over."""
         await self._heal()
-        owner = await self._owner()
-        try:
+        async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update credential set active = false where id = $1", self.credential_id
             )
@@ -98,8 +97,6 @@ class Stage:
                 " and status in ('pending', 'due', 'held')",
                 self.run_id,
             )
-        finally:
-            await owner.close()
 
     async def _fault(self, params: Mapping[str, Any]) -> None:
         body = {
@@ -121,22 +118,28 @@ class Stage:
         self.faults.clear()
         await self._consume(0)
         if any(action.do == "unreachable" for action in self.drill.arrange):
-            await self._store(self.secrets)
+            await self.store(self.secrets)
 
-    async def _store(self, secrets: Mapping[str, str], base_url: str | None = None) -> None:
-        owner = await self._owner()
-        try:
-            async with owner.transaction():
-                await _save(
-                    owner, self.services, self.provider, self.drill, self, secrets, base_url
-                )
-        finally:
-            await owner.close()
+    async def store(self, secrets: Mapping[str, str], base_url: str | None = None) -> None:
+        """Store the drill's credential, or another in its place, as an administrator would."""
+        sandbox = f"{self.services.settings.sandbox_url}/{self.drill.room}/{self.provider.name}"
+        new = NewCredential(
+            practice_id=self.practice_id,
+            integration=self.drill.room,
+            endpoint=self.endpoint,
+            base_url=base_url or sandbox,
+            live=False,
+            secrets=secrets,
+            drill=self.run_id,
+        )
+        async with connect_owner(self.services.admin_url) as owner, owner.transaction():
+            self.credential_id = await save_credential(
+                owner, self.services.vault, self.provider, new
+            )
 
     async def _retry_now(self) -> None:
         """What waits goes now, and an open breaker may probe now."""
-        owner = await self._owner()
-        try:
+        async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update credential_state set open_until = clock_timestamp()"
                 " where credential_id = $1 and breaker = 'open'",
@@ -147,92 +150,39 @@ class Stage:
                 " where drill = $1 and status in ('pending', 'unknown')",
                 self.run_id,
             )
-        finally:
-            await owner.close()
 
     async def _release(self) -> None:
         """As a person decides for a held delivery: try again."""
-        owner = await self._owner()
-        try:
+        async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update delivery set status = 'pending', held_reason = null, starts = 0,"
                 " next_attempt_at = app.now() where drill = $1 and status = 'held'",
                 self.run_id,
             )
-        finally:
-            await owner.close()
-
-    async def _owner(self) -> asyncpg.Connection[Any]:
-        return await connect_owner(self.services)
-
-
-async def connect_owner(services: Services) -> asyncpg.Connection[Any]:
-    return await asyncpg.connect(
-        services.admin_url, server_settings={"search_path": "app, pg_catalog, public"}
-    )
 
 
 async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
     """A practice for drills, and a credential and a sandbox account for this run alone."""
     provider = services.rooms[drill.room].providers[0]
     endpoint = f"drill-{run_id}"
+    async with connect_owner(services.admin_url) as owner:
+        practice_id = await ensure_practice(
+            owner, PRACTICE, name="Drills", timezone="UTC", is_drill=True
+        )
     secrets = demo_secrets(provider.credential_fields, endpoint)
-    owner = await connect_owner(services)
-    try:
-        async with owner.transaction():
-            practice_id = await ensure_practice(
-                owner, PRACTICE, name="Drills", timezone="UTC", is_drill=True
-            )
-            await owner.execute(
-                "insert into drill_run (id, drill, actor) values ($1, $2, 'drill')"
-                " on conflict do nothing",
-                run_id,
-                drill.id,
-            )
-            stage = Stage(
-                services=services,
-                drill=drill,
-                run_id=run_id,
-                provider=provider,
-                practice_id=practice_id,
-                credential_id=UUID(int=0),
-                account="",
-                endpoint=endpoint,
-                secrets=secrets,
-            )
-            stage.credential_id = await _save(
-                owner, services, provider, drill, stage, secrets, None
-            )
-    finally:
-        await owner.close()
-    stage.account = await register_account(services, drill.room, provider.name, endpoint, secrets)
-    return stage
-
-
-async def _save(
-    owner: asyncpg.Connection[Any],
-    services: Services,
-    provider: Provider,
-    drill: Drill,
-    stage: Stage,
-    secrets: Mapping[str, str],
-    base_url: str | None,
-) -> UUID:
-    sandbox = f"{services.settings.sandbox_url}/{drill.room}/{provider.name}"
-    return await save_credential(
-        owner,
-        services.vault,
-        provider,
-        NewCredential(
-            practice_id=stage.practice_id,
-            integration=drill.room,
-            endpoint=stage.endpoint,
-            base_url=base_url or sandbox,
-            live=False,
-            secrets=secrets,
-            drill=stage.run_id,
-        ),
+    stage = Stage(
+        services=services,
+        drill=drill,
+        run_id=run_id,
+        provider=provider,
+        practice_id=practice_id,
+        endpoint=endpoint,
+        secrets=secrets,
+        account=account_id(drill.room, provider.name, secrets["api_key"]),
     )
+    await stage.store(secrets)
+    await register_account(services, drill.room, provider.name, endpoint, secrets)
+    return stage
 
 
 def _closed_port() -> int:

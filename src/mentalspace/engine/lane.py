@@ -17,7 +17,7 @@ import asyncpg
 from mentalspace.engine.breaker import ask_passage
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ledger import record
-from mentalspace.engine.limiter import wait_for_slot
+from mentalspace.engine.limiter import keep_slot, reserve_slot
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client, DeadlinedHttp
 from mentalspace.engine.secrets import Vault
@@ -87,6 +87,7 @@ class Lane:
     credential: Credential
     client: Client
     cases: tuple[ErrorCase, ...]
+    turnstile: asyncio.Lock  # a batch asks for its slots one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,26 +160,32 @@ class LaneWorker:
         if evidence is not None and not delivery.was_unknown:
             await self._fail(lane, delivery, None, evidence)
             return
-        await wait_for_slot(self.database, lane.practice_id, lane.credential_id, lane.lane_class)
+        # The slot first, the ledger's line while it is waited for: what leaves, leaves on time.
+        async with lane.turnstile:
+            leaves_at = await reserve_slot(
+                self.database, lane.practice_id, lane.credential_id, lane.lane_class
+            )
         traceparent = child_traceparent(delivery.traceparent)
         attempt_id = await self._open(lane, delivery, traceparent)
         if attempt_id is None:
             return
         http = DeadlinedHttp(lane.client, lane.provider.deadline_s, traceparent)
         adapter = lane.provider.adapter(http, lane.credential)
+        await keep_slot(leaves_at)
+        began = time.monotonic()
         try:
             receipt = await _send(adapter, delivery)
         except ProviderError as error:
-            await self._fail(lane, delivery, attempt_id, error.evidence)
+            await self._fail(lane, delivery, (attempt_id, _since_ms(began)), error.evidence)
             return
         except Refused as error:
-            await self._fail(
-                lane, delivery, attempt_id, Evidence("refused_locally", code=error.code)
-            )
+            evidence = Evidence("refused_locally", code=error.code)
+            await self._fail(lane, delivery, (attempt_id, _since_ms(began)), evidence)
             return
+        took_ms = _since_ms(began)
         await self._settle(
             delivery,
-            lambda connection: settle_success(connection, delivery, attempt_id, receipt),
+            lambda connection: settle_success(connection, delivery, (attempt_id, took_ms), receipt),
         )
 
     async def _open(self, lane: Lane, delivery: Claimed, traceparent: str) -> UUID | None:
@@ -232,13 +239,13 @@ class LaneWorker:
             return attempt_id
 
     async def _fail(
-        self, lane: Lane, delivery: Claimed, attempt_id: UUID | None, evidence: Evidence
+        self, lane: Lane, delivery: Claimed, attempt: tuple[UUID, float] | None, evidence: Evidence
     ) -> None:
         case = classify(lane.cases, evidence)
         await self._settle(
             delivery,
             lambda connection: settle_failure(
-                connection, delivery, attempt_id, evidence, case, self.actions, self.random
+                connection, delivery, attempt, evidence, case, self.actions, self.random
             ),
         )
 
@@ -275,6 +282,7 @@ class LaneWorker:
             ),
             client=self.clients[row["live"]],
             cases=self.cases(row["integration"], row["provider"]),
+            turnstile=asyncio.Lock(),
         )
 
     def _claimed(self, row: Any) -> Claimed:
@@ -282,6 +290,10 @@ class LaneWorker:
         values["payload"] = self.vault.open(row["practice_id"], "delivery", row["payload"])
         values["token"] = values.pop("claim_token")
         return Claimed(**values)
+
+
+def _since_ms(began: float) -> float:
+    return (time.monotonic() - began) * 1000
 
 
 def _not_again(delivery: Claimed) -> str | None:

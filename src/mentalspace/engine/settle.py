@@ -55,16 +55,20 @@ class Fenced(Exception):
 _FINISH_ATTEMPT = """
 update attempt set state = $2, finished_at = app.now(), evidence_kind = $3, http = $4, code = $5,
   request_id = $6, case_id = $7, case_version = $8, disposition = $9, fault = $10,
-  duration_ms = extract(epoch from clock_timestamp() - started_real_at) * 1000
+  duration_ms = $11
  where id = $1 and state = 'open'
 """
 
 
 async def settle_success(
-    connection: Connection, claimed: Claimed, attempt_id: UUID, receipt: Receipt
+    connection: Connection, claimed: Claimed, attempt: tuple[UUID, float], receipt: Receipt
 ) -> None:
-    """The provider has it. Raises Fenced if the delivery is no longer ours."""
-    await _finish(connection, attempt_id, "succeeded", None, None, receipt.request_id)
+    """The provider has it; `attempt` is its id and the call's milliseconds.
+
+    Raises Fenced if the delivery is no longer ours.
+    """
+    attempt_id = attempt[0]
+    await _finish(connection, attempt, "succeeded", None, None, receipt.request_id)
     await _move(
         connection,
         claimed,
@@ -87,13 +91,14 @@ async def settle_success(
 async def settle_failure(
     connection: Connection,
     claimed: Claimed,
-    attempt_id: UUID | None,
+    attempt: tuple[UUID, float] | None,
     evidence: Evidence,
     case: ErrorCase,
     actions: Mapping[str, Action],
     random: Random,
 ) -> None:
-    """Do as the case says. `attempt_id` is None when our own guard refused it."""
+    """Do as the case says. `attempt` is None when our own guard refused it."""
+    attempt_id = attempt[0] if attempt else None
     log.warning(
         "attempt_failed",
         delivery_id=claimed.id,
@@ -110,8 +115,8 @@ async def settle_failure(
         drill=claimed.drill,
     )
     state = "unknown" if case.disposition is Disposition.RECONCILE else "failed"
-    if attempt_id is not None:
-        await _finish(connection, attempt_id, state, evidence, case, evidence.request_id)
+    if attempt is not None and attempt_id is not None:
+        await _finish(connection, attempt, state, evidence, case, evidence.request_id)
         await _tell_breaker(connection, claimed, attempt_id, evidence, case)
     await _record(
         connection,
@@ -267,7 +272,7 @@ async def _move(
 
 async def _finish(
     connection: Connection,
-    attempt_id: UUID,
+    attempt: tuple[UUID, float],
     state: str,
     evidence: Evidence | None,
     case: ErrorCase | None,
@@ -275,7 +280,7 @@ async def _finish(
 ) -> None:
     await connection.execute(
         _FINISH_ATTEMPT,
-        attempt_id,
+        attempt[0],
         state,
         evidence.kind if evidence else None,
         evidence.http if evidence else None,
@@ -285,6 +290,7 @@ async def _finish(
         case.version if case else None,
         case.disposition.value if case else None,
         case.fault.value if case else None,
+        attempt[1],
     )
 
 

@@ -71,6 +71,17 @@ class Database:
         await self._pool.close()
 
 
+@asynccontextmanager
+async def connect_owner(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """One connection of the owner, whom no policy holds: for start-up and drills, never a door."""
+    connection = await asyncpg.connect(url, server_settings={"search_path": SEARCH_PATH})
+    try:
+        await _prepare(connection)
+        yield connection
+    finally:
+        await connection.close()
+
+
 async def _prepare(connection: Any) -> None:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"

@@ -49,6 +49,7 @@ begin
   return result;
 end $$;
 revoke all on function app.advance_clock(interval) from public;
+grant execute on function app.advance_clock(interval) to mentalspace_dispatcher, mentalspace_oncall;
 
 -- Who asks, as the request's or the worker's claims say.
 create function app.claims() returns jsonb language sql stable as
@@ -304,7 +305,6 @@ create table attempt (
   worker          text not null,
   deadline_s      double precision not null,
   started_at      timestamptz not null default app.now(),
-  started_real_at timestamptz not null default clock_timestamp(),
   finished_at     timestamptz,
   duration_ms     double precision,
   evidence_kind   text,
