@@ -395,7 +395,7 @@ async def _make_user(
 ) -> None:
     from mentalspace.practice.identity import create_user
 
-    await create_user(owner, email, name, password, [(role, practice_id)])
+    await create_user(owner, email, name, password, [(role, practice_id)], renew_password=True)
 
 
 async def _answers(url: str) -> bool:

@@ -1,0 +1,265 @@
+"""Log-in, sessions and log-out; whoever knocks is nobody until this module says otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import asyncpg
+
+from mentalspace.engine.db import Connection, Database
+from mentalspace.kernel.errors import MentalSpaceError
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.password import hash_is_dated, hash_password, password_holds
+from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Person, Role
+
+__all__ = [
+    "PERMISSIONS",
+    "ROLES",
+    "LogInRefused",
+    "Permission",
+    "Person",
+    "Role",
+    "create_user",
+    "csrf_holds",
+    "log_in",
+    "log_out",
+    "person_of",
+]
+
+# Instants here are real time: a demo's clock that jumps a week must not sign everybody out.
+IDLE = timedelta(minutes=30)
+LONGEST_SESSION = timedelta(hours=12)
+MOST_FAILURES = 5
+LOCKED_FOR = timedelta(minutes=15)
+DEMO_DOMAIN = "@demo.example"
+
+_REFUSAL = (
+    "The address or the password is not right. After five wrong tries an account rests for"
+    " 15 minutes, even for the right password."
+)
+
+# The failure is counted before the password is looked at, so that tries sent side by side
+# cannot all be the first one. The right password sets the count back.
+_KNOCK = """
+update app_user set
+  failed_logins = case when locked_until <= clock_timestamp() then 1 else failed_logins + 1 end,
+  locked_until = case
+    when locked_until <= clock_timestamp() then null
+    when failed_logins + 1 >= $2 then clock_timestamp() + $3
+    end
+where lower(email) = lower($1) and active
+  and (locked_until is null or locked_until <= clock_timestamp())
+returning id, password_hash, locked_until is not null as now_locked
+"""
+_KNOWN = "select id, active from app_user where lower(email) = lower($1)"
+_MEMBERSHIP = """
+select m.role, m.practice_id, m.client_id from membership m
+  left join practice p on p.id = m.practice_id
+ where m.user_id = $1 order by p.name nulls first, m.role limit 1
+"""
+_PERSON = """
+select s.user_id, u.name, u.email, s.role, s.practice_id, p.name as practice_name, s.client_id,
+       s.csrf, s.seen_at < clock_timestamp() - interval '1 min' as seen_long_ago
+  from session s
+  join app_user u on u.id = s.user_id and u.active
+  join membership m on m.user_id = s.user_id and m.role = s.role
+       and m.practice_id is not distinct from s.practice_id
+       and m.client_id is not distinct from s.client_id
+  left join practice p on p.id = s.practice_id
+ where s.id_hash = $1 and s.ended_at is null
+   and s.seen_at > clock_timestamp() - $2::interval
+   and s.created_at > clock_timestamp() - $3::interval
+"""
+
+
+class LogInRefused(MentalSpaceError):
+    """`code` is for tests and the audit; the text is the same for all, and tells nobody
+    whether an address is known."""
+
+    def __init__(self, code: Literal["wrong", "locked", "inactive"]) -> None:
+        super().__init__(_REFUSAL)
+        self.code = code
+
+
+async def log_in(
+    database: Database, email: str, password: str, *, demo_allowed: bool
+) -> tuple[Person, str]:
+    """The person and the cookie of their new session. Raises LogInRefused.
+
+    Five failures in a row lock the account for 15 minutes. `demo_allowed` is False in
+    production, where the demo's people stay out even if their rows are still there.
+    """
+    known, refusal = await _knock(database, email, demo_allowed)
+    holds = await password_holds(known["password_hash"] if known else None, password)
+    if known is None or not holds:
+        await _note_refusal(database, known, refusal)
+        raise LogInRefused(refusal)
+    renewed = await hash_password(password) if hash_is_dated(known["password_hash"]) else None
+    cookie = secrets.token_urlsafe(32)
+    async with database.as_door() as connection:
+        await connection.execute(
+            "update app_user set failed_logins = 0, locked_until = null,"
+            " password_hash = coalesce($2, password_hash) where id = $1",
+            known["id"],
+            renewed,
+        )
+        member = await connection.fetchrow(_MEMBERSHIP, known["id"])
+        if member is not None:
+            await _open_session(connection, known["id"], member, cookie)
+    person = None if member is None else await person_of(database, cookie)
+    if person is None:  # no membership, or the account was closed this very moment
+        raise LogInRefused("inactive")
+    return person, cookie
+
+
+async def person_of(database: Database, cookie: str) -> Person | None:
+    """Who the session belongs to; None if it ended, lay idle, or the membership is gone."""
+    if not cookie:
+        return None
+    id_hash = _hash(cookie)
+    async with database.as_door() as connection:
+        row = await connection.fetchrow(_PERSON, id_hash, IDLE, LONGEST_SESSION)
+        if row is None:
+            return None
+        if row["seen_long_ago"]:
+            await connection.execute(
+                "update session set seen_at = clock_timestamp() where id_hash = $1", id_hash
+            )
+    return Person(
+        user_id=row["user_id"],
+        name=row["name"],
+        email=Phi(row["email"]),
+        role=row["role"],
+        practice_id=row["practice_id"],
+        practice_name=row["practice_name"],
+        client_id=row["client_id"],
+        csrf=row["csrf"],
+    )
+
+
+async def log_out(database: Database, cookie: str) -> None:
+    """End the session. Twice is no mistake."""
+    async with database.as_door() as connection:
+        row = await connection.fetchrow(
+            "update session set ended_at = clock_timestamp()"
+            " where id_hash = $1 and ended_at is null returning user_id, practice_id",
+            _hash(cookie),
+        )
+        if row is not None:
+            await _audit(connection, str(row["user_id"]), "log_out", row["practice_id"])
+
+
+def csrf_holds(person: Person, given: str | None) -> bool:
+    """Whether a form or header carries this session's token. Never for a person by token."""
+    if not person.csrf or not given:
+        return False
+    return hmac.compare_digest(person.csrf.encode(), given.encode("utf-8", "surrogatepass"))
+
+
+async def create_user(
+    owner: asyncpg.Connection[Any],
+    email: str,
+    name: str,
+    password: str,
+    memberships: Sequence[tuple[str, UUID | None]],
+    *,
+    client_id: UUID | None = None,
+    renew_password: bool = False,
+) -> UUID:
+    """The user's id; made if the address was new, and given the memberships missing.
+
+    A known user keeps their password unless `renew_password`. Runs on the owner's connection.
+    `client_id` goes with a membership as `client`.
+    """
+    known = await owner.fetchrow(
+        "select id, password_hash from app_user where lower(email) = lower($1)", email
+    )
+    if known is None:
+        user_id: UUID = await owner.fetchval(
+            "insert into app_user (email, name, password_hash) values ($1, $2, $3) returning id",
+            email,
+            name,
+            await hash_password(password),
+        )
+    else:
+        user_id = known["id"]
+        if renew_password and not await password_holds(known["password_hash"], password):
+            await owner.execute(
+                "update app_user set password_hash = $2, failed_logins = 0, locked_until = null"
+                " where id = $1",
+                user_id,
+                await hash_password(password),
+            )
+    for role, practice_id in memberships:
+        await owner.execute(
+            "insert into membership (user_id, practice_id, role, client_id)"
+            " values ($1, $2, $3, $4) on conflict do nothing",
+            user_id,
+            practice_id,
+            role,
+            client_id if role == "client" else None,
+        )
+    return user_id
+
+
+async def _knock(
+    database: Database, email: str, demo_allowed: bool
+) -> tuple[Any | None, Literal["wrong", "locked", "inactive"]]:
+    """The row whose password may be tried, and what to answer if it does not hold."""
+    if not email.isprintable() or (not demo_allowed and email.lower().endswith(DEMO_DOMAIN)):
+        return None, "wrong"
+    async with database.as_door() as connection:
+        row = await connection.fetchrow(_KNOCK, email, MOST_FAILURES, LOCKED_FOR)
+        if row is not None:
+            return row, "wrong"
+        known = await connection.fetchrow(_KNOWN, email)
+    if known is None:
+        return None, "wrong"
+    return None, "locked" if known["active"] else "inactive"
+
+
+async def _open_session(connection: Connection, user_id: UUID, member: Any, cookie: str) -> None:
+    await connection.execute(
+        "insert into session (id_hash, user_id, practice_id, role, client_id, csrf)"
+        " values ($1, $2, $3, $4, $5, $6)",
+        _hash(cookie),
+        user_id,
+        member["practice_id"],
+        member["role"],
+        member["client_id"],
+        secrets.token_urlsafe(32),
+    )
+    await _audit(connection, str(user_id), "log_in", member["practice_id"])
+
+
+async def _note_refusal(database: Database, known: Any | None, code: str) -> None:
+    """Who was refused, by id; an address that is nobody's is not written down."""
+    actor = "unknown" if known is None else str(known["id"])
+    async with database.as_door() as connection:
+        member = None if known is None else await connection.fetchrow(_MEMBERSHIP, known["id"])
+        practice_id = None if member is None else member["practice_id"]
+        await _audit(connection, actor, "log_in_refused", practice_id, code=code)
+        if known is not None and known["now_locked"]:
+            await _audit(connection, actor, "account_locked", practice_id)
+
+
+async def _audit(
+    connection: Connection, actor: str, action: str, practice_id: UUID | None, **data: str
+) -> None:
+    await connection.execute(
+        "insert into audit (practice_id, actor, action, data) values ($1, $2, $3, $4)",
+        practice_id,
+        actor,
+        action,
+        data,
+    )
+
+
+def _hash(cookie: str) -> bytes:
+    return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()

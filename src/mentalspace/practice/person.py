@@ -1,0 +1,134 @@
+"""Who somebody is to the practice, and what their role lets them do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+from uuid import UUID
+
+from mentalspace.kernel.phi import Phi
+
+Role = Literal["administrator", "clinician", "biller", "front_desk", "client", "oncall"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+Permission = Literal[
+    "appointments.read",
+    "appointments.write",
+    "clients.read",
+    "clients.write",
+    "credentials.write",
+    "deliveries.read",
+    "drills.run",
+    "imports.write",
+    "incidents.act",
+    "incidents.read",
+    "runbooks.read",
+    "sandbox.use",
+    "tasks.read",
+    "tasks.write",
+]
+
+# The database's policies say whose rows; this table says which doors. Both must agree to open.
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
+    {
+        "administrator": frozenset(
+            {
+                "appointments.read",
+                "appointments.write",
+                "clients.read",
+                "clients.write",
+                "credentials.write",
+                "deliveries.read",
+                "drills.run",
+                "imports.write",
+                "incidents.read",
+                "runbooks.read",
+                "sandbox.use",
+                "tasks.read",
+                "tasks.write",
+            }
+        ),
+        "clinician": frozenset(
+            {
+                "appointments.read",
+                "appointments.write",
+                "clients.read",
+                "clients.write",
+                "deliveries.read",
+                "runbooks.read",
+                "sandbox.use",
+                "tasks.read",
+                "tasks.write",
+            }
+        ),
+        "biller": frozenset(
+            {
+                "appointments.read",
+                "clients.read",
+                "deliveries.read",
+                "runbooks.read",
+                "sandbox.use",
+                "tasks.read",
+                "tasks.write",
+            }
+        ),
+        "front_desk": frozenset(
+            {
+                "appointments.read",
+                "appointments.write",
+                "clients.read",
+                "clients.write",
+                "deliveries.read",
+                "imports.write",
+                "runbooks.read",
+                "sandbox.use",
+                "tasks.read",
+                "tasks.write",
+            }
+        ),
+        "client": frozenset({"appointments.read", "deliveries.read"}),
+        "oncall": frozenset(
+            {
+                "deliveries.read",
+                "drills.run",
+                "incidents.act",
+                "incidents.read",
+                "runbooks.read",
+                "sandbox.use",
+            }
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody signed in, in one role at one practice; on-call engineers have no practice.
+
+    `name`, `email` and `practice_name` are empty for whoever came with a token. `csrf` is the
+    session's token, empty where there is no session.
+    """
+
+    user_id: UUID
+    name: str
+    email: Phi[str]
+    role: Role
+    practice_id: UUID | None
+    practice_name: str | None
+    client_id: UUID | None
+    csrf: str = field(repr=False)
+
+    def may(self, permission: Permission) -> bool:
+        return permission in PERMISSIONS[self.role]
+
+    def claims(self) -> dict[str, Any]:
+        """What the database's policies read, in Supabase's shape."""
+        return {
+            "sub": str(self.user_id),
+            "role": "authenticated",
+            "practice": None if self.practice_id is None else str(self.practice_id),
+            "practice_role": self.role,
+            "client": None if self.client_id is None else str(self.client_id),
+        }
