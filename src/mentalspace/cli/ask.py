@@ -1,0 +1,67 @@
+"""One question to the running system."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+from mentalspace.cli.application import Application
+from mentalspace.cli.run_state import log_file
+from mentalspace.kernel.errors import NotUp
+
+if TYPE_CHECKING:
+    from mentalspace.engine.services import Services
+
+T = TypeVar("T")
+
+
+def ask(application: Application, work: Callable[[Services], Awaitable[T]]) -> T:
+    """`work` done with open services. Raises NotUp when the database is away."""
+
+    async def opened() -> T:
+        async with services_of(application) as services:
+            return await work(services)
+
+    return asyncio.run(opened())
+
+
+@asynccontextmanager
+async def services_of(application: Application) -> AsyncIterator[Services]:
+    import asyncpg
+
+    log_to_file(application, "cli")
+    try:
+        opened = application.open_services()
+        services = await opened.__aenter__()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise NotUp(
+            "the database does not answer, or was never set up; start MentalSpace with "
+            "`mentalspace up`"
+        ) from error
+    try:
+        yield services
+    finally:
+        await opened.__aexit__(None, None, None)
+
+
+def log_to_file(application: Application, name: str) -> None:
+    """Standard output is for answers: this process's log goes to logs/NAME.log."""
+    from mentalspace.engine.log import configure_logs
+
+    log = os.fdopen(log_file(application.settings.home, name), "w", buffering=1)
+    configure_logs(name, log)
+
+
+def require_up(application: Application) -> None:
+    """Raises NotUp unless the API answers that all is ready."""
+    from mentalspace.cli.probe import answers
+    from mentalspace.cli.up import ready_url
+
+    http = answers(ready_url(application.settings))
+    if http is None:
+        raise NotUp("MentalSpace is not up here; start it with `make run` or `mentalspace up`")
+    if http != 200:
+        raise NotUp("MentalSpace is not ready yet; see `mentalspace status`")

@@ -1,0 +1,83 @@
+"""Commands that look and change nothing: message, psql, doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mentalspace.cli.application import Finding, MakeApplication
+from mentalspace.cli.ask import ask
+from mentalspace.cli.system import Json
+
+if TYPE_CHECKING:
+    from mentalspace.engine.services import Services
+
+
+def add(app: typer.Typer, make: MakeApplication) -> None:
+    message = typer.Typer(help="One message and what happened to it.", no_args_is_help=True)
+    app.add_typer(message, name="message")
+
+    @message.callback()
+    def _message() -> None:
+        """One message and what happened to it."""
+
+    @message.command()
+    def show(
+        message_id: Annotated[str, typer.Argument(metavar="ID", help="Ours or the provider's.")],
+        as_json: Json = False,
+    ) -> None:
+        """A message's facts and its timeline, in words."""
+        from mentalspace.cli.message import find_message, story
+
+        async def told(services: Services) -> str:
+            found = await find_message(services, message_id)
+            if as_json:
+                return json.dumps(found.public(), indent=2, default=str)
+            return story(services, found)
+
+        print(ask(make(), told))
+
+    @app.command()
+    def psql(
+        command: Annotated[str | None, typer.Option("-c", help="One statement to run.")] = None,
+        role: Annotated[str, typer.Option(help="oncall, dispatcher, door or owner.")] = "oncall",
+    ) -> None:
+        """SQL as an on-call engineer: masked views, read only, ten seconds at most."""
+        from mentalspace.cli.psql import interactive, run_sql
+
+        application = make()
+        if command is not None:
+            sql = command
+            print(ask(application, lambda services: run_sql(services, sql, role)))
+            return
+        program, environment = ask(application, lambda services: interactive(services, role))
+        os.execve(program[0], program, environment)  # noqa: S606 (psql takes this terminal over)
+
+    @app.command()
+    def doctor(
+        room: Annotated[str | None, typer.Argument(metavar="[ROOM]")] = None,
+        as_json: Json = False,
+    ) -> None:
+        """Ask every provider and every part of the system whether it is well."""
+        application = make()
+        findings = ask(application, lambda services: application.doctor(services, room))
+        well = all(finding.ok for finding in findings)
+        if as_json:
+            print(json.dumps({"ok": well, "findings": [_public(f) for f in findings]}, indent=2))
+        else:
+            for finding in findings:
+                mark = "ok  " if finding.ok else "BAD "
+                print(f"{mark}{finding.room:<16}{finding.check:<22}{finding.text}")
+        raise typer.Exit(0 if well else 1)
+
+
+def _public(finding: Finding) -> dict[str, object]:
+    return {
+        "ok": finding.ok,
+        "room": finding.room,
+        "check": finding.check,
+        "text": finding.text,
+    }
