@@ -311,7 +311,7 @@ class MentalSpace:
         return await run_drills(services, selection, say)
 
     async def doctor(self, services: Services, room: str | None) -> list[Any]:
-        from mentalspace.drills.doctor import examine
+        from mentalspace.workflows.doctor import examine
 
         return await examine(services, room)
 

@@ -34,7 +34,7 @@ class Stage:
     endpoint: str
     secrets: Mapping[str, str]
     account: str
-    credential_id: UUID | None = None
+    credential_id: UUID = field(init=False)  # known once `store` has run
     faults: list[str] = field(default_factory=list)
 
     async def arrange(self, action: Action) -> None:

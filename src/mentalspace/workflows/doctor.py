@@ -1,0 +1,112 @@
+"""Looks at every credential of a room and says what is wrong, and whose it is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mentalspace.engine.outbound import DeadlinedHttp, open_client
+from mentalspace.engine.services import Services
+from mentalspace.kernel.case import Fault, classify
+from mentalspace.kernel.errors import ProviderError, Refused
+from mentalspace.kernel.integration import Credential
+
+State = Literal["good", "warning", "bad"]
+
+_CREDENTIALS = """
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.base_url, c.live, c.secrets
+  from credential c where c.active and c.drill is null and ($1::text is null or c.integration = $1)
+ order by c.integration, c.endpoint
+"""
+_HEALTH = """
+select s.breaker, s.last_good_at, app.now() as asked_at,
+       (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
+         where credential_id = s.credential_id and state = 'paused') as paused,
+       (select extract(epoch from app.now() - min(next_attempt_at))::float8 from delivery
+         where credential_id = s.credential_id and status in ('pending', 'due', 'unknown')
+           and next_attempt_at < app.now()) as oldest_s,
+       (select count(*) from delivery where credential_id = s.credential_id
+           and status = 'held') as held,
+       (select count(*) from delivery where credential_id = s.credential_id
+           and status = 'unknown') as unknown
+  from credential_state s where s.credential_id = $1
+"""
+# A queue older than this is no longer a matter of a moment.
+QUEUE_WARNS_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `whose` is set when something is wrong and it is known whose."""
+
+    room: str
+    subject: str
+    check: str
+    state: State
+    text: str
+    whose: Literal["ours", "theirs"] | None = None
+
+
+async def examine(services: Services, room: str | None) -> list[Finding]:
+    """Every active credential, or those of one room. Raises Refused for a room there is not."""
+    if room is not None and room not in services.rooms:
+        raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(services.rooms)}")
+    async with services.database.as_door() as connection:
+        rows = await connection.fetch(_CREDENTIALS, room)
+    findings = []
+    for row in rows:
+        findings.append(await _call(services, row))
+        findings += await _health(services, row)
+    return findings
+
+
+async def _call(services: Services, row: Any) -> Finding:
+    """One harmless call to the provider, and the runbook's word on its answer."""
+    provider = services.rooms[row["integration"]].provider(row["provider"])
+    sealed = services.vault.open(row["practice_id"], "credential", row["secrets"])
+    credential = Credential(
+        str(row["practice_id"]), row["endpoint"], row["base_url"], json.loads(sealed)
+    )
+    async with open_client(live=row["live"]) as client:
+        adapter = provider.adapter(DeadlinedHttp(client, provider.deadline_s), credential)
+        try:
+            seen = await adapter.check()
+        except Refused as error:
+            return _finding(row, "provider", "bad", str(error), "ours")
+        except ProviderError as error:
+            cases = services.runbooks.room(row["integration"]).cases_for(row["provider"])
+            case = classify(cases, error.evidence)
+            text = f"{provider.title} answered {error.evidence.summary()}: {case.title} ({case.id})"
+            whose: Literal["ours", "theirs"] = "theirs" if case.fault is Fault.THEIRS else "ours"
+            return _finding(row, "provider", "bad", text, whose)
+    return _finding(row, "provider", "good", f"{provider.title}: {seen}")
+
+
+async def _health(services: Services, row: Any) -> list[Finding]:
+    async with services.database.as_worker(row["practice_id"]) as connection:
+        health = await connection.fetchrow(_HEALTH, row["id"])
+    if health is None:
+        return []
+    last = health["last_good_at"]
+    good = f"{last:%Y-%m-%d %H:%M} UTC" if last else "none yet"
+    findings = [_finding(row, "last good call", "good" if last else "warning", good)]
+    if health["breaker"] != "closed":
+        text = f"the breaker is {health['breaker'].replace('_', ' ')}"
+        findings.append(_finding(row, "breaker", "bad", text, "theirs"))
+    if health["paused"]:
+        findings.append(_finding(row, "lanes", "bad", f"paused: {health['paused']}", "ours"))
+    oldest_s = health["oldest_s"] or 0.0
+    state: State = "warning" if oldest_s > QUEUE_WARNS_S else "good"
+    findings.append(_finding(row, "queue age", state, f"oldest waits {oldest_s:.0f} s"))
+    for name in ("held", "unknown"):
+        if health[name]:
+            findings.append(_finding(row, name, "warning", f"{health[name]} wait for a person"))
+    return findings
+
+
+def _finding(
+    row: Any, check: str, state: State, text: str, whose: Literal["ours", "theirs"] | None = None
+) -> Finding:
+    subject = f"{row['provider']}/{row['endpoint']}"
+    return Finding(row["integration"], subject, check, state, text, whose)

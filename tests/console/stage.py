@@ -1,0 +1,318 @@
+"""A practice in trouble: what the console's tests look at, written down as the engine would."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import uvicorn
+from fastapi import FastAPI
+
+from mentalspace.console import router
+from mentalspace.engine.db import connect
+from mentalspace.engine.incidents import NewIncident, open_incident
+from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.ledger import record
+from mentalspace.engine.queue import Queue
+from mentalspace.engine.runbook import load_runbooks
+from mentalspace.engine.secrets import Vault
+from mentalspace.engine.services import Services
+from mentalspace.integrations import discover_rooms
+from mentalspace.kernel.case import Severity
+from mentalspace.kernel.clock import OffsetClock
+from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.settings import load_settings
+from mentalspace.practice.appointment import NewAppointment
+from mentalspace.practice.identity import create_user
+from mentalspace.workflows.appointments import book
+from mentalspace.workflows.calendar_import import import_calendar
+from mentalspace.workflows.demo import seed_demo, system_claims
+
+PASSWORD = "test-password"
+CLIENT = "Wilhelmina Testperson"
+Owner: TypeAlias = "asyncpg.Connection[Any]"
+
+_BAD_CSV = b"""external_id,client_external_id,client_name,client_email,starts_at,duration_min
+good-1,c-90,Gwen Goodrow,gwen@demo.example,2031-05-02T09:00,50
+bad-1,c-91,Bart Badrow,not-an-address,2031-05-02T10:00,soon
+"""
+
+
+@dataclass
+class Stage:
+    """A console on a free port over a seeded database, and the rows tests look for."""
+
+    services: Services
+    url: str
+    owner: Owner
+    lakeside: UUID
+    mesa: UUID
+    incident: UUID
+    held: UUID
+    delivered: UUID
+    drills: list[tuple[str, str]]
+
+
+@asynccontextmanager
+async def on_stage(
+    owner: Owner, admin_url: str, login_url: str, master_key: bytes, home: Path, **environment: str
+) -> AsyncIterator[Stage]:
+    """Seeds, serves, and stops. `drills` collects what the Run button asked for."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = load_settings(
+        {"MENTALSPACE_HOME": str(home), "MENTALSPACE_PORT": str(port), **environment}
+    )
+    rooms, vault, clock = discover_rooms(), Vault(master_key), OffsetClock()
+    await seed_demo(owner, vault, rooms, settings, _make_user, PASSWORD)
+    async with connect(login_url) as database:
+        services = Services(
+            settings=settings,
+            database=database,
+            vault=vault,
+            queue=Queue(login_url),
+            rooms=rooms,
+            runbooks=load_runbooks(list(rooms.values()), None),
+            clock=clock,
+            inbox=Inbox(database, vault, rooms, clock),
+            migration_packages=(),
+            admin_url=admin_url,
+            login_url=login_url,
+            jwt_secret="j" * 32,
+        )
+        stage = Stage(
+            services, f"http://127.0.0.1:{port}", owner, *await _practices(owner), *[UUID(int=0)] * 3, []
+        )
+        await _play(stage)
+        async with _serving(stage, port):
+            yield stage
+
+
+async def _practices(owner: Owner) -> tuple[UUID, UUID]:
+    rows = await owner.fetch("select id from practice order by slug")
+    return rows[0]["id"], rows[1]["id"]
+
+
+async def _make_user(
+    owner: Owner, email: str, name: str, password: str, role: str, practice_id: UUID | None
+) -> None:
+    await create_user(owner, email, name, password, [(role, practice_id)])
+
+
+class _Guest(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        yield
+
+
+@asynccontextmanager
+async def _serving(stage: Stage, port: int) -> AsyncIterator[None]:
+    import asyncio
+
+    async def start_drill(drill: str, actor: str) -> str:
+        stage.drills.append((drill, actor))
+        return await write_drill(stage.owner, drill, None)
+
+    app = FastAPI(openapi_url=None)
+    app.include_router(router(stage.services, start_drill=start_drill, shown_password=PASSWORD))
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+    server = _Guest(config)
+    task = asyncio.create_task(server.serve())
+    try:
+        while not server.started:
+            assert not task.done(), "the console did not start"
+            await asyncio.sleep(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        await task
+
+
+async def _play(stage: Stage) -> None:
+    """One night: Lakeside's mails go out but one is held; Mesa's key stopped working."""
+    now, owner = datetime.now(UTC), stage.owner
+    for number in range(6):
+        name = CLIENT if number == 0 else f"Client Number{number}"
+        ids = await _booked(stage, stage.lakeside, name, now + timedelta(hours=3 + number), number)
+        await succeed(owner, ids[0])
+        stage.delivered = ids[0]
+    stage.held = (
+        await _booked(stage, stage.lakeside, "Hal Heldperson", now + timedelta(hours=9), 20)
+    )[0]
+    await fail(owner, stage.held, 400, "validation_error", "email.validation_error", "human", "ours")
+    await walk(owner, stage.held, "held", held_reason="Resend finds the message malformed: 400")
+    broken = [
+        await _booked(stage, stage.mesa, f"Mesa Number{n}", now + timedelta(hours=4 + n), 40 + n)
+        for n in range(5)
+    ]
+    for ids in broken[:2]:
+        await fail(owner, ids[0], 403, "invalid_api_key", "email.unauthorized", "wait", "ours")
+        await walk(owner, ids[0], "pending")
+    await _incident(stage, broken[0][0], now)
+    await owner.execute(
+        "insert into heartbeat (process, kind, host, pid) values ('worker:a:1:x', 'worker', 'host-a', 4711)"
+    )
+    await write_drill(owner, "email/invalid_api_key", True)
+    await write_drill(owner, "email/network_timeout", False)
+    await owner.execute(
+        "insert into task (practice_id, for_role, text, case_id, delivery_id, client_id)"
+        " select practice_id, 'front_desk', 'Ask for an address that works',"
+        " 'email.invalid_recipient', id, client_id from delivery where id = $1",
+        stage.held,
+    )
+    await import_calendar(
+        stage.services, system_claims(stage.lakeside), _BAD_CSV, "week.csv", imported_by="Sam"
+    )
+
+
+async def _booked(
+    stage: Stage, practice_id: UUID, name: str, starts_at: datetime, number: int
+) -> list[UUID]:
+    """Book it as the front desk would; its messages, the confirmation first."""
+    booked = await book(
+        stage.services,
+        system_claims(practice_id),
+        NewAppointment(
+            external_id=f"a-{number}",
+            client_external_id=f"c-{number}",
+            client_name=Phi(name),
+            client_email=Phi(f"client{number}@demo.example"),
+            client_phone=None,
+            client_timezone="America/Chicago",
+            client_language="en",
+            clinician_email="clinician@demo.example",
+            starts_at=starts_at,
+            duration_min=50,
+        ),
+    )
+    rows = await stage.owner.fetch(
+        "select id from delivery where subject_id = $1 order by due_at", booked.appointment_id
+    )
+    return [row["id"] for row in rows]
+
+
+async def walk(owner: Owner, delivery_id: UUID, *statuses: str, **values: Any) -> None:
+    """Move a delivery through states the ledger allows, setting columns with the last."""
+    for status in statuses:
+        await owner.execute("update delivery set status = $2 where id = $1", delivery_id, status)
+    for column, value in values.items():
+        await owner.execute(f"update delivery set {column} = $2 where id = $1", delivery_id, value)
+
+
+async def succeed(owner: Owner, delivery_id: UUID) -> None:
+    await walk(owner, delivery_id, "due", "sending")
+    await _attempt(owner, delivery_id, "succeeded")
+    await walk(owner, delivery_id, "accepted", "delivered", attempts=1)
+    await walk(owner, delivery_id, provider_message_id=f"re_{secrets.token_hex(6)}")
+    await owner.execute(
+        "update credential_state set recent = 'S', last_good_at = app.now() where credential_id ="
+        " (select credential_id from delivery where id = $1)",
+        delivery_id,
+    )
+
+
+async def fail(
+    owner: Owner, delivery_id: UUID, http: int, code: str, case: str, disposition: str, fault: str
+) -> None:
+    """One failed try; the delivery is left in a worker's hand."""
+    await walk(owner, delivery_id, "due", "sending", attempts=1, last_case=case)
+    attempt = await _attempt(owner, delivery_id, "failed")
+    await owner.execute(
+        "update attempt set evidence_kind = 'http', http = $2, code = $3, case_id = $4,"
+        " case_version = 1, disposition = $5, fault = $6, request_id = 'req_123' where id = $1",
+        attempt,
+        http,
+        code,
+        case,
+        disposition,
+        fault,
+    )
+    data = {"case": case, "evidence": f"{http} {code}", "disposition": disposition}
+    await _say(owner, "classified", delivery_id, data)
+
+
+async def _attempt(owner: Owner, delivery_id: UUID, state: str) -> UUID:
+    attempt: UUID = await owner.fetchval(
+        "insert into attempt (practice_id, lane_id, credential_id, integration, state,"
+        " idempotency_key, worker, deadline_s, started_at, finished_at, duration_ms, traceparent)"
+        " select practice_id, lane_id, credential_id, integration, $2, idempotency_key, 'w', 10,"
+        " app.now() - interval '1 s', app.now(), 240, traceparent from delivery where id = $1"
+        " returning id",
+        delivery_id,
+        state,
+    )
+    await owner.execute(
+        "insert into attempt_delivery (attempt_id, delivery_id, practice_id)"
+        " select $1, id, practice_id from delivery where id = $2",
+        attempt,
+        delivery_id,
+    )
+    await _say(owner, "attempt_opened", delivery_id, {"number": 1})
+    if state == "succeeded":
+        await _say(owner, "accepted", delivery_id, {})
+    return attempt
+
+
+async def _say(owner: Owner, kind: str, delivery_id: UUID, data: dict[str, Any]) -> None:
+    row = await owner.fetchrow(
+        "select practice_id, lane_id from delivery where id = $1", delivery_id
+    )
+    assert row is not None
+    await record(
+        owner, kind, practice_id=row["practice_id"], delivery_id=delivery_id,
+        lane_id=row["lane_id"], data=data, actor="worker",
+    )  # fmt: skip
+
+
+async def _incident(stage: Stage, delivery_id: UUID, now: datetime) -> None:
+    credential_id = await stage.owner.fetchval(
+        "update lane set state = 'paused', paused_at = app.now(), paused_by = 'runbook',"
+        " paused_case = 'email.unauthorized' where credential_id ="
+        " (select credential_id from delivery where id = $1) returning credential_id",
+        delivery_id,
+    )
+    await _say(stage.owner, "lane_paused", delivery_id, {"case": "email.unauthorized"})
+    new = NewIncident(
+        key=f"email.credential_refused:{credential_id}",
+        rule_id="email.credential_refused",
+        case_id="email.unauthorized",
+        integration="email",
+        credential_id=credential_id,
+        practice_id=stage.mesa,
+        severity=Severity.CRITICAL,
+        title="Resend refuses a practice's key",
+        fault="ours",
+        since=now - timedelta(minutes=1),
+        facts={"failed_recipients": 2, "first_step": "Verify the RESEND_API_KEY secret"},
+        drill=None,
+    )
+    async with stage.services.database.as_dispatcher() as connection:
+        await open_incident(connection, stage.services.runbooks.escalation, new)
+    stage.incident = await stage.owner.fetchval("select id from incident")
+    await stage.owner.execute("update page set state = 'sent', sent_at = app.now()")
+
+
+async def write_drill(owner: Owner, drill: str, passed: bool | None) -> str:
+    run = f"{drill.partition('/')[2]}-{secrets.token_hex(4)}"
+    done = passed is not None
+    await owner.execute(
+        "insert into drill_run (id, drill, finished_at, passed, expected, observed, seconds, actor)"
+        " values ($1, $2, case when $3 then app.now() end, $4, $5, $6, 4.2, 'Noor')",
+        run,
+        drill,
+        done,
+        passed,
+        {"status": ["pending"], "lane": "paused"},
+        {"status": ["pending"], "lane": "paused" if passed else "open"} if done else {},
+    )
+    return run

@@ -1,0 +1,44 @@
+"""Every drill of every room, against a running house."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from mentalspace.drills.run import run_drill, run_drills
+from tests.house import House
+
+
+async def test_every_drill_passes_and_proves_its_cases(house: House) -> None:
+    """Each drill shows what it promises, and each case it names was really met."""
+    results = await run_drills(house.services, [], lambda _line: None)
+    drills = {drill.id: drill for drill in house.services.runbooks.drills}
+    assert {result.id for result in results} == set(drills)
+    for result in results:
+        assert result.passed, f"{result.id}: {json.dumps(result.observed, indent=1)}"
+        seen = {case for phase in result.observed.values() for case in phase["cases"]}
+        assert seen.issuperset(drills[result.id].cases), result.id
+
+
+async def test_a_drill_leaves_nothing_behind(house: House) -> None:
+    """Afterwards no fault, no open incident and no page but the drill's; it is kept apart."""
+    await run_drills(house.services, ["email/invalid_api_key"], lambda _line: None)
+    assert await house.sandbox("GET", "/faults") == []
+    [incident] = await house.incidents()
+    assert incident["status"] == "resolved"
+    assert incident["drill"] is not None
+    assert {page["target"] for page in await house.sandbox("GET", "/pages")} == {"drill"}
+    async with house.services.database.as_oncall() as connection:
+        unmarked = await connection.fetchval("select count(*) from delivery where drill is null")
+    assert unmarked == 0
+
+
+async def test_a_failing_drill_says_what_is_missing(house: House) -> None:
+    """With the whole provider down, the drill that expects a refused key fails and says so."""
+    fault = {"room": "email", "provider": "resend", "kind": "status", "http": 503}
+    await house.sandbox("POST", "/faults", fault)
+    drill = house.services.runbooks.room("email").drill("invalid_api_key")
+    result = await run_drill(house.services, replace(drill, timeout_s=2), "failing")
+    assert not result.passed
+    assert "case" in result.observed["missing"]
+    assert "recovered: accepted" in result.observed["missing"]

@@ -1,0 +1,151 @@
+"""The house's own rules: what every room, provider and error case must have."""
+
+from __future__ import annotations
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import grimp
+import pytest
+
+import mentalspace
+from mentalspace.engine.runbook import RoomRunbook, check, load_runbooks
+from mentalspace.engine.steps import ENGINE_ACTIONS
+from mentalspace.integrations import discover_rooms, discover_sandboxes, room_names
+from mentalspace.kernel.case import Disposition, ErrorCase
+from mentalspace.kernel.integration import Integration, Provider
+
+SOURCE = Path(mentalspace.__file__).parent
+ROOMS = discover_rooms()
+RUNBOOKS = load_runbooks(list(ROOMS.values()), None)
+PROVIDERS = [(room, provider) for room in ROOMS.values() for provider in room.providers]
+CASES = list(RUNBOOKS.cases)
+STEPS = {*ENGINE_ACTIONS, "open_task"}
+
+
+def folder(room: Integration) -> Path:
+    return SOURCE / "integrations" / room.name
+
+
+@pytest.mark.parametrize("room", ROOMS.values(), ids=lambda room: room.name)
+def test_a_room_is_built_to_plan(room: Integration) -> None:
+    """A room has its seam, its README, its model, its runbook and its tests."""
+    here = folder(room)
+    for needed in ("room.py", "README.md", "model.py", "runbook/overview.toml", "tests"):
+        assert (here / needed).exists(), f"{room.name} lacks {needed}"
+    assert (here / "__init__.py").read_text() == "", "a room's package must import nothing"
+
+
+@pytest.mark.parametrize(("room", "provider"), PROVIDERS, ids=lambda x: x.name)
+def test_a_provider_is_built_to_plan(room: Integration, provider: Provider) -> None:
+    """A provider has wire, adapter, webhooks, sandbox, error cases, and a README with sources."""
+    here = folder(room) / provider.name
+    for needed in ("wire.py", "adapter.py", "webhooks.py", "sandbox.py", "errors", "README.md"):
+        assert (here / needed).exists(), f"{room.name}/{provider.name} lacks {needed}"
+    assert (here / "__init__.py").read_text() == ""
+    readme = (here / "README.md").read_text()
+    assert re.search(r"documented|fixture|seen live", readme), "say how each claim is known"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_case_is_whole(case: ErrorCase) -> None:
+    """Every case is explained, sourced, reviewed, and names steps that exist."""
+    assert len(case.body) > 200, "a person must be able to act on it at night"
+    assert case.source and case.owner
+    assert case.next_review > case.reviewed
+    assert {step.do for step in case.steps} <= STEPS
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_a_case_is_drilled(case: ErrorCase) -> None:
+    """Every case names a drill of its room, and that drill proves it.
+
+    That the sandbox really emits it and the adapter recognises it is shown by running them all.
+    """
+    room = RUNBOOKS.room(case.integration)
+    assert case.drill is not None
+    drill = room.drill(case.drill)
+    assert case.id in drill.cases or drill.expect.case == case.id
+
+
+@pytest.mark.parametrize("room", RUNBOOKS.rooms, ids=lambda room: room.room)
+def test_a_room_has_one_case_for_the_unmatched(room: RoomRunbook) -> None:
+    """What nobody foresaw is held for a person, in every room."""
+    [unmatched] = [case for case in room.cases if not case.match]
+    assert unmatched.disposition is Disposition.HUMAN
+
+
+def test_the_runbook_checks_itself() -> None:
+    """`mentalspace runbook check` finds nothing in what ships."""
+    problems = check(RUNBOOKS, today=date(2026, 11, 23), known_steps=STEPS)
+    assert [str(problem) for problem in problems] == []
+
+
+def test_rooms_and_sandboxes_are_found_by_looking() -> None:
+    """Whatever has a room.py is a room, and each of its providers has a sandbox."""
+    assert room_names() == sorted(ROOMS)
+    played = {(room, provider) for room, provider, _module in discover_sandboxes()}
+    assert played == {(room.name, provider.name) for room, provider in PROVIDERS}
+
+
+def test_providers_keep_their_floors() -> None:
+    """Inside a room: room above providers, providers above the model; adapter above wire."""
+    graph = grimp.build_graph("mentalspace", cache_dir=None)
+    for room, provider in PROVIDERS:
+        base = f"{room.package}.{provider.name}"
+        for module in graph.find_descendants(base):
+            imported = graph.find_modules_directly_imported_by(module)
+            assert f"{room.package}.room" not in imported, f"{module} imports its room"
+            others = [p.name for p in room.providers if p is not provider]
+            assert not any(
+                name.startswith(f"{room.package}.{o}.") for name in imported for o in others
+            )
+        for low in (f"{base}.wire",):
+            imported = graph.find_modules_directly_imported_by(low)
+            assert not imported & {f"{base}.adapter", f"{base}.webhooks", f"{base}.sandbox"}
+
+
+def test_the_engine_knows_no_provider() -> None:
+    """No provider's or room's name stands in the engine, the emulator kit or the kernel."""
+    names = {provider.name for _room, provider in PROVIDERS} | {"twilio", "stripe", "supabase"}
+    for floor in ("engine", "emulator", "kernel"):
+        for path in (SOURCE / floor).rglob("*.py"):
+            words = set(re.findall(r"[a-z]+", _code_only(path).lower()))
+            assert not names & words, f"{path.relative_to(SOURCE)} names {names & words}"
+
+
+def test_modules_say_what_they_are() -> None:
+    """Every module that holds code begins with a sentence."""
+    for path in _python_files():
+        text = path.read_text()
+        if text.strip():
+            docstring = ast.get_docstring(ast.parse(text))
+            assert docstring and docstring.split("\n\n")[0].strip().endswith((".", ":", "?")), path
+
+
+def test_alert_rules_name_their_drill() -> None:
+    """A rule that is evaluated names the drill that fires it."""
+    for path in (SOURCE / "integrations").glob("*/runbook/overview.toml"):
+        for rule in tomllib.loads(path.read_text()).get("alert", []):
+            if rule.get("state", "live") == "live":
+                assert rule.get("drill"), f"{rule['id']} was never proven to fire"
+
+
+def _code_only(path: Path) -> str:
+    """A module's code without comments and docstrings: prose may give an example."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            value = body[0].value
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                body[0] = ast.Pass()
+    return ast.unparse(tree)
+
+
+def _python_files() -> Iterator[Path]:
+    return (path for path in SOURCE.rglob("*.py") if "tests" not in path.parts)
