@@ -185,8 +185,8 @@ call app.protect('lane');
 call app.oversee('lane', 'mentalspace_dispatcher');
 call app.oversee('lane', 'mentalspace_oncall');
 grant select, update on lane to mentalspace_worker;
-grant select on lane to authenticated, mentalspace_oncall;
-grant select, update on lane to mentalspace_dispatcher;
+grant select on lane to authenticated;
+grant select, update on lane to mentalspace_dispatcher, mentalspace_oncall;
 
 -- The ledger -------------------------------------------------------------------------------------
 create table app.delivery_transition (
@@ -264,7 +264,8 @@ grant select (id, practice_id, lane_id, credential_id, integration, kind, subjec
               provider_message_id, last_case, held_reason, traceparent, drill, created_at,
               accepted_at, ended_at) on delivery to authenticated, mentalspace_oncall;
 grant insert on delivery to authenticated;
-grant update (status, next_attempt_at, held_reason, ended_at, starts) on delivery to authenticated;
+grant update (status, next_attempt_at, held_reason, ended_at, starts)
+  on delivery to authenticated, mentalspace_oncall;
 grant select (id, practice_id, lane_id, credential_id, integration, kind, recipient_key, status,
               due_at, next_attempt_at, expires_at, attempts, starts, reconciliations, claimed_by,
               claimed_at, claim_token, last_case, drill, created_at, accepted_at, ended_at,
