@@ -1,0 +1,5 @@
+"""The console: pages for on-call engineers and for a practice's staff."""
+
+from mentalspace.console.routes import router
+
+__all__ = ["router"]

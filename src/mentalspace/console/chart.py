@@ -1,0 +1,76 @@
+"""The fleet card's bars: one stacked column for each five minutes of the last hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_HEIGHT = 32.0
+_STEP = 10.0
+_WIDTH = 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """Tries of five minutes by how they ended."""
+
+    good: int
+    recipient: int
+    bad: int
+
+    @property
+    def total(self) -> int:
+        return self.good + self.recipient + self.bad
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A rectangle of the drawing. `tone` names its pattern as well as its colour."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    width: float
+    height: float
+    bars: tuple[Bar, ...]
+    text: str
+
+
+def draw(buckets: Sequence[Bucket]) -> Chart:
+    """Oldest first. The text says what the drawing shows, for whoever does not see it."""
+    most = max((bucket.total for bucket in buckets), default=0)
+    bars: list[Bar] = []
+    for index, bucket in enumerate(buckets):
+        bars += _column(index * _STEP, bucket, most)
+    return Chart(len(buckets) * _STEP, _HEIGHT, tuple(bars), _text(buckets))
+
+
+def _column(x: float, bucket: Bucket, most: int) -> list[Bar]:
+    if not bucket.total:
+        return [Bar(x, _HEIGHT - 1, _WIDTH, 1, "none")]
+    bars, floor = [], _HEIGHT
+    # What failed stands on the ground, where a short bar is still seen.
+    for tone, number in (("bad", bucket.bad), ("warn", bucket.recipient), ("ok", bucket.good)):
+        if number:
+            height = max(2.0, number / most * (_HEIGHT - 4))
+            floor -= height
+            bars.append(Bar(x, round(floor, 1), _WIDTH, round(height, 1), tone))
+    return bars
+
+
+def _text(buckets: Sequence[Bucket]) -> str:
+    good = sum(bucket.good for bucket in buckets)
+    recipient = sum(bucket.recipient for bucket in buckets)
+    bad = sum(bucket.bad for bucket in buckets)
+    if not good + recipient + bad:
+        return "Last hour: no tries."
+    return (
+        f"Last hour, in five minutes each: {good} tries succeeded, {bad} failed, "
+        f"{recipient} failed by the recipient’s fault."
+    )

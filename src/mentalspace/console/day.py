@@ -1,0 +1,101 @@
+"""A practice's pages: its day with what each client was told, its clients, its tasks."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from mentalspace.console import words
+from mentalspace.console.door import Missing, Visit
+from mentalspace.console.queries.practice import (
+    finish_task,
+    read_clients,
+    read_day,
+    read_tasks,
+)
+
+CLIENTS_A_PAGE = 100
+_UNREACHED = frozenset({"bounced", "refused", "failed", "expired", "held"})
+
+
+async def appointments(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        zone = await connection.fetchval(
+            "select timezone from practice where id = $1", visit.person.practice_id
+        )
+        now = await connection.fetchval("select app.now()")
+        today = now.astimezone(ZoneInfo(zone)).date()
+        day = _day(visit.query("day")) or today
+        rows = await read_day(connection, *_bounds(day, zone))
+    await visit.note_reading("appointments.read")
+    shown = [_appointment(row) for row in rows]
+    return await visit.show(
+        "appointments.html",
+        day=day,
+        today=today,
+        before=day - timedelta(days=1),
+        after=day + timedelta(days=1),
+        appointments=shown,
+        unreached=sum(1 for row in shown if row["unreached"]),
+    )
+
+
+async def clients(visit: Visit) -> Response:
+    page = int(visit.query("page")) if visit.query("page").isdigit() else 0
+    page = min(page, 10_000)
+    async with visit.reading() as connection:
+        rows = await read_clients(connection, CLIENTS_A_PAGE + 1, page * CLIENTS_A_PAGE)
+    await visit.note_reading("clients.read")
+    return await visit.show(
+        "clients.html",
+        clients=rows[:CLIENTS_A_PAGE],
+        page=page,
+        has_more=len(rows) > CLIENTS_A_PAGE,
+    )
+
+
+async def tasks(visit: Visit) -> Response:
+    state = "done" if visit.query("state") == "done" else "open"
+    async with visit.reading() as connection:
+        rows = await read_tasks(connection, state)
+    await visit.note_reading("tasks.read")
+    return await visit.show("tasks.html", tasks=rows, state=state)
+
+
+async def finish(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        if not await finish_task(connection, visit.id(), UUID(str(visit.person.user_id))):
+            raise Missing
+    return visit.go("/tasks")
+
+
+def _appointment(row: Any) -> dict[str, Any]:
+    mails = json.loads(row["mails"]) if isinstance(row["mails"], str) else row["mails"]
+    scheduled = row["status"] == "scheduled"
+    failed = [mail for mail in mails if mail["status"] in _UNREACHED]
+    reached = any(mail["status"] == "delivered" for mail in mails)
+    return {
+        **dict(row),
+        "mails": [{**mail, "kind": words.kind(mail["type"])} for mail in mails],
+        "unreached": scheduled and not reached and (bool(failed) or not row["has_email"]),
+    }
+
+
+def _day(value: str) -> date | None:
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if date(1970, 1, 2) <= found <= date(2999, 12, 30) else None
+
+
+def _bounds(day: date, zone: str) -> tuple[datetime, datetime]:
+    """The day's first instant and the next day's, which are not always 24 hours apart."""
+    start = datetime.combine(day, time(), ZoneInfo(zone))
+    end = datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone))
+    return start.astimezone(UTC), end.astimezone(UTC)

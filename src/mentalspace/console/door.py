@@ -1,0 +1,223 @@
+"""A visit to the console: who asks, as whom the database is read, and how a page is answered."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+from fastapi import APIRouter
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from mentalspace.console.queries.practice import note_reading
+from mentalspace.console.view import Templates
+from mentalspace.engine.db import Connection
+from mentalspace.engine.services import Services
+from mentalspace.kernel.errors import Refused
+from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
+
+SESSION_COOKIE = "ms_session"
+
+StartDrill: TypeAlias = Callable[[str, str], Awaitable[str]]
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none';"
+        " form-action 'self'"
+    ),
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    # Pages hold clients' names: no copy stays behind on a shared machine.
+    "cache-control": "no-store",
+}
+
+
+class Missing(Exception):
+    """There is no such thing, or not for this person."""
+
+
+class Forbidden(Exception):
+    """The person may not do this; the text says why, in words for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What every page needs, handed over once."""
+
+    services: Services
+    templates: Templates
+    start_drill: StartDrill | None
+
+    def page(
+        self,
+        router: APIRouter,
+        path: str,
+        handler: Callable[[Visit], Awaitable[Response]],
+        *,
+        needs: Permission | None,
+        method: str = "GET",
+    ) -> None:
+        """Serve `path` to staff and on-call who have the permission; a POST must carry the
+        session's token."""
+
+        async def endpoint(request: Request) -> Response:
+            person = await person_of(
+                self.services.database, request.cookies.get(SESSION_COOKIE) or ""
+            )
+            if person is None:
+                return _to_login(request)
+            visit = Visit(self, request, person)
+            try:
+                if person.role == "client":
+                    raise Forbidden("The console is for the practice’s staff.")
+                if needs is not None and not person.may(needs):
+                    raise Forbidden("Your role does not include this page.")
+                if request.method == "POST":
+                    await visit.read_form()
+                return await handler(visit)
+            except Missing:
+                return await visit.show("missing.html", http=404)
+            except Forbidden as error:
+                return await visit.show("forbidden.html", http=403, text=str(error))
+            except Refused as error:
+                return await visit.show("forbidden.html", http=403, text=str(error))
+
+        router.add_route(path, endpoint, methods=[method], include_in_schema=False)
+
+
+class Visit:
+    """One request of one signed-in person."""
+
+    def __init__(self, door: Door, request: Request, person: Person) -> None:
+        self.services = door.services
+        self.start_drill = door.start_drill
+        self.request = request
+        self.person = person
+        self.form = FormData()
+        self._templates = door.templates
+
+    @property
+    def is_oncall(self) -> bool:
+        return self.person.role == "oncall"
+
+    @property
+    def is_fragment(self) -> bool:
+        """A refresh by the page itself rather than somebody opening it."""
+        return "fragment" in self.request.query_params
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """The database as this person may see it: on-call names nobody, staff see their own."""
+        database = self.services.database
+        context = database.as_oncall() if self.is_oncall else database.as_user(self.person.claims())
+        async with context as connection:
+            yield connection
+
+    def provider_title(self, integration: str, provider: str | None) -> str:
+        return self._templates.provider_title(integration, provider)
+
+    async def note_reading(self, what: str) -> None:
+        """Write down that staff looked at clients' data; a page refreshing itself counts once."""
+        if self.is_fragment or self.person.practice_id is None:
+            return
+        async with self.reading() as connection:
+            await note_reading(connection, self.person.practice_id, str(self.person.user_id), what)
+
+    def id(self, name: str = "id") -> UUID:
+        """A path parameter as an id; whatever is not one is Missing."""
+        try:
+            return UUID(str(self.request.path_params[name]))
+        except ValueError as error:
+            raise Missing from error
+
+    def query(self, name: str) -> str:
+        return self.request.query_params.get(name, "")
+
+    def field(self, name: str) -> str:
+        return field_of(self.form, name)
+
+    async def read_form(self) -> None:
+        """Raises Forbidden unless the form came from a page of this session."""
+        self.form = await self.request.form(max_files=1, max_part_size=2**21)
+        if not csrf_holds(self.person, self.field("csrf")):
+            raise Forbidden("The form was not sent from this session. Open the page and try again.")
+
+    def go(self, url: str) -> Response:
+        """After a change: the page that shows it, so that a reload repeats nothing."""
+        return RedirectResponse(url, 303, headers=dict(HEADERS))
+
+    async def show(self, template: str, *, http: int = 200, **values: Any) -> Response:
+        frame = await self._frame()
+        text = self._templates.render(
+            template, frame, {"person": self.person, "visit": self, **frame, **values}
+        )
+        return answer(self.request, text, http, frame["now"])
+
+    async def _frame(self) -> dict[str, Any]:
+        """What every page carries: the hour, the zone it is told in, and what calls for help."""
+        person = self.person
+        async with self.reading() as connection:
+            row = await connection.fetchrow(
+                "select app.now() as now,"
+                " (select timezone from practice where id = $1) as zone,"
+                " case when $2 then (select count(*) from incident"
+                "   where status <> 'resolved' and drill is null) end as open_incidents",
+                person.practice_id,
+                person.may("incidents.read"),
+            )
+            tasks = None
+            if person.may("tasks.read"):
+                tasks = await connection.fetchval("select count(*) from task where state = 'open'")
+        assert row is not None
+        return {
+            "now": row["now"],
+            "zone": row["zone"] or "UTC",
+            "open_incidents": row["open_incidents"],
+            "open_tasks": tasks,
+            "path": self.request.url.path,
+            "is_fragment": self.is_fragment,
+            "is_demo": not self.services.settings.is_production,
+        }
+
+
+def answer(
+    request: Request,
+    text: str,
+    http: int,
+    now: datetime,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A page under the strict policy; unchanged since the last look, it is only said so."""
+    body = text.encode()
+    tag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    common = {**HEADERS, "etag": tag, "x-now": now.isoformat(), **(headers or {})}
+    if http == 200 and request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=common)
+    return Response(body, http, common, "text/html; charset=utf-8")
+
+
+def field_of(form: FormData, name: str) -> str:
+    """A form's text field; empty if it is missing or a file."""
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def safe_path(url: str) -> str:
+    """A path of this console to go on to after log-in, whatever somebody wrote into a link."""
+    parts = urlsplit(url)
+    inside = not parts.scheme and not parts.netloc and parts.path.startswith("/")
+    return url if inside and not url.startswith(("//", "/\\")) and "\\" not in url else "/"
+
+
+def _to_login(request: Request) -> Response:
+    if "fragment" in request.query_params:
+        return Response("signed out", 401, dict(HEADERS), "text/plain")
+    where = request.url.path if request.method == "GET" else "/"
+    return RedirectResponse(f"/login?next={quote(where)}", 303, headers=dict(HEADERS))

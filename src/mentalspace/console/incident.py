@@ -1,0 +1,95 @@
+"""Incident pages: whose it is, how many people, what was done, and which button is safe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from markupsafe import Markup
+from starlette.responses import Response
+
+from mentalspace.console.diagnosis import diagnose
+from mentalspace.console.door import Missing, Visit
+from mentalspace.console.narrate import narrate
+from mentalspace.console.queries.incident import (
+    find_incident,
+    open_incidents,
+    read_facts,
+    read_pages,
+    recent_incidents,
+)
+from mentalspace.console.verdict import verdict
+from mentalspace.engine.db import Connection
+from mentalspace.engine.incidents import acknowledge, resolve
+from mentalspace.engine.runbook import case_html
+from mentalspace.kernel.case import ErrorCase, Severity
+
+_DONE = {
+    "acknowledged": "Acknowledged. Escalation has stopped.",
+    "resolved": "Resolved. The same cause would open a new incident.",
+    "too_late": "Nothing changed: somebody else was quicker.",
+}
+
+
+async def incidents(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        opened = await open_incidents(connection)
+        recent = await recent_incidents(connection)
+    return await visit.show("incidents.html", opened=opened, recent=recent)
+
+
+async def incident(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        found = await find_incident(connection, visit.id())
+        if found is None:
+            raise Missing
+        facts = await read_facts(connection, found)
+    async with visit.services.database.as_oncall() as connection:
+        pages = await read_pages(connection, found["id"])
+    provider = visit.provider_title(found["integration"], found["provider"])
+    case = _case(visit, found["case_id"])
+    # The diagnosis runs when a person opens the page, not at every refresh of it.
+    checks = [] if visit.is_fragment else await diagnose(visit, case)
+    return await visit.show(
+        "incident.html",
+        incident=found,
+        facts=facts,
+        pages=pages,
+        provider=provider,
+        story=narrate(facts["story"], provider),
+        verdict=verdict(found, facts, provider),
+        rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
+        case=case,
+        case_page=Markup(case_html(case)) if case else None,  # noqa: S704 (it escapes its prose)
+        checks=checks,
+        may_act=visit.person.may("incidents.act"),
+        done=_DONE.get(visit.query("done")),
+    )
+
+
+async def take(visit: Visit) -> Response:
+    return await _act(visit, acknowledge, "acknowledged")
+
+
+async def close(visit: Visit) -> Response:
+    return await _act(visit, resolve, "resolved")
+
+
+async def _act(
+    visit: Visit, action: Callable[[Connection, UUID, str], Awaitable[bool]], word: str
+) -> Response:
+    incident_id = visit.id()
+    async with visit.services.database.as_oncall() as connection:
+        if await find_incident(connection, incident_id) is None:
+            raise Missing
+        changed = await action(connection, incident_id, visit.person.name)
+    return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")
+
+
+def _case(visit: Visit, case_id: Any) -> ErrorCase | None:
+    """The case of today's runbook; an old incident may name one that is gone."""
+    try:
+        return visit.services.runbooks.case(case_id) if case_id else None
+    except LookupError:
+        return None

@@ -1,0 +1,118 @@
+"""Message pages: what became of one delivery, and why it waits for what it waits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from mentalspace.console import words
+from mentalspace.console.door import Missing, Visit
+from mentalspace.console.narrate import narrate
+from mentalspace.console.queries.message import (
+    PAGE,
+    Filters,
+    find_message,
+    read_attempts,
+    read_client,
+    read_kinds,
+    read_messages,
+    read_story,
+)
+from mentalspace.console.verdict import evidence_of
+
+
+async def messages(visit: Visit) -> Response:
+    filters = Filters(
+        status=_known(visit.query("status"), words.STATUSES),
+        kind=visit.query("kind")[:80],
+        integration=_known(visit.query("integration"), tuple(visit.services.rooms)),
+        drills=visit.query("drills") == "1",
+    )
+    async with visit.reading() as connection:
+        rows = await read_messages(
+            connection, filters, _instant(visit.query("before")), with_names=not visit.is_oncall
+        )
+        kinds = await read_kinds(connection)
+    return await visit.show(
+        "messages.html",
+        filters=filters,
+        rows=rows[:PAGE],
+        kinds=sorted({*kinds, *([filters.kind] if filters.kind else [])}),
+        statuses=words.STATUSES,
+        older=_older(filters, rows) if len(rows) > PAGE else None,
+    )
+
+
+async def message(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        found = await find_message(connection, visit.id())
+        if found is None:
+            raise Missing
+        attempts = await read_attempts(connection, found["id"])
+        story = await read_story(connection, found["id"])
+        client = None
+        if not visit.is_oncall:
+            client = await read_client(connection, found["client_id"])
+    await visit.note_reading("message.read")
+    provider = visit.provider_title(found["integration"], found["provider"])
+    return await visit.show(
+        "message.html",
+        message=found,
+        client=client,
+        provider=provider,
+        state=words.status(found["status"], provider),
+        attempts=[(attempt, evidence_of(attempt)) for attempt in attempts],
+        story=narrate(story, provider),
+        why=why_next(found, provider),
+        cases={case.id for case in visit.services.runbooks.cases},
+    )
+
+
+def why_next(message: Any, provider: str) -> str:
+    """What happens next and what decides when, in a sentence."""
+    status = message["status"]
+    if status == "held":
+        return f"A person decides: {message['held_reason'] or 'no reason is on record'}."
+    if status in ("pending", "due", "unknown") and message["lane_state"] == "paused":
+        until = "its time" if message["paused_until"] else "the credential to change"
+        return f"The lane is paused and waits for {until}. The message is kept."
+    if status in ("pending", "due", "unknown") and message["breaker"] == "open":
+        return f"The breaker is open because {provider} keeps failing. The message is kept."
+    match status:
+        case "pending" if message["attempts"] == 0:
+            return "It waits for its time."
+        case "pending":
+            return (
+                f"Try {message['attempts'] + 1} follows. Each wait is longer than the last and "
+                "drawn at random, so that messages do not all come back at once."
+            )
+        case "due" | "sending":
+            return "It is being handed over now."
+        case "unknown":
+            return f"{provider} is asked what became of it before anything is sent again."
+        case "accepted":
+            return f"Nothing more is sent. {provider} will report what became of it."
+    return "Nothing more is sent."
+
+
+def _known(value: str, allowed: tuple[str, ...]) -> str:
+    return value if value in allowed else ""
+
+
+def _instant(value: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _older(filters: Filters, rows: list[Any]) -> str:
+    query = {"status": filters.status, "kind": filters.kind, "integration": filters.integration}
+    if filters.drills:
+        query["drills"] = "1"
+    before = rows[PAGE - 1]["created_at"].isoformat()
+    return "/messages?" + urlencode({k: v for k, v in query.items() if v} | {"before": before})

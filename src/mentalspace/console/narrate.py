@@ -1,0 +1,166 @@
+"""Turns timeline lines into sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.console import words
+from mentalspace.console.words import Tone
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One thing that happened. `times` counts equal lines that followed each other."""
+
+    at: datetime
+    text: str
+    tone: Tone
+    case_id: str | None
+    actor: str
+    times: int = 1
+
+
+def narrate(rows: Iterable[Any], provider: str) -> list[Line]:
+    """`rows` have at, kind, data, actor; lines that say the same one after another become one."""
+    told: list[Line] = []
+    for row in rows:
+        data: Data = row["data"] or {}
+        tone, say = _SAYINGS.get(row["kind"], ("idle", _unknown(row["kind"])))
+        line = Line(row["at"], say(data, provider), tone, data.get("case"), _who(row["actor"]))
+        if told and (told[-1].text, told[-1].actor) == (line.text, line.actor):
+            told[-1] = replace(told[-1], times=told[-1].times + 1)
+        else:
+            told.append(line)
+    return told
+
+
+def _who(actor: str) -> str:
+    """Processes and people by name; a bare id is somebody of the practice."""
+    try:
+        UUID(actor)
+    except ValueError:
+        return actor
+    return "a person of the practice"
+
+
+def _unknown(kind: str) -> Callable[[Data, str], str]:
+    return lambda _data, _provider: words.plain(kind)
+
+
+def _created(data: Data, _provider: str) -> str:
+    return f"Written down: {words.kind(str(data.get('kind', 'message'))).lower()}"
+
+
+def _attempt_opened(data: Data, provider: str) -> str:
+    if data.get("reconcile"):
+        return f"Asked {provider} what became of it"
+    return f"Try {data.get('number', '')} began".replace("  ", " ")
+
+
+def _classified(data: Data, _provider: str) -> str:
+    where = "Our own check" if data.get("refused_locally") else "The answer"
+    meaning = words.DISPOSITION.get(str(data.get("disposition")), "")
+    return f"{where} was {data.get('evidence', 'unclear')}: {meaning}"
+
+
+def _retry(data: Data, provider: str) -> str:
+    text = f"Next try in {words.span(data.get('in_s'))}"
+    asked = data.get("retry_after_s")
+    return f"{text}; {provider} asked for at least {words.span(asked)}" if asked else text
+
+
+def _outcome_unknown(data: Data, provider: str) -> str:
+    return f"Outcome unknown; asks {provider} in {words.span(data.get('ask_again_in_s'))}"
+
+
+def _paused(data: Data, _provider: str) -> str:
+    for_s = data.get("for_s")
+    until = f"for {words.span(float(for_s))}" if for_s else "until the credential is changed"
+    return f"Paused the lane {until}; what waits is kept"
+
+
+def _slowed(data: Data, _provider: str) -> str:
+    return f"Slowed to {data.get('per_s', '?')} a second for {words.span(data.get('for_s'))}"
+
+
+def _event(data: Data, provider: str) -> str:
+    code = f" ({data['code']})" if data.get("code") else ""
+    moved = "" if data.get("moved_to") else "; it changed nothing"
+    return f"{provider} reported: {data.get('event', 'an event')}{code}{moved}"
+
+
+def _task(data: Data, _provider: str) -> str:
+    return f"Opened a task for the {words.role(str(data.get('for', 'practice'))).lower()}"
+
+
+def _lost(data: Data, _provider: str) -> str:
+    now = words.status(str(data.get("now", "due"))).word.lower()
+    return f"The worker holding it was lost; the message is kept and now {now}"
+
+
+def _opened(data: Data, _provider: str) -> str:
+    return f"Opened this incident by rule {data.get('rule', '')}"
+
+
+def _recovered(data: Data, _provider: str) -> str:
+    calls = words.count(int(data.get("successes", 0)), "call")
+    return f"Looks recovered: {calls} succeeded since"
+
+
+def _escalated(data: Data, _provider: str) -> str:
+    return f"Nobody acknowledged in time: paged {', '.join(data.get('to') or ['the next step'])}"
+
+
+def _page(verb: str) -> Callable[[Data, str], str]:
+    return lambda data, _provider: f"{verb} {data.get('target', 'somebody')}"
+
+
+def _fixed(text: str) -> Callable[[Data, str], str]:
+    return lambda _data, provider: text.format(provider=provider)
+
+
+def _with(prefix: str, key: str) -> Callable[[Data, str], str]:
+    return lambda data, _provider: f"{prefix}: {data[key]}" if data.get(key) else prefix
+
+
+def _accepted(data: Data, provider: str) -> str:
+    return f"{provider} had it already" if data.get("reconciled") else f"{provider} took it"
+
+
+_SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
+    "delivery_created":   ("idle", _created),
+    "attempt_opened":     ("info", _attempt_opened),
+    "accepted":           ("ok",   _accepted),
+    "classified":         ("bad",  _classified),
+    "retry_scheduled":    ("warn", _retry),
+    "outcome_unknown":    ("warn", _outcome_unknown),
+    "held":               ("warn", _with("Held for a person", "reason")),
+    "released":           ("info", _fixed("A person let it go on")),
+    "refused":            ("bad",  _fixed("Final: it will not be tried again")),
+    "expired":            ("warn", _fixed("Its time passed; it was not sent")),
+    "cancelled":          ("idle", _with("Cancelled", "reason")),
+    "worker_lost":        ("warn", _lost),
+    "provider_event":     ("info", _event),
+    "note":               ("info", lambda d, _p: str(d.get("text") or "A note")),
+    "task_opened":        ("info", _task),
+    "mail_not_written":   ("warn", _with("No message was written", "reason")),
+    "lane_paused":        ("warn", _paused),
+    "lane_slowed":        ("warn", _slowed),
+    "lane_resumed":       ("ok",   _with("The lane runs again", "because")),
+    "breaker_opened":     ("bad",  _fixed("Breaker opened: {provider} keeps failing")),
+    "breaker_closed":     ("ok",   _fixed("Breaker closed: {provider} answers again")),
+    "incident_opened":    ("bad",  _opened),
+    "incident_regressed": ("bad",  _fixed("It came back after it had looked recovered")),
+    "incident_recovered": ("ok",   _recovered),
+    "escalated":          ("warn", _escalated),
+    "page_sent":          ("info", _page("Paged")),
+    "page_failed":        ("bad",  _page("Could not page")),
+    "acknowledged":       ("ok",   _fixed("Acknowledged; escalation stopped")),
+    "resolved":           ("ok",   _fixed("Resolved")),
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""What the pages read. Every function takes a connection that already acts as somebody."""

@@ -1,0 +1,148 @@
+"""Incidents: what happened, to how many people, and what was done about it already."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+
+_LIST = """
+select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
+       i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
+       i.resolved_by, i.next_escalation_at, i.drill, i.facts, i.case_id, p.name as practice_name
+  from incident i left join practice p on p.id = i.practice_id
+"""
+_OPEN = (
+    _LIST
+    + """
+ where i.status <> 'resolved' and i.drill is null
+ order by i.status = 'acknowledged',
+   array_position(array['critical', 'high', 'medium', 'low'], i.severity), i.opened_at
+"""
+)
+_RECENT = (
+    _LIST
+    + """
+ where i.status = 'resolved' or i.drill is not null order by i.opened_at desc limit 50
+"""
+)
+_ONE = """
+select i.*, p.name as practice_name, p.timezone as practice_timezone, c.provider, c.endpoint,
+       c.live, s.breaker, s.open_until, s.last_good_at
+  from incident i left join practice p on p.id = i.practice_id
+  left join credential c on c.id = i.credential_id
+  left join credential_state s on s.credential_id = i.credential_id
+ where i.id = $1
+"""
+# Everybody whose message failed by our or the provider's fault since it began, and while it
+# lasts whoever is waiting in line now. People are counted by the keyed hash of their address.
+_IMPACT = """
+with touched as (
+  select ad.delivery_id as id from attempt a join attempt_delivery ad on ad.attempt_id = a.id
+   where a.credential_id = $1 and a.state in ('failed', 'unknown')
+     and a.fault is distinct from 'recipient' and a.drill is not distinct from $4
+     and a.finished_at >= $2 and a.finished_at <= coalesce($3::timestamptz, 'infinity')
+  union
+  select id from delivery
+   where credential_id = $1 and drill is not distinct from $4 and $3::timestamptz is null
+     and status in ('pending', 'due', 'sending', 'unknown', 'held') and due_at <= app.now()
+), told as (
+  select d.recipient_key, d.status, d.attempts, d.next_attempt_at,
+         d.status in ('accepted', 'delivered') as through,
+         case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
+           as starts_at
+    from touched join delivery d on d.id = touched.id
+    left join appointment a on d.subject_type = 'appointment' and a.id = d.subject_id
+)
+select count(distinct recipient_key) as people, count(*) as messages,
+       count(distinct recipient_key) filter (where not through) as people_left,
+       count(*) filter (where through) as through,
+       count(*) filter (where status in ('pending', 'due', 'sending')) as waiting,
+       count(*) filter (where status = 'unknown') as unknown,
+       count(*) filter (where status = 'held') as held,
+       count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
+       min(starts_at) filter (where not through) as next_appointment_at,
+       min(next_attempt_at) filter (where status in ('pending', 'due', 'unknown')
+         and attempts > 0) as next_attempt_at
+  from told
+"""
+_COMING = """
+select count(distinct recipient_key) as people, min(due_at) as first_at
+  from delivery
+ where credential_id = $1 and drill is not distinct from $2 and status = 'pending'
+   and due_at > app.now() and due_at <= app.now() + interval '24 hours'
+"""
+_TRIES = """
+select count(*) filter (where state = 'succeeded') as good,
+       count(*) filter (where state in ('failed', 'unknown')) as bad
+  from attempt where credential_id = $1 and finished_at >= $2
+   and finished_at <= coalesce($3::timestamptz, 'infinity')
+"""
+_LATEST = """
+select evidence_kind, http, code, request_id, case_id, finished_at
+  from attempt where credential_id = $1 and state in ('failed', 'unknown')
+   and finished_at <= coalesce($2::timestamptz, 'infinity')
+ order by finished_at desc limit 1
+"""
+# The same provider through another credential: answers there speak for ours, silence for theirs.
+_ELSEWHERE = """
+select max(s.last_good_at) as last_good_at, count(*) as others
+  from credential c join credential_state s on s.credential_id = c.id
+ where c.provider = (select provider from credential where id = $1) and c.id <> $1
+   and c.active and c.drill is null
+"""
+_STORY = """
+select at, kind, data, actor from timeline where incident_id = $1
+union all
+select t.at, t.kind, t.data, t.actor from timeline t
+ where t.practice_id = $2 and t.lane_id in (select id from lane where credential_id = $3)
+   and t.kind in ('lane_paused', 'lane_slowed', 'lane_resumed', 'breaker_opened', 'breaker_closed')
+   and t.at >= $4::timestamptz - interval '1 minute' and t.at <= coalesce($5::timestamptz, 'infinity')
+   and t.drill is not distinct from $6
+ order by at limit 300
+"""
+_PAGES = """
+select target, step, state, tries, error, created_at, sent_at
+  from page where incident_id = $1 order by created_at, target
+"""
+
+
+async def open_incidents(connection: Connection) -> list[Any]:
+    """Real ones nobody has closed, most urgent first."""
+    return list(await connection.fetch(_OPEN))
+
+
+async def recent_incidents(connection: Connection) -> list[Any]:
+    """Resolved ones and every drill's, newest first."""
+    return list(await connection.fetch(_RECENT))
+
+
+async def find_incident(connection: Connection, incident_id: UUID) -> Any | None:
+    return await connection.fetchrow(_ONE, incident_id)
+
+
+async def read_facts(connection: Connection, incident: Any) -> dict[str, Any]:
+    """Everything that is counted live; the incident's own `facts` are from when it was judged."""
+    credential_id, until = incident["credential_id"], incident["resolved_at"]
+    since, drill = incident["since"], incident["drill"]
+    return {
+        "impact": await connection.fetchrow(_IMPACT, credential_id, since, until, drill),
+        "coming": await connection.fetchrow(_COMING, credential_id, drill),
+        "tries": await connection.fetchrow(_TRIES, credential_id, since, until),
+        "latest": await connection.fetchrow(_LATEST, credential_id, until),
+        "elsewhere": await connection.fetchrow(_ELSEWHERE, credential_id),
+        "lanes": await connection.fetch(
+            "select class, state, paused_at, paused_until, paused_case, paused_by from lane"
+            " where credential_id = $1 and state = 'paused' order by class desc",
+            credential_id,
+        ),
+        "story": await connection.fetch(
+            _STORY, incident["id"], incident["practice_id"], credential_id, since, until, drill
+        ),
+    }
+
+
+async def read_pages(connection: Connection, incident_id: UUID) -> list[Any]:
+    """Who was paged when. Runs as on-call."""
+    return list(await connection.fetch(_PAGES, incident_id))

@@ -1,0 +1,98 @@
+"""A practice's own day: appointments with their mails, clients, tasks, imported files."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+
+_DAY = """
+select a.id, a.starts_at, a.duration_min, a.status, a.clinician_email, k.name as client_name,
+       k.email is not null as has_email, k.timezone as client_timezone,
+       coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'type', n.notification_type,
+         'status', coalesce(d.status, n.status), 'provider', c.provider,
+         'integration', coalesce(d.integration, 'email'), 'why', n.error_message)
+         order by n.created_at, d.due_at) filter (where n.id is not null), '[]') as mails
+  from appointment a join client k on k.id = a.client_id
+  left join appointment_notifications n on n.appointment_id = a.id
+  left join delivery d on d.id = n.delivery_id
+  left join credential c on c.id = d.credential_id
+ where a.starts_at >= $1 and a.starts_at < $2 and a.drill is null
+ group by a.id, k.id order by a.starts_at, k.name limit 500
+"""
+_CLIENTS = """
+select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
+       (select min(a.starts_at) from appointment a where a.client_id = k.id
+           and a.status = 'scheduled' and a.starts_at > app.now()) as next_at
+  from client k where exists (select from appointment a where a.client_id = k.id
+     and a.drill is null)
+ order by lower(k.name), k.id limit $1 offset $2
+"""
+_TASKS = """
+select t.id, t.for_role, t.text, t.case_id, t.delivery_id, t.state, t.created_at, t.done_at,
+       k.name as client_name, k.email as client_email,
+       (select min(a.starts_at) from appointment a where a.client_id = t.client_id
+           and a.status = 'scheduled' and a.starts_at > app.now()) as next_at
+  from task t left join client k on k.id = t.client_id
+ where t.state = $1 and t.drill is null
+ order by t.state = 'done', next_at nulls last, t.created_at limit 200
+"""
+_FILES = """
+select f.id, f.kind, f.rows_new, f.rows_changed, f.rows_unchanged, f.rows_bad, f.imported_by,
+       f.created_at,
+       (select count(*) from import_row r where r.file_id = f.id and r.state = 'open') as rows_open
+  from import_file f order by f.created_at desc limit 30
+"""
+
+
+async def read_day(connection: Connection, start: datetime, end: datetime) -> list[Any]:
+    """Appointments that begin in the half-open span, each with the states of its mails."""
+    return list(await connection.fetch(_DAY, start, end))
+
+
+async def read_clients(connection: Connection, limit: int, offset: int) -> list[Any]:
+    return list(await connection.fetch(_CLIENTS, limit, offset))
+
+
+async def read_tasks(connection: Connection, state: str) -> list[Any]:
+    """Those whose client comes soonest stand first."""
+    return list(await connection.fetch(_TASKS, state))
+
+
+async def finish_task(connection: Connection, task_id: UUID, user_id: UUID) -> bool:
+    """False if there is no such open task."""
+    done = await connection.fetchval(
+        "update task set state = 'done', done_at = app.now(), done_by = $2"
+        " where id = $1 and state = 'open' returning true",
+        task_id,
+        user_id,
+    )
+    return bool(done)
+
+
+async def read_files(connection: Connection) -> list[Any]:
+    return list(await connection.fetch(_FILES))
+
+
+async def read_bad_rows(connection: Connection, row_id: UUID | None = None) -> list[Any]:
+    """Rows that wait to be corrected, oldest file first; or the one asked for."""
+    return list(
+        await connection.fetch(
+            "select r.id, r.file_id, r.line, r.mistakes, r.created_at, f.kind from import_row r"
+            " join import_file f on f.id = r.file_id where r.state = 'open'"
+            " and ($1::uuid is null or r.id = $1) order by r.created_at, r.line limit 100",
+            row_id,
+        )
+    )
+
+
+async def note_reading(connection: Connection, practice_id: UUID, actor: str, what: str) -> None:
+    """Who looked at clients' data, for the audit. `what` names the page, never a person."""
+    await connection.execute(
+        "insert into audit (practice_id, actor, action) values ($1, $2, $3)",
+        practice_id,
+        actor,
+        what,
+    )

@@ -1,0 +1,76 @@
+"""Which address shows which page, and to whom."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from mentalspace.console import calendar, day, drill, fleet, incident, message, runbook
+from mentalspace.console.door import Door, Missing, StartDrill, Visit
+from mentalspace.console.sign_in import SignIn
+from mentalspace.console.view import Templates
+from mentalspace.console.web_files import WebFiles
+from mentalspace.engine.services import Services
+from mentalspace.practice.identity import Permission
+
+
+def router(
+    services: Services, *, start_drill: StartDrill | None, shown_password: str | None = None
+) -> APIRouter:
+    """Every page and, under /static, their style and scripts.
+
+    `start_drill(drill id, who)` starts one in the background and gives the run's id; None
+    leaves the button out. `shown_password` is the demo's printed one, for the log-in page.
+    """
+    routes = APIRouter()
+    web = WebFiles()
+    web.serve(routes)
+    templates = Templates(services, web)
+    SignIn(services, templates, shown_password).serve(routes)
+    door = Door(services, templates, start_drill)
+    for path, handler, needs in _PAGES:
+        door.page(routes, path, handler, needs=needs)
+    for path, handler, needs in _CHANGES:
+        door.page(routes, path, handler, needs=needs, method="POST")
+    return routes
+
+
+async def _sandbox(visit: Visit) -> Response:
+    settings = visit.services.settings
+    if settings.is_production:
+        raise Missing
+    rooms = [(name, room.title) for name, room in visit.services.rooms.items()]
+    return await visit.show("sandbox.html", url=settings.sandbox_url, rooms=rooms)
+
+
+Handler = Callable[[Visit], Awaitable[Response]]
+
+_PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
+    ("/", fleet.home, None),
+    ("/incidents", incident.incidents, "incidents.read"),
+    ("/incidents/{id}", incident.incident, "incidents.read"),
+    ("/messages", message.messages, "deliveries.read"),
+    ("/messages/{id}", message.message, "deliveries.read"),
+    ("/runbook", runbook.runbook, "runbooks.read"),
+    ("/runbook/issues/{id}", runbook.issue, "runbooks.read"),
+    ("/runbook/{id}", runbook.case, "runbooks.read"),
+    ("/drills", drill.drills, "drills.run"),
+    ("/drills/{id:path}", drill.run, "drills.run"),
+    ("/appointments", day.appointments, "appointments.read"),
+    ("/clients", day.clients, "clients.read"),
+    ("/tasks", day.tasks, "tasks.read"),
+    ("/imports", calendar.imports, "imports.write"),
+    ("/imports/rows/{id}", calendar.row, "imports.write"),
+    ("/sandbox", _sandbox, "sandbox.use"),
+)
+_CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
+    ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),
+    ("/incidents/{id}/resolve", incident.close, "incidents.act"),
+    ("/drills", drill.start, "drills.run"),
+    ("/tasks/{id}/done", day.finish, "tasks.write"),
+    ("/imports", calendar.upload, "imports.write"),
+    ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),
+    ("/imports/rows/{id}/discard", calendar.discard, "imports.write"),
+)

@@ -1,0 +1,56 @@
+"""Ours or theirs, in one sentence with its evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mentalspace.console import words
+from mentalspace.kernel.errors import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`whose` is one word; `because` names the answer that says so; `elsewhere` is a second
+    witness: the same provider asked through other credentials."""
+
+    whose: str
+    because: str
+    elsewhere: str | None
+
+
+def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
+    return Verdict(
+        words.fault(incident["fault"]),
+        _because(incident["fault"], facts["latest"], provider),
+        _elsewhere(incident, facts["elsewhere"], provider),
+    )
+
+
+def _because(fault: str, latest: Any | None, provider: str) -> str:
+    answer = f"the last answer was {evidence_of(latest)}" if latest else "no answer is on record"
+    match fault:
+        case "ours":
+            return f"{provider} answers, and refuses what we send: {answer}"
+        case "theirs":
+            return f"{provider} fails or cannot be reached: {answer}"
+        case "recipient":
+            return f"{provider} works; the addresses do not: {answer}"
+    return f"The runbook does not say; {answer}"
+
+
+def evidence_of(attempt: Any) -> str:
+    """One phrase without anything private: `403 invalid_api_key`, `timeout`."""
+    if attempt["evidence_kind"] is None:
+        return "none"
+    return Evidence(attempt["evidence_kind"], http=attempt["http"], code=attempt["code"]).summary()
+
+
+def _elsewhere(incident: Any, elsewhere: Any | None, provider: str) -> str | None:
+    if elsewhere is None or not elsewhere["others"]:
+        return None
+    last = elsewhere["last_good_at"]
+    if last is not None and last >= incident["since"]:
+        return f"{provider} answers other credentials well since this began, so look at ours"
+    return f"No other credential has had a good answer of {provider} since this began"

@@ -1,0 +1,84 @@
+"""The templates, and how they write times, states and people's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import jinja2
+from markupsafe import Markup
+
+from mentalspace.console import words
+from mentalspace.console.web_files import WebFiles
+from mentalspace.engine.services import Services
+
+
+class Templates:
+    """Jinja2 with autoescape; a name a page forgot is an error, not an empty place."""
+
+    def __init__(self, services: Services, web: WebFiles) -> None:
+        self._rooms = services.rooms
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("mentalspace.console", "templates"),
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._environment.globals.update(
+            web=web.url,
+            words=words,
+            status=self._status,
+            provider_title=self.provider_title,
+            room_title=self.room_title,
+        )
+        self._environment.filters.update(plain=words.plain, span=words.span, short_id=_short_id)
+
+    def render(self, template: str, frame: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+        """`frame` gives the hour and the zone in which times are written."""
+        now, zone = frame["now"], frame["zone"]
+        tools = {
+            "at": lambda moment, **options: _time(moment, now, zone, **options),
+            "ago": lambda moment: words.relative(moment, now),
+            "hour": lambda moment: f"{moment.astimezone(ZoneInfo(zone)):%H:%M}",
+            "local": lambda moment, there: _time(moment, now, there, relative=False),
+        }
+        return self._environment.get_template(template).render({**tools, **values})
+
+    def room_title(self, integration: str) -> str:
+        room = self._rooms.get(integration)
+        return room.title if room else words.plain(integration)
+
+    def provider_title(self, integration: str, provider: str | None) -> str:
+        room = self._rooms.get(integration)
+        titles = {p.name: p.title for p in room.providers} if room else {}
+        if provider is None:
+            return next(iter(titles.values()), "the provider")
+        return titles.get(provider, words.plain(provider))
+
+    def _status(self, name: str, integration: str, provider: str | None = None) -> words.State:
+        return words.status(name, self.provider_title(integration, provider))
+
+
+def _time(
+    moment: datetime | None, now: datetime, zone: str, *, relative: bool = True, day: bool = False
+) -> Markup:
+    """`03:12:10 UTC · 4 min ago`, with the day unless it is today and nobody asked for it."""
+    if moment is None:
+        return Markup('<span class="none">never</span>')
+    local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
+    clock = f"{local:%H:%M:%S} {local.tzname()}"
+    if day or local.date() != today.date():
+        year = f" {local.year}" if local.year != today.year else ""
+        clock = f"{local:%a} {local.day} {local:%b}{year}, {clock}"
+    tail = Markup(' <span class="ago">{}</span>').format(words.relative(moment, now))
+    return Markup('<time datetime="{}">{}</time>{}').format(
+        moment.isoformat(), clock, tail if relative else ""
+    )
+
+
+def _short_id(value: object) -> str:
+    """Enough of an id for a person to compare; the link carries the whole."""
+    return str(value)[:8]

@@ -1,0 +1,134 @@
+"""Plain words for codes and states, so that nobody has to know ours at three in the morning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+Tone = Literal["ok", "info", "warn", "bad", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state as shown: its word, whose shape and colour only repeat it, and what it means."""
+
+    word: str
+    tone: Tone
+    meaning: str
+
+
+_STATUS: Mapping[str, State] = {
+    "pending":   State("Waiting",   "idle", "its time has not come, or it waits for its next try"),
+    "due":       State("Due",       "info", "its time has come; a worker is being woken"),
+    "sending":   State("Sending",   "info", "a worker holds it"),
+    "unknown":   State("Unknown",   "warn", "perhaps sent; {provider} is asked what it did"),
+    "held":      State("Held",      "warn", "waits for a person to decide"),
+    "accepted":  State("Accepted",  "info", "{provider} has it; not yet in the mailbox"),
+    "delivered": State("Delivered", "ok",   "the recipient's server has it"),
+    "bounced":   State("Bounced",   "bad",  "the recipient's server sent it back"),
+    "refused":   State("Refused",   "bad",  "it cannot be sent as it is; nothing more is tried"),
+    "failed":    State("Failed",    "bad",  "it did not arrive; nothing more is tried"),
+    "cancelled": State("Cancelled", "idle", "no longer needed; it was not sent"),
+    "expired":   State("Expired",   "warn", "its time passed before it could be sent"),
+}  # fmt: skip
+STATUSES = tuple(_STATUS)
+
+SEVERITY: Mapping[str, State] = {
+    "critical": State("Critical", "bad", "the feature is down"),
+    "high":     State("High", "bad", "the feature is broken"),
+    "medium":   State("Medium", "warn", "the feature is degraded"),
+    "low":      State("Low", "info", "a minor matter"),
+}  # fmt: skip
+
+INCIDENT: Mapping[str, State] = {
+    "open":         State("Open", "bad", "nobody has taken it yet"),
+    "acknowledged": State("Acknowledged", "info", "somebody has taken it; escalation has stopped"),
+    "resolved":     State("Resolved", "ok", "a person said that it is over"),
+}  # fmt: skip
+
+DISPOSITION: Mapping[str, str] = {
+    "retry": "tried again by itself, each wait longer than the last",
+    "wait": "the lane pauses until the cause is gone; nothing is lost",
+    "refuse": "final for this message",
+    "reconcile": "outcome unknown; the provider is asked before any second try",
+    "human": "held until a person decides",
+}
+
+_KIND: Mapping[str, str] = {
+    "appointment_created": "Booking confirmation",
+    "appointment_updated": "Appointment moved",
+    "appointment_cancelled": "Cancellation",
+    "created": "Booking confirmation",
+    "updated": "Appointment moved",
+    "cancelled": "Cancellation",
+    "reminder": "Reminder",
+}
+
+_FAULT: Mapping[str, str] = {
+    "ours": "Ours",
+    "theirs": "Theirs",
+    "recipient": "The recipient’s",
+    "unclear": "Unclear",
+}
+
+_ROLE: Mapping[str, str] = {
+    "oncall": "On-call engineer",
+    "administrator": "Administrator",
+    "clinician": "Clinician",
+    "biller": "Biller",
+    "front_desk": "Front desk",
+    "client": "Client",
+}
+
+
+def status(name: str, provider: str = "the provider") -> State:
+    known = _STATUS.get(name, State(plain(name), "idle", ""))
+    return State(known.word, known.tone, known.meaning.format(provider=provider))
+
+
+def kind(name: str) -> str:
+    return _KIND.get(name, plain(name))
+
+
+def fault(name: str | None) -> str:
+    return _FAULT.get(name or "unclear", "Unclear")
+
+
+def role(name: str) -> str:
+    return _ROLE.get(name, plain(name))
+
+
+def plain(code: str) -> str:
+    """`appointment_created` as a person would write it."""
+    return code.replace("_", " ").replace(".", " ").strip().capitalize()
+
+
+def span(length: timedelta | float | None) -> str:
+    """A length of time in its one or two largest units: `12 s`, `4 min`, `3 h 20 min`, `2 d`."""
+    if length is None:
+        return "no time"
+    seconds = int(length.total_seconds() if isinstance(length, timedelta) else length)
+    if seconds < 60:
+        return f"{max(seconds, 0)} s"
+    minutes = seconds // 60
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{hours // 24} d"
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """`4 min ago` or `in 3 h`; within a minute it does not tick, so that pages hold still."""
+    apart = now - at
+    if abs(apart) < timedelta(minutes=1):
+        return "just now" if apart >= timedelta(0) else "in a moment"
+    return f"{span(apart)} ago" if apart > timedelta(0) else f"in {span(-apart)}"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 person`, `41 people`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
