@@ -15,11 +15,14 @@ from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, Runbook
 _EVALUATION_LOCK = 7_235_661_043
 
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
-# count once, and so do several mails to one person.
+# count once, and so do several to one person. Behind an open breaker nothing is even tried:
+# whoever is due there is as much without it as those whose attempts failed.
 _STREAKS = """
 select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
-       good.finished_at as last_good_at, streak.*
-  from credential c
+       good.finished_at as last_good_at, streak.since, streak.case_id, streak.fault,
+       streak.deliveries + waiting.deliveries as deliveries,
+       streak.recipients + waiting.recipients as recipients
+  from credential c join credential_state s on s.credential_id = c.id
   left join lateral (
     select a.finished_at from attempt a
      where a.credential_id = c.id and a.state = 'succeeded'
@@ -27,6 +30,7 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
  cross join lateral (
     select count(distinct ad.delivery_id) as deliveries,
            count(distinct d.recipient_key) as recipients,
+           array_agg(distinct d.recipient_key) as people,
            min(a.started_at) as since,
            (array_agg(a.case_id order by a.finished_at desc))[1] as case_id,
            (array_agg(a.fault order by a.finished_at desc))[1] as fault
@@ -35,6 +39,12 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
      where a.credential_id = c.id and a.fault in ('ours', 'theirs')
        and a.finished_at > coalesce(good.finished_at, '-infinity')
        and ($2::text[] is null or a.case_id = any ($2))) streak
+ cross join lateral (
+    select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries
+      from delivery d
+     where d.credential_id = c.id and s.breaker <> 'closed'
+       and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
+       and d.recipient_key <> all (streak.people)) waiting
  where c.integration = $1 and c.active and streak.deliveries > 0
 """
 _GOOD_SINCE = """
