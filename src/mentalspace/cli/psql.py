@@ -40,13 +40,14 @@ async def run_sql(services: Services, sql: str, role: str) -> str:
     try:
         statement = await connection.prepare(sql)
         rows = await statement.fetch(timeout=TIMEOUT_MS / 1000 + 5)
+        columns = [attribute.name for attribute in statement.get_attributes()]
+        outcome = str(statement.get_statusmsg())
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise SqlFailed(str(error).replace("\n", " ")) from error
     finally:
         await connection.close()
-    columns = [attribute.name for attribute in statement.get_attributes()]
     if not columns:
-        return str(statement.get_statusmsg())
+        return outcome
     counted = f"({len(rows)} row{'' if len(rows) == 1 else 's'})"
     return f"{table(columns, [tuple(row) for row in rows])}\n{counted}"
 
