@@ -1,0 +1,189 @@
+"""The whole campaign: load, rounds of kill -9, quiet, judgment; bounded in time everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from uuid import UUID
+
+from mentalspace.engine.db import connect_owner
+from mentalspace.engine.process import follow_clock
+from mentalspace.engine.services import Services
+from mentalspace.workflows.sandbox_keeping import call_sandbox
+from tests.torture.installation import AWAY, Installation, installed, logs_of
+from tests.torture.load import Load
+from tests.torture.strike import VICTIMS, Blow, NotThere, strike, wait_flowing, within
+from tests.torture.verdict import Verdict, judge
+from tests.torture.weather import change_weather, clear
+
+READY_WITHIN_S = 60.0
+FLOWING_WITHIN_S = 60.0
+QUIET_WITHIN_S = 240.0
+WEBHOOKS_WITHIN_S = 90.0
+# How far the clock goes each round; a webhook signed before is still young enough afterwards.
+STEP = timedelta(seconds=90)
+# Both clocks are followed every half second.
+FOLLOWED_AFTER_S = 1.2
+
+_UNFINISHED = """
+select count(*) as unfinished, min(next_attempt_at) as next_at, app.now() as now
+  from delivery where status in ('pending', 'due', 'sending', 'unknown')
+"""
+_UNHEARD = """
+select (select count(*) from delivery where status = 'accepted')
+     + (select count(*) from inbox where state = 'received') as unheard,
+       (select min(next_try_at) from inbox where state = 'received') as next_at, app.now() as now
+"""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much, and the seed that makes it the same again (as far as processes allow)."""
+
+    rounds: int
+    seed: int
+    bookings_per_s: float = 15.0
+    victims: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    blows: tuple[Blow, ...]
+    verdict: Verdict
+    bookings_failed: int
+    violations: tuple[str, ...]
+    seconds: float
+
+
+async def run(plan: Plan, say: Say) -> Outcome:
+    """Start an installation, torture it, judge it, and take it away."""
+    began = time.monotonic()
+    async with installed() as installation, installation.app.open_services() as services:
+        say(f"up after {time.monotonic() - began:.1f} s")
+        random = Random(plan.seed)
+        load = Load(services, await _practices(services), Random(plan.seed), plan.bookings_per_s)
+        violations: list[str] = []
+        async with _booking(load):
+            blows = await _rounds(plan, installation, services, random, violations, say)
+        say(f"{len(load.acknowledged)} bookings acknowledged; waiting until it is quiet")
+        await _quiet(installation, services, violations)
+        verdict = await judge(services, load.acknowledged, load.private, logs_of(installation))
+        return Outcome(
+            blows=tuple(blows),
+            verdict=verdict,
+            bookings_failed=load.failed.total(),
+            violations=(*violations, *verdict.violations),
+            seconds=time.monotonic() - began,
+        )
+
+
+@asynccontextmanager
+async def _booking(load: Load) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(load.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def _rounds(
+    plan: Plan,
+    installation: Installation,
+    services: Services,
+    random: Random,
+    violations: list[str],
+    say: Say,
+) -> list[Blow]:
+    blows: list[Blow] = []
+    for number in range(1, plan.rounds + 1):
+        if not await within(installation.ready, READY_WITHIN_S):
+            violations.append(f"round {number}: not ready within {READY_WITHIN_S:.0f} s")
+            break
+        weather = await change_weather(services, random)
+        await _advance(services, STEP)
+        if not await wait_flowing(services, FLOWING_WITHIN_S):
+            violations.append(f"round {number}: nothing accepted for {FLOWING_WITHIN_S:.0f} s")
+        victims = plan.victims[number - 1] if plan.victims else _victims(random)
+        try:
+            struck = await strike(installation, services, victims, random)
+        except NotThere as error:
+            violations.append(f"round {number}: no living process {error}")
+            continue
+        blows += struck
+        for blow in struck:
+            if blow.recovered_s is None:
+                violations.append(f"round {number}: {blow.victim} did not recover")
+        told = ", ".join(
+            f"{blow.victim} {'never' if blow.recovered_s is None else f'{blow.recovered_s:.1f} s'}"
+            + (" (breaker open)" if blow.breaker_open else "")
+            for blow in struck
+        )
+        say(f"round {number:2}  {weather:<14} killed: {told}")
+    return blows
+
+
+def _victims(random: Random) -> tuple[str, ...]:
+    """One, and now and then two at once. The worker holds the most, so it dies the most."""
+    first = random.choices(VICTIMS, (4, 2, 2, 2))[0]
+    if random.random() < 0.75:
+        return (first,)
+    return (first, random.choice([name for name in VICTIMS if name != first]))
+
+
+async def _quiet(installation: Installation, services: Services, violations: list[str]) -> None:
+    """Heal everything, then wait for the mails, then for word of them."""
+    if not await within(installation.ready, READY_WITHIN_S):
+        violations.append("not ready after the last round")
+        return
+    await clear(services)
+    await _until_none(services, _UNFINISHED, QUIET_WITHIN_S)
+    await _until_none(services, _UNHEARD, WEBHOOKS_WITHIN_S)
+
+
+async def _until_none(services: Services, query: str, limit_s: float) -> None:
+    """Until the query counts nought, moving the clock to whatever waits for an hour."""
+    ends = time.monotonic() + limit_s
+    while time.monotonic() < ends:
+        async with connect_owner(services.admin_url) as owner:
+            row = await owner.fetchrow(query)
+        assert row is not None
+        if row[0] == 0:
+            return
+        hours = [at for at in (row["next_at"], await _next_webhook(services)) if at is not None]
+        ahead = min(hours, default=row["now"]) - row["now"]
+        if ahead > timedelta(seconds=2):
+            await _advance(services, min(ahead, timedelta(hours=2)))
+        await asyncio.sleep(0.5)
+
+
+async def _next_webhook(services: Services) -> datetime | None:
+    pending = await call_sandbox(services, "GET", "/webhooks?pending=true&limit=100000")
+    return min((datetime.fromisoformat(hook["due_at"]) for hook in pending), default=None)
+
+
+async def _advance(services: Services, by: timedelta) -> None:
+    """Move the clock, and the sandbox's once everybody else has noticed."""
+    try:
+        async with services.database.as_dispatcher() as connection:
+            await connection.fetchval("select app.advance_clock($1)", by)
+        await follow_clock(services.database, services.clock)
+        await asyncio.sleep(FOLLOWED_AFTER_S)
+        offset_s = services.clock.offset.total_seconds()
+        await call_sandbox(services, "PUT", "/clock", {"offset_s": offset_s})
+    except AWAY:
+        return  # somebody is away; the worker's own keeping will see to it
+
+
+async def _practices(services: Services) -> list[UUID]:
+    async with services.database.as_dispatcher() as connection:
+        rows = await connection.fetch("select id from practice where not is_drill order by slug")
+    return [row["id"] for row in rows]

@@ -1,0 +1,99 @@
+"""Front desks that book all the time. Only what was acknowledged counts as booked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from random import Random
+from uuid import UUID
+
+from mentalspace.engine.services import Services
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.appointment import NewAppointment
+from mentalspace.workflows.appointments import book
+from mentalspace.workflows.demo import system_claims
+from tests.torture.installation import AWAY
+
+AT_ONCE = 20
+BOOK_WITHIN_S = 20.0
+SHARE_WITH_REMINDER = 0.25
+SHARE_BOUNCING = 0.03
+
+_FIRST = "Quillon Zephrina Thandeka Wolfhart Ysolde Bartholome Xanthe Evander".split()
+_LAST = "Featherstonehaugh Okonkwo-Reyes Villanueva Szczepanski Abernathy Lindqvist".split()
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """One acknowledged booking, and the kinds of mail it must lead to."""
+
+    appointment_id: UUID
+    kinds: frozenset[str]
+
+
+@dataclass(slots=True)
+class Load:
+    """Books `per_s` appointments a second, in all practices by turns, until told to stop."""
+
+    services: Services
+    practices: list[UUID]
+    random: Random
+    per_s: float
+    acknowledged: list[Booking] = field(default_factory=list)
+    failed: Counter[str] = field(default_factory=Counter)
+    private: set[str] = field(default_factory=set)
+    _number: int = 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """What is under way when `stop` comes is waited for."""
+        room = asyncio.Semaphore(AT_ONCE)
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                await room.acquire()
+                task = group.create_task(self._book())
+                task.add_done_callback(lambda _task: room.release())
+                await asyncio.sleep(self.random.expovariate(self.per_s))
+
+    async def _book(self) -> None:
+        self._number += 1
+        practice_id = self.practices[self._number % len(self.practices)]
+        new, kinds = self._made_up(self._number)
+        try:
+            async with asyncio.timeout(BOOK_WITHIN_S):
+                booked = await book(self.services, system_claims(practice_id), new)
+        except AWAY as error:
+            # Not acknowledged: it may be there or not, and nobody was promised anything.
+            self.failed[type(error).__name__] += 1
+        else:
+            self.acknowledged.append(Booking(booked.appointment_id, kinds))
+
+    def _made_up(self, number: int) -> tuple[NewAppointment, frozenset[str]]:
+        first, last = self.random.choice(_FIRST), self.random.choice(_LAST)
+        name, phone = f"{first} {last}", f"+1 555 {7_000_000 + number}"
+        email = f"{first}.{last}.{number}@demo.example".lower()
+        if self.random.random() < SHARE_BOUNCING:
+            email = f"bounced+{first}{number}@resend.dev".lower()
+        self.private |= {name, first, last, email, phone, str(7_000_000 + number)}
+        reminded = self.random.random() < SHARE_WITH_REMINDER
+        # The clock moves while the booking is written: five minutes keep it on its side of a day.
+        lead = (
+            timedelta(hours=24, minutes=self.random.uniform(5, 12))
+            if reminded
+            else timedelta(hours=self.random.uniform(16, 23.8))
+        )
+        new = NewAppointment(
+            external_id=f"torture-{number}",
+            client_external_id=f"torture-{number}",
+            client_name=Phi(name),
+            client_email=Phi(email),
+            client_phone=Phi(phone),
+            client_timezone="America/Chicago",
+            client_language="en",
+            clinician_email=None,
+            starts_at=self.services.clock.now() + lead,
+            duration_min=50,
+        )
+        kinds = {"appointment_created"} | ({"reminder"} if reminded else set())
+        return new, frozenset(kinds)

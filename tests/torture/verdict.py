@@ -1,0 +1,169 @@
+"""After the storm: what was lost, sent twice, left open, or written where it must not be."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import connect_owner
+from mentalspace.engine.services import Services
+from mentalspace.workflows.sandbox_keeping import call_sandbox
+from tests.torture.load import Booking
+
+ENDED_WELL = frozenset({"accepted", "delivered", "bounced"})
+SHOWN_TO_A_PERSON = frozenset({"held", "refused"})
+STAFF = re.compile(r"\b(admin|oncall|frontdesk|clinician|biller)@demo\.example")
+ADDRESS = re.compile(r"[A-Za-z0-9_.+-]+@(?:demo\.example|resend\.dev)")
+# A shorter line of a mail, such as its greeting, may stand in a log by chance.
+SHORTEST_LINE = 18
+
+_DELIVERIES = """
+select d.subject_id, d.kind, d.status, d.held_reason, d.idempotency_key, d.provider_message_id,
+       d.credential_id,
+       exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+                where ad.delivery_id = d.id and a.state = 'unknown') as was_unknown
+  from delivery d
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Counts. `violations` are sentences without a name in them; empty if all is well."""
+
+    counts: Mapping[str, int]
+    statuses: Mapping[str, int]
+    violations: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Tally:
+    counts: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+
+    def forbid(self, name: str, count: int, text: str) -> None:
+        """Count it, and say so if it is not nought."""
+        self.counts[name] = count
+        if count:
+            self.violations.append(f"{count} {text}")
+
+
+async def judge(
+    services: Services, bookings: Iterable[Booking], private: set[str], logs: Mapping[str, str]
+) -> Verdict:
+    """Compare what was promised, what the ledger says and what the provider has."""
+    tally = _Tally()
+    async with connect_owner(services.admin_url) as owner:
+        deliveries = [dict(row) for row in await owner.fetch(_DELIVERIES)]
+        open_attempts = await owner.fetchval("select count(*) from attempt where state = 'open'")
+        inbox = Counter(row["state"] for row in await owner.fetch("select state from inbox"))
+        distinct = await owner.fetchval(
+            "select count(*) from (select distinct attempt_id from attempt_delivery) a"
+        )
+    mailbox = await call_sandbox(services, "GET", "/mailbox?limit=100000")
+    requests = await call_sandbox(services, "GET", "/recorder")
+    summary = await call_sandbox(services, "GET", "/summary")
+    _lost(tally, list(bookings), deliveries)
+    _unknown(tally, deliveries)
+    _twice(tally, summary, requests)
+    _known_to_both(tally, deliveries, mailbox, requests)
+    _webhooks(tally, deliveries, inbox)
+    tally.counts["attempts"] = distinct
+    tally.forbid("attempts_left_open", open_attempts, "attempts were never closed in the ledger")
+    _logs(tally, private, mailbox, logs)
+    statuses = Counter(delivery["status"] for delivery in deliveries)
+    return Verdict(dict(tally.counts), dict(statuses), tuple(tally.violations))
+
+
+def _lost(tally: _Tally, bookings: list[Booking], deliveries: list[dict[str, Any]]) -> None:
+    kinds: defaultdict[UUID, set[str]] = defaultdict(set)
+    for delivery in deliveries:
+        kinds[delivery["subject_id"]].add(delivery["kind"])
+    missing = sum(len(booking.kinds - kinds[booking.appointment_id]) for booking in bookings)
+    stuck = Counter(
+        delivery["status"]
+        for delivery in deliveries
+        if delivery["status"] not in ENDED_WELL | SHOWN_TO_A_PERSON
+    )
+    tally.counts["acknowledged"] = len(bookings)
+    tally.counts["deliveries"] = len(deliveries)
+    tally.counts["lost"] = missing + stuck.total()
+    if missing:
+        tally.violations.append(f"{missing} mails of acknowledged bookings are not in the ledger")
+    for status, count in sorted(stuck.items()):
+        tally.violations.append(f"{count} deliveries still {status} after the quiet time")
+
+
+def _unknown(tally: _Tally, deliveries: list[dict[str, Any]]) -> None:
+    once = [delivery for delivery in deliveries if delivery["was_unknown"]]
+    held = [delivery for delivery in deliveries if delivery["status"] == "held"]
+    tally.counts["unknown_resolved"] = sum(d["status"] in ENDED_WELL for d in once)
+    tally.counts["unknown_held"] = sum(d["status"] == "held" for d in once)
+    tally.counts["held"] = len(held)
+    tally.counts["refused"] = sum(d["status"] == "refused" for d in deliveries)
+    unexplained = sum(not delivery["held_reason"] for delivery in held)
+    tally.forbid("held_without_reason", unexplained, "held deliveries give a person no reason")
+
+
+def _twice(tally: _Tally, summary: Mapping[str, Any], requests: list[dict[str, Any]]) -> None:
+    accounts = summary.values()
+    tally.counts["accepted"] = sum(account["accepted"] for account in accounts)
+    tally.counts["repeated_requests_one_key"] = sum(
+        account["repeated_requests_one_key"] for account in accounts
+    )
+    by_content = sum(account["accepted_twice"] for account in accounts)
+    taken: Counter[tuple[str, str]] = Counter()
+    for request in requests:
+        if request["idempotency_key"] and not request["replayed"]:
+            taken[request["account"], request["idempotency_key"]] += len(request["accepted"])
+    by_key = sum(count > 1 for count in taken.values())
+    tally.forbid("accepted_twice", by_content, "mails were accepted twice, by their content")
+    tally.forbid("accepted_twice_by_key", by_key, "keys were accepted more than once")
+
+
+def _known_to_both(
+    tally: _Tally,
+    deliveries: list[dict[str, Any]],
+    mailbox: list[dict[str, Any]],
+    requests: list[dict[str, Any]],
+) -> None:
+    """Each mail the provider has is accepted in the ledger or before a person, and vice versa."""
+    theirs = {mail["id"] for mail in mailbox}
+    ours = {d["provider_message_id"] for d in deliveries if d["status"] in ENDED_WELL}
+    status = {delivery["idempotency_key"]: delivery["status"] for delivery in deliveries}
+    key_of = {mail_id: r["idempotency_key"] for r in requests for mail_id in r["accepted"]}
+    unseen = sum(
+        status.get(key_of.get(mail_id, "")) not in SHOWN_TO_A_PERSON for mail_id in theirs - ours
+    )
+    tally.forbid("sent_unseen", unseen, "mails were sent, and neither ledger nor person knows")
+    tally.forbid("never_sent", len(ours - theirs), "deliveries accepted that the provider has not")
+
+
+def _webhooks(tally: _Tally, deliveries: list[dict[str, Any]], inbox: Counter[str]) -> None:
+    waiting = sum(delivery["status"] == "accepted" for delivery in deliveries)
+    tally.counts["webhooks"] = inbox.total()
+    tally.forbid("webhooks_missing", waiting, "accepted mails without their final event")
+    tally.forbid("webhooks_waiting", inbox["received"], "webhooks were kept and never applied")
+    tally.forbid("webhooks_held", inbox["held"], "webhooks ended before a person")
+
+
+def _logs(
+    tally: _Tally, private: set[str], mailbox: list[dict[str, Any]], logs: Mapping[str, str]
+) -> None:
+    said = {line for mail in mailbox for line in _lines(mail["content"])}
+    hits: Counter[str] = Counter()
+    for name, text in logs.items():
+        text = STAFF.sub("", text)
+        hits[name] += len(ADDRESS.findall(text))
+        hits[name] += sum(text.count(secret) for secret in private | said)
+    tally.counts["log_bytes"] = sum(len(text) for text in logs.values())
+    found = ", ".join(f"{name}: {count}" for name, count in sorted(hits.items()) if count)
+    tally.forbid("log_hits", hits.total(), f"private words in logs ({found})")
+
+
+def _lines(content: Mapping[str, Any]) -> set[str]:
+    whole = f"{content.get('subject', '')}\n{content.get('text', '')}"
+    return {line for line in whole.splitlines() if len(line) >= SHORTEST_LINE}

@@ -1,0 +1,42 @@
+"""What the provider does to us meanwhile: lost answers always, and something worse by turns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from mentalspace.engine.services import Services
+from mentalspace.workflows.sandbox_keeping import SandboxAway, call_sandbox
+
+# Taken, and then the connection breaks: the outcome is unknown, and it was sent.
+LOST_ANSWERS: Mapping[str, Any] = {"kind": "reset", "when": "after", "share": 0.06}
+
+WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
+    "lost answers":   None,
+    "never answers":  {"kind": "hang", "when": "after", "share": 0.02},
+    "garbled":        {"kind": "malformed", "when": "after", "share": 0.1},
+    "reset before":   {"kind": "reset", "when": "before", "share": 0.1},
+    "500 after":      {"kind": "status", "http": 500, "when": "after", "share": 0.1},
+    "503":            {"kind": "status", "http": 503, "share": 0.1},
+    "429":            {"kind": "status", "http": 429, "retry_after_s": 1, "times": 2},
+    "slow":           {"kind": "latency", "latency_s": 1.0, "share": 0.2},
+}  # fmt: skip
+
+
+async def change_weather(services: Services, random: Random) -> str:
+    """Lift the faults and draw new ones; their name. The old ones stay if the sandbox is away."""
+    name = random.choice(list(WEATHERS))
+    try:
+        await clear(services)
+        for fault in (LOST_ANSWERS, WEATHERS[name]):
+            if fault is not None:
+                body = {"room": "email", "provider": "resend", "path": "/emails", **fault}
+                await call_sandbox(services, "POST", "/faults", body)
+    except SandboxAway:
+        return "as before"
+    return name
+
+
+async def clear(services: Services) -> None:
+    await call_sandbox(services, "DELETE", "/faults")
