@@ -41,6 +41,9 @@ check: install ## lint, types, import rules, documentation, runbooks
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)
 
+bench: install ## measurements beside a peer (COUNT=1000)
+	@$(BIN)/mentalspace bench --count $(or $(COUNT),1000)
+
 room: install ## scaffold a new integration: make room NAME=fax
 	@$(BIN)/mentalspace room "$(NAME)"
 
