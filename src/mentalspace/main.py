@@ -93,7 +93,7 @@ class MentalSpace:
         if self.settings.database_url:
             return self.settings.database_url
         from mentalspace.engine import postgres
-        from mentalspace.engine.db.migrate import ensure_database
+        from mentalspace.engine.db.address import ensure_database
 
         server = postgres.ensure_running(self.settings.home, say=say)
         return asyncio.run(ensure_database(server.url, DATABASE))
@@ -250,7 +250,7 @@ class MentalSpace:
     @asynccontextmanager
     async def open_services(self, pool_size: int = 10) -> AsyncIterator[Services]:
         from mentalspace.engine.db import connect
-        from mentalspace.engine.db.migrate import login_url
+        from mentalspace.engine.db.address import login_url
         from mentalspace.engine.inbox import Inbox
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
@@ -288,7 +288,7 @@ class MentalSpace:
         if self.settings.database_url:
             return self.settings.database_url
         from mentalspace.engine import postgres
-        from mentalspace.engine.db.migrate import with_database
+        from mentalspace.engine.db.address import with_database
 
         server = postgres.running(self.settings.home)
         if server is None:

@@ -113,7 +113,7 @@ class Kept:
         wait_s = backoff_s(self._quick_deaths)
         self._again_at = time.monotonic() + wait_s
         self._become("restarting", restarts=self.seen.restarts + 1)
-        when = "at once" if wait_s == 0 else f"in {wait_s:g} s"
+        when = "at once" if wait_s == 0 else f"in {wait_s:g} s; see {name}.log for its reason"
         return f"{name} {_how(status)} after {lived_s:.1f} s; starting it again {when}"
 
     def _become(self, state: str, mark: Mark | None = None, restarts: int | None = None) -> None:

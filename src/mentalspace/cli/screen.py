@@ -64,7 +64,8 @@ class Screen(Watcher):
 
 def status_line(processes: Sequence[Seen], ready: bool) -> str:
     """`● ready · postgres running · api restarting (2 restarts)`"""
-    head = "● ready" if ready else "○ not ready"
+    ending = any(seen.state in ("stopping", "stopped") for seen in processes)
+    head = "● ready" if ready else "○ stopping" if ending else "○ not ready"
     return " · ".join([head, *(_one(each) for each in processes)])
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from alembic import command, op
@@ -20,10 +18,28 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from mentalspace.engine.db.address import (
+    LOGIN,
+    ensure_database,
+    login_password,
+    login_url,
+    with_database,
+)
 from mentalspace.engine.queue import install_queue
 from mentalspace.kernel.errors import MentalSpaceError
 
-LOGIN = "mentalspace_login"
+__all__ = [
+    "DatabaseTooOld",
+    "MigrationState",
+    "ensure_database",
+    "login_password",
+    "login_url",
+    "migrate",
+    "migration_state",
+    "run_sql",
+    "with_database",
+]
+
 OLDEST_POSTGRES = 16
 # Any constant will do; two migrations at once take turns on it.
 _MIGRATION_LOCK = 7_235_661_042
@@ -37,6 +53,8 @@ end $$;
 alter role {login} with login noinherit nobypassrls password '{password}';
 grant authenticated, mentalspace_worker, mentalspace_dispatcher, mentalspace_oncall,
       mentalspace_door, mentalspace_queue to {login};
+-- Readiness asks whether the tables are today's.
+grant select on alembic_version to mentalspace_door;
 """
 
 
@@ -50,37 +68,6 @@ class MigrationState:
 
     applied: tuple[str, ...]
     missing: tuple[str, ...]
-
-
-def login_password(master_key: bytes) -> str:
-    """The log-in role's password, the same on every host that holds the master key."""
-    digest = hmac.new(master_key, b"mentalspace login role", hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
-
-
-def login_url(admin_url: str, master_key: bytes) -> str:
-    """The same server and database, as the role that owns nothing."""
-    parts = urlsplit(admin_url)
-    host = parts.netloc.rpartition("@")[2]
-    credentials = f"{LOGIN}:{quote(login_password(master_key), safe='')}"
-    return urlunsplit(parts._replace(netloc=f"{credentials}@{host}"))
-
-
-def with_database(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-
-
-async def ensure_database(admin_url: str, name: str) -> str:
-    """The URL of database `name` on that server, created if it was missing."""
-    connection = await asyncpg.connect(admin_url)
-    try:
-        if not await connection.fetchval("select 1 from pg_database where datname = $1", name):
-            await connection.execute(f'create database "{name}"')
-    except asyncpg.DuplicateDatabaseError:
-        pass  # another start was quicker
-    finally:
-        await connection.close()
-    return with_database(admin_url, name)
 
 
 async def migrate(
@@ -118,10 +105,16 @@ async def migration_state(admin_url: str, packages: Sequence[str]) -> MigrationS
             )
     finally:
         await engine.dispose()
+    return MigrationState(tuple(applied), missing_heads(tuple(applied), tuple(packages)))
+
+
+@lru_cache(maxsize=8)
+def missing_heads(applied: tuple[str, ...], packages: tuple[str, ...]) -> tuple[str, ...]:
+    """The heads this code knows beyond what the database's `alembic_version` holds."""
     script = ScriptDirectory.from_config(_config(packages))
     # A head that another one depends on is not listed as applied by itself.
     held = {revision.revision for revision in script.get_all_current(applied)}
-    return MigrationState(tuple(applied), tuple(h for h in script.get_heads() if h not in held))
+    return tuple(head for head in script.get_heads() if head not in held)
 
 
 def run_sql(sql: str) -> None:

@@ -12,6 +12,17 @@ import asyncpg
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 
+# What a database that is away, restarting or ending our connection raises. The last one comes
+# when the connection ends while a statement is being put to it.
+CONNECTION_LOST = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
 # The app's own now() comes before PostgreSQL's, so that the runbook's SQL follows our Clock.
 SEARCH_PATH = "app, pg_catalog, public"
 # An on-call engineer meets masked views first, under the names of the real tables.
