@@ -12,20 +12,19 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from mentalspace.engine.breaker import ask_passage
-from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.ledger import record
 from mentalspace.engine.limiter import keep_slot, reserve_slot
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client, DeadlinedHttp
-from mentalspace.engine.secrets import Vault
+from mentalspace.engine.secrets import SealBroken, Vault
 from mentalspace.engine.settle import (
     Claimed,
     Fenced,
     expire,
     hold,
+    let_go,
     settle_failure,
     settle_success,
 )
@@ -145,9 +144,19 @@ class LaneWorker:
 
     async def _carry(self, lane: Lane, delivery: Claimed) -> None:
         try:
-            await self._attempt(lane, delivery)
+            await self._try(lane, delivery)
         except Fenced:
             log.warning("fenced", delivery_id=delivery.id, worker=self.name)
+
+    async def _try(self, lane: Lane, delivery: Claimed) -> None:
+        """One attempt. Our own trouble with it must not cut off the others of the batch."""
+        try:
+            await self._attempt(lane, delivery)
+        except Fenced:
+            raise
+        except Exception as error:
+            log.error("attempt_broke", delivery_id=delivery.id, error=type(error).__name__)
+            await self._settle(delivery, lambda connection: let_go(connection, delivery))
 
     async def _attempt(self, lane: Lane, delivery: Claimed) -> None:
         if reason := _not_again(delivery):
@@ -257,12 +266,7 @@ class LaneWorker:
                 async with self.database.as_worker(delivery.practice_id) as connection:
                     await write(connection)
                 return
-            except (
-                OSError,
-                asyncpg.PostgresConnectionError,
-                asyncpg.InterfaceError,
-                asyncpg.OperatorInterventionError,
-            ) as error:
+            except CONNECTION_LOST as error:
                 if time.monotonic() > give_up_at:
                     raise
                 log.warning("settle_waits", delivery_id=delivery.id, error=type(error).__name__)
@@ -287,7 +291,10 @@ class LaneWorker:
 
     def _claimed(self, row: Any) -> Claimed:
         values = dict(row)
-        values["payload"] = self.vault.open(row["practice_id"], "delivery", row["payload"])
+        try:
+            values["payload"] = self.vault.open(row["practice_id"], "delivery", row["payload"])
+        except SealBroken:
+            values["payload"] = b""
         values["token"] = values.pop("claim_token")
         return Claimed(**values)
 
@@ -298,6 +305,8 @@ def _since_ms(began: float) -> float:
 
 def _not_again(delivery: Claimed) -> str | None:
     """Why a person should look before this is touched again, if they should."""
+    if not delivery.payload:
+        return "its content cannot be opened"
     if delivery.starts > POISON_STARTS:
         return (
             f"taken up {delivery.starts - 1} times and never finished: it may be what stops workers"

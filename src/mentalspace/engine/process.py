@@ -10,17 +10,12 @@ import socket
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import asyncpg
-
-from mentalspace.engine.db import Database
+from mentalspace.engine.db import CONNECTION_LOST, Database
 from mentalspace.engine.log import get_logger
 from mentalspace.kernel.clock import OffsetClock
 
 BEAT_EVERY_S = 1.0
 FORGET_AFTER_S = 3600.0
-
-# What a database that is away, restarting or ending our connection raises.
-DATABASE_AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = get_logger(__name__)
 
@@ -37,7 +32,7 @@ async def repeat(
     while not stop.is_set():
         try:
             await work()
-        except DATABASE_AWAY as error:
+        except CONNECTION_LOST as error:
             log.warning("loop_waits", kind=name, error=type(error).__name__)
         except Exception as error:
             log.error("loop_failed", kind=name, error=type(error).__name__)

@@ -145,10 +145,8 @@ async def run_queue(
     while not stop.is_set():
         try:
             await _consume(url, handlers, stop, at_once)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, RuntimeError) as error:
+        except (Exception, BaseExceptionGroup) as error:
             log.warning("queue_restarting", error=type(error).__name__)
-        except BaseExceptionGroup as group:
-            log.warning("queue_restarting", error=type(group.exceptions[0]).__name__)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _RESTART_AFTER_S)
 

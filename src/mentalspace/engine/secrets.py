@@ -39,7 +39,7 @@ class Vault:
         nonce, body = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
         try:
             return self._cipher(context).decrypt(nonce, body, context)
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:
             raise SealBroken(
                 f"{purpose}: cannot be opened; is MENTALSPACE_MASTER_KEY the one that sealed it?"
             ) from error

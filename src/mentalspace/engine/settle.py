@@ -20,13 +20,16 @@ from mentalspace.kernel.errors import Evidence
 
 # A longer Retry-After than this parks the lane instead of the one delivery.
 LONGEST_RETRY_AFTER_S = 3600.0
+# After an error of our own; short, for the start is counted.
+LET_GO_S = 2.0
 
 log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A delivery in a worker's hand. `token` fences out whoever held it before."""
+    """A delivery in a worker's hand. `token` fences out whoever held it before; `payload` is
+    empty if it could not be opened."""
 
     id: UUID
     practice_id: UUID
@@ -57,6 +60,15 @@ update attempt set state = $2, finished_at = app.now(), evidence_kind = $3, http
   request_id = $6, case_id = $7, case_version = $8, disposition = $9, fault = $10,
   duration_ms = $11
  where id = $1 and state = 'open'
+"""
+
+_PERHAPS_SENT = """
+select exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+                where ad.delivery_id = $1 and a.state in ('open', 'unknown'))
+"""
+_LEAVE_ATTEMPTS = """
+update attempt set state = 'unknown', finished_at = app.now() where state = 'open'
+   and id in (select attempt_id from attempt_delivery where delivery_id = $1)
 """
 
 
@@ -146,6 +158,20 @@ async def hold(connection: Connection, claimed: Claimed, reason: str) -> None:
 async def expire(connection: Connection, claimed: Claimed) -> None:
     await _move(connection, claimed, "expired", "held_reason = $4", None)
     await _record(connection, "expired", claimed, None, {})
+
+
+async def let_go(connection: Connection, claimed: Claimed) -> None:
+    """Give it back after an error of our own: unknown if it may have left, else due.
+
+    Its start stays counted, so that what fails so each time is held in the end.
+    """
+    perhaps_sent = await connection.fetchval(_PERHAPS_SENT, claimed.id)
+    await connection.execute(_LEAVE_ATTEMPTS, claimed.id)
+    status = "unknown" if perhaps_sent else "due"
+    await _move(
+        connection, claimed, status, "next_attempt_at = app.now() + $4 * interval '1 s'", LET_GO_S
+    )
+    await _record(connection, "let_go", claimed, None, {"now": status})
 
 
 async def _dispose(
