@@ -1,0 +1,53 @@
+"""Puts the API together: its routes, its edge, and the pages that `main` adds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from fastapi import APIRouter, FastAPI
+
+from mentalspace.api import (
+    appointments,
+    clients,
+    deliveries,
+    health,
+    hooks,
+    imports,
+    incidents,
+    me,
+    problem,
+    reference,
+    tasks,
+)
+from mentalspace.api.edge import Edge
+from mentalspace.engine.services import Services
+
+_ROUTES = (health, hooks, me, appointments, clients, deliveries, tasks, imports, incidents)
+
+
+def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """The ASGI application. `routers` are further doors: the console's pages.
+
+    Rooms that declare `routes` are mounted as well. Nothing is opened or closed here.
+    """
+    app = FastAPI(
+        title="MentalSpace",
+        version=version("mentalspace"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
+    app.state.services = services
+    app.openapi = lambda: reference.describe(app)  # type: ignore[method-assign]
+    problem.install(app)
+    for module in _ROUTES:
+        app.include_router(module.routes)
+    app.include_router(reference.routes)
+    for room in services.rooms.values():
+        if room.routes is not None:
+            app.include_router(room.routes())
+    for router in routers:
+        app.include_router(router)
+    app.add_middleware(Edge, is_production=services.settings.is_production)
+    return app

@@ -1,0 +1,151 @@
+"""The outermost layer: limits, trace context, headers, one log line, and no stack trace."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mentalspace.api.problem import TOO_LARGE, Problem, render
+from mentalspace.engine.log import get_logger
+from mentalspace.kernel.ids import child_traceparent, new_traceparent
+
+_MEBIBYTE = 2**20
+LARGEST_BODY = _MEBIBYTE
+LARGEST_FILE = 10 * _MEBIBYTE
+# Addresses that take files; everything else, webhooks among them, is small.
+_FILES = ("/v1/imports", "/imports")
+# Asked every second or so by machines: their good answers are not worth a line.
+_QUIET = frozenset({"/healthz", "/readyz"})
+# source: https://www.w3.org/TR/trace-context/#traceparent-header
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none';"
+        " form-action 'self'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+_HSTS = "max-age=31536000; includeSubDomains"
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Answered:
+    http: int | None = None
+
+
+class Edge:
+    """A page's own header wins over the ones set here."""
+
+    def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
+        self._app = app
+        secure = {"strict-transport-security": _HSTS} if is_production else {}
+        self._headers: Mapping[str, str] = {**_HEADERS, **secure}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        request_id, traceparent = uuid4().hex, _traceparent(headers)
+        scope["state"] = {
+            **scope.get("state", {}),
+            "request_id": request_id,
+            "traceparent": traceparent,
+        }
+        answered = _Answered()
+        guarded = self._guard(send, answered, request_id, traceparent)
+        limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
+        try:
+            if _announced(headers) > limit:
+                await render(_too_large(), request_id)(scope, receive, guarded)
+            else:
+                await self._app(scope, _limited(receive, limit), guarded)
+        except Exception as error:
+            log.error("request_failed", error=type(error).__name__, request_id=request_id)
+            if answered.http is not None:
+                raise
+            await render(_failed(), request_id)(scope, receive, guarded)
+        finally:
+            if scope["path"] not in _QUIET or answered.http != 200:
+                log.info(
+                    "request",
+                    method=scope["method"] if scope["method"].isalpha() else "?",
+                    path_template=_template(scope),
+                    http=answered.http,
+                    duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                    request_id=request_id,
+                    traceparent=traceparent,
+                )
+
+    def _guard(self, send: Send, answered: _Answered, request_id: str, traceparent: str) -> Send:
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answered.http = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+                headers["x-request-id"] = request_id
+                headers["traceparent"] = traceparent
+            await send(message)
+
+        return guarded
+
+
+def _limited(receive: Receive, limit: int) -> Receive:
+    """Counts what really comes: a length may be missing, or a lie."""
+    seen = 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit:
+            raise HTTPException(413)
+        return message
+
+    return counted
+
+
+def _announced(headers: Headers) -> int:
+    length = headers.get("content-length", "")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
+
+
+def _traceparent(headers: Headers) -> str:
+    given = headers.get("traceparent", "")
+    return child_traceparent(given) if _TRACEPARENT.fullmatch(given) else new_traceparent()
+
+
+def _template(scope: Scope) -> str:
+    """The route's pattern. What a visitor typed is never logged."""
+    if route := scope.get("route"):
+        return str(route.path)
+    if "endpoint" not in scope:
+        return "unmatched"
+    path: str = scope["path"]
+    for name, value in scope.get("path_params", {}).items():
+        path = path.replace(str(value), f"{{{name}}}") if str(value) else path
+    return path
+
+
+def _too_large() -> Problem:
+    text = f"the body is too large: {TOO_LARGE}"
+    return Problem(413, "body_too_large", text, headers={"connection": "close"})
+
+
+def _failed() -> Problem:
+    text = "this failed on our side; give the request id to whoever runs MentalSpace"
+    return Problem(500, "failed", text)

@@ -1,0 +1,118 @@
+"""Incidents: what is wrong, since when, and a person who says `I have it`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter
+
+from mentalspace.api.fields import Out
+from mentalspace.api.page import Cursor, Limit, Page, page, position
+from mentalspace.api.problem import not_found
+from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine.db import Connection
+from mentalspace.engine.incidents import acknowledge, resolve
+
+routes = APIRouter(tags=["incidents"])
+
+_COLUMNS = """
+select id, rule_id, case_id, integration, practice_id, severity, title, fault, status, opened_at,
+       since, recovered_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by,
+       ack_due_at, escalation_step, next_escalation_at, facts, drill from incident
+"""
+_LIST = (
+    _COLUMNS
+    + """
+ where ($1::text is null or status = $1) and ($2::text is null or integration = $2)
+   and ($3 or drill is null)
+   and ($4::timestamptz is null or (opened_at, id) < ($4, $5::uuid))
+ order by opened_at desc, id desc limit $6
+"""
+)
+
+Status = Literal["open", "acknowledged", "resolved"]
+
+
+class Incident(Out):
+    """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose
+    it is: ours, theirs, the recipient's, or unclear."""
+
+    id: UUID
+    rule_id: str
+    case_id: str | None
+    integration: str
+    practice_id: UUID | None
+    severity: str
+    title: str
+    fault: str
+    status: Status
+    opened_at: datetime
+    since: datetime
+    recovered_at: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    resolved_at: datetime | None
+    resolved_by: str | None
+    ack_due_at: datetime
+    escalation_step: int
+    next_escalation_at: datetime | None
+    facts: dict[str, Any]
+    drill: str | None
+
+
+Reader = Annotated[Visit, allowed("incidents.read")]
+Actor = Annotated[Visit, allowed("incidents.act")]
+
+
+@routes.get("/v1/incidents", summary="Incidents, newest first")
+async def incidents(
+    visit: Reader,
+    status: Status | None = None,
+    integration: str | None = None,
+    drills: bool = False,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Page[Incident]:
+    """On-call sees all of them, an administrator those of their practice."""
+    before_at, before_id = position(cursor)
+    async with visit.reading() as connection:
+        rows = await connection.fetch(
+            _LIST, status, integration, drills, before_at, before_id, limit + 1
+        )
+    return page(rows, limit, "opened_at", Incident)
+
+
+@routes.get("/v1/incidents/{incident_id}", summary="One incident", responses={404: {}})
+async def incident(visit: Reader, incident_id: UUID) -> Incident:
+    async with visit.reading() as connection:
+        return await _read(connection, incident_id)
+
+
+@routes.post("/v1/incidents/{incident_id}/acknowledge", summary="I have it", responses={404: {}})
+async def take(visit: Actor, incident_id: UUID) -> Incident:
+    """Escalation stops. The answer is the incident as it stands, whoever was quicker."""
+    return await _act(visit, incident_id, acknowledge)
+
+
+@routes.post("/v1/incidents/{incident_id}/resolve", summary="It is over", responses={404: {}})
+async def close(visit: Actor, incident_id: UUID) -> Incident:
+    """The same cause would open a new incident."""
+    return await _act(visit, incident_id, resolve)
+
+
+async def _act(
+    visit: Visit, incident_id: UUID, action: Callable[[Connection, UUID, str], Awaitable[bool]]
+) -> Incident:
+    async with visit.services.database.as_oncall() as connection:
+        await action(connection, incident_id, visit.actor)
+        return await _read(connection, incident_id)
+
+
+async def _read(connection: Connection, incident_id: UUID) -> Incident:
+    row = await connection.fetchrow(_COLUMNS + " where id = $1", incident_id)
+    if row is None:
+        raise not_found()
+    return Incident(**dict(row))

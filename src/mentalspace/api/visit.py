@@ -1,0 +1,142 @@
+"""Who asks, by token or by session, and whether they may."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Security
+from fastapi.security import APIKeyCookie, HTTPBearer
+from starlette.requests import Request
+
+from mentalspace.api.problem import Problem
+from mentalspace.engine.db import Connection
+from mentalspace.engine.services import Services
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.identity import csrf_holds, person_of
+from mentalspace.practice.person import Permission, Person
+from mentalspace.practice.token import TokenRefused, person_of_token
+
+SESSION_COOKIE = "ms_session"
+CSRF_HEADER = "x-csrf-token"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_BEARER = HTTPBearer(auto_error=False, scheme_name="token", bearerFormat="JWT")
+_COOKIE = APIKeyCookie(
+    name=SESSION_COOKIE,
+    auto_error=False,
+    scheme_name="session",
+    description="The console's session. Anything but a GET also needs its X-CSRF-Token.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of one person who may make it."""
+
+    services: Services
+    person: Person
+
+    @property
+    def practice_id(self) -> UUID:
+        """Of everybody but on-call, who has no permission that would ask for it."""
+        assert self.person.practice_id is not None
+        return self.person.practice_id
+
+    @property
+    def actor(self) -> str:
+        return self.person.name or str(self.person.user_id)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Connection]:
+        """The database as this person may see it: on-call names nobody, others see their own."""
+        database = self.services.database
+        is_oncall = self.person.role == "oncall"
+        acting = database.as_oncall() if is_oncall else database.as_user(self.person.claims())
+        async with acting as connection:
+            yield connection
+
+    async def note(self, connection: Connection, action: str, subject: UUID | None = None) -> None:
+        """Write down that staff looked at clients' data."""
+        if self.person.role not in ("client", "oncall"):
+            await connection.execute(
+                "insert into audit (practice_id, actor, action, subject) values ($1, $2, $3, $4)",
+                self.practice_id,
+                str(self.person.user_id),
+                action,
+                None if subject is None else str(subject),
+            )
+
+
+def services_of(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+async def signed_in(
+    request: Request,
+    _token: Annotated[Any, Security(_BEARER)],
+    _session: Annotated[Any, Security(_COOKIE)],
+) -> Visit:
+    """A header that was sent decides alone; without one, the console's cookie."""
+    services = services_of(request)
+    if (header := request.headers.get("authorization")) is not None:
+        return Visit(services, await _by_token(services, header))
+    person = await person_of(services.database, request.cookies.get(SESSION_COOKIE, ""))
+    if person is None:
+        raise _unauthorized("not_signed_in", "sign in, or send a token")
+    if request.method not in _SAFE and not csrf_holds(person, request.headers.get(CSRF_HEADER)):
+        raise Problem(
+            403, "csrf_missing", "with a session cookie, send its token in X-CSRF-Token as well"
+        )
+    return Visit(services, person)
+
+
+def allowed(permission: Permission) -> Any:
+    """The dependency of a route that needs `permission`; it gives the Visit."""
+
+    async def check(visit: Annotated[Visit, Depends(signed_in)]) -> Visit:
+        if not visit.person.may(permission):
+            raise Problem(403, "not_allowed", f"your role does not include {permission}")
+        return visit
+
+    return Depends(check)
+
+
+async def _by_token(services: Services, header: str) -> Person:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        raise _unauthorized("token_invalid", "send Authorization: Bearer, then the token")
+    try:
+        person = person_of_token(services.jwt_secret, token.strip())
+    except TokenRefused as error:
+        raise _unauthorized(error.code, str(error)) from error
+    return await _as_known(services, person)
+
+
+async def _as_known(services: Services, person: Person) -> Person:
+    """A token outlives an account that was closed since; the database has the last word."""
+    async with services.database.as_door() as connection:
+        row = await connection.fetchrow(
+            "select (select name from practice where id = $2) as practice_name,"
+            " u.name, u.email, u.active"
+            " from (select 1) one left join app_user u on u.id = $1",
+            person.user_id,
+            person.practice_id,
+        )
+    assert row is not None
+    if row["active"] is False or (person.practice_id is not None and row["practice_name"] is None):
+        raise _unauthorized("token_invalid", "the token speaks for nobody here any more")
+    return replace(
+        person,
+        name=row["name"] or "",
+        email=Phi(row["email"] or ""),
+        practice_name=row["practice_name"],
+    )
+
+
+def _unauthorized(code: str, text: str) -> Problem:
+    return Problem(401, code, text, headers={"www-authenticate": "Bearer"})
