@@ -44,7 +44,5 @@ async def browser() -> AsyncIterator[Browser]:
 async def _speak_json(owner: Owner) -> None:
     import json
 
-    await owner.set_type_codec(
-        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
-    )
+    await owner.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
     assert isinstance(owner, asyncpg.Connection)

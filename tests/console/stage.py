@@ -7,7 +7,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,8 +19,8 @@ from fastapi import FastAPI
 
 from mentalspace.console import router
 from mentalspace.engine.db import connect
-from mentalspace.engine.incidents import NewIncident, open_incident
 from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.incidents import NewIncident, open_incident
 from mentalspace.engine.ledger import record
 from mentalspace.engine.queue import Queue
 from mentalspace.engine.runbook import load_runbooks
@@ -37,6 +37,7 @@ from mentalspace.workflows.appointments import book
 from mentalspace.workflows.calendar_import import import_calendar
 from mentalspace.workflows.demo import seed_demo, system_claims
 
+NOBODY = UUID(int=0)
 PASSWORD = "test-password"
 CLIENT = "Wilhelmina Testperson"
 Owner: TypeAlias = "asyncpg.Connection[Any]"
@@ -56,10 +57,10 @@ class Stage:
     owner: Owner
     lakeside: UUID
     mesa: UUID
-    incident: UUID
-    held: UUID
-    delivered: UUID
-    drills: list[tuple[str, str]]
+    incident: UUID = NOBODY
+    held: UUID = NOBODY
+    delivered: UUID = NOBODY
+    drills: list[tuple[str, str]] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -90,9 +91,9 @@ async def on_stage(
             login_url=login_url,
             jwt_secret="j" * 32,
         )
-        stage = Stage(
-            services, f"http://127.0.0.1:{port}", owner, *await _practices(owner), *[UUID(int=0)] * 3, []
-        )
+        lakeside, mesa = await _practices(owner)
+        url = f"http://127.0.0.1:{port}"
+        stage = Stage(services, url, owner, lakeside, mesa)
         await _play(stage)
         async with _serving(stage, port):
             yield stage
@@ -149,7 +150,9 @@ async def _play(stage: Stage) -> None:
     stage.held = (
         await _booked(stage, stage.lakeside, "Hal Heldperson", now + timedelta(hours=9), 20)
     )[0]
-    await fail(owner, stage.held, 400, "validation_error", "email.validation_error", "human", "ours")
+    await fail(
+        owner, stage.held, 400, "validation_error", "email.validation_error", "human", "ours"
+    )
     await walk(owner, stage.held, "held", held_reason="Resend finds the message malformed: 400")
     broken = [
         await _booked(stage, stage.mesa, f"Mesa Number{n}", now + timedelta(hours=4 + n), 40 + n)
@@ -160,7 +163,8 @@ async def _play(stage: Stage) -> None:
         await walk(owner, ids[0], "pending")
     await _incident(stage, broken[0][0], now)
     await owner.execute(
-        "insert into heartbeat (process, kind, host, pid) values ('worker:a:1:x', 'worker', 'host-a', 4711)"
+        "insert into heartbeat (process, kind, host, pid)"
+        " values ('worker:a:1:x', 'worker', 'host-a', 4711)"
     )
     await write_drill(owner, "email/invalid_api_key", True)
     await write_drill(owner, "email/network_timeout", False)

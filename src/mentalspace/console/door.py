@@ -88,6 +88,8 @@ class Door:
                 return await visit.show("forbidden.html", http=403, text=str(error))
             except Refused as error:
                 return await visit.show("forbidden.html", http=403, text=str(error))
+            finally:
+                await visit.form.close()
 
         router.add_route(path, endpoint, methods=[method], include_in_schema=False)
 

@@ -22,7 +22,7 @@ from mentalspace.console.queries.incident import (
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incidents import acknowledge, resolve
-from mentalspace.engine.runbook import case_html
+from mentalspace.engine.runbook import markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 
 _DONE = {
@@ -61,7 +61,8 @@ async def incident(visit: Visit) -> Response:
         verdict=verdict(found, facts, provider),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         case=case,
-        case_page=Markup(case_html(case)) if case else None,  # noqa: S704 (it escapes its prose)
+        # Its prose is rendered without any tag of its own.
+        case_body=Markup(markdown_html(case.body)) if case else None,  # noqa: S704
         checks=checks,
         may_act=visit.person.may("incidents.act"),
         done=_DONE.get(visit.query("done")),

@@ -52,5 +52,5 @@ def _elsewhere(incident: Any, elsewhere: Any | None, provider: str) -> str | Non
         return None
     last = elsewhere["last_good_at"]
     if last is not None and last >= incident["since"]:
-        return f"{provider} answers other credentials well since this began, so look at ours"
-    return f"No other credential has had a good answer of {provider} since this began"
+        return f"{provider} answers other credentials well since this began: more likely ours"
+    return f"No other credential got a good answer from {provider} since this began"

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mentalspace.console import words
 from mentalspace.console.web_files import WebFiles
@@ -34,7 +34,13 @@ class Templates:
             provider_title=self.provider_title,
             room_title=self.room_title,
         )
-        self._environment.filters.update(plain=words.plain, span=words.span, short_id=_short_id)
+        self._environment.filters.update(
+            plain=words.plain,
+            span=words.span,
+            sentence=words.sentence,
+            short_id=_short_id,
+            breakable=_breakable,
+        )
 
     def render(self, template: str, frame: Mapping[str, Any], values: Mapping[str, Any]) -> str:
         """`frame` gives the hour and the zone in which times are written."""
@@ -69,14 +75,24 @@ def _time(
     if moment is None:
         return Markup('<span class="none">never</span>')
     local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
-    clock = f"{local:%H:%M:%S} {local.tzname()}"
+    # Unbreakable inside the day and inside the hour, so that a narrow place breaks between them.
+    clock = f"{local:%H:%M:%S}\N{NO-BREAK SPACE}{local.tzname()}"
     if day or local.date() != today.date():
         year = f" {local.year}" if local.year != today.year else ""
-        clock = f"{local:%a} {local.day} {local:%b}{year}, {clock}"
+        date = f"{local:%a} {local.day} {local:%b}{year},".replace(" ", "\N{NO-BREAK SPACE}")
+        clock = f"{date} {clock}"
     tail = Markup(' <span class="ago">{}</span>').format(words.relative(moment, now))
     return Markup('<time datetime="{}">{}</time>{}').format(
         moment.isoformat(), clock, tail if relative else ""
     )
+
+
+def _breakable(code: str) -> Markup:
+    """A code that may break after its dots, dashes and underscores rather than anywhere."""
+    escaped = str(escape(code))
+    for mark in "._/@":
+        escaped = escaped.replace(mark, f"{mark}<wbr>")
+    return Markup(escaped)  # noqa: S704 (escaped above)
 
 
 def _short_id(value: object) -> str:

@@ -105,6 +105,12 @@ def plain(code: str) -> str:
     return code.replace("_", " ").replace(".", " ").strip().capitalize()
 
 
+def sentence(text: str) -> str:
+    """With a capital in front and a full stop behind; the rest stays as it is."""
+    text = text.strip()
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}"
+
+
 def span(length: timedelta | float | None) -> str:
     """A length of time in its one or two largest units: `12 s`, `4 min`, `3 h 20 min`, `2 d`."""
     if length is None:

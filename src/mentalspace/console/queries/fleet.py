@@ -28,9 +28,12 @@ select c.id, c.integration, c.provider, c.endpoint, c.live, p.name as practice_n
  where c.active and c.drill is null and not p.is_drill
  order by c.integration, p.is_default desc, p.name, c.endpoint
 """
-_LANES = """
-select credential_id, class, paused_at, paused_until, paused_case, paused_by
-  from lane where state = 'paused' and credential_id = any ($1) order by class desc
+# Lanes of a credential that stand still for one reason are told together.
+PAUSED = """
+select credential_id, array_agg(class order by class desc) as classes, min(paused_at) as paused_at,
+       paused_until, paused_case, paused_by
+  from lane where state = 'paused' and credential_id = any ($1)
+ group by credential_id, paused_until, paused_case, paused_by order by min(paused_at)
 """
 _BACKLOG = """
 select credential_id,
@@ -115,7 +118,7 @@ async def read_fleet(connection: Connection, recipient_cases: Sequence[str]) -> 
     """A card for each credential in use, worst first."""
     credentials = await connection.fetch(_CREDENTIALS)
     ids = [row["id"] for row in credentials]
-    lanes = _by_credential(await connection.fetch(_LANES, ids))
+    lanes = _by_credential(await connection.fetch(PAUSED, ids))
     backlog = {row["credential_id"]: row for row in await connection.fetch(_BACKLOG, ids)}
     outcomes = _by_credential(await connection.fetch(_OUTCOMES, ids, list(recipient_cases)))
     tries = _by_credential(await connection.fetch(_TRIES, ids, BUCKETS))

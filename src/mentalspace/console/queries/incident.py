@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from mentalspace.console.queries.fleet import PAUSED
 from mentalspace.engine.db import Connection
 
 _LIST = """
@@ -98,7 +99,8 @@ union all
 select t.at, t.kind, t.data, t.actor from timeline t
  where t.practice_id = $2 and t.lane_id in (select id from lane where credential_id = $3)
    and t.kind in ('lane_paused', 'lane_slowed', 'lane_resumed', 'breaker_opened', 'breaker_closed')
-   and t.at >= $4::timestamptz - interval '1 minute' and t.at <= coalesce($5::timestamptz, 'infinity')
+   and t.at >= $4::timestamptz - interval '1 minute'
+   and t.at <= coalesce($5::timestamptz, 'infinity')
    and t.drill is not distinct from $6
  order by at limit 300
 """
@@ -132,11 +134,7 @@ async def read_facts(connection: Connection, incident: Any) -> dict[str, Any]:
         "tries": await connection.fetchrow(_TRIES, credential_id, since, until),
         "latest": await connection.fetchrow(_LATEST, credential_id, until),
         "elsewhere": await connection.fetchrow(_ELSEWHERE, credential_id),
-        "lanes": await connection.fetch(
-            "select class, state, paused_at, paused_until, paused_case, paused_by from lane"
-            " where credential_id = $1 and state = 'paused' order by class desc",
-            credential_id,
-        ),
+        "lanes": await connection.fetch(PAUSED, [credential_id]),
         "story": await connection.fetch(
             _STORY, incident["id"], incident["practice_id"], credential_id, since, until, drill
         ),
