@@ -13,24 +13,9 @@ if TYPE_CHECKING:
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import Integration
+    from mentalspace.workflows.doctor import Finding
 
 Say = Callable[[str], None]
-
-
-class Finding(Protocol):
-    """One thing `doctor` looked at. `text` says what it saw, and the cure if it is not well."""
-
-    @property
-    def ok(self) -> bool: ...
-
-    @property
-    def room(self) -> str: ...
-
-    @property
-    def check(self) -> str: ...
-
-    @property
-    def text(self) -> str: ...
 
 
 class Application(Protocol):

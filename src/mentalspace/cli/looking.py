@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mentalspace.cli.application import Finding, MakeApplication
+from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.cli.system import Json
 
@@ -64,20 +65,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """Ask every provider and every part of the system whether it is well."""
         application = make()
         findings = ask(application, lambda services: application.doctor(services, room))
-        well = all(finding.ok for finding in findings)
+        well = all(finding.state != "bad" for finding in findings)
         if as_json:
-            print(json.dumps({"ok": well, "findings": [_public(f) for f in findings]}, indent=2))
+            print(json.dumps({"ok": well, "findings": list(map(asdict, findings))}, indent=2))
         else:
             for finding in findings:
-                mark = "ok  " if finding.ok else "BAD "
-                print(f"{mark}{finding.room:<16}{finding.check:<22}{finding.text}")
+                whose = f" ({finding.whose})" if finding.whose else ""
+                what = f"{finding.room} {finding.subject}, {finding.check}"
+                print(f"{finding.state:<8} {what}: {finding.text}{whose}")
         raise typer.Exit(0 if well else 1)
-
-
-def _public(finding: Finding) -> dict[str, object]:
-    return {
-        "ok": finding.ok,
-        "room": finding.room,
-        "check": finding.check,
-        "text": finding.text,
-    }
