@@ -21,14 +21,19 @@ PAYLOAD_RETENTION_DAYS = 30
 log = get_logger(__name__)
 
 _LOST_CLAIMS = """
-select d.id, d.practice_id, d.drill,
-       exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
-                where ad.delivery_id = d.id and a.state in ('open', 'unknown')) as perhaps_sent
+select d.id, d.practice_id, d.drill
   from delivery d left join heartbeat h on h.process = d.claimed_by
  where d.status = 'sending'
    and (h.process is null or h.beat_at < clock_timestamp() - $1 * interval '1 s'
         or d.claimed_at < clock_timestamp() - $2 * interval '1 s')
+   -- after a restart nobody's heart has beaten for a while; the living get time to
+   and pg_postmaster_start_time() < clock_timestamp() - $1 * interval '1 s'
  limit 500 for update of d skip locked
+"""
+# Asked once the delivery is locked: an attempt may have been opened while we came to it.
+_PERHAPS_SENT = """
+select exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+                where ad.delivery_id = $1 and a.state in ('open', 'unknown'))
 """
 _EXPIRE = """
 update delivery set status = 'expired' where id in (
@@ -102,7 +107,8 @@ async def _recover(connection: Connection) -> None:
     """Take back what a dead worker held: unknown if it may have left, due if it surely did not."""
     lost = await connection.fetch(_LOST_CLAIMS, DEAD_AFTER_S, LONGEST_CLAIM_S)
     for row in lost:
-        status = "unknown" if row["perhaps_sent"] else "due"
+        perhaps_sent = await connection.fetchval(_PERHAPS_SENT, row["id"])
+        status = "unknown" if perhaps_sent else "due"
         await connection.execute(
             "update attempt set state = 'unknown', finished_at = app.now()"
             " where state = 'open' and id in"

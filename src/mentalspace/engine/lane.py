@@ -12,6 +12,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from mentalspace.engine.breaker import ask_passage
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.ledger import record
@@ -70,10 +72,13 @@ _OPEN_ATTEMPT = """
 insert into attempt (practice_id, lane_id, credential_id, integration, purpose, idempotency_key,
                      worker, deadline_s, traceparent, drill)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
- where exists (select from delivery where id = $11 and claim_token = $12)
+ where exists (select from delivery where id = $11 and claim_token = $12 for update)
    and exists (select from lane where id = $2 and state = 'open')
 returning id
 """
+# Whoever writes locks the delivery first, then its attempts, then the credential's state: the
+# dispatcher, taking back what a worker lost, goes the same way, so that neither waits in a ring.
+_MINE = "select true from delivery where id = $1 and claim_token = $2 for update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,9 +269,11 @@ class LaneWorker:
         while True:
             try:
                 async with self.database.as_worker(delivery.practice_id) as connection:
+                    if not await connection.fetchval(_MINE, delivery.id, delivery.token):
+                        raise Fenced
                     await write(connection)
                 return
-            except CONNECTION_LOST as error:
+            except (*CONNECTION_LOST, asyncpg.TransactionRollbackError) as error:
                 if time.monotonic() > give_up_at:
                     raise
                 log.warning("settle_waits", delivery_id=delivery.id, error=type(error).__name__)
