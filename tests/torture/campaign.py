@@ -29,7 +29,9 @@ WEBHOOKS_WITHIN_S = 90.0
 STEP = timedelta(seconds=90)
 # Both clocks are followed every half second.
 FOLLOWED_AFTER_S = 1.2
+SAY_EVERY_S = 10.0
 
+_STANDING = "select status, count(*) from delivery group by status order by status"
 _UNFINISHED = """
 select count(*) as unfinished, min(next_attempt_at) as next_at, app.now() as now
   from delivery where status in ('pending', 'due', 'sending', 'unknown')
@@ -73,7 +75,7 @@ async def run(plan: Plan, say: Say) -> Outcome:
         async with _booking(load):
             blows = await _rounds(plan, installation, services, random, violations, say)
         say(f"{len(load.acknowledged)} bookings acknowledged; waiting until it is quiet")
-        await _quiet(installation, services, violations)
+        await _quiet(installation, services, violations, say)
         verdict = await judge(services, load.acknowledged, load.private, logs_of(installation))
         return Outcome(
             blows=tuple(blows),
@@ -139,29 +141,36 @@ def _victims(random: Random) -> tuple[str, ...]:
     return (first, random.choice([name for name in VICTIMS if name != first]))
 
 
-async def _quiet(installation: Installation, services: Services, violations: list[str]) -> None:
+async def _quiet(
+    installation: Installation, services: Services, violations: list[str], say: Say
+) -> None:
     """Heal everything, then wait for the mails, then for word of them."""
     if not await within(installation.ready, READY_WITHIN_S):
         violations.append("not ready after the last round")
         return
     await clear(services)
-    await _until_none(services, _UNFINISHED, QUIET_WITHIN_S)
-    await _until_none(services, _UNHEARD, WEBHOOKS_WITHIN_S)
+    await _until_none(services, _UNFINISHED, QUIET_WITHIN_S, say)
+    await _until_none(services, _UNHEARD, WEBHOOKS_WITHIN_S, say)
 
 
-async def _until_none(services: Services, query: str, limit_s: float) -> None:
+async def _until_none(services: Services, query: str, limit_s: float, say: Say) -> None:
     """Until the query counts nought, moving the clock to whatever waits for an hour."""
     ends = time.monotonic() + limit_s
+    say_at = time.monotonic() + SAY_EVERY_S
     while time.monotonic() < ends:
         async with connect_owner(services.admin_url) as owner:
             row = await owner.fetchrow(query)
+            if time.monotonic() > say_at:
+                say_at += SAY_EVERY_S
+                standing = await owner.fetch(_STANDING)
+                say("  " + ", ".join(f"{count} {status}" for status, count in standing))
         assert row is not None
         if row[0] == 0:
             return
         hours = [at for at in (row["next_at"], await _next_webhook(services)) if at is not None]
         ahead = min(hours, default=row["now"]) - row["now"]
         if ahead > timedelta(seconds=2):
-            await _advance(services, min(ahead, timedelta(hours=2)))
+            await _advance(services, min(max(ahead, 2 * STEP), timedelta(hours=2)))
         await asyncio.sleep(0.5)
 
 
