@@ -150,7 +150,7 @@ async def create(
             booked = await book(visit.services, visit.person.claims(), _new(new))
         except AppointmentExists as error:
             raise Problem(409, "appointment_exists", str(error)) from error
-        return await _answer(visit, booked, 201)
+        return await _answer(visit, booked, "booked", 201)
 
     return await once(visit, request, key, await request.body(), work)
 
@@ -181,7 +181,7 @@ async def move(visit: Writer, appointment_id: UUID, to: Move) -> Response:
         raise not_found() from error
     except AppointmentCancelled as error:
         raise Problem(409, "appointment_cancelled", str(error)) from error
-    return await _answer(visit, booked, 200)
+    return await _answer(visit, booked, "moved")
 
 
 @routes.post(
@@ -196,7 +196,7 @@ async def call_off(visit: Writer, appointment_id: UUID) -> Response:
         booked = await cancel(visit.services, visit.person.claims(), appointment_id)
     except AppointmentUnknown as error:
         raise not_found() from error
-    return await _answer(visit, booked, 200)
+    return await _answer(visit, booked, "cancelled")
 
 
 def _new(new: NewAppointmentIn) -> NewAppointment:
@@ -214,9 +214,11 @@ def _new(new: NewAppointmentIn) -> NewAppointment:
     )
 
 
-async def _answer(visit: Visit, booked: Booked, http: int) -> Response:
+async def _answer(visit: Visit, booked: Booked, done: str, http: int = 200) -> Response:
     async with visit.reading() as connection:
         found = await _read(connection, booked.appointment_id)
+        if booked.change != "unchanged":
+            await visit.note(connection, f"appointment.{done}", found.id)
     headers = {"location": f"/v1/appointments/{found.id}"} if http == 201 else {}
     return Response(found.model_dump_json(), http, headers, "application/json")
 

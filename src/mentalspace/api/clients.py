@@ -107,8 +107,10 @@ async def create(
                 new.timezone,
                 new.language,
             )
-        if row is None:
-            raise Problem(409, "client_exists", "the practice has a client under that external_id")
+            if row is None:
+                text = "the practice has a client under that external_id"
+                raise Problem(409, "client_exists", text)
+            await visit.note(connection, "client.made", row["id"])
         made = Client(**dict(row))
         headers = {"location": f"/v1/clients/{made.id}"}
         return Response(made.model_dump_json(), 201, headers, "application/json")

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mentalspace.api.problem import TOO_LARGE, Problem, render
@@ -23,6 +24,7 @@ LARGEST_FILE = 10 * _MEBIBYTE
 _FILES = ("/v1/imports", "/imports")
 # Asked every second or so by machines: their good answers are not worth a line.
 _QUIET = frozenset({"/healthz", "/readyz"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # source: https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -73,6 +75,8 @@ class Edge:
                 await render(_too_large(), request_id)(scope, receive, guarded)
             else:
                 await self._app(scope, _limited(receive, limit), guarded)
+        except ClientDisconnect:
+            pass  # nobody is there to be answered
         except Exception as error:
             log.error("request_failed", error=type(error).__name__, request_id=request_id)
             if answered.http is not None:
@@ -82,7 +86,7 @@ class Edge:
             if scope["path"] not in _QUIET or answered.http != 200:
                 log.info(
                     "request",
-                    method=scope["method"] if scope["method"].isalpha() else "?",
+                    method=scope["method"] if scope["method"] in _METHODS else "other",
                     path_template=_template(scope),
                     http=answered.http,
                     duration_ms=round((time.perf_counter() - began) * 1000, 1),

@@ -60,7 +60,7 @@ class Visit:
             yield connection
 
     async def note(self, connection: Connection, action: str, subject: UUID | None = None) -> None:
-        """Write down that staff looked at clients' data."""
+        """Write down that staff read or changed clients' data."""
         if self.person.role not in ("client", "oncall"):
             await connection.execute(
                 "insert into audit (practice_id, actor, action, subject) values ($1, $2, $3, $4)",

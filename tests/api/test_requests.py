@@ -1,0 +1,276 @@
+"""What the API answers to those who may not, and to those who send nonsense."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import jwt
+import pytest
+
+from mentalspace.practice.person import PERMISSIONS, ROLES, Permission
+from tests.api.conftest import Api, written
+
+NOBODY = uuid4()
+
+# Every route that asks for a permission, and which.
+ROUTES: tuple[tuple[str, str, Permission], ...] = (
+    ("GET", "/v1/appointments", "appointments.read"),
+    ("GET", f"/v1/appointments/{NOBODY}", "appointments.read"),
+    ("POST", "/v1/appointments", "appointments.write"),
+    ("PATCH", f"/v1/appointments/{NOBODY}", "appointments.write"),
+    ("POST", f"/v1/appointments/{NOBODY}/cancel", "appointments.write"),
+    ("GET", "/v1/clients", "clients.read"),
+    ("GET", f"/v1/clients/{NOBODY}", "clients.read"),
+    ("POST", "/v1/clients", "clients.write"),
+    ("GET", "/v1/deliveries", "deliveries.read"),
+    ("GET", f"/v1/deliveries/{NOBODY}", "deliveries.read"),
+    ("GET", "/v1/tasks", "tasks.read"),
+    ("POST", f"/v1/tasks/{NOBODY}/done", "tasks.write"),
+    ("POST", "/v1/imports", "imports.write"),
+    ("GET", "/v1/imports/rows", "imports.write"),
+    ("GET", f"/v1/imports/rows/{NOBODY}", "imports.write"),
+    ("POST", f"/v1/imports/rows/{NOBODY}/correct", "imports.write"),
+    ("POST", f"/v1/imports/rows/{NOBODY}/discard", "imports.write"),
+    ("GET", "/v1/incidents", "incidents.read"),
+    ("GET", f"/v1/incidents/{NOBODY}", "incidents.read"),
+    ("POST", f"/v1/incidents/{NOBODY}/acknowledge", "incidents.act"),
+    ("POST", f"/v1/incidents/{NOBODY}/resolve", "incidents.act"),
+)
+
+
+@pytest.mark.parametrize(("method", "path", "permission"), ROUTES)
+async def test_every_route_asks_for_its_permission(
+    api: Api, method: str, path: str, permission: Permission
+) -> None:
+    """Without a token 401; with a role that lacks the permission 403; with one that has it, in."""
+    body: dict[str, str] | None = {} if method != "GET" else None
+    nobody = await api.call(method, path, body, role=None)
+    assert (nobody.http, nobody.body["code"]) == (401, "not_signed_in")
+    assert nobody.headers["www-authenticate"] == "Bearer"
+    for role in ROLES:
+        answer = await api.call(method, path, body, role=role)
+        if permission in PERMISSIONS[role]:
+            assert answer.http in (200, 404, 415, 422), (role, answer.raw)
+        else:
+            assert (answer.http, answer.body["code"]) == (403, "not_allowed"), role
+
+
+async def test_no_route_is_forgotten_above(api: Api) -> None:
+    """Whatever /v1 offers stands in the table, but for hooks and `me`."""
+    document = (await api.call("GET", "/openapi.json", role=None)).body
+    offered = {
+        (method.upper(), re.sub(r"\{.*?\}", str(NOBODY), path))
+        for path, operations in document["paths"].items()
+        if path.startswith("/v1/") and not path.startswith(("/v1/hooks", "/v1/me"))
+        for method in operations
+    }
+    assert offered == {(method, path) for method, path, _ in ROUTES}
+
+
+async def test_other_practices_do_not_exist(api: Api, booking: dict[str, Any]) -> None:
+    """Every id of another practice answers 404, to read and to write, and no list shows it."""
+    made = await api.call("POST", "/v1/appointments", booking, practice="mesa")
+    appointment = made.body
+    mails = f"/v1/deliveries?subject_id={appointment['id']}"
+    delivery = (await api.call("GET", mails, practice="mesa")).body["items"][0]
+    bad = b"external_id,client_external_id,client_name,starts_at,duration_min\r\ne1,,,,\r\n"
+    text_csv = {"Content-Type": "text/csv"}
+    await api.call("POST", "/v1/imports", practice="mesa", data=bad, headers=text_csv)
+    row = (await api.call("GET", "/v1/imports/rows", practice="mesa")).body["items"][0]
+    task = await api.admin.fetchval(
+        "insert into task (practice_id, for_role, text) values ($1, 'biller', 'x') returning id",
+        api.practices["mesa"],
+    )
+    incident = await _incident(api, "mesa")
+    for method, path, body in (
+        ("GET", f"/v1/appointments/{appointment['id']}", None),
+        ("PATCH", f"/v1/appointments/{appointment['id']}", {"duration_min": 20}),
+        ("POST", f"/v1/appointments/{appointment['id']}/cancel", None),
+        ("GET", f"/v1/clients/{appointment['client_id']}", None),
+        ("GET", f"/v1/deliveries/{delivery['id']}", None),
+        ("POST", f"/v1/tasks/{task}/done", None),
+        ("GET", f"/v1/imports/rows/{row['id']}", None),
+        ("POST", f"/v1/imports/rows/{row['id']}/correct", {"raw": "e1,c,N,2031-01-01T10:00,50"}),
+        ("POST", f"/v1/imports/rows/{row['id']}/discard", None),
+        ("GET", f"/v1/incidents/{incident}", None),
+    ):
+        theirs = await api.call(method, path, body)
+        assert (theirs.http, theirs.body["code"]) == (404, "not_found"), path
+        if method == "GET":
+            assert (await api.call(method, path, practice="mesa")).http == 200, path
+            listed = await api.call("GET", path.rpartition("/")[0] + "?limit=200")
+            assert path.rpartition("/")[2] not in listed.raw.decode()
+    untouched = (await api.call("GET", made.headers["location"], practice="mesa")).body
+    assert untouched == appointment
+
+
+async def test_incidents_are_on_calls(api: Api) -> None:
+    """An administrator reads their practice's incident; on-call acts on it, and only once."""
+    path = f"/v1/incidents/{await _incident(api, 'lakeside')}"
+    assert (await api.call("GET", path)).body["status"] == "open"
+    assert (await api.call("POST", f"{path}/acknowledge")).http == 403
+    person, session = await api.sign_in("oncall")
+    headers = {**session, "X-CSRF-Token": person.csrf}
+    mine = await api.call("POST", f"{path}/acknowledge", role=None, headers=headers)
+    assert (mine.http, mine.body["acknowledged_by"]) == (200, person.name)
+    late = await api.call("POST", f"{path}/acknowledge", role="oncall")
+    assert late.body == mine.body
+    done = await api.call("POST", f"{path}/resolve", role="oncall")
+    assert (done.body["status"], done.body["acknowledged_by"]) == ("resolved", person.name)
+
+
+async def test_a_session_needs_its_csrf_token(api: Api, booking: dict[str, Any]) -> None:
+    """A cookie alone reads; to change anything, its own session's token must come along."""
+    person, session = await api.sign_in("frontdesk")
+    other, _ = await api.sign_in("frontdesk")
+    me = await api.call("GET", "/v1/me", role=None, headers=session)
+    assert (me.body["role"], me.body["csrf"]) == ("front_desk", person.csrf)
+    for extra in ({}, {"X-CSRF-Token": "guess"}, {"X-CSRF-Token": other.csrf}):
+        refused = await api.call(
+            "POST", "/v1/appointments", booking, role=None, headers={**session, **extra}
+        )
+        assert (refused.http, refused.body["code"]) == (403, "csrf_missing")
+    headers = {**session, "X-CSRF-Token": person.csrf}
+    made = await api.call("POST", "/v1/appointments", booking, role=None, headers=headers)
+    assert made.http == 201
+
+
+async def test_tokens_that_do_not_count(api: Api) -> None:
+    """A bad token is refused with its code, even beside a good cookie; so is a closed account's."""
+    _, session = await api.sign_in("frontdesk")
+    secret = api.services.jwt_secret
+    claims = jwt.decode(api.token(), secret, algorithms=["HS256"], audience="authenticated")
+
+    async def code(header: str) -> tuple[int, str]:
+        headers = {**session, "Authorization": header}
+        answer = await api.call("GET", "/v1/clients", role=None, headers=headers)
+        return answer.http, answer.body["code"]
+
+    def signed(**changes: Any) -> str:
+        return "Bearer " + jwt.encode({**claims, **changes}, secret, algorithm="HS256")
+
+    assert await code(signed(exp=1)) == (401, "token_expired")
+    assert await code(signed(practice=str(uuid4()))) == (401, "token_invalid")
+    assert await code("Bearer " + jwt.encode(claims, "x" * 40, "HS256")) == (401, "token_invalid")
+    assert await code("Basic YTpi") == (401, "token_invalid")
+    user_id = await api.admin.fetchval(
+        "insert into app_user (email, name, password_hash, active) values ($1, 'x', 'x', false)"
+        " returning id",
+        f"{uuid4()}@left.example",
+    )
+    assert await code(signed(sub=str(user_id))) == (401, "token_invalid")
+
+
+JSON = {"Content-Type": "application/json"}
+BOOK = "POST /v1/appointments"
+SECRET = "Zelda Quillfeather"
+
+# What was sent; what comes back: status, code of the problem, pointer and code of one error.
+BAD: tuple[tuple[str, str, Any, int, str, str, str], ...] = (
+    ("an empty body", BOOK, b"", 422, "request_invalid", "/body", "missing"),
+    ("half of a JSON body", BOOK, b'{"a":', 400, "json_unreadable", "/body", "json_invalid"),
+    ("bytes that are no text", BOOK, b"\xff\xfe\x00", 400, "request_unreadable", "", ""),
+    ("a list", BOOK, [1], 422, "request_invalid", "/body", "model_attributes_type"),
+    ("JSON a mile deep", BOOK, b"[" * 200_000, 400, "request_unreadable", "", ""),
+    ("a body of two megabytes", BOOK, b"x" * 2_000_000, 413, "body_too_large", "", ""),
+    ("a field left out", BOOK, {"external_id": None}, 422, "request_invalid",
+     "/body/external_id", "string_type"),
+    ("a field nobody knows", BOOK, {SECRET: 1}, 422, "request_invalid", "/body",
+     "extra_forbidden"),
+    ("no offset", BOOK, {"starts_at": "2031-01-01T10:00"}, 422, "request_invalid",
+     "/body/starts_at", "no_offset"),
+    ("a moment as a number", BOOK, {"starts_at": 1700000000}, 422, "request_invalid",
+     "/body/starts_at", "not_an_instant"),
+    ("the end of time", BOOK, {"starts_at": "9999-12-31T23:59:59-12:00"}, 422, "request_invalid",
+     "/body/starts_at", "instant_range"),
+    ("the beginning of time", BOOK, {"starts_at": "0001-01-01T00:00:00+14:00"}, 422,
+     "request_invalid", "/body/starts_at", "instant_range"),
+    ("no minutes", BOOK, {"duration_min": 0}, 422, "request_invalid", "/body/duration_min",
+     "greater_than_equal"),
+    ("minutes as true", BOOK, {"duration_min": True}, 422, "request_invalid",
+     "/body/duration_min", "int_type"),
+    ("minutes beyond any number", BOOK, {"duration_min": 10**400}, 422, "request_invalid",
+     "/body/duration_min", "less_than_equal"),
+    ("a zone that is no place", BOOK, {"client_timezone": "Mars/Olympus"}, 422,
+     "request_invalid", "/body/client_timezone", "unknown_zone"),
+    ("no address", BOOK, {"client_email": SECRET}, 422, "request_invalid",
+     "/body/client_email", "not_an_email"),
+    ("a header in an address", BOOK, {"client_email": "a@b.example\r\nBcc: c@d.example"}, 422,
+     "request_invalid", "/body/client_email", "not_an_email"),
+    ("a name that is a formula", BOOK, {"client_name": f"={SECRET}"}, 422, "request_invalid",
+     "/body/client_name", "name_formula"),
+    ("a zero byte in a name", BOOK, {"client_name": f"{SECRET}\x00"}, 422, "request_invalid",
+     "/body/client_name", "control_character"),
+    ("half a character", BOOK, b'{"client_name": "\\ud800"}', 422, "request_invalid",
+     "/body/client_name", "string_unicode"),
+    ("a name of a megabyte", BOOK, {"client_name": "x" * 900_000}, 422, "request_invalid",
+     "/body/client_name", "string_too_long"),
+    ("a rounded identifier", BOOK, {"external_id": "1.23E+11"}, 422, "request_invalid",
+     "/body/external_id", "id_scientific"),
+    ("an id that is none", f"GET /v1/appointments/{SECRET}", None, 422, "request_invalid",
+     "/path/appointment_id", "uuid_parsing"),
+    ("a status that is none", f"GET /v1/appointments?status={SECRET}", None, 422,
+     "request_invalid", "/query/status", "literal_error"),
+    ("no limit", "GET /v1/appointments?limit=0", None, 422, "request_invalid", "/query/limit",
+     "greater_than_equal"),
+    ("a cursor made up", "GET /v1/appointments?cursor=WyJ4Il0", None, 422, "request_invalid",
+     "/query/cursor", "cursor_unreadable"),
+    ("an address nobody serves", f"GET /v1/{SECRET}", None, 404, "not_found", "", ""),
+    ("a method not taken", "DELETE /v1/appointments", None, 405, "method_not_allowed", "", ""),
+    ("nothing to change", f"PATCH /v1/appointments/{NOBODY}", {}, 422, "nothing_to_change", "", ""),
+    ("a file that is no calendar", "POST /v1/imports", b"%PDF-1.7 Zelda Quillfeather", 415,
+     "content_type_unsupported", "", ""),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("request_line", "body", "http", "code", "pointer", "error"),
+    [pytest.param(*case[1:], id=case[0]) for case in BAD],
+)
+async def test_bad_input_is_told_apart_and_not_quoted(
+    api: Api,
+    booking: dict[str, Any],
+    logs: Path,
+    request_line: str,
+    body: Any,
+    http: int,
+    code: str,
+    pointer: str,
+    error: str,
+) -> None:
+    """Each bad input gets its own answer, as problem details that repeat nothing of it."""
+    method, path = request_line.split(" ", 1)
+    if isinstance(body, bytes):
+        answer = await api.call(method, path, data=body, headers=JSON)
+    elif isinstance(body, dict) and request_line == BOOK:
+        answer = await api.call(method, path, {**booking, **body})
+    else:
+        answer = await api.call(method, path, body)
+    assert (answer.http, answer.body["code"]) == (http, code), answer.raw
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.body["status"] == http
+    assert answer.body["request_id"] == answer.headers["x-request-id"]
+    errors = [(e["pointer"], e["code"]) for e in answer.body.get("errors", ())] or [("", "")]
+    assert (pointer, error) in errors, answer.raw
+    assert b"Zelda" not in answer.raw
+    assert "Zelda" not in written(logs)
+
+
+async def test_the_wrong_content_type_is_named(api: Api, booking: dict[str, Any]) -> None:
+    """JSON sent as text is refused as such, not as a missing field."""
+    headers = {"Content-Type": "text/plain"}
+    answer = await api.call("POST", "/v1/appointments", data=b"{}", headers=headers)
+    assert (answer.http, answer.body["code"]) == (415, "content_type_unsupported")
+
+
+async def _incident(api: Api, practice: str) -> Any:
+    return await api.admin.fetchval(
+        "insert into incident (key, rule_id, integration, practice_id, severity, title, fault,"
+        " since, ack_due_at) values ($1, 'email.x', 'email', $2, 'high', 'x', 'theirs',"
+        " app.now(), app.now()) returning id",
+        str(uuid4()),
+        api.practices[practice],
+    )
