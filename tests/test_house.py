@@ -93,20 +93,21 @@ def test_rooms_and_sandboxes_are_found_by_looking() -> None:
 
 
 def test_providers_keep_their_floors() -> None:
-    """Inside a room: room above providers, providers above the model; adapter above wire."""
+    """In a room: providers stand above render, store and model, and beside each other; in a
+    provider: adapter and webhooks above the wire. The rest is the import contracts'."""
     graph = grimp.build_graph("mentalspace", cache_dir=None)
     for room, provider in PROVIDERS:
         base = f"{room.package}.{provider.name}"
+        strangers = [f"{room.package}.{p.name}." for p in room.providers if p is not provider]
         for module in graph.find_descendants(base):
-            imported = graph.find_modules_directly_imported_by(module)
-            assert f"{room.package}.room" not in imported, f"{module} imports its room"
-            others = [p.name for p in room.providers if p is not provider]
-            assert not any(
-                name.startswith(f"{room.package}.{o}.") for name in imported for o in others
-            )
-        for low in (f"{base}.wire",):
-            imported = graph.find_modules_directly_imported_by(low)
-            assert not imported & {f"{base}.adapter", f"{base}.webhooks", f"{base}.sandbox"}
+            for imported in graph.find_modules_directly_imported_by(module):
+                assert not imported.startswith((f"{room.package}.room", *strangers)), module
+        for low in (f"{room.package}.{name}" for name in ("model", "render", "store")):
+            if low in graph.modules:
+                imports = graph.find_modules_directly_imported_by(low)
+                assert not any(name.startswith(f"{base}.") for name in imports), low
+        wire = graph.find_modules_directly_imported_by(f"{base}.wire")
+        assert not wire & {f"{base}.adapter", f"{base}.webhooks", f"{base}.sandbox"}
 
 
 def test_the_engine_knows_no_provider() -> None:

@@ -10,8 +10,9 @@ from typing import Any
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.recorder import Entry
+from mentalspace.emulator.role import Emulator
 from mentalspace.emulator.transports import Transports
-from mentalspace.emulator.words import Call, Emulator, Reply, json_reply
+from mentalspace.emulator.words import Call, Reply, json_reply
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -1,4 +1,4 @@
-"""The words of the kit: a request that came in, the answer to it, and the Emulator itself."""
+"""The words of the kit: a request that came in, and the answer to it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from mentalspace.emulator.accounts import Account
-    from mentalspace.emulator.faults import Fault
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,44 +42,3 @@ def json_reply(
     """A Reply whose body is JSON."""
     typed = {"content-type": "application/json; charset=utf-8", **(headers or {})}
     return Reply(http, json.dumps(payload).encode(), typed, accepted)
-
-
-class Emulator(Protocol):
-    """One provider, as seen from outside. Plain functions: the kit does the waiting.
-
-    `handle` must change state only through the kit, whose journal the kit syncs before the
-    reply is sent.
-    """
-
-    room: str
-    provider: str
-    title: str
-    options: Mapping[str, Any]  # what a deployment may change of its behaviour, with defaults
-
-    def furnish(self, hooks_url: str | None) -> None:
-        """Create what a demo finds there, if it is not there yet; webhooks go to `hooks_url`."""
-        ...
-
-    def identify(self, call: Call) -> Account | None:
-        """Whose credential the call carries, or None."""
-        ...
-
-    def idempotency_key(self, call: Call) -> str | None:
-        """The call's key, where the provider has such a thing."""
-        ...
-
-    def handle(self, call: Call, account: Account | None) -> Reply:
-        """Answer as the provider would in good health."""
-        ...
-
-    def busy(self, account: Account | None) -> Reply:
-        """Answer a call whose idempotency key is still at work in another one."""
-        ...
-
-    def fail(self, account: Account | None, fault: Fault) -> Reply:
-        """Word an injected status, in the provider's own error body and headers."""
-        ...
-
-    def sign(self, account: Account, hook_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
-        """The headers that prove a webhook came from this provider."""
-        ...

@@ -9,7 +9,7 @@ from pathlib import Path
 from mentalspace.emulator.accounts import is_loopback
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit, open_kit
-from mentalspace.emulator.words import Emulator
+from mentalspace.emulator.role import Emulator
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.pager import Pager

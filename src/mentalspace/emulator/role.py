@@ -1,0 +1,52 @@
+"""What a provider's sandbox must offer the kit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from mentalspace.emulator.accounts import Account
+from mentalspace.emulator.faults import Fault
+from mentalspace.emulator.words import Call, Reply
+
+
+class Emulator(Protocol):
+    """One provider, as seen from outside. Plain functions: the kit does the waiting.
+
+    `handle` must change state only through the kit, whose journal the kit syncs before the
+    reply is sent.
+    """
+
+    room: str
+    provider: str
+    title: str
+    options: Mapping[str, Any]  # what a deployment may change of its behaviour, with defaults
+
+    def furnish(self, hooks_url: str | None) -> None:
+        """Create what a demo finds there, if it is not there yet; webhooks go to `hooks_url`."""
+        ...
+
+    def identify(self, call: Call) -> Account | None:
+        """Whose credential the call carries, or None."""
+        ...
+
+    def idempotency_key(self, call: Call) -> str | None:
+        """The call's key, where the provider has such a thing."""
+        ...
+
+    def handle(self, call: Call, account: Account | None) -> Reply:
+        """Answer as the provider would in good health."""
+        ...
+
+    def busy(self, account: Account | None) -> Reply:
+        """Answer a call whose idempotency key is still at work in another one."""
+        ...
+
+    def fail(self, account: Account | None, fault: Fault) -> Reply:
+        """Word an injected status, in the provider's own error body and headers."""
+        ...
+
+    def sign(self, account: Account, hook_id: str, at: datetime, body: bytes) -> Mapping[str, str]:
+        """The headers that prove a webhook came from this provider."""
+        ...
