@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 check torture bench room lock clean
+.PHONY: help install run test test-16 check docs torture bench room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,7 +36,10 @@ check: install ## lint, types, import rules, documentation, runbooks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/mentalspace runbook check
-	@$(BIN)/python -m pytest tests/test_docs.py tests/test_house.py
+	@$(BIN)/python -m pytest tests/test_docs.py tests/test_seed_coverage.py tests/test_house.py
+
+docs: install ## write docs/reference and the generated tables anew
+	@$(BIN)/python docs/generate.py
 
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)
