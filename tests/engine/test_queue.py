@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from mentalspace.engine.db import Database
+from mentalspace.engine.db import CONNECTION_LOST, Database
 from mentalspace.engine.queue import Handler, Queue, WakeUp, run_queue
 from tests.house import until
 
@@ -160,7 +160,7 @@ async def _send_until_taken(queue: Queue, payload: str, taken: list[str]) -> Non
     async def sent() -> bool:
         try:
             await queue.enqueue([wake(payload)])
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except CONNECTION_LOST:
             return False
         return payload in taken
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.secrets import Vault
@@ -23,6 +25,7 @@ _BATCH = 50
 
 log = get_logger(__name__)
 
+_ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _ENDPOINT = """
 select id, practice_id, provider, secrets, drill from credential
  where integration = $1 and endpoint = $2
@@ -57,9 +60,11 @@ class Inbox:
 
         Raises NoSuchEndpoint or WebhookRefused. When this returns, it is on disk.
         """
-        async with self.database.as_door() as connection:
-            row = await connection.fetchrow(_ENDPOINT, room, endpoint)
-        if row is None or room not in self.rooms:
+        row = None
+        if room in self.rooms and _ENDPOINT_NAME.fullmatch(endpoint):
+            async with self.database.as_door() as connection:
+                row = await connection.fetchrow(_ENDPOINT, room, endpoint)
+        if row is None:
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
         provider = self.rooms[room].provider(row["provider"])
         secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
@@ -87,36 +92,53 @@ class Inbox:
         async with self.database.as_worker(practice_id) as connection:
             rows = await connection.fetch(_TAKE, _BATCH)
             for row in rows:
-                raw = self.vault.open(practice_id, "inbox", row["payload"])
-                provider = self.rooms[row["integration"]].provider(row["provider"])
-                try:
-                    events = provider.parse_webhook(raw)
-                except WebhookRefused as error:
-                    await _hold(connection, row["id"], f"cannot be read: {error.code}")
-                    continue
-                applied = [
-                    await _apply(connection, practice_id, row["credential_id"], event, row["drill"])
-                    for event in events
-                ]
-                await _close(connection, row["id"], row["tries"], all(applied))
+                await self._process_one(connection, practice_id, row)
             return len(rows)
 
+    async def _process_one(self, connection: Connection, practice_id: UUID, row: Any) -> None:
+        """Apply one event. Whatever is wrong with it stays its own: the others go on."""
+        try:
+            async with connection.transaction():
+                if await self._apply_all(connection, practice_id, row):
+                    await _close(connection, row["id"])
+                else:
+                    await _again(connection, row, "speaks of a message that is not ours")
+        except WebhookRefused as error:
+            await _hold(connection, row["id"], f"cannot be read: {error.code}")
+        except CONNECTION_LOST:
+            raise
+        except Exception as error:
+            log.error("event_not_applied", inbox_id=row["id"], error=type(error).__name__)
+            await _again(connection, row, f"cannot be applied: {type(error).__name__}")
 
-async def _close(connection: Connection, inbox_id: UUID, tries: int, applied: bool) -> None:
-    if applied:
-        await connection.execute(
-            "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
-            " where id = $1",
-            inbox_id,
-        )
-    elif tries + 1 >= MOST_TRIES:
-        await _hold(connection, inbox_id, "speaks of a message that is not ours")
-    else:
-        await connection.execute(
-            "update inbox set tries = tries + 1,"
-            " next_try_at = app.now() + least(120, 0.5 * 2 ^ tries) * interval '1 s' where id = $1",
-            inbox_id,
-        )
+    async def _apply_all(self, connection: Connection, practice_id: UUID, row: Any) -> bool:
+        raw = self.vault.open(practice_id, "inbox", row["payload"])
+        events = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook(raw)
+        applied = [
+            await _apply(connection, practice_id, row["credential_id"], event, row["drill"])
+            for event in events
+        ]
+        return all(applied)
+
+
+async def _close(connection: Connection, inbox_id: UUID) -> None:
+    await connection.execute(
+        "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
+        " where id = $1",
+        inbox_id,
+    )
+
+
+async def _again(connection: Connection, row: Any, reason: str) -> None:
+    """Try it later; the last time, hold it for a person."""
+    if row["tries"] + 1 >= MOST_TRIES:
+        await _hold(connection, row["id"], reason)
+        return
+    await connection.execute(
+        "update inbox set tries = tries + 1,"
+        " next_try_at = app.now() + least(120, 0.5 * 2 ^ tries) * interval '1 s' where id = $1",
+        row["id"],
+    )
 
 
 async def _hold(connection: Connection, inbox_id: UUID, reason: str) -> None:

@@ -50,7 +50,7 @@ def parse(raw: bytes) -> Sequence[Event]:
                 code=_reason(data),
             ),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WebhookRefused("body", "not an event as Resend describes them") from error
 
 

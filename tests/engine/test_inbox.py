@@ -1,0 +1,234 @@
+"""The webhook inbox: once, in any order, and never stopped by one bad letter."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mentalspace.engine.inbox import MOST_TRIES, NoSuchEndpoint
+from mentalspace.integrations.email.resend import webhooks
+from mentalspace.kernel.errors import WebhookRefused
+from tests.engine.toy import Bench
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def event(message_id: str, status: str | None = "delivered", **more: Any) -> bytes:
+    body = {"id": message_id, "kind": f"toy.{status}", "status": status, "at": "2026-11-23T12:00Z"}
+    return json.dumps({**body, **more}).encode()
+
+
+async def receive(bench: Bench, raw: bytes, event_id: str, key: str = "k-1") -> bool:
+    return await bench.inbox().receive("toy", "default", raw, {"x-key": key, "x-id": event_id})
+
+
+async def process(bench: Bench) -> None:
+    await bench.inbox().process(str(bench.practice_id))
+
+
+async def accepted(bench: Bench) -> tuple[UUID, str]:
+    """One accepted delivery, and what the provider calls it."""
+    delivery = await bench.deliver()
+    await bench.turn()
+    return delivery, str((await bench.row(delivery))["provider_message_id"])
+
+
+async def states(bench: Bench) -> list[str]:
+    rows = await bench.admin.fetch("select state from inbox order by received_at, external_id")
+    return [row["state"] for row in rows]
+
+
+async def test_an_event_moves_its_delivery_once(bench: Bench) -> None:
+    """The same event received twice is kept once and appears once on the timeline."""
+    delivery, message = await accepted(bench)
+    assert await receive(bench, event(message), "e-1") is True
+    assert await receive(bench, event(message), "e-1") is False
+    await process(bench)
+    await process(bench)
+    assert await bench.status(delivery) == "delivered"
+    assert (await bench.kinds(delivery)).count("provider_event") == 1
+
+
+@pytest.mark.parametrize(
+    ("events", "ends"),
+    [
+        (["bounced", "delivered"], "bounced"),
+        (["delivered", "bounced"], "delivered"),
+        (["delivered", "accepted"], "delivered"),
+        (["delivered", None, "failed"], "delivered"),
+        ([None, "failed", "delivered"], "failed"),
+        (["sending", "delivered"], "delivered"),
+    ],
+)
+async def test_a_late_event_never_moves_backward(
+    bench: Bench, events: list[str | None], ends: str
+) -> None:
+    """What contradicts an ending is written down and changes nothing."""
+    delivery, message = await accepted(bench)
+    for number, status in enumerate(events):
+        await receive(bench, event(message, status), f"e-{number}")
+        await process(bench)
+    assert await bench.status(delivery) == ends
+    assert (await bench.kinds(delivery)).count("provider_event") == len(events)
+    assert set(await states(bench)) == {"processed"}
+
+
+async def test_an_event_that_overtakes_the_answer_waits(bench: Bench) -> None:
+    """An event about a message not known yet is applied once it is, not lost."""
+    await receive(bench, event("m-early"), "e-1")
+    await process(bench)
+    assert await states(bench) == ["received"]
+    delivery, _ = await accepted(bench)
+    await bench.admin.execute("update delivery set provider_message_id = 'm-early'")
+    await process(bench)
+    assert await bench.status(delivery) == "accepted", "it waits for its next try"
+    await bench.advance(timedelta(seconds=1))
+    await process(bench)
+    assert await bench.status(delivery) == "delivered"
+
+
+async def test_an_event_of_a_stranger_is_held_in_the_end(bench: Bench) -> None:
+    """An event about a message that is never ours is held after its tries, with the reason."""
+    await receive(bench, event("m-unknown"), "e-1")
+    for _ in range(MOST_TRIES):
+        await bench.advance(timedelta(minutes=3))
+        await process(bench)
+    assert await states(bench) == ["held"]
+    assert "not ours" in await bench.admin.fetchval("select held_reason from inbox")
+
+
+async def test_what_cannot_be_read_is_held(bench: Bench) -> None:
+    """A signed letter nobody understands is held for a person; the next is applied."""
+    delivery, message = await accepted(bench)
+    await receive(bench, b"not json", "e-1")
+    await receive(bench, event(message), "e-2")
+    await process(bench)
+    assert await states(bench) == ["held", "processed"]
+    assert await bench.status(delivery) == "delivered"
+
+
+async def test_one_event_that_cannot_be_applied_does_not_stop_the_rest(bench: Bench) -> None:
+    """What the database will not take is held in the end; others are applied at once."""
+    delivery, message = await accepted(bench)
+    await receive(bench, event(message, None, code="a\0b"), "e-1")
+    await receive(bench, event("m\0id"), "e-2")
+    await receive(bench, event(message), "e-3")
+    await process(bench)
+    assert await bench.status(delivery) == "delivered"
+    for _ in range(MOST_TRIES):
+        await bench.advance(timedelta(minutes=3))
+        await process(bench)
+    assert await states(bench) == ["held", "held", "processed"]
+
+
+async def test_only_the_endpoints_own_secret_opens(bench: Bench) -> None:
+    """A wrong signature is refused and kept nowhere; either of two secrets holds in a rotation."""
+    with pytest.raises(WebhookRefused):
+        await receive(bench, event("m"), "e-1", key="wrong")
+    await bench.save_credential(bench.practice_id, "default", "k-2 k-1")
+    assert await receive(bench, event("m"), "e-1", key="k-1")
+    assert await receive(bench, event("m"), "e-2", key="k-2")
+    assert len(await states(bench)) == 2
+
+
+async def test_unknown_endpoints_are_said_to_be_unknown(bench: Bench) -> None:
+    """Whatever stands in the path, what is not an endpoint is answered as none."""
+    for room in ("toy", "no-room", "a\0b"):
+        for endpoint in ("nobody", "", "a\0b", "../default", "ü" * 300):
+            with pytest.raises(NoSuchEndpoint):
+                await bench.inbox().receive(room, endpoint, b"{}", {"x-key": "k-1", "x-id": "1"})
+
+
+# Resend's own letters -----------------------------------------------------------------------
+
+SECRETS = ("whsec_" + base64.b64encode(b"old secret").decode(),
+           "whsec_" + base64.b64encode(b"new secret").decode())  # fmt: skip
+
+
+def signed(raw: bytes, secret: str, at: datetime = NOW, event_id: str = "msg_1") -> dict[str, str]:
+    stamp = str(int(at.timestamp()))
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{event_id}.{stamp}.".encode() + raw, hashlib.sha256)
+    return {
+        "svix-id": event_id,
+        "svix-timestamp": stamp,
+        "svix-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_either_of_two_secrets_signs_during_a_rotation(secret: str) -> None:
+    """While both secrets are kept, letters signed with the old and the new one are ours."""
+    headers = signed(b"{}", secret)
+    assert webhooks.verify(b"{}", headers, {"webhook_secret": " ".join(SECRETS)}, NOW) == "msg_1"
+    other = next(s for s in SECRETS if s != secret)
+    with pytest.raises(WebhookRefused, match="signature"):
+        webhooks.verify(b"{}", headers, {"webhook_secret": other}, NOW)
+
+
+def test_an_old_letter_is_not_taken_again() -> None:
+    """A good signature more than five minutes off is refused."""
+    for off in (timedelta(minutes=-6), timedelta(minutes=6)):
+        with pytest.raises(WebhookRefused) as refused:
+            webhooks.verify(
+                b"{}", signed(b"{}", SECRETS[0], NOW + off), {"webhook_secret": SECRETS[0]}, NOW
+            )
+        assert refused.value.code == "timestamp"
+
+
+header_texts = st.text(max_size=40) | st.text("v1,= +/abcAB0123", max_size=40)
+any_json = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(["type", "data", "created_at", "email_id", "bounce", "x"]), inner
+    ),
+    max_leaves=12,
+)
+known_kinds = st.fixed_dictionaries(
+    {"type": st.sampled_from(sorted(webhooks.STATUS_OF)), "data": any_json, "created_at": any_json}
+)
+
+
+@given(
+    st.binary(max_size=200),
+    st.dictionaries(
+        st.sampled_from(["svix-id", "svix-timestamp", "svix-signature"]), header_texts
+    ),
+    st.sampled_from([SECRETS[0], " ".join(SECRETS), "", "whsec_%%%", "no secret"]),
+)
+def test_nothing_unsigned_passes_or_breaks_the_check(
+    raw: bytes, headers: dict[str, str], secret: str
+) -> None:
+    """Any bytes under any headers are refused, in no other way than as refused."""
+    with pytest.raises(WebhookRefused):
+        webhooks.verify(raw, headers, {"webhook_secret": secret}, NOW)
+
+
+@given(
+    st.binary(max_size=200)
+    | any_json.map(lambda value: json.dumps(value).encode())
+    | known_kinds.map(lambda value: json.dumps(value).encode())
+)
+def test_nothing_signed_breaks_the_reading(raw: bytes) -> None:
+    """Any signed bytes are events, no events, or refused."""
+    try:
+        webhooks.parse(raw)
+    except WebhookRefused:
+        pass
+
+
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'"\xff"'])
+def test_pathological_letters_are_refused(raw: bytes) -> None:
+    """Depth and size that a parser chokes on are refused like any other nonsense."""
+    with pytest.raises(WebhookRefused):
+        webhooks.parse(raw)
