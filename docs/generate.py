@@ -248,6 +248,8 @@ def settings_read() -> set[str]:
     """Every name of the environment that the code reads, wherever it does."""
     names = {f"MENTALSPACE_PAGE_{target.upper()}" for target in PAGE_TARGETS}
     for path in (ROOT / "src").rglob("*.py"):
+        if "room_template" in path.parts:
+            continue
         names.update(_READ.findall(path.read_text(encoding="utf-8")))
     for room in discover_rooms().values():
         for provider in room.providers:
