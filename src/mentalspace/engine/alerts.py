@@ -47,9 +47,13 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
        and d.recipient_key <> all (streak.people)) waiting
  where c.integration = $1 and c.active and streak.deliveries > 0
 """
+# Successes since it opened and since anything failed: one failure among them begins anew.
 _GOOD_SINCE = """
 select count(*) from attempt
  where credential_id = $1 and state = 'succeeded' and finished_at > $2
+   and finished_at > coalesce((select max(finished_at) from attempt
+                                where credential_id = $1 and fault in ('ours', 'theirs')),
+                              '-infinity')
 """
 
 

@@ -92,7 +92,9 @@ async def note_outcome(
             answered,
         )
         return "closed" if row["breaker"] != "closed" else None
-    if row["breaker"] == "closed" and not should_open(recent):
+    # While it is open, only the probe says something new: what was already under way fails
+    # too, and must not be taken for a probe that did.
+    if row["breaker"] == "open" or (row["breaker"] == "closed" and not should_open(recent)):
         await connection.execute(
             "update credential_state set recent = $2 where credential_id = $1",
             credential_id,
