@@ -86,6 +86,7 @@ async def test_lists_come_a_page_at_a_time(api: Api, booking: dict[str, Any]) ->
     query = f"/v1/appointments?limit=2&client_id={client['client_id']}"
     while True:
         page = (await api.call("GET", query + cursor)).body
+        assert len(page["items"]) <= 2
         seen += [item["id"] for item in page["items"]]
         if page["next"] is None:
             break

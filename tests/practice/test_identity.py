@@ -147,13 +147,15 @@ async def test_a_refusal_does_not_tell_who_is_known(staff: Staff) -> None:
 
 
 async def test_closed_and_homeless_accounts_stay_out(staff: Staff) -> None:
-    """An inactive account is refused; so is one that belongs nowhere; both end open sessions."""
+    """An inactive account is refused, and so is one that belongs nowhere; a role taken away ends its sessions."""
     _, cookie = await staff.log_in()
     await staff.admin.execute("update app_user set active = false")
     assert await staff.refusal(PASSWORD) == "inactive"
     assert await person_of(staff.database, cookie) is None
     await staff.admin.execute("update app_user set active = true")
     assert await person_of(staff.database, cookie) is not None
+    await staff.admin.execute("update membership set role = 'biller'")
+    assert await person_of(staff.database, cookie) is None
     await staff.admin.execute("delete from membership")
     assert await person_of(staff.database, cookie) is None
     assert await staff.refusal(PASSWORD) == "inactive"
