@@ -36,6 +36,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
+        context_settings={"max_content_width": 100},
     )
     for group in (system, engine_room, looking, runbook):
         group.add(app, make_application)

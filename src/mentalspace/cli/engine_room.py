@@ -34,7 +34,10 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             str | None, typer.Option(help="Slug or id; else the default practice.")
         ] = None,
     ) -> None:
-        """Take over a front desk's calendar. Twice changes nothing; bad rows wait to be mended."""
+        """Take over a front desk's calendar.
+
+        Twice changes nothing; bad rows wait to be mended.
+        """
         data = _read(file)
         result = ask(make(), lambda services: _import(services, practice, data, file.name))
         for line in import_lines(result):
@@ -50,7 +53,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         ] = False,
         as_json: Json = False,
     ) -> None:
-        """Simulate failures and check what follows. Names nothing: lists the drills."""
+        """Simulate failures, or list the drills if none is named."""
         application = make()
         if not (selection or everything or as_json):
             for known in application.runbooks().drills:
@@ -100,7 +103,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             str | None, typer.Option(help="Address or id; else whoever has it.")
         ] = None,
     ) -> None:
-        """Print a bearer token for the HTTP API, good for an hour. Demo only."""
+        """A bearer token for the HTTP API, in a demo; good for an hour."""
         from mentalspace.cli.tokens import token_for
 
         application = make()

@@ -46,7 +46,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         command: Annotated[str | None, typer.Option("-c", help="One statement to run.")] = None,
         role: Annotated[str, typer.Option(help="oncall, dispatcher, door or owner.")] = "oncall",
     ) -> None:
-        """SQL as an on-call engineer: masked views, read only, ten seconds at most."""
+        """SQL as an on-call engineer: masked, read only, ten seconds."""
         from mentalspace.cli.psql import interactive, run_sql
 
         application = make()
@@ -62,7 +62,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         room: Annotated[str | None, typer.Argument(metavar="[ROOM]")] = None,
         as_json: Json = False,
     ) -> None:
-        """Ask every provider and every part of the system whether it is well."""
+        """Ask every provider whether it is well, and whose fault it is if not."""
         application = make()
         findings = ask(application, lambda services: application.doctor(services, room))
         well = all(finding.state != "bad" for finding in findings)

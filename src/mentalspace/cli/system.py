@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,7 +25,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         ] = False,
         tell: Annotated[int | None, typer.Option("--tell", hidden=True)] = None,
     ) -> None:
-        """Set up and start everything; stay with a status line until Ctrl-C."""
+        """Set up and start everything; stay until Ctrl-C."""
         from mentalspace.cli import up as starting
 
         if detach:
@@ -46,7 +48,10 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @app.command()
     def status(as_json: Json = False) -> None:
-        """Each process and whether all is ready. Without --json, exits with 1 if it is not."""
+        """Each process, and whether all is ready.
+
+        Without --json, exits with 1 if it is not.
+        """
         from mentalspace.cli.status import lines, look
 
         standing = look(make())
@@ -58,13 +63,13 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @app.command()
     def serve(supervised: Supervised = False) -> None:
-        """The API and the console alone, in the foreground."""
+        """The API and the console alone."""
         _end_with_parent(supervised)
         make().run_api()
 
     @app.command()
     def worker(supervised: Supervised = False) -> None:
-        """One worker alone, in the foreground. Any number may run, on any number of hosts."""
+        """One worker alone; any number may run, on any number of hosts."""
         _end_with_parent(supervised)
         make().run_worker()
 
@@ -76,7 +81,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         port: Annotated[int | None, typer.Option(help="Default: the console's, plus one.")] = None,
         supervised: Supervised = False,
     ) -> None:
-        """The providers, played on one local port, in the foreground; needs no database."""
+        """The providers, played on one local port; needs no database."""
         from mentalspace.cli.probe import is_free
 
         _end_with_parent(supervised)
@@ -90,7 +95,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @app.command()
     def migrate() -> None:
-        """Bring the database's tables up to date; an embedded one is started for it."""
+        """Bring the database's tables up to date."""
         application = make()
         was_up = application.postgres_status()[0]
         application.prepare(print)
@@ -102,6 +107,22 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     def bench(context: typer.Context) -> None:
         """Measure; its own options follow."""
         raise typer.Exit(make().bench(list(context.args)))
+
+    @app.command()
+    def room(
+        name: Annotated[str, typer.Argument(help="What it can do, such as prior_auth.")],
+        provider: Annotated[
+            str | None, typer.Option(help="Whom it talks to; a made-up one if left out.")
+        ] = None,
+    ) -> None:
+        """Scaffold a new integration that runs from its first day."""
+        import mentalspace.integrations
+        from mentalspace.cli.scaffold import next_steps, scaffold
+
+        whom = provider or f"{name}co"
+        [rooms] = mentalspace.integrations.__path__
+        target = scaffold(Path(rooms), name, whom, date.today())
+        print("\n".join(next_steps(target, name, whom)))
 
 
 def _end_with_parent(supervised: bool) -> None:

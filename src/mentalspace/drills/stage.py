@@ -16,7 +16,7 @@ from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Provider
 from mentalspace.practice.tenancy import ensure_practice
 from mentalspace.workflows.demo import demo_secrets
-from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend
+from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend, send_samples
 from mentalspace.workflows.sandbox_keeping import call_sandbox, register_account
 
 PRACTICE = "drill"
@@ -58,11 +58,12 @@ class Stage:
             practice_id=self.practice_id,
             credential_id=self.credential_id,
             run_id=self.run_id,
+            integration=self.drill.room,
             to=str(action.params["to"]),
             count=count,
             guard=bool(action.params.get("guard", True)),
         )
-        await DRILL_SENDS[self.drill.room](self.services, send)
+        await DRILL_SENDS.get(self.drill.room, send_samples)(self.services, send)
         return count
 
     async def recover(self, word: str) -> None:

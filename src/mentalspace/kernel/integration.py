@@ -115,13 +115,18 @@ class Provider:
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """One room. `routes` is an optional FastAPI router factory, kept opaque to the kernel."""
+    """One room. `routes` is an optional FastAPI router factory, kept opaque to the kernel.
+
+    `sample(recipient)` is a payload that says nothing: what drills send while no workflow
+    sends anything through the room.
+    """
 
     name: str
     title: str
     package: str
     providers: tuple[Provider, ...]
     routes: Callable[[], Any] | None = None
+    sample: Callable[[str], bytes] | None = None
 
     def provider(self, name: str) -> Provider:
         for provider in self.providers:

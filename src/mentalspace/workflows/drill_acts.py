@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
 
+from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import (
@@ -29,6 +30,7 @@ class DrillSend:
     practice_id: UUID
     credential_id: UUID
     run_id: str
+    integration: str
     to: str
     count: int
     guard: bool
@@ -57,6 +59,29 @@ async def send_mails(services: Services, send: DrillSend) -> None:
             await tell_booked(connection, desk, appointment)
 
 
+async def send_samples(services: Services, send: DrillSend) -> None:
+    """Put the room's own sample straight into the ledger. Raises LookupError if it has none."""
+    sample = services.rooms[send.integration].sample
+    if sample is None:
+        raise LookupError(f"no drill can send through {send.integration}: its room has no sample")
+    async with services.database.as_user(system_claims(send.practice_id)) as connection:
+        for number in range(1, send.count + 1):
+            to = send.to.format(n=number)
+            new = NewDelivery(
+                practice_id=send.practice_id,
+                integration=send.integration,
+                lane_class="interactive",
+                kind="sample",
+                idempotency_key=f"{send.integration}/drill/{send.run_id}/{number}",
+                payload=sample(to),
+                recipient=Phi(to),
+                bypass_guard=not send.guard,
+                drill=send.run_id,
+                credential_id=send.credential_id,
+            )
+            await enqueue(connection, services.vault, new)
+
+
 def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppointment:
     name = f"{send.run_id}-{number}"
     return NewAppointment(
@@ -75,5 +100,5 @@ def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppoin
 
 Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
 
-# A room's `send` in its drills means this.
+# A room's `send` in its drills means this; in any other room, its sample.
 DRILL_SENDS: Mapping[str, Send] = MappingProxyType({"email": send_mails})
