@@ -86,7 +86,7 @@ async def on_stage(
             runbooks=load_runbooks(list(rooms.values()), None),
             clock=clock,
             inbox=Inbox(database, vault, rooms, clock),
-            migration_packages=(),
+            shape="",
             admin_url=admin_url,
             login_url=login_url,
             jwt_secret="j" * 32,

@@ -167,7 +167,46 @@ async def test_the_second_acknowledgment_says_it_was_late(stage: Stage) -> None:
         async with http.post(path, data=data) as answer:
             assert "Escalation has stopped" in await answer.text()
         async with http.post(path, data=data) as answer:
-            assert "somebody else was quicker" in await answer.text()
+            assert "it was done already" in await answer.text()
+
+
+async def test_a_held_message_goes_on_when_a_person_says_so(stage: Stage) -> None:
+    """The front desk lets it go on once; a biller may not, and later presses change nothing."""
+    path = f"/messages/{stage.held}/release"
+    async with visitor(stage, "biller") as http:
+        answer = await http.post(path, data={"csrf": await _csrf(http)})
+        assert answer.status == 403
+    async with visitor(stage, "frontdesk") as http:
+        data = {"csrf": await _csrf(http)}
+        async with http.post(path, data=data) as answer:
+            assert "It goes on, under the same key" in await answer.text()
+        async with http.post(f"/messages/{stage.held}/give-up", data=data) as answer:
+            assert "decided already" in await answer.text()
+    status = await stage.owner.fetchval("select status from delivery where id = $1", stage.held)
+    assert status == "pending"
+
+
+async def test_paused_lanes_are_resumed_from_the_incident(stage: Stage) -> None:
+    """On-call resumes both lanes of the incident's credential, and the timeline says who."""
+    async with visitor(stage, "oncall") as http:
+        data = {"csrf": await _csrf(http)}
+        async with http.post(f"/incidents/{stage.incident}/resume", data=data) as answer:
+            text = await answer.text()
+    assert "The lanes run again" in text
+    assert "a person resumed it" in text
+    assert await stage.owner.fetchval("select count(*) from lane where state = 'paused'") == 0
+
+
+async def test_a_demos_clock_moves_from_its_page(stage: Stage) -> None:
+    """A day passes for the database when somebody presses the day's button, and no other length."""
+    async with visitor(stage, "frontdesk") as http:
+        csrf = await _csrf(http)
+        async with http.post("/sandbox/clock", data={"csrf": csrf, "hours": "24"}) as answer:
+            assert "The clock was moved" in await answer.text()
+        async with http.post("/sandbox/clock", data={"csrf": csrf, "hours": "9999999"}) as answer:
+            assert answer.status == 403
+    offset = await stage.owner.fetchval("select clock_offset from app.clock")
+    assert offset.total_seconds() == 24 * 3600
 
 
 async def test_an_unchanged_page_is_not_sent_again(stage: Stage) -> None:

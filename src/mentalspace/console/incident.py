@@ -28,7 +28,8 @@ from mentalspace.kernel.case import ErrorCase, Severity
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped.",
     "resolved": "Resolved. The same cause would open a new incident.",
-    "too_late": "Nothing changed: somebody else was quicker.",
+    "resumed": "The lanes run again. If the cause is still there, the first refusal pauses them.",
+    "too_late": "Nothing changed: it was done already.",
 }
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from mentalspace.console import words
+from mentalspace.console.decide import may_decide
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
 from mentalspace.console.queries.message import (
@@ -22,6 +23,13 @@ from mentalspace.console.queries.message import (
     read_story,
 )
 from mentalspace.console.verdict import evidence_of
+
+_DONE = {
+    "released": "It goes on, under the same key: nobody gets it twice.",
+    "given_up": "It will not be sent.",
+    "marked_sent": "It counts as accepted, as you found it at the provider.",
+    "too_late": "Nothing changed: it was decided already.",
+}
 
 
 async def messages(visit: Visit) -> Response:
@@ -67,6 +75,8 @@ async def message(visit: Visit) -> Response:
         attempts=[(attempt, evidence_of(attempt)) for attempt in attempts],
         story=narrate(story, provider),
         why=why_next(found, provider),
+        may_decide=may_decide(visit),
+        done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
     )
 

@@ -142,6 +142,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "outcome_unknown":    ("warn", _outcome_unknown),
     "held":               ("warn", _with("Held for a person", "reason")),
     "released":           ("info", _fixed("A person let it go on")),
+    "given_up":           ("idle", _fixed("A person decided not to send it")),
+    "marked_sent":        ("ok",   _fixed("A person found it at {provider}")),
     "refused":            ("bad",  _fixed("Final: it will not be tried again")),
     "expired":            ("warn", _fixed("Its time passed; it was not sent")),
     "cancelled":          ("idle", _with("Cancelled", "reason")),

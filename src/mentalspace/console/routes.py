@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from mentalspace.console import calendar, day, drill, fleet, incident, message, runbook
+from mentalspace.console import calendar, day, decide, drill, fleet, incident, message, runbook
 from mentalspace.console.door import Door, Missing, StartDrill, Visit
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.view import Templates
@@ -42,7 +42,13 @@ async def _sandbox(visit: Visit) -> Response:
     if settings.is_production:
         raise Missing
     rooms = [(name, room.title) for name, room in visit.services.rooms.items()]
-    return await visit.show("sandbox.html", url=settings.sandbox_url, rooms=rooms)
+    return await visit.show(
+        "sandbox.html",
+        url=settings.sandbox_url,
+        rooms=rooms,
+        hours=decide.CLOCK_HOURS,
+        moved=visit.query("done") == "moved",
+    )
 
 
 Handler = Callable[[Visit], Awaitable[Response]]
@@ -68,6 +74,11 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
 _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),
     ("/incidents/{id}/resolve", incident.close, "incidents.act"),
+    ("/incidents/{id}/resume", decide.resume, "incidents.act"),
+    ("/messages/{id}/release", decide.send_after_all, "deliveries.read"),
+    ("/messages/{id}/give-up", decide.do_not_send, "deliveries.read"),
+    ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.read"),
+    ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),
     ("/imports", calendar.upload, "imports.write"),
