@@ -147,7 +147,7 @@ async def test_a_refusal_does_not_tell_who_is_known(staff: Staff) -> None:
 
 
 async def test_closed_and_homeless_accounts_stay_out(staff: Staff) -> None:
-    """An inactive account is refused, and so is one that belongs nowhere; a role taken away ends its sessions."""
+    """A closed account is refused, so is one of no practice; a role taken away ends sessions."""
     _, cookie = await staff.log_in()
     await staff.admin.execute("update app_user set active = false")
     assert await staff.refusal(PASSWORD) == "inactive"
