@@ -99,17 +99,23 @@ class MentalSpace:
         return asyncio.run(ensure_database(server.url, DATABASE))
 
     async def _prepare(self, admin_url: str, say: Say) -> PreparedDatabase:
-        from mentalspace.engine.db.migrate import login_url, migrate
+        from mentalspace.engine.db.address import login_url
+        from mentalspace.engine.db.shape import is_current
 
-        say("database: bringing its tables up to date")
-        await migrate(
-            admin_url,
-            master_key=self.master_key,
-            packages=self.packages,
-            clock_movable=not self.settings.is_production,
-        )
+        movable = not self.settings.is_production
+        url = login_url(admin_url, self.master_key)
+        if not await is_current(admin_url, url, self.packages, clock_movable=movable):
+            from mentalspace.engine.db.migrate import migrate
+
+            say("database: bringing its tables up to date")
+            await migrate(
+                admin_url,
+                master_key=self.master_key,
+                packages=self.packages,
+                clock_movable=movable,
+            )
         await self._put_in_place(admin_url)
-        return PreparedDatabase(admin_url, login_url(admin_url, self.master_key))
+        return PreparedDatabase(admin_url, url)
 
     async def _put_in_place(self, admin_url: str) -> None:
         from mentalspace.engine.db import connect_owner
@@ -251,6 +257,7 @@ class MentalSpace:
     async def open_services(self, pool_size: int = 10) -> AsyncIterator[Services]:
         from mentalspace.engine.db import connect
         from mentalspace.engine.db.address import login_url
+        from mentalspace.engine.db.shape import shape_of
         from mentalspace.engine.inbox import Inbox
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
@@ -273,7 +280,7 @@ class MentalSpace:
                     runbooks=self.runbooks(),
                     clock=clock,
                     inbox=Inbox(database, vault, rooms, clock),
-                    migration_packages=self.packages,
+                    shape=shape_of(self.packages),
                     admin_url=admin_url,
                     login_url=url,
                     jwt_secret=self.jwt_secret,

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mentalspace.api.fields import Out
 from mentalspace.api.visit import services_of
+from mentalspace.engine.db.shape import installed_shape
 from mentalspace.engine.queue import QUEUE_ROLE, QUEUE_SCHEMA
 from mentalspace.engine.services import Services
 
@@ -75,17 +76,9 @@ async def _queue(services: Services) -> str:
 
 async def _migrations(services: Services) -> str:
     async with services.database.as_door() as connection:
-        rows = await connection.fetch("select version_num from alembic_version")
-    applied = tuple(row["version_num"] for row in rows)
-    missing = await asyncio.to_thread(_missing, applied, services.migration_packages)
-    return f"not applied: {', '.join(missing)}; run mentalspace migrate" if missing else "ok"
-
-
-def _missing(applied: tuple[str, ...], packages: tuple[str, ...]) -> tuple[str, ...]:
-    # Alembic takes half a second to load; a process that nobody asked need not wait for it.
-    from mentalspace.engine.db.migrate import missing_heads
-
-    return missing_heads(applied, packages)
+        installed = await installed_shape(connection)
+    current = installed == services.shape
+    return "ok" if current else "the tables are not this program's; run mentalspace migrate"
 
 
 async def _worker(services: Services) -> str:

@@ -25,7 +25,7 @@ class Services:
     runbooks: Runbooks
     clock: OffsetClock
     inbox: Inbox
-    migration_packages: tuple[str, ...]
+    shape: str  # of the database this program is for; see engine/db/shape.py
     admin_url: str = field(repr=False)  # the owner's; for credentials and migrations only
     login_url: str = field(repr=False)
     jwt_secret: str = field(repr=False)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from alembic import command, op
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -25,17 +20,16 @@ from mentalspace.engine.db.address import (
     login_url,
     with_database,
 )
+from mentalspace.engine.db.shape import migration_folders, shape_of
 from mentalspace.engine.queue import install_queue
 from mentalspace.kernel.errors import MentalSpaceError
 
 __all__ = [
     "DatabaseTooOld",
-    "MigrationState",
     "ensure_database",
     "login_password",
     "login_url",
     "migrate",
-    "migration_state",
     "run_sql",
     "with_database",
 ]
@@ -50,24 +44,19 @@ do $$ begin
     create role {login} login noinherit;
   end if;
 end $$;
-alter role {login} with login noinherit nobypassrls password '{password}';
+alter role {login} with login noinherit password '{password}';
 grant authenticated, mentalspace_worker, mentalspace_dispatcher, mentalspace_oncall,
       mentalspace_door, mentalspace_queue to {login};
--- Readiness asks whether the tables are today's.
-grant select on alembic_version to mentalspace_door;
+"""
+# Written last: what it says is there is there.
+_SHAPE_SQL = """
+insert into app.installed (shape) values ($1)
+on conflict (only_row) do update set shape = excluded.shape, installed_at = clock_timestamp()
 """
 
 
 class DatabaseTooOld(MentalSpaceError):
     pass
-
-
-@dataclass(frozen=True, slots=True)
-class MigrationState:
-    """`missing` are the heads this code knows that the database does not have yet."""
-
-    applied: tuple[str, ...]
-    missing: tuple[str, ...]
 
 
 async def migrate(
@@ -91,30 +80,9 @@ async def migrate(
         await install_queue(raw)
         await raw.execute(_LOGIN_SQL.format(login=LOGIN, password=login_password(master_key)))
         await raw.execute("update app.clock set movable = $1", clock_movable)
+        await raw.execute(_SHAPE_SQL, shape_of(tuple(packages)))
     finally:
         await raw.close()
-
-
-async def migration_state(admin_url: str, packages: Sequence[str]) -> MigrationState:
-    """What is applied and what is not; touches nothing."""
-    engine = create_async_engine(_alchemy_url(admin_url), poolclass=pool.NullPool)
-    try:
-        async with engine.connect() as connection:
-            applied = await connection.run_sync(
-                lambda sync: MigrationContext.configure(sync).get_current_heads()
-            )
-    finally:
-        await engine.dispose()
-    return MigrationState(tuple(applied), missing_heads(tuple(applied), tuple(packages)))
-
-
-@lru_cache(maxsize=8)
-def missing_heads(applied: tuple[str, ...], packages: tuple[str, ...]) -> tuple[str, ...]:
-    """The heads this code knows beyond what the database's `alembic_version` holds."""
-    script = ScriptDirectory.from_config(_config(packages))
-    # A head that another one depends on is not listed as applied by itself.
-    held = {revision.revision for revision in script.get_all_current(applied)}
-    return tuple(head for head in script.get_heads() if head not in held)
 
 
 def run_sql(sql: str) -> None:
@@ -134,15 +102,12 @@ def _upgrade(connection: Connection, config: Config) -> None:
 
 
 def _config(packages: Sequence[str]) -> Config:
-    folders = [Path(__file__).parent / "migrations"]
-    for package in packages:
-        folder = Path(str(resources.files(package))) / "migrations"
-        if folder.is_dir():
-            folders.append(folder)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "alembic"))
     config.set_main_option("path_separator", "os")
-    config.set_main_option("version_locations", os.pathsep.join(map(str, folders)))
+    config.set_main_option(
+        "version_locations", os.pathsep.join(map(str, migration_folders(packages)))
+    )
     return config
 
 

@@ -31,6 +31,14 @@ create table app.clock (
 insert into app.clock default values;
 grant select on app.clock to public;
 
+-- Which migrations and which queue made this database; one row, written when all of it stands.
+create table app.installed (
+  only_row     boolean primary key default true check (only_row),
+  shape        text not null,
+  installed_at timestamptz not null default clock_timestamp()
+);
+grant select on app.installed to mentalspace_door;
+
 create function app.now() returns timestamptz language sql stable as
   $$ select pg_catalog.now() + (select clock_offset from app.clock) $$;
 
