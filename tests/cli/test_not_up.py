@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import environment_of, mentalspace
+from mentalspace.cli.probe import answers
+from tests.cli.commands import PROGRAM, environment_of, mentalspace
+from tests.house import free_port_pair
 
 PRODUCTION = {
     "MENTALSPACE_ENV": "production",
@@ -131,3 +136,31 @@ def test_every_page_listed_can_be_shown(tmp_path: Path) -> None:
         assert shown.stdout.startswith(f"{kinds[kind]} · ")
     missing = mentalspace(environment, "runbook", "show", "email.nothing")
     assert (missing.returncode, len(missing.stderr.splitlines())) == (2, 1)
+
+
+def test_a_sandbox_plays_without_a_database(tmp_path: Path) -> None:
+    """`sandbox ROOM --port N` alone answers, ends well on SIGTERM, and makes no database."""
+    port = free_port_pair()
+    words = [str(PROGRAM), "sandbox", "email", "--port", str(port)]
+    process = subprocess.Popen(words, env=environment_of(tmp_path), stdout=subprocess.DEVNULL)
+    try:
+        ends = time.monotonic() + 20
+        while answers(f"http://127.0.0.1:{port}/_control/healthz") != 200:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+        again = mentalspace(environment_of(tmp_path), "sandbox", "--port", str(port))
+        assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+    assert not tmp_path.joinpath("postgres").exists()
+
+
+def test_a_sandbox_of_no_room(tmp_path: Path) -> None:
+    """A room that is not played is named in one line with those that are."""
+    done = mentalspace(environment_of(tmp_path), "sandbox", "telegraphy")
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert "telegraphy" in line and "email" in line

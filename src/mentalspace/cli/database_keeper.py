@@ -76,7 +76,7 @@ class DatabaseKeeper:
                 self._look(gone)
 
     def _look(self, gone: bool) -> None:
-        if not gone and self._application.postgres_status()[0]:
+        if not gone and self._status()[0]:
             return
         self._become("restarting" if self._embedded else "unreachable", self.seen.restarts + 1)
         how = "starting it again" if self._embedded else "waiting for it"
@@ -93,7 +93,7 @@ class DatabaseKeeper:
                 if self._embedded:
                     self._application.prepare(lambda _line: None)
                     return True
-                if self._application.postgres_status()[0]:
+                elif self._status()[0]:
                     return True
             except Exception as error:
                 self._say(f"PostgreSQL is not back yet: {_why(error)}")
@@ -102,9 +102,16 @@ class DatabaseKeeper:
         return False
 
     def _answered(self) -> None:
-        pid = self._application.postgres_status()[1]
+        pid = self._status()[1]
         self.was_ready = True
         self._become("running", mark=mark_of(pid) if pid else None)
+
+    def _status(self) -> tuple[bool, int | None]:
+        """A question that fails is an answer too: this thread must live on."""
+        try:
+            return self._application.postgres_status()
+        except Exception:
+            return False, None
 
     def _become(self, state: str, restarts: int | None = None, mark: Mark | None = None) -> None:
         restarts = self.seen.restarts if restarts is None else restarts

@@ -55,8 +55,7 @@ def now_text() -> str:
 def hold(home: Path) -> Iterator[None]:
     """Be this home's only supervisor. The lock dies with its holder; children do not inherit
     it. Raises AlreadyUp."""
-    directory = _directory(home)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory = _own(_directory(home))
     with directory.joinpath("lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,14 +111,20 @@ def forget(home: Path) -> None:
 
 def log_file(home: Path, name: str) -> int:
     """A descriptor to append to logs/NAME.log; its owner's eyes only."""
-    logs = home / "logs"
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    logs = _own(home / "logs")
     return os.open(logs / f"{name}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def _seen(values: Mapping[str, Any]) -> Seen:
     mark = values["mark"]
     return Seen(**{**values, "mark": Mark(**mark) if mark else None})
+
+
+def _own(directory: Path) -> Path:
+    """A directory of the home for its owner's eyes only, as the home itself is."""
+    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, exist_ok=True)
+    return directory
 
 
 def _directory(home: Path) -> Path:

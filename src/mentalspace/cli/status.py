@@ -57,7 +57,8 @@ def lines(standing: Standing) -> list[str]:
     rows = [f"MentalSpace is {head}", ""]
     for seen in standing.processes:
         pid = f"pid {seen.mark.pid}" if seen.mark else ""
-        again = f", {seen.restarts} restarts" if seen.restarts else ""
+        plural = "" if seen.restarts == 1 else "s"
+        again = f", {seen.restarts} restart{plural}" if seen.restarts else ""
         rows.append(f"  {seen.name:<10}{seen.state:<13}{pid:<13}since {seen.since}{again}")
     return [*rows, "", f"  Logs      {standing.settings.logs}"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from mentalspace.cli.alarm import Alarm, open_alarm
@@ -122,7 +123,8 @@ class Supervisor:
         seen = (database.seen, *(each.seen for each in kept))
         if (seen, ready) != self._shown:
             self._shown = (seen, ready)
-            write(self._home, RunState(self._me, self._since, seen))
+            with suppress(OSError):  # a full disk is no reason to end everything
+                write(self._home, RunState(self._me, self._since, seen))
             self._watcher.show(seen, ready)
 
 

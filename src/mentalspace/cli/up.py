@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mentalspace.cli.application import Application
+from mentalspace.cli.ask import log_to_file
 from mentalspace.cli.keep import Program
 from mentalspace.cli.living import end, wait_gone
 from mentalspace.cli.probe import is_free
@@ -71,6 +72,7 @@ def stay_up(application: Application, *, tell: int | None) -> None:
             _tell(tell, "ready")
 
     with hold(settings.home):
+        log_to_file(application, "up")
         end_leftovers(settings.home)
         programs = _programs(settings, with_sandbox=_wants_sandbox(application))
         _check_ports(settings, programs)
