@@ -18,14 +18,29 @@ from mentalspace.engine.runbook import Runbooks
 
 MOST_TRIES = 10
 SEND_WITHIN_S = 15.0
+LEASE_S = 20.0
 
 log = get_logger(__name__)
 
-_PENDING = """
-select p.id, p.incident_id, p.target, p.step, i.title, i.severity, i.fault, i.since, i.rule_id,
+# Taking a page leases it, so that two pagers do not both wake somebody; a pager that dies with
+# it in hand only delays it.
+_TAKE = """
+with taken as (
+  update page set tries = tries + 1, next_try_at = clock_timestamp() + $1 * interval '1 s'
+   where id in (select id from page where state = 'pending' and next_try_at <= clock_timestamp()
+                 order by created_at limit 20 for update skip locked)
+  returning id, incident_id, target, step)
+select t.id, t.incident_id, t.target, t.step, i.title, i.severity, i.fault, i.since, i.rule_id,
        i.integration, i.facts, i.drill, i.ack_due_at
-  from page p join incident i on i.id = p.incident_id
- where p.state = 'pending' order by p.created_at limit 20
+  from taken t join incident i on i.id = t.incident_id
+"""
+_SETTLE = """
+update page set error = $2,
+       state = case when $2::text is null then 'sent' when tries >= $3 then 'failed'
+                    else 'pending' end,
+       sent_at = case when $2::text is null then app.now() end,
+       next_try_at = clock_timestamp() + least(60, 2 ^ tries) * interval '1 s'
+ where id = $1 returning state
 """
 
 
@@ -39,25 +54,19 @@ class Pager:
     site_url: str
 
     async def tick(self) -> int:
-        """Escalate what is overdue and send what is pending; how many pages went out."""
+        """Escalate what is overdue and send what is pending; how many pages went out.
+
+        A page whose channel fails goes again after a while, ten times in all.
+        """
         async with self.database.as_dispatcher() as connection:
             await escalate(connection, self.runbooks.escalation)
-            pending = await connection.fetch(_PENDING)
-        return sum([await self._send(row) for row in pending])
+            taken = await connection.fetch(_TAKE, LEASE_S)
+        return sum(await asyncio.gather(*(self._send(row) for row in taken)))
 
     async def _send(self, row: Any) -> bool:
         error = await self._notify(row)
         async with self.database.as_dispatcher() as connection:
-            state = await connection.fetchval(
-                "update page set tries = tries + 1, error = $2, state = case"
-                " when $2::text is null then 'sent' when tries + 1 >= $3 then 'failed'"
-                " else 'pending' end,"
-                " sent_at = case when $2::text is null then app.now() end"
-                " where id = $1 returning state",
-                row["id"],
-                error,
-                MOST_TRIES,
-            )
+            state = await connection.fetchval(_SETTLE, row["id"], error, MOST_TRIES)
             if state != "pending":
                 await self._write_down(connection, row, state)
         if error is not None:

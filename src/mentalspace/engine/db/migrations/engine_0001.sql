@@ -449,6 +449,7 @@ create table page (
   state       text not null default 'pending' check (state in ('pending', 'sent', 'failed')),
   tries       integer not null default 0,
   error       text,
+  next_try_at timestamptz not null default clock_timestamp(),   -- real time
   created_at  timestamptz not null default app.now(),
   sent_at     timestamptz,
   unique (incident_id, target, step)

@@ -1,0 +1,401 @@
+"""From a rule that holds to a person who has it: incidents, escalation, pages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+
+from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.incidents import acknowledge, resolve
+from mentalspace.engine.pager import MOST_TRIES, Pager
+from mentalspace.engine.runbook import (
+    AlertKind,
+    AlertRule,
+    AlertState,
+    RoomRunbook,
+    Runbooks,
+    load_runbooks,
+)
+from mentalspace.integrations import discover_rooms
+from mentalspace.kernel.case import Severity
+from tests.engine.toy import ADDRESS, Bench, Reply
+
+TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
+MINUTE = timedelta(minutes=1)
+
+
+def rule(name: str, severity: Severity, threshold: int = 1, **changes: Any) -> AlertRule:
+    base = AlertRule(
+        id=f"toy.{name}",
+        title=name,
+        kind=AlertKind.CASE,
+        state=AlertState.LIVE,
+        threshold=threshold,
+        cases=(f"toy.{name}",),
+        metric=None,
+        op=None,
+        severity=severity,
+        action="look",
+        resolves_after=2,
+        drill=None,
+    )
+    return replace(base, **changes)
+
+
+RULES = (
+    rule("bad_key", Severity.CRITICAL),
+    rule("ours", Severity.HIGH),
+    rule("in_a_row", Severity.HIGH, 5, kind=AlertKind.CONSECUTIVE, cases=()),
+    rule("not_yet", Severity.CRITICAL, cases=("toy.ours",), state=AlertState.DECLARED),
+)
+
+
+def runbooks() -> Runbooks:
+    """The project's own escalation matrix over a toy room's rules."""
+    real = load_runbooks(list(discover_rooms().values()), None)
+    overview = replace(real.rooms[0].overview, alerts=RULES)
+    return Runbooks((RoomRunbook("toy", overview, (), (), ()),), real.escalation)
+
+
+@dataclass(slots=True)
+class Desk:
+    """The bench with an evaluator, a pager, and a channel that may be broken."""
+
+    bench: Bench
+    evaluator: Evaluator
+    pager: Pager
+    channel_url: str
+    pages: list[tuple[str, str]] = field(default_factory=list)
+    broken: bool = False
+    slow_s: float = 0.0
+
+    async def page(self, request: web.Request) -> web.Response:
+        await asyncio.sleep(self.slow_s)
+        if self.broken:
+            return web.Response(status=500)
+        body = await request.json()
+        self.pages.append((request.match_info["target"], f"{body['title']}\n{body['message']}"))
+        return web.Response()
+
+    def targets(self) -> list[str]:
+        return sorted(target for target, _text in self.pages)
+
+    async def fail(self, http: int, count: int = 1, to: str | None = None) -> None:
+        """So many deliveries, each to another person, meet this answer."""
+        self.bench.server.script.extend([Reply(http=http)] * count)
+        for number in range(count):
+            await self.bench.deliver(to=to or f"p{number}@clients.example")
+        await self.bench.turn()
+
+    async def succeed(self, count: int) -> None:
+        for _ in range(count):
+            await self.bench.deliver()
+        await self.bench.turn()
+
+    async def tick(self, after: timedelta | None = None) -> None:
+        """The evaluator's and the pager's turn, the clock moved before."""
+        if after is not None:
+            await self.bench.advance(after)
+        await self.evaluator.tick()
+        await self.pager.tick()
+
+    async def incident(self) -> dict[str, Any]:
+        [row] = await self.bench.admin.fetch("select * from incident")
+        return dict(row)
+
+    async def told(self, incident_id: UUID) -> list[str]:
+        rows = await self.bench.admin.fetch(
+            "select kind from timeline where incident_id = $1 order by id", incident_id
+        )
+        return [row["kind"] for row in rows]
+
+    async def acknowledge(self) -> bool:
+        incident = await self.incident()
+        async with self.bench.database.as_oncall() as connection:
+            return await acknowledge(connection, incident["id"], "noor")
+
+
+@pytest.fixture
+async def desk(bench: Bench) -> AsyncIterator[Desk]:
+    async with _channel() as (application, url):
+        books = runbooks()
+        urls = {t: (f"json://{url.removeprefix('http://')}/{t}",) for t in TARGETS}
+        desk = Desk(
+            bench,
+            Evaluator(bench.database, books),
+            Pager(bench.database, books, urls, "https://clinic.example"),
+            url,
+        )
+        application["desk"].append(desk)
+        yield desk
+
+
+@asynccontextmanager
+async def _channel() -> AsyncIterator[tuple[dict[str, list[Desk]], str]]:
+    desks: list[Desk] = []
+
+    async def page(request: web.Request) -> web.Response:
+        return await desks[0].page(request)
+
+    application = web.Application()
+    application.add_routes([web.post("/{target}", page)])
+    runner = web.AppRunner(application, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield {"desk": desks}, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+# Rules --------------------------------------------------------------------------------------
+
+
+async def test_an_incident_says_what_and_pages_its_rung(desk: Desk) -> None:
+    """A rule that holds opens one incident and pages its first rung, with the first step and a
+    link, and without a name."""
+    await desk.fail(400, to=ADDRESS)
+    await desk.tick()
+    incident = await desk.incident()
+    assert (incident["rule_id"], incident["severity"]) == ("toy.ours", "high")
+    assert incident["facts"]["failed_recipients"] == 1
+    [(target, text)] = desk.pages
+    assert target == "oncall"
+    assert f"https://clinic.example/incidents/{incident['id']}" in text
+    assert "look" in text
+    assert ADDRESS not in text
+    assert await desk.told(incident["id"]) == ["incident_opened", "page_sent"]
+
+
+async def test_the_same_cause_opens_no_second_incident(desk: Desk) -> None:
+    """However often and long a rule holds, there is one incident of it and its first page."""
+    await desk.fail(400)
+    await desk.tick()
+    await desk.fail(400, 3)
+    await desk.tick()
+    await desk.tick()
+    incident = await desk.incident()
+    assert incident["facts"]["failed_deliveries"] == 4
+    assert len(desk.pages) == 1
+
+
+async def test_after_a_person_resolved_it_the_cause_opens_a_new_one(desk: Desk) -> None:
+    """A resolved incident stays closed; the same cause later is another incident."""
+    await desk.fail(400)
+    await desk.tick()
+    first = await desk.incident()
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, first["id"], "noor")
+        assert not await resolve(connection, first["id"], "noor")
+    await desk.fail(400)
+    await desk.tick()
+    rows = await desk.bench.admin.fetch("select status from incident order by opened_at, status")
+    assert sorted(row["status"] for row in rows) == ["open", "resolved"]
+
+
+async def test_two_evaluators_at_once_open_one_incident(desk: Desk) -> None:
+    """Evaluators and pagers of several workers at once open one incident and page once."""
+    await desk.fail(400)
+    desk.slow_s = 0.3
+    opened = await asyncio.gather(*(desk.evaluator.tick() for _ in range(4)))
+    assert sum(opened) == 1
+    await asyncio.gather(*(desk.pager.tick() for _ in range(4)))
+    assert desk.targets() == ["oncall"]
+
+
+@pytest.mark.parametrize(
+    ("http", "count", "to", "opens"),
+    [
+        (503, 4, None, False),
+        (503, 5, None, True),
+        (503, 5, ADDRESS, False),  # one person's five mails are one failure
+        (422, 6, None, False),  # the recipients' own fault
+    ],
+)
+async def test_five_people_in_a_row(
+    desk: Desk, http: int, count: int, to: str | None, opens: bool
+) -> None:
+    """The streak counts people whom we or the provider failed, not retries, not their faults."""
+    await desk.fail(http, count, to)
+    await desk.tick()
+    rows = await desk.bench.admin.fetch("select rule_id from incident")
+    assert [row["rule_id"] for row in rows] == (["toy.in_a_row"] if opens else [])
+
+
+async def test_retries_of_one_delivery_are_one_failure(desk: Desk) -> None:
+    """A delivery that fails six times by itself is no streak."""
+    desk.bench.server.script.extend([Reply(http=429)] * 6)
+    await desk.bench.deliver()
+    await desk.bench.turns(6)
+    await desk.tick()
+    assert await desk.bench.admin.fetchval("select count(*) from incident") == 0
+
+
+async def test_a_success_ends_the_streak(desk: Desk) -> None:
+    """Three failures, a success and three more are not five in a row."""
+    await desk.fail(503, 3)
+    await desk.succeed(1)
+    await desk.fail(503, 3)
+    await desk.tick()
+    assert await desk.bench.admin.fetchval("select count(*) from incident") == 0
+
+
+# Recovery -----------------------------------------------------------------------------------
+
+
+async def test_recovery_is_noted_after_enough_successes_and_closes_nothing(desk: Desk) -> None:
+    """Two successes in a row note recovery, once; one does not; a person still closes it."""
+    await desk.fail(400)
+    await desk.tick()
+    await desk.succeed(1)
+    await desk.tick()
+    assert (await desk.incident())["recovered_at"] is None
+    await desk.succeed(1)
+    await desk.tick()
+    await desk.tick()
+    incident = await desk.incident()
+    assert incident["recovered_at"] is not None
+    assert incident["status"] == "open"
+    assert (await desk.told(incident["id"])).count("incident_recovered") == 1
+
+
+async def test_what_fails_again_is_marked_regressed_once(desk: Desk) -> None:
+    """A recovered incident whose cause returns says so once, and waits for new successes."""
+    await desk.fail(400)
+    await desk.tick()
+    await desk.succeed(2)
+    await desk.tick()
+    await desk.fail(400)
+    for _ in range(3):
+        await desk.tick()
+    incident = await desk.incident()
+    assert incident["recovered_at"] is None
+    changes = [k for k in await desk.told(incident["id"]) if not k.startswith("page")]
+    assert changes == ["incident_opened", "incident_recovered", "incident_regressed"]
+    await desk.succeed(2)
+    await desk.tick()
+    assert (await desk.incident())["recovered_at"] is not None
+
+
+# Escalation ---------------------------------------------------------------------------------
+
+
+async def test_high_goes_to_the_cto_after_half_an_hour(desk: Desk) -> None:
+    """Unacknowledged for thirty minutes, a high incident pages its contact again and the CTO."""
+    await desk.fail(400)
+    await desk.tick()
+    await desk.tick(29 * MINUTE)
+    assert desk.targets() == ["oncall"]
+    await desk.tick(2 * MINUTE)
+    assert desk.targets() == ["cto", "oncall", "oncall"]
+    incident = await desk.incident()
+    assert "escalated" in await desk.told(incident["id"])
+
+
+async def test_critical_pages_both_at_once_and_every_five_minutes(desk: Desk) -> None:
+    """A critical incident pages on-call and CTO immediately, and again each five minutes."""
+    await desk.fail(401)
+    await desk.tick()
+    assert desk.targets() == ["cto", "oncall"]
+    await desk.tick(4 * MINUTE)
+    assert len(desk.pages) == 2
+    await desk.tick(2 * MINUTE)
+    assert desk.targets() == ["cto", "cto", "oncall", "oncall"]
+    await desk.tick(6 * MINUTE)
+    assert len(desk.pages) == 6
+
+
+@pytest.mark.parametrize("http", [401, 400])
+async def test_acknowledging_stops_the_pages(desk: Desk, http: int) -> None:
+    """Once somebody has it, nobody else is woken, however long it takes; a second press is none."""
+    await desk.fail(http)
+    await desk.tick()
+    before = len(desk.pages)
+    assert await desk.acknowledge()
+    assert not await desk.acknowledge()
+    for _ in range(3):
+        await desk.tick(timedelta(hours=1))
+    assert len(desk.pages) == before
+    incident = await desk.incident()
+    assert (incident["status"], incident["acknowledged_by"]) == ("acknowledged", "noor")
+
+
+async def test_a_drill_reaches_only_the_drills_channel(desk: Desk) -> None:
+    """An incident of a drill's credential pages and escalates to the drill's channel alone."""
+    desk.bench.server.script.append(Reply(http=401))
+    await desk.bench.deliver()
+    await desk.bench.admin.execute("update credential set drill = 'toy/key'")
+    await desk.bench.turn()
+    await desk.tick()
+    await desk.tick(6 * MINUTE)
+    assert desk.targets() == ["drill", "drill"]
+    assert all("DRILL" in text for _target, text in desk.pages)
+
+
+# Pages --------------------------------------------------------------------------------------
+
+
+async def test_a_broken_channel_is_tried_again_until_it_works(desk: Desk) -> None:
+    """A page whose channel is down stays pending, says why, and goes out when it is back."""
+    desk.broken = True
+    await desk.fail(400)
+    await desk.tick()
+    page = await _page(desk)
+    assert (page["state"], page["tries"]) == ("pending", 1)
+    assert page["error"]
+    assert desk.channel_url.rpartition(":")[2] not in page["error"]
+    desk.broken = False
+    await desk.tick()
+    assert desk.pages == [], "it waits a little before the next try"
+    await _let_time_pass(desk)
+    await desk.tick()
+    page = await _page(desk)
+    assert (page["state"], page["error"]) == ("sent", None)
+    assert desk.targets() == ["oncall"]
+
+
+async def test_a_page_that_never_goes_out_fails_loudly(desk: Desk) -> None:
+    """After its last try a page is failed, and the incident's timeline says so."""
+    desk.broken = True
+    await desk.fail(400)
+    for _ in range(MOST_TRIES):
+        await desk.tick()
+        await _let_time_pass(desk)
+    page = await _page(desk)
+    assert (page["state"], page["tries"]) == ("failed", MOST_TRIES)
+    assert "page_failed" in await desk.told((await desk.incident())["id"])
+
+
+async def test_a_target_without_an_address_says_so(desk: Desk) -> None:
+    """A page to somebody nobody configured is not lost in silence."""
+    desk.pager = replace(desk.pager, urls={})
+    await desk.fail(400)
+    await desk.tick()
+    assert "no address is configured" in (await _page(desk))["error"]
+
+
+async def test_one_slow_channel_does_not_delay_the_others(desk: Desk) -> None:
+    """Pages go out side by side: two of a second each take about one."""
+    desk.slow_s = 1.0
+    await desk.fail(401)
+    began = asyncio.get_running_loop().time()
+    await desk.tick()
+    assert asyncio.get_running_loop().time() - began < 1.8
+    assert desk.targets() == ["cto", "oncall"]
+
+
+async def _page(desk: Desk) -> dict[str, Any]:
+    [row] = await desk.bench.admin.fetch("select * from page")
+    return dict(row)
+
+
+async def _let_time_pass(desk: Desk) -> None:
+    await desk.bench.admin.execute("update page set next_try_at = clock_timestamp()")
