@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from mentalspace.cli.application import Application
+from mentalspace.cli.probe import answers, ready_url
 from mentalspace.cli.run_state import log_file
 from mentalspace.kernel.errors import NotUp
 
@@ -57,9 +58,6 @@ def log_to_file(application: Application, name: str) -> None:
 
 def require_up(application: Application) -> None:
     """Raises NotUp unless the API answers that all is ready."""
-    from mentalspace.cli.probe import answers
-    from mentalspace.cli.up import ready_url
-
     http = answers(ready_url(application.settings))
     if http is None:
         raise NotUp("MentalSpace is not up here; start it with `make run` or `mentalspace up`")

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from mentalspace.kernel.settings import Settings
+
 SOON_S = 0.05
 LATER_S = 2.0
 
@@ -23,6 +25,11 @@ def answers(url: str, *, timeout_s: float = 5.0) -> int | None:
         return None
     finally:
         connection.close()
+
+
+def ready_url(settings: Settings) -> str:
+    """Answers 200 when the whole system is ready."""
+    return f"http://127.0.0.1:{settings.port}/readyz"
 
 
 def is_free(port: int) -> bool:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mentalspace.cli.application import Application
-from mentalspace.cli.probe import answers
+from mentalspace.cli.probe import answers, ready_url
 from mentalspace.cli.run_state import RunState, Seen, is_held, now_text, read
-from mentalspace.cli.up import ready_url
 from mentalspace.kernel.settings import Settings
 
 NAMES = ("postgres", "sandbox", "worker", "api")

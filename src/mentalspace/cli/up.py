@@ -17,7 +17,7 @@ from mentalspace.cli.application import Application
 from mentalspace.cli.ask import log_to_file
 from mentalspace.cli.keep import Program
 from mentalspace.cli.living import end, wait_gone
-from mentalspace.cli.probe import is_free
+from mentalspace.cli.probe import is_free, ready_url
 from mentalspace.cli.run_state import Seen, already_up, hold, is_held, log_file, read
 from mentalspace.cli.screen import Screen
 from mentalspace.cli.supervise import CouldNotStart, Supervisor, Watcher
@@ -171,10 +171,6 @@ def end_leftovers(home: Path) -> bool:
 def command(*words: str) -> list[str]:
     """How this very installation is called."""
     return [sys.executable, "-m", "mentalspace", *words]
-
-
-def ready_url(settings: Settings) -> str:
-    return f"http://127.0.0.1:{settings.port}/readyz"
 
 
 def sandbox_alive_url(settings: Settings) -> str:
