@@ -22,7 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="an earlier run's, to repeat it")
-    parser.add_argument("--bookings-per-s", type=float, default=15.0)
+    parser.add_argument("--bookings-per-s", type=float, default=12.0)
     given = parser.parse_args()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     plan = Plan(given.rounds, seed, given.bookings_per_s)

@@ -51,7 +51,7 @@ class Plan:
 
     rounds: int
     seed: int
-    bookings_per_s: float = 15.0
+    bookings_per_s: float = 12.0
     victims: tuple[tuple[str, ...], ...] = ()
 
 

@@ -51,30 +51,53 @@ class _Tally:
             self.violations.append(f"{count} {text}")
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The ledger's side, and the provider's. `attempts` and `inbox` count by state."""
+
+    deliveries: list[dict[str, Any]]
+    attempts: Counter[str]
+    inbox: Counter[str]
+    mailbox: list[dict[str, Any]]
+    requests: list[dict[str, Any]]
+    summary: dict[str, Any]
+
+
+async def _gather(services: Services) -> Found:
+    states = "select state from {}"
+    async with connect_owner(services.admin_url) as owner:
+        return Found(
+            deliveries=[dict(row) for row in await owner.fetch(_DELIVERIES)],
+            attempts=Counter(
+                row["state"] for row in await owner.fetch("select state from attempt")
+            ),
+            inbox=Counter(row[0] for row in await owner.fetch(states.format("inbox"))),
+            mailbox=await call_sandbox(services, "GET", "/mailbox?limit=100000"),
+            requests=await call_sandbox(services, "GET", "/recorder"),
+            summary=await call_sandbox(services, "GET", "/summary"),
+        )
+
+
 async def judge(
     services: Services, bookings: Iterable[Booking], private: set[str], logs: Mapping[str, str]
 ) -> Verdict:
     """Compare what was promised, what the ledger says and what the provider has."""
+    return weigh(await _gather(services), list(bookings), private, logs)
+
+
+def weigh(
+    found: Found, bookings: list[Booking], private: set[str], logs: Mapping[str, str]
+) -> Verdict:
     tally = _Tally()
-    async with connect_owner(services.admin_url) as owner:
-        deliveries = [dict(row) for row in await owner.fetch(_DELIVERIES)]
-        open_attempts = await owner.fetchval("select count(*) from attempt where state = 'open'")
-        inbox = Counter(row["state"] for row in await owner.fetch("select state from inbox"))
-        distinct = await owner.fetchval(
-            "select count(*) from (select distinct attempt_id from attempt_delivery) a"
-        )
-    mailbox = await call_sandbox(services, "GET", "/mailbox?limit=100000")
-    requests = await call_sandbox(services, "GET", "/recorder")
-    summary = await call_sandbox(services, "GET", "/summary")
-    _lost(tally, list(bookings), deliveries)
-    _unknown(tally, deliveries)
-    _twice(tally, summary, requests)
-    _known_to_both(tally, deliveries, mailbox, requests)
-    _webhooks(tally, deliveries, inbox)
-    tally.counts["attempts"] = distinct
-    tally.forbid("attempts_left_open", open_attempts, "attempts were never closed in the ledger")
-    _logs(tally, private, mailbox, logs)
-    statuses = Counter(delivery["status"] for delivery in deliveries)
+    _lost(tally, bookings, found.deliveries)
+    _unknown(tally, found.deliveries)
+    _twice(tally, found.summary, found.requests)
+    _known_to_both(tally, found.deliveries, found.mailbox, found.requests)
+    _webhooks(tally, found.deliveries, found.inbox)
+    tally.counts["attempts"] = found.attempts.total()
+    tally.forbid("attempts_left_open", found.attempts["open"], "attempts were never closed")
+    _logs(tally, private, found.mailbox, logs)
+    statuses = Counter(delivery["status"] for delivery in found.deliveries)
     return Verdict(dict(tally.counts), dict(statuses), tuple(tally.violations))
 
 
@@ -154,14 +177,20 @@ def _logs(
     tally: _Tally, private: set[str], mailbox: list[dict[str, Any]], logs: Mapping[str, str]
 ) -> None:
     said = {line for mail in mailbox for line in _lines(mail["content"])}
-    hits: Counter[str] = Counter()
-    for name, text in logs.items():
-        text = STAFF.sub("", text)
-        hits[name] += len(ADDRESS.findall(text))
-        hits[name] += sum(text.count(secret) for secret in private | said)
+    hits = private_words(logs, private | said)
     tally.counts["log_bytes"] = sum(len(text) for text in logs.values())
     found = ", ".join(f"{name}: {count}" for name, count in sorted(hits.items()) if count)
     tally.forbid("log_hits", hits.total(), f"private words in logs ({found})")
+
+
+def private_words(logs: Mapping[str, str], secrets: Iterable[str]) -> Counter[str]:
+    """How often each log tells one of the secrets, or any address that is not the demo's staff."""
+    hits: Counter[str] = Counter()
+    for name, text in logs.items():
+        clients = STAFF.sub("", text)
+        hits[name] += len(ADDRESS.findall(clients))
+        hits[name] += sum(clients.count(secret) for secret in secrets)
+    return hits
 
 
 def _lines(content: Mapping[str, Any]) -> set[str]:

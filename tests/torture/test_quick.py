@@ -1,0 +1,30 @@
+"""A short campaign, so that every change meets kill -9."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.torture.campaign import Plan, run
+from tests.torture.report import as_table
+
+
+@pytest.mark.database
+@pytest.mark.skipif(
+    os.environ.get("MENTALSPACE_TEST_POSTGRES") == "16",
+    reason="it kills the embedded server of `mentalspace up`, which is an 18",
+)
+@pytest.mark.timeout(170)
+async def test_nothing_is_lost_to_kill_9() -> None:
+    """Worker, database, sandbox and API are killed under load; nothing is lost or sent twice."""
+    victims = (("worker",), ("postgres",), ("sandbox", "api"))
+    plan = Plan(rounds=3, seed=3, bookings_per_s=6.0, victims=victims)
+    said: list[str] = []
+    outcome = await run(plan, said.append)
+    assert not outcome.violations, "\n".join([*said, as_table(plan, outcome)])
+    assert outcome.verdict.counts["acknowledged"] > 30
+    assert [blow.victim for blow in outcome.blows] == ["worker", "postgres", "sandbox", "api"]
+    worker = outcome.blows[0]
+    assert worker.recovered_s is not None
+    assert worker.recovered_s < 20

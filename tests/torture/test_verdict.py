@@ -1,0 +1,106 @@
+"""A judge that finds nothing must be one that would have found something."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.torture.load import Booking
+from tests.torture.verdict import Found, Verdict, weigh
+
+APPOINTMENT = uuid4()
+
+
+def _delivery(**changes: Any) -> dict[str, Any]:
+    return {
+        "subject_id": APPOINTMENT,
+        "kind": "appointment_created",
+        "status": "delivered",
+        "held_reason": None,
+        "idempotency_key": "key-1",
+        "provider_message_id": "m-1",
+        "was_unknown": False,
+        **changes,
+    }
+
+
+def _request(*accepted: str, replayed: bool = False) -> dict[str, Any]:
+    return {
+        "account": "acc",
+        "idempotency_key": "key-1",
+        "accepted": list(accepted),
+        "replayed": replayed,
+    }
+
+
+def _mail(mail_id: str) -> dict[str, Any]:
+    return {"id": mail_id, "content": {"subject": "Your appointment on Friday, May 1", "text": ""}}
+
+
+def _weigh(
+    *,
+    deliveries: list[dict[str, Any]] | None = None,
+    mailbox: list[dict[str, Any]] | None = None,
+    requests: list[dict[str, Any]] | None = None,
+    inbox: dict[str, int] | None = None,
+    attempts: dict[str, int] | None = None,
+    twice: int = 0,
+    booked: UUID = APPOINTMENT,
+    log: str = "",
+) -> Verdict:
+    found = Found(
+        deliveries=[_delivery()] if deliveries is None else deliveries,
+        attempts=Counter(attempts or {"succeeded": 1}),
+        inbox=Counter(inbox or {"processed": 2}),
+        mailbox=[_mail("m-1")] if mailbox is None else mailbox,
+        requests=requests or [_request("m-1"), _request(replayed=True)],
+        summary={
+            "acc": {"accepted": 1, "repeated_requests_one_key": 1, "accepted_twice": twice},
+        },
+    )
+    booking = Booking(booked, frozenset({"appointment_created"}))
+    return weigh(found, [booking], {"Quillon Lindqvist"}, {"worker.log": log})
+
+
+def test_a_calm_day_passes() -> None:
+    """One booking, one mail, one repeated request and its webhooks: nothing to complain of."""
+    verdict = _weigh(log="admin@demo.example may log in")
+    assert verdict.violations == ()
+    assert verdict.counts["repeated_requests_one_key"] == 1
+
+
+def test_the_unknown_is_counted_where_it_ended() -> None:
+    """A held delivery whose outcome is unknown is counted apart, and needs a reason."""
+    held = _delivery(status="held", was_unknown=True, provider_message_id=None)
+    assert _weigh(deliveries=[held]).counts["held_without_reason"] == 1
+    explained = _weigh(deliveries=[{**held, "held_reason": "outcome unknown"}])
+    assert explained.violations == ()
+    assert explained.counts["unknown_held"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"booked": uuid4()}, "lost"),
+        ({"deliveries": [_delivery(status="due")]}, "lost"),
+        ({"twice": 1}, "accepted_twice"),
+        ({"requests": [_request("m-1"), _request("m-2")]}, "accepted_twice_by_key"),
+        ({"deliveries": [_delivery(status="pending")]}, "sent_unseen"),
+        ({"mailbox": []}, "never_sent"),
+        ({"deliveries": [_delivery(status="accepted")]}, "webhooks_missing"),
+        ({"inbox": {"received": 1}}, "webhooks_waiting"),
+        ({"inbox": {"held": 1}}, "webhooks_held"),
+        ({"attempts": {"open": 1}}, "attempts_left_open"),
+        ({"log": "sent to someone@demo.example"}, "log_hits"),
+        ({"log": "Quillon Lindqvist was told"}, "log_hits"),
+        ({"log": "Your appointment on Friday, May 1"}, "log_hits"),
+    ],
+)
+def test_every_loss_is_found(changes: dict[str, Any], name: str) -> None:
+    """Whatever goes wrong is counted under its name and fails the campaign."""
+    verdict = _weigh(**changes)
+    assert verdict.counts[name] >= 1
+    assert verdict.violations
