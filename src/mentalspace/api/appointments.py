@@ -147,7 +147,12 @@ async def create(
 
     async def work() -> Response:
         try:
-            booked = await book(visit.services, visit.person.claims(), _new(new))
+            booked = await book(
+                visit.services,
+                visit.person.claims(),
+                _new(new),
+                traceparent=visit.traceparent,
+            )
         except AppointmentExists as error:
             raise Problem(409, "appointment_exists", str(error)) from error
         return await _answer(visit, booked, "booked", 201)
@@ -176,6 +181,7 @@ async def move(visit: Writer, appointment_id: UUID, to: Move) -> Response:
             appointment_id,
             starts_at=starts_at,
             duration_min=to.duration_min,
+            traceparent=visit.traceparent,
         )
     except AppointmentUnknown as error:
         raise not_found() from error
@@ -193,7 +199,12 @@ async def move(visit: Writer, appointment_id: UUID, to: Move) -> Response:
 async def call_off(visit: Writer, appointment_id: UUID) -> Response:
     """Twice changes nothing."""
     try:
-        booked = await cancel(visit.services, visit.person.claims(), appointment_id)
+        booked = await cancel(
+            visit.services,
+            visit.person.claims(),
+            appointment_id,
+            traceparent=visit.traceparent,
+        )
     except AppointmentUnknown as error:
         raise not_found() from error
     return await _answer(visit, booked, "cancelled")

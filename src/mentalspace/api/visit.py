@@ -39,6 +39,7 @@ class Visit:
 
     services: Services
     person: Person
+    traceparent: str | None = None
 
     @property
     def practice_id(self) -> UUID:
@@ -82,9 +83,9 @@ async def signed_in(
     _session: Annotated[Any, Security(_COOKIE)],
 ) -> Visit:
     """A header that was sent decides alone; without one, the console's cookie."""
-    services = services_of(request)
+    services, trace = services_of(request), getattr(request.state, "traceparent", None)
     if (header := request.headers.get("authorization")) is not None:
-        return Visit(services, await _by_token(services, header))
+        return Visit(services, await _by_token(services, header), trace)
     person = await person_of(services.database, request.cookies.get(SESSION_COOKIE, ""))
     if person is None:
         raise _unauthorized("not_signed_in", "sign in, or send a token")
@@ -92,7 +93,7 @@ async def signed_in(
         raise Problem(
             403, "csrf_missing", "with a session cookie, send its token in X-CSRF-Token as well"
         )
-    return Visit(services, person)
+    return Visit(services, person, trace)
 
 
 def allowed(permission: Permission) -> Any:

@@ -24,7 +24,7 @@ REMINDER_LEAD = timedelta(hours=24)
 @dataclass(frozen=True, slots=True)
 class MailDesk:
     """What writing a mail needs besides the appointment. `credential_id` and `bypass_guard`
-    are for drills, which send through an account of their own."""
+    are for drills, which send through an account of their own; `traceparent` is the request's."""
 
     vault: Vault
     sender: Sender
@@ -32,6 +32,7 @@ class MailDesk:
     actor: str
     credential_id: UUID | None = None
     bypass_guard: bool = False
+    traceparent: str | None = None
 
 
 async def tell_booked(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
@@ -111,6 +112,7 @@ async def _write(
             drill=appointment.drill,
             credential_id=desk.credential_id,
             bypass_guard=desk.bypass_guard,
+            traceparent=desk.traceparent,
         ),
     )
     await connection.execute(

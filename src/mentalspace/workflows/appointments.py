@@ -54,18 +54,18 @@ Claims = Mapping[str, Any]
 
 
 async def book(
-    services: Services, claims: Claims, new: NewAppointment, *, drill: str | None = None
+    services: Services, claims: Claims, new: NewAppointment, *, traceparent: str | None = None
 ) -> Booked:
-    """A new appointment; raises AppointmentExists."""
+    """A new appointment; raises AppointmentExists. Its mails carry on the request's trace."""
     async with services.database.as_user(claims) as connection:
         practice_id = UUID(str(claims["practice"]))
         client_id = await save_client(connection, practice_id, new)
-        appointment_id = await insert_appointment(connection, practice_id, client_id, new, drill)
+        appointment_id = await insert_appointment(connection, practice_id, client_id, new)
         if appointment_id is None:
             raise AppointmentExists("an appointment with this external_id is in the calendar")
         appointment = await _found(connection, appointment_id)
         if appointment.status == "scheduled":
-            await tell_booked(connection, mail_desk(services, claims), appointment)
+            await tell_booked(connection, mail_desk(services, claims, traceparent), appointment)
         return Booked(appointment_id, "new", appointment.version)
 
 
@@ -76,6 +76,7 @@ async def reschedule(
     *,
     starts_at: datetime,
     duration_min: int | None = None,
+    traceparent: str | None = None,
 ) -> Booked:
     """Another time. What was pending for the old one is cancelled, and the client told."""
     async with services.database.as_user(claims) as connection:
@@ -84,7 +85,7 @@ async def reschedule(
             raise AppointmentCancelled("the appointment is cancelled; book a new one")
         return await _change(
             connection,
-            mail_desk(services, claims),
+            mail_desk(services, claims, traceparent),
             appointment_id,
             starts_at=starts_at,
             duration_min=duration_min or before.duration_min,
@@ -92,13 +93,15 @@ async def reschedule(
         )
 
 
-async def cancel(services: Services, claims: Claims, appointment_id: UUID) -> Booked:
+async def cancel(
+    services: Services, claims: Claims, appointment_id: UUID, *, traceparent: str | None = None
+) -> Booked:
     """Cancelling twice changes nothing."""
     async with services.database.as_user(claims) as connection:
         before = await _found(connection, appointment_id)
         return await _change(
             connection,
-            mail_desk(services, claims),
+            mail_desk(services, claims, traceparent),
             appointment_id,
             starts_at=before.starts_at,
             duration_min=before.duration_min,
@@ -153,7 +156,7 @@ async def _change(
     return Booked(appointment_id, "changed", appointment.version)
 
 
-def mail_desk(services: Services, claims: Claims) -> MailDesk:
+def mail_desk(services: Services, claims: Claims, traceparent: str | None = None) -> MailDesk:
     environment = services.settings.environment
     return MailDesk(
         vault=services.vault,
@@ -163,6 +166,7 @@ def mail_desk(services: Services, claims: Claims) -> MailDesk:
         ),
         now=services.clock.now(),
         actor=str(claims.get("sub", "system")),
+        traceparent=traceparent,
     )
 
 

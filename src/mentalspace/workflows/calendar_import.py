@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import asdict, dataclass
 from uuid import UUID
@@ -62,7 +63,9 @@ async def import_calendar(
     desk = mail_desk(services, claims)
     async with services.database.as_user(claims) as connection:
         zone = await _zone(connection, practice_id)
-        file = read_calendar(data, practice_timezone=zone, file_name=file_name)
+    # A large file takes seconds of computing: not on the loop that others wait for.
+    file = await asyncio.to_thread(read_calendar, data, practice_timezone=zone, file_name=file_name)
+    async with services.database.as_user(claims) as connection:
         changes = [
             (await land(connection, desk, practice_id, _appointment(row))).change
             for row in file.rows
