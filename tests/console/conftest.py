@@ -25,11 +25,9 @@ FLAGS = [
 
 
 @pytest.fixture
-async def stage(
-    admin: Owner, admin_url: str, database_url: str, tmp_path: Path
-) -> AsyncIterator[Stage]:
+async def stage(admin: Owner, admin_url: str, tmp_path: Path) -> AsyncIterator[Stage]:
     await _speak_json(admin)
-    async with on_stage(admin, admin_url, database_url, MASTER_KEY, tmp_path) as ready:
+    async with on_stage(admin, admin_url, MASTER_KEY, tmp_path) as ready:
         yield ready
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import secrets
 import socket
@@ -18,24 +19,16 @@ import uvicorn
 from fastapi import FastAPI
 
 from mentalspace.console import router
-from mentalspace.engine.db import connect
-from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.incidents import NewIncident, open_incident
 from mentalspace.engine.ledger import record
-from mentalspace.engine.queue import Queue
-from mentalspace.engine.runbook import load_runbooks
-from mentalspace.engine.secrets import Vault
 from mentalspace.engine.services import Services
-from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.case import Severity
-from mentalspace.kernel.clock import OffsetClock
 from mentalspace.kernel.phi import Phi
-from mentalspace.kernel.settings import load_settings
+from mentalspace.main import MentalSpace
 from mentalspace.practice.appointment import NewAppointment
-from mentalspace.practice.identity import create_user
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.calendar_import import import_calendar
-from mentalspace.workflows.demo import seed_demo, system_claims
+from mentalspace.workflows.demo import system_claims
 
 NOBODY = UUID(int=0)
 PASSWORD = "test-password"
@@ -65,49 +58,35 @@ class Stage:
 
 @asynccontextmanager
 async def on_stage(
-    owner: Owner, admin_url: str, login_url: str, master_key: bytes, home: Path, **environment: str
+    owner: Owner, admin_url: str, master_key: bytes, home: Path
 ) -> AsyncIterator[Stage]:
     """Seeds, serves, and stops. `drills` collects what the Run button asked for."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = load_settings(
-        {"MENTALSPACE_HOME": str(home), "MENTALSPACE_PORT": str(port), **environment}
+    house = MentalSpace(
+        {
+            "MENTALSPACE_HOME": str(home),
+            "MENTALSPACE_PORT": str(port),
+            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
+            "MENTALSPACE_DEMO_PASSWORD": PASSWORD,
+            "DATABASE_URL": admin_url,
+        }
     )
-    rooms, vault, clock = discover_rooms(), Vault(master_key), OffsetClock()
-    await seed_demo(owner, vault, rooms, settings, _make_user, PASSWORD)
-    async with connect(login_url) as database:
-        services = Services(
-            settings=settings,
-            database=database,
-            vault=vault,
-            queue=Queue(login_url),
-            rooms=rooms,
-            runbooks=load_runbooks(list(rooms.values()), None),
-            clock=clock,
-            inbox=Inbox(database, vault, rooms, clock),
-            shape="",
-            admin_url=admin_url,
-            login_url=login_url,
-            jwt_secret="j" * 32,
-        )
+    await house._prepare(admin_url, lambda _line: None)
+    async with house.open_services(pool_size=4) as services:
         lakeside, mesa = await _practices(owner)
-        url = f"http://127.0.0.1:{port}"
-        stage = Stage(services, url, owner, lakeside, mesa)
+        stage = Stage(services, f"http://127.0.0.1:{port}", owner, lakeside, mesa)
         await _play(stage)
         async with _serving(stage, port):
             yield stage
 
 
 async def _practices(owner: Owner) -> tuple[UUID, UUID]:
-    rows = await owner.fetch("select id from practice order by slug")
+    rows = await owner.fetch(
+        "select id from practice where slug in ('lakeside', 'mesa') order by slug"
+    )
     return rows[0]["id"], rows[1]["id"]
-
-
-async def _make_user(
-    owner: Owner, email: str, name: str, password: str, role: str, practice_id: UUID | None
-) -> None:
-    await create_user(owner, email, name, password, [(role, practice_id)])
 
 
 class _Guest(uvicorn.Server):
@@ -316,7 +295,13 @@ async def write_drill(owner: Owner, drill: str, passed: bool | None) -> str:
         drill,
         done,
         passed,
-        {"status": ["pending"], "lane": "paused"},
-        {"status": ["pending"], "lane": "paused" if passed else "open"} if done else {},
+        {"then": {"status": ["pending"], "lane": "paused"}, "recovered": {"lane": "open"}},
+        _seen(passed) if done else {},
     )
     return run
+
+
+def _seen(passed: bool | None) -> dict[str, Any]:
+    then = {"statuses": ["pending"], "lane": ["paused" if passed else "open"]}
+    seen: dict[str, Any] = {"then": then, "recovered": {"lane": ["open"]}}
+    return seen if passed else {**seen, "missing": ["lane"]}

@@ -254,6 +254,18 @@ async def test_few_messages_get_no_percentage(stage: Stage) -> None:
             assert "n = 20" in text
 
 
+async def test_a_failed_drill_says_what_did_not_hold(stage: Stage) -> None:
+    """What was expected stands beside what was seen, and what differs is marked."""
+    run = await stage.owner.fetchval("select id from drill_run where not passed")
+    async with visitor(stage, "oncall") as http, http.get(f"/drills/{run}") as answer:
+        text = await answer.text()
+    rows = [re.sub(r"<[^>]+>|\s+", " ", row) for row in re.findall(r"<tr.*?</tr>", text, re.S)]
+    held = {" ".join(row.split()) for row in rows}
+    assert "Every message is While broken pending pending Yes" in held
+    assert "Lane While broken paused open No" in held
+    assert "Lane After recovery open open Yes" in held
+
+
 async def test_a_silent_worker_is_seen(stage: Stage) -> None:
     """A process that stopped beating is shown as silent, not left out."""
     await stage.owner.execute("update heartbeat set beat_at = clock_timestamp() - interval '70 s'")

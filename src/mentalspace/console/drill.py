@@ -9,15 +9,41 @@ from urllib.parse import quote
 
 from starlette.responses import Response
 
+from mentalspace.console import words
 from mentalspace.console.door import Forbidden, Missing, Visit
 from mentalspace.console.queries.fleet import last_drills
 from mentalspace.engine.runbook import Drill
 
+# Which of the things seen answers an expectation.
+_ANSWERED_BY: Mapping[str, str] = {
+    "requests_min": "requests",
+    "requests_max": "requests",
+    "case": "cases",
+    "never": "cases",
+    "status": "statuses",
+    "alert": "alerts",
+}
+_WORDS: Mapping[str, str] = {
+    "refused_locally": "Refused by our own check",
+    "requests_min": "Requests, at least",
+    "requests_max": "Requests, at most",
+    "accepted": "Messages accepted",
+    "case": "Recognised as",
+    "never": "Never recognised as",
+    "status": "Every message is",
+    "lane": "Lane",
+    "steps": "Steps run",
+    "alert": "Alert raised",
+    "logged": "Every failed try is logged",
+}
+_STAGES: Mapping[str, str] = {"then": "While broken", "recovered": "After recovery"}
+
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """One thing a run looked at. `met` is None where only one side says something."""
+    """One thing a run looked at. `met` is None while nothing has been seen."""
 
+    stage: str
     name: str
     expected: str
     observed: str
@@ -66,31 +92,40 @@ async def run(visit: Visit) -> Response:
         run=found,
         drill=_drill(visit, found["drill"]),
         expectations=compare(found["expected"], found["observed"]),
+        missing=found["observed"].get("missing") or [],
+        error=found["observed"].get("error"),
     )
 
 
 def compare(expected: Mapping[str, Any], observed: Mapping[str, Any]) -> list[Expectation]:
-    """Side by side, nested groups flattened: `recovered.status` beside what was seen of it."""
-    wanted, seen = _flat(expected), _flat(observed)
+    """What was promised beside what was seen, in both halves of a run."""
+    missing = observed.get("missing") or []
     return [
         Expectation(
-            name,
-            _text(wanted.get(name)),
-            _text(seen.get(name)),
-            wanted[name] == seen[name] if name in wanted and name in seen else None,
+            title,
+            _WORDS.get(name, words.plain(name)),
+            _text(value),
+            _seen(name, observed.get(stage, {})),
+            _met(stage, name, observed, missing),
         )
-        for name in dict.fromkeys([*wanted, *seen])
+        for stage, title in _STAGES.items()
+        for name, value in (expected.get(stage) or {}).items()
     ]
 
 
-def _flat(values: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{name}.")
-        else:
-            found[f"{before}{name}"] = value
-    return found
+def _seen(name: str, observed: Mapping[str, Any]) -> str:
+    if name == "logged" and "logged" in observed:
+        return f"{observed['logged']} of {observed.get('failed_attempts', 0)}"
+    return _text(observed.get(_ANSWERED_BY.get(name, name)))
+
+
+def _met(stage: str, name: str, observed: Mapping[str, Any], missing: list[str]) -> bool | None:
+    """The run's own judgement: it lists what did not hold, `steps` one by one."""
+    if stage not in observed:
+        return None
+    before = "recovered: " if stage == "recovered" else ""
+    word = {"steps": "step"}.get(name, name)
+    return not any(miss == before + word or miss.startswith(f"{before}{word} ") for miss in missing)
 
 
 def _text(value: Any) -> str:

@@ -39,7 +39,7 @@ async function refresh() {
 
 function apply(fresh) {
   const news = [];
-  for (const shown of document.querySelectorAll("main [data-live]")) {
+  for (const shown of document.querySelectorAll("[data-live]")) {
     const next = fresh.querySelector(`[data-live="${CSS.escape(shown.dataset.live)}"]`);
     if (!next) continue;
     const before = shown.dataset.announce;
