@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from mentalspace.kernel.errors import SettingsError
 
@@ -25,7 +26,7 @@ class Settings:
     mode: Mode
     home: Path
     port: int
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     master_key: bytes | None = field(repr=False)
     jwt_secret: str | None = field(repr=False)
     site_url: str
@@ -53,6 +54,9 @@ class Settings:
 
 # Whom a page may go to; one variable each, Apprise addresses separated by spaces.
 PAGE_TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
+
+
+_PORT = re.compile(r"[0-9]{1,5}")
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -95,7 +99,7 @@ def _mode(environment: Mapping[str, str], mistakes: list[str]) -> Mode:
 
 def _port(environment: Mapping[str, str], mistakes: list[str]) -> int:
     value = environment.get("MENTALSPACE_PORT", "8080")
-    if not value.isdigit() or not 1 <= int(value) <= 65534:
+    if not _PORT.fullmatch(value) or not 1 <= int(value) <= 65534:
         mistakes.append("MENTALSPACE_PORT: use a port from 1 to 65534; the sandboxes take the next")
         return 8080
     return int(value)
@@ -103,9 +107,17 @@ def _port(environment: Mapping[str, str], mistakes: list[str]) -> int:
 
 def _database_url(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
     value = environment.get("DATABASE_URL") or None
-    if value is not None and urlsplit(value).scheme not in ("postgresql", "postgres"):
+    if value is not None and _split(value).scheme not in ("postgresql", "postgres"):
         mistakes.append("DATABASE_URL: begin with postgresql://, or unset it for the embedded one")
     return value
+
+
+def _split(value: str) -> SplitResult:
+    """Nothing at all for what is no address: urlsplit raises, and quotes it."""
+    try:
+        return urlsplit(value)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _master_key(environment: Mapping[str, str], mistakes: list[str]) -> bytes | None:
@@ -132,7 +144,7 @@ def _site_url(environment: Mapping[str, str], mistakes: list[str]) -> str:
     value = environment.get("SITE_URL", "")
     if not value:
         return f"http://127.0.0.1:{environment.get('MENTALSPACE_PORT', '8080')}"
-    if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc:
+    if _split(value).scheme not in ("http", "https") or not _split(value).netloc:
         mistakes.append("SITE_URL: give the address clients reach, such as https://example.org")
     return value.rstrip("/")
 
