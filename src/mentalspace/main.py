@@ -179,7 +179,14 @@ class MentalSpace:
         return _LazyApp(
             self.open_services,
             lambda services: create_app(
-                services, routers=[router(services, start_drill=self._drill_starter(services))]
+                services,
+                routers=[
+                    router(
+                        services,
+                        start_drill=self._drill_starter(services),
+                        shown_password=None if self.settings.demo_password else DEMO_PASSWORD,
+                    )
+                ],
             ),
         )
 
