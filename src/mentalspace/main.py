@@ -209,12 +209,14 @@ class MentalSpace:
     async def _worker(self, services: Services) -> AsyncIterator[Worker]:
         from random import Random
 
+        from mentalspace.engine.adapters import Adapters
         from mentalspace.engine.alerts import Evaluator
         from mentalspace.engine.db import connect
         from mentalspace.engine.lane import LaneWorker
         from mentalspace.engine.outbound import open_client
         from mentalspace.engine.pager import Pager
         from mentalspace.engine.process import process_name
+        from mentalspace.engine.silence import SilenceKeeper
         from mentalspace.engine.worker import Worker
 
         runbooks = services.runbooks
@@ -223,12 +225,13 @@ class MentalSpace:
             open_client(live=True) as live,
             connect(services.login_url, size=4) as heart,
         ):
+            clients = {False: sheltered, True: live}
             lanes = LaneWorker(
                 database=services.database,
                 vault=services.vault,
                 rooms=services.rooms,
                 cases=lambda room, provider: runbooks.room(room).cases_for(provider),
-                clients={False: sheltered, True: live},
+                clients=clients,
                 actions=self._actions(),
                 name=process_name("worker"),
                 random=Random(),
@@ -241,6 +244,9 @@ class MentalSpace:
                 inbox=services.inbox,
                 evaluator=Evaluator(heart, runbooks),
                 pager=Pager(heart, runbooks, self.page_urls(), self.settings.site_url),
+                silence=SilenceKeeper(
+                    heart, Adapters(heart, services.vault, services.rooms, clients)
+                ),
                 clock=services.clock,
                 chores=self._chores(services),
             )

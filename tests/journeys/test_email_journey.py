@@ -86,6 +86,25 @@ async def test_a_refused_key_pauses_and_pages(house: House) -> None:
     assert delivery["status"] == "pending"
 
 
+async def test_what_is_never_heard_of_again_is_asked_after(house: House) -> None:
+    """When no webhook comes, the provider is asked, and its answer moves the delivery forward."""
+    for account in await house.sandbox("GET", "/accounts"):
+        path = f"/accounts/email/resend/{account['id']}"
+        await house.sandbox("PATCH", path, {"webhook_url": None})
+    await house.book()
+    await until(lambda: _statuses(house, ["accepted"]))
+    await house.advance(timedelta(minutes=16))
+    await until(lambda: _statuses(house, ["delivered"]))
+    [delivery] = await house.deliveries()
+    async with house.services.database.as_oncall() as connection:
+        heard = await connection.fetchval(
+            "select data ->> 'heard' from timeline where delivery_id = $1"
+            " and kind = 'provider_event'",
+            delivery["id"],
+        )
+    assert heard == "asked"
+
+
 async def _pages(house: House, count: int) -> list[dict[str, object]]:
     pages: list[dict[str, object]] = await house.sandbox("GET", "/pages")
     return pages if len(pages) >= count else []

@@ -10,13 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
-from mentalspace.engine.ledger import record
+from mentalspace.engine.events import apply_event
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.clock import Clock
-from mentalspace.kernel.delivery import Status, may_move
 from mentalspace.kernel.errors import WebhookRefused
-from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import Integration
 
 # An event may overtake the commit that names its message: ask again for about ten minutes.
@@ -115,7 +113,7 @@ class Inbox:
         raw = self.vault.open(practice_id, "inbox", row["payload"])
         events = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook(raw)
         applied = [
-            await _apply(connection, practice_id, row["credential_id"], event, row["drill"])
+            await apply_event(connection, practice_id, row["credential_id"], event, row["drill"])
             for event in events
         ]
         return all(applied)
@@ -148,37 +146,3 @@ async def _hold(connection: Connection, inbox_id: UUID, reason: str) -> None:
         reason,
     )
     log.warning("inbox_held", inbox_id=inbox_id)
-
-
-async def _apply(
-    connection: Connection, practice_id: UUID, credential_id: UUID, event: Event, drill: str | None
-) -> bool:
-    """Move the delivery forward if the event does; False if it names no message of ours yet."""
-    row = await connection.fetchrow(
-        "select id, status, drill from delivery where credential_id = $1"
-        " and provider_message_id = $2 for update",
-        credential_id,
-        event.provider_message_id,
-    )
-    if row is None:
-        return False
-    moved = event.status is not None and may_move(Status(row["status"]), event.status)
-    if moved and event.status is not None:
-        await connection.execute(
-            "update delivery set status = $2 where id = $1", row["id"], event.status.value
-        )
-    await record(
-        connection,
-        "provider_event",
-        practice_id=practice_id,
-        delivery_id=row["id"],
-        data={
-            "event": event.kind,
-            "code": event.code,
-            "moved_to": event.status.value if moved and event.status else None,
-            "occurred_at": event.occurred_at.isoformat(),
-        },
-        actor="provider",
-        drill=row["drill"] or drill,
-    )
-    return True

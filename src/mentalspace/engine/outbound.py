@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 from mentalspace.kernel.integration import Answer
 
 _CONNECT_S = 5.0
 _LARGEST_ANSWER_BYTES = 10 * 1024 * 1024
+_LONGEST_RETRY_AFTER_S = 30 * 86_400.0
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 USER_AGENT = "MentalSpace/0.1"
@@ -43,14 +46,19 @@ class Client:
         The deadline is total: connecting, sending, waiting and reading. Raises Refused before
         anything leaves the machine without live credentials.
         """
-        if not self.live and urlsplit(url).hostname not in _LOOPBACK:
+        target = _parsed(url)
+        if not self.live and target.host not in _LOOPBACK:
             raise Refused("not_live", "without live credentials nothing leaves this machine")
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._exchange(
-                    method, url, {"User-Agent": USER_AGENT, **headers}, body
+                    method, target, {"User-Agent": USER_AGENT, **headers}, body
                 )
-        except (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError) as error:
+        except (
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.ClientConnectorError,
+            aiohttp.InvalidURL,
+        ) as error:
             raise ProviderError(Evidence("connect", code=type(error).__name__)) from error
         except TimeoutError as error:
             raise ProviderError(Evidence("timeout")) from error
@@ -58,7 +66,7 @@ class Client:
             raise ProviderError(Evidence("reset", code=type(error).__name__)) from error
 
     async def _exchange(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
         async with self.session.request(
             method, url, headers=headers, data=body, allow_redirects=False
@@ -103,19 +111,29 @@ async def open_client(*, live: bool) -> AsyncIterator[Client]:
         yield Client(session, live)
 
 
+def _parsed(url: str) -> URL:
+    """Read once, by the library that will use it: two readers might see two hosts."""
+    try:
+        return URL(url)
+    except ValueError as error:
+        raise ProviderError(Evidence("connect", code="InvalidURL")) from error
+
+
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """`Retry-After` in seconds, from its number or its date; None if absent or unreadable."""
+    """`Retry-After` in seconds, from its number or its date; None if absent or unreadable.
+
+    At most thirty days, whatever it says: nobody means more, and a column must hold the date.
+    """
     value = headers.get("retry-after")
     if value is None:
         return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
+    if _SECONDS.fullmatch(value):
+        return min(float(value), _LONGEST_RETRY_AFTER_S)
     try:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - (now or datetime.now(UTC))).total_seconds())
+    after_s = (at - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, after_s), _LONGEST_RETRY_AFTER_S)

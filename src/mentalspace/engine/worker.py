@@ -15,11 +15,13 @@ from mentalspace.engine.log import get_logger
 from mentalspace.engine.pager import Pager
 from mentalspace.engine.process import BEAT_EVERY_S, beat, follow_clock, repeat
 from mentalspace.engine.queue import Queue, run_queue
+from mentalspace.engine.silence import SilenceKeeper
 from mentalspace.kernel.clock import OffsetClock
 
 DISPATCH_EVERY_S = 0.5
 EVALUATE_EVERY_S = 1.0
 PAGE_EVERY_S = 1.0
+SILENCE_EVERY_S = 5.0
 PURGE_EVERY_S = 600.0
 
 log = get_logger(__name__)
@@ -36,6 +38,7 @@ class Worker:
     inbox: Inbox
     evaluator: Evaluator
     pager: Pager
+    silence: SilenceKeeper
     clock: OffsetClock
     chores: Mapping[str, tuple[float, Callable[[], Awaitable[object]]]]
 
@@ -65,6 +68,7 @@ class Worker:
             "clock": (DISPATCH_EVERY_S, lambda: follow_clock(self.database, self.clock)),
             "evaluate": (EVALUATE_EVERY_S, self.evaluator.tick),
             "page": (PAGE_EVERY_S, self.pager.tick),
+            "silence": (SILENCE_EVERY_S, self.silence.tick),
             "purge": (PURGE_EVERY_S, lambda: purge_payloads(self.database)),
             **self.chores,
         }

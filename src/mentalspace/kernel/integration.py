@@ -71,6 +71,10 @@ class Adapter(Protocol):
         """
         ...
 
+    async def look_up(self, provider_message_id: str) -> Event | None:
+        """What the provider says today of a message it took, as an event; None if unchanged."""
+        ...
+
     async def check(self) -> str:
         """A harmless call that proves credential and service; says what it saw."""
         ...

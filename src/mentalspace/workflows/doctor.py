@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mentalspace.engine.outbound import DeadlinedHttp, open_client
+from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.outbound import open_client
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
 from mentalspace.kernel.errors import ProviderError, Refused
-from mentalspace.kernel.integration import Credential
 
 State = Literal["good", "warning", "bad"]
 
 _CREDENTIALS = """
-select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.base_url, c.live, c.secrets
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live
   from credential c where c.active and c.drill is null and ($1::text is null or c.integration = $1)
  order by c.integration, c.endpoint
 """
@@ -64,12 +63,11 @@ async def examine(services: Services, room: str | None) -> list[Finding]:
 async def _call(services: Services, row: Any) -> Finding:
     """One harmless call to the provider, and the runbook's word on its answer."""
     provider = services.rooms[row["integration"]].provider(row["provider"])
-    sealed = services.vault.open(row["practice_id"], "credential", row["secrets"])
-    credential = Credential(
-        str(row["practice_id"]), row["endpoint"], row["base_url"], json.loads(sealed)
-    )
     async with open_client(live=row["live"]) as client:
-        adapter = provider.adapter(DeadlinedHttp(client, provider.deadline_s), credential)
+        adapters = Adapters(
+            services.database, services.vault, services.rooms, {row["live"]: client}
+        )
+        adapter = await adapters.of(row["practice_id"], row["id"])
         try:
             seen = await adapter.check()
         except Refused as error:

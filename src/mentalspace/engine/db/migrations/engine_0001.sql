@@ -248,6 +248,8 @@ create table delivery (
   created_at          timestamptz not null default app.now(),
   accepted_at         timestamptz,
   ended_at            timestamptz,
+  ask_at              timestamptz,                  -- when to ask after it, while it is accepted
+  questions           integer not null default 0,
   purged_at           timestamptz,                  -- when the payload's retention ended
   unique (integration, idempotency_key)
 );
@@ -257,6 +259,7 @@ create index delivery_lane_due on delivery (lane_id, next_attempt_at)
 create index delivery_claimed on delivery (claimed_by) where status = 'sending';
 create index delivery_provider_message on delivery (credential_id, provider_message_id);
 create index delivery_recent on delivery (practice_id, created_at desc);
+create index delivery_silent on delivery (ask_at) where status = 'accepted';
 create index delivery_subject on delivery (subject_id);
 create index delivery_open on delivery (credential_id, status)
   where status in ('pending', 'due', 'sending', 'unknown', 'held');
@@ -277,7 +280,7 @@ grant update (status, next_attempt_at, held_reason, ended_at, starts)
 grant select (id, practice_id, lane_id, credential_id, integration, kind, recipient_key, status,
               due_at, next_attempt_at, expires_at, attempts, starts, reconciliations, claimed_by,
               claimed_at, claim_token, last_case, drill, created_at, accepted_at, ended_at,
-              subject_type, subject_id, traceparent, purged_at)
+              subject_type, subject_id, traceparent, purged_at, ask_at)
   on delivery to mentalspace_dispatcher;
 grant update (status, next_attempt_at, claimed_by, claim_token, claimed_at, held_reason, payload, purged_at)
   on delivery to mentalspace_dispatcher;
@@ -292,6 +295,9 @@ begin
     end if;
     if new.status = 'accepted' then
       new.accepted_at := coalesce(new.accepted_at, app.now());
+      if new.provider_message_id is not null then
+        new.ask_at := app.now() + interval '15 min';
+      end if;
     end if;
     if not exists (select from app.delivery_transition where before = new.status) then
       new.ended_at := coalesce(new.ended_at, app.now());

@@ -11,10 +11,12 @@ from mentalspace.integrations.email.resend.wire import (
     IDEMPOTENCY_WINDOW,
     email_body,
     error_of,
+    last_event,
     request_id,
 )
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence, ProviderError
+from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import Answer, Credential, Http
 
 
@@ -49,6 +51,15 @@ class ResendAdapter:
         if first_attempt_age >= IDEMPOTENCY_WINDOW:
             raise ProviderError(Evidence("refused_locally", code="idempotency_window_passed"))
         return await self.send(payload, idempotency_key=idempotency_key)
+
+    async def look_up(self, provider_message_id: str) -> Event | None:
+        """GET /emails/{id}: its last event, under the webhooks' names."""
+        answer = await self._http.request(
+            "GET", f"{self._base_url}/emails/{provider_message_id}", headers=self._headers
+        )
+        if answer.http != 200:
+            raise error_of(answer, retry_after_s(answer.headers))
+        return last_event(answer)
 
     async def check(self) -> str:
         """GET /domains: the credential and the service, without sending.

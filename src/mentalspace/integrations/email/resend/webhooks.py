@@ -7,24 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mentalspace.integrations.email.resend.wire import verify_signature
-from mentalspace.kernel.delivery import Status
+from mentalspace.integrations.email.resend.wire import STATUS_OF, verify_signature
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.event import Event
-
-# source: https://resend.com/docs/dashboard/webhooks/event-types
-STATUS_OF = {
-    "email.sent":             None,
-    "email.scheduled":        None,
-    "email.delivered":        Status.DELIVERED,
-    "email.delivery_delayed": None,
-    "email.bounced":          Status.BOUNCED,
-    "email.failed":           Status.FAILED,
-    "email.suppressed":       Status.BOUNCED,
-    "email.complained":       None,
-    "email.opened":           None,
-    "email.clicked":          None,
-}  # fmt: skip
 
 
 def verify(

@@ -8,11 +8,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mentalspace.integrations.email.model import Mail
+from mentalspace.kernel.delivery import Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
+from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import Answer
 from mentalspace.kernel.phi import Phi
 
@@ -23,6 +25,21 @@ IDEMPOTENCY_WINDOW = timedelta(hours=24)
 
 # source: https://docs.svix.com/receiving/verifying-payloads/how-manual
 SIGNATURE_TOLERANCE = timedelta(minutes=5)
+
+
+# source: https://resend.com/docs/dashboard/webhooks/event-types
+STATUS_OF = {
+    "email.sent":             None,
+    "email.scheduled":        None,
+    "email.delivered":        Status.DELIVERED,
+    "email.delivery_delayed": None,
+    "email.bounced":          Status.BOUNCED,
+    "email.failed":           Status.FAILED,
+    "email.suppressed":       Status.BOUNCED,
+    "email.complained":       None,
+    "email.opened":           None,
+    "email.clicked":          None,
+}  # fmt: skip
 
 
 def email_body(mail: Mail) -> bytes:
@@ -66,6 +83,23 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
             retry_after_s=retry_after_s,
         )
     )
+
+
+def last_event(answer: Answer) -> Event | None:
+    """The newest event of a GET /emails/{id}; None while it says nothing new.
+
+    source: https://resend.com/docs/api-reference/emails/retrieve-email
+    """
+    try:
+        body = json.loads(answer.body)
+        kind = f"email.{body['last_event']}"
+        if STATUS_OF.get(kind) is None:
+            return None
+        return Event(str(body["id"]), kind, STATUS_OF[kind], datetime.now(UTC))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProviderError(
+            Evidence("malformed", http=answer.http, request_id=request_id(answer))
+        ) from error
 
 
 def request_id(answer: Answer) -> str | None:

@@ -289,7 +289,7 @@ async def test_a_key_still_at_work_is_a_conflict(client: Client) -> None:
         room="email", provider="resend", kind="latency", when="after", latency_s=0.5, times=1
     )
     slow = asyncio.create_task(client.call("POST", "/emails", MAIL, idempotency_key="k2"))
-    while not client.sandbox.world.kit.outbox.items():  # noqa: ASYNC110
+    while not client.sandbox.world.kit.outbox.items():
         await asyncio.sleep(0.01)
     status, body, _ = await client.call("POST", "/emails", MAIL, idempotency_key="k2")
     assert (status, body["name"]) == (409, "concurrent_idempotent_requests")

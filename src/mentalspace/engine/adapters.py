@@ -1,0 +1,39 @@
+"""Opens the adapter of a stored credential, for calls outside a lane."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from mentalspace.engine.db import Database
+from mentalspace.engine.outbound import Client, DeadlinedHttp
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.integration import Adapter, Credential, Integration
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """`clients` are keyed by whether they may leave this machine."""
+
+    database: Database
+    vault: Vault
+    rooms: Mapping[str, Integration]
+    clients: Mapping[bool, Client]
+
+    async def of(self, practice_id: UUID, credential_id: UUID) -> Adapter:
+        """Raises LookupError if the practice has no such credential."""
+        async with self.database.as_worker(practice_id) as connection:
+            row = await connection.fetchrow(
+                "select integration, provider, endpoint, base_url, live, secrets"
+                " from credential where id = $1",
+                credential_id,
+            )
+        if row is None:
+            raise LookupError("the practice has no such credential")
+        provider = self.rooms[row["integration"]].provider(row["provider"])
+        secrets = json.loads(self.vault.open(practice_id, "credential", row["secrets"]))
+        credential = Credential(str(practice_id), row["endpoint"], row["base_url"], secrets)
+        http = DeadlinedHttp(self.clients[row["live"]], provider.deadline_s)
+        return provider.adapter(http, credential)
