@@ -83,7 +83,8 @@ class Edge:
                 raise
             await render(_failed(), request_id)(scope, receive, guarded)
         finally:
-            if scope["path"] not in _QUIET or answered.http != 200:
+            # A page that asks every two seconds whether anything changed is no news either.
+            if answered.http != 304 and (scope["path"] not in _QUIET or answered.http != 200):
                 log.info(
                     "request",
                     method=scope["method"] if scope["method"] in _METHODS else "other",

@@ -260,6 +260,8 @@ create index delivery_claimed on delivery (claimed_by) where status = 'sending';
 create index delivery_provider_message on delivery (credential_id, provider_message_id);
 create index delivery_recent on delivery (practice_id, created_at desc);
 create index delivery_silent on delivery (ask_at) where status = 'accepted';
+create index delivery_newest on delivery (created_at desc);
+create index delivery_ended on delivery (credential_id, ended_at desc);
 create index delivery_subject on delivery (subject_id);
 create index delivery_open on delivery (credential_id, status)
   where status in ('pending', 'due', 'sending', 'unknown', 'held');
