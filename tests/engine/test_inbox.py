@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mentalspace.engine.inbox import MOST_TRIES, NoSuchEndpoint
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.kernel.errors import WebhookRefused
-from tests.engine.toy import Bench
+from tests.engine.toy import Bench, Reply
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -106,6 +106,24 @@ async def test_an_event_of_a_stranger_is_held_in_the_end(bench: Bench) -> None:
     assert "not ours" in await bench.admin.fetchval("select held_reason from inbox")
 
 
+async def test_an_event_of_what_was_long_unknown_is_applied(bench: Bench) -> None:
+    """An event held as a stranger's is applied once the unknown outcome turns out to be its."""
+    bench.server.script.append(Reply(lost=True))
+    delivery = await bench.deliver(key="toy/lost")
+    await bench.turn()
+    assert await bench.status(delivery) == "unknown"
+    await receive(bench, event(bench.server.accepted["toy/lost"]), "e-1")
+    for _ in range(MOST_TRIES):
+        await bench.advance(timedelta(minutes=3))
+        await process(bench)
+    assert await states(bench) == ["held"]
+    await bench.turn()
+    assert await bench.status(delivery) == "accepted"
+    await process(bench)
+    assert await bench.status(delivery) == "delivered"
+    assert await states(bench) == ["processed"]
+
+
 async def test_what_cannot_be_read_is_held(bench: Bench) -> None:
     """A signed letter nobody understands is held for a person; the next is applied."""
     delivery, message = await accepted(bench)
@@ -188,9 +206,11 @@ def test_an_old_letter_is_not_taken_again() -> None:
 header_texts = st.text(max_size=40) | st.text("v1,= +/abcAB0123", max_size=40)
 any_json = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["type", "data", "created_at", "email_id", "bounce", "x"]), inner
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["type", "data", "created_at", "email_id", "bounce", "x"]), inner
+        )
     ),
     max_leaves=12,
 )
@@ -201,9 +221,7 @@ known_kinds = st.fixed_dictionaries(
 
 @given(
     st.binary(max_size=200),
-    st.dictionaries(
-        st.sampled_from(["svix-id", "svix-timestamp", "svix-signature"]), header_texts
-    ),
+    st.dictionaries(st.sampled_from(["svix-id", "svix-timestamp", "svix-signature"]), header_texts),
     st.sampled_from([SECRETS[0], " ".join(SECRETS), "", "whsec_%%%", "no secret"]),
 )
 def test_nothing_unsigned_passes_or_breaks_the_check(

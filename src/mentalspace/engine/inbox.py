@@ -20,6 +20,7 @@ from mentalspace.kernel.integration import Integration
 # An event may overtake the commit that names its message: ask again for about ten minutes.
 MOST_TRIES = 12
 _BATCH = 50
+_NOT_OURS = "speaks of a message that is not ours"
 
 log = get_logger(__name__)
 
@@ -38,6 +39,15 @@ select id, credential_id, integration, provider, payload, tries, drill from inbo
  where state = 'received' and next_try_at <= app.now()
  order by received_at limit $1 for update skip locked
 """
+_ASK_ANEW = """
+update inbox set state = 'received', tries = 0, next_try_at = app.now(), held_reason = null
+ where id in (
+  select id from inbox where credential_id = $1 and received_at > app.now() - $3 * interval '1 h'
+     and (state = 'received' and tries > 0 or state = 'held' and held_reason = $2)
+   limit 500 for update skip locked)
+"""
+# An outcome is not unknown for longer: providers forget a key after a day.
+_UNKNOWN_AT_MOST_H = 25
 
 
 class NoSuchEndpoint(WebhookRefused):
@@ -100,7 +110,7 @@ class Inbox:
                 if await self._apply_all(connection, practice_id, row):
                     await _close(connection, row["id"])
                 else:
-                    await _again(connection, row, "speaks of a message that is not ours")
+                    await _again(connection, row, _NOT_OURS)
         except WebhookRefused as error:
             await _hold(connection, row["id"], f"cannot be read: {error.code}")
         except CONNECTION_LOST:
@@ -117,6 +127,15 @@ class Inbox:
             for event in events
         ]
         return all(applied)
+
+
+async def ask_anew(connection: Connection, credential_id: UUID) -> None:
+    """Events that named a message nobody knew may name the one that just became known.
+
+    An outcome may be unknown for longer than an event is asked about: the provider is down, or
+    its breaker open.
+    """
+    await connection.execute(_ASK_ANEW, credential_id, _NOT_OURS, _UNKNOWN_AT_MOST_H)
 
 
 async def _close(connection: Connection, inbox_id: UUID) -> None:

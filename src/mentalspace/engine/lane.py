@@ -16,6 +16,7 @@ import asyncpg
 
 from mentalspace.engine.breaker import ask_passage
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
+from mentalspace.engine.inbox import ask_anew
 from mentalspace.engine.ledger import record
 from mentalspace.engine.limiter import keep_slot, reserve_slot
 from mentalspace.engine.log import get_logger
@@ -199,7 +200,7 @@ class LaneWorker:
         took_ms = _since_ms(began)
         await self._settle(
             delivery,
-            lambda connection: settle_success(connection, delivery, (attempt_id, took_ms), receipt),
+            lambda connection: _succeed(connection, delivery, (attempt_id, took_ms), receipt),
         )
 
     async def _open(self, lane: Lane, delivery: Claimed, traceparent: str) -> UUID | None:
@@ -321,6 +322,14 @@ def _not_again(delivery: Claimed) -> str | None:
     if delivery.expired and delivery.was_unknown:
         return "outcome unknown, and no longer useful to send"
     return None
+
+
+async def _succeed(
+    connection: Connection, delivery: Claimed, attempt: tuple[UUID, float], receipt: Receipt
+) -> None:
+    await settle_success(connection, delivery, attempt, receipt)
+    if delivery.was_unknown:
+        await ask_anew(connection, delivery.credential_id)
 
 
 async def _send(adapter: Adapter, delivery: Claimed) -> Receipt:
