@@ -62,13 +62,13 @@ async def adopt_environment(
             secrets = _from_environment(provider, settings.environment)
             if secrets is None:
                 continue
-            base_url = _base_url(room.name, provider, settings)
+            base_url = base_url_of(room.name, provider, settings)
             await _save_if_changed(
                 owner,
                 vault,
                 provider,
                 NewCredential(
-                    practice_id, room.name, "default", base_url, _is_live(base_url), secrets
+                    practice_id, room.name, "default", base_url, is_live(base_url), secrets
                 ),
             )
             adopted.append(room.name)
@@ -102,7 +102,7 @@ def _from_environment(provider: Provider, environment: Mapping[str, str]) -> dic
     return given
 
 
-def _base_url(room: str, provider: Provider, settings: Settings) -> str:
+def base_url_of(room: str, provider: Provider, settings: Settings) -> str:
     """Where the provider is: as told; else itself in production, the sandbox in a demo."""
     if told := settings.environment.get(provider.base_url_env):
         return told
@@ -111,5 +111,5 @@ def _base_url(room: str, provider: Provider, settings: Settings) -> str:
     return f"{settings.sandbox_url}/{room}/{provider.name}"
 
 
-def _is_live(base_url: str) -> bool:
+def is_live(base_url: str) -> bool:
     return urlsplit(base_url).hostname not in _LOOPBACK
