@@ -73,7 +73,7 @@ def test_a_full_production() -> None:
     ],
 )
 def test_one_mistake_is_one_line(name: str, value: str) -> None:
-    """A wrong value gives one line that begins with its name, says what to do, and not the value."""
+    """A wrong value gives one line: its name, what to do about it, and never the value."""
     with pytest.raises(SettingsError) as raised:
         load_settings({name: value})
     [line] = raised.value.mistakes
@@ -133,7 +133,9 @@ def test_settings_do_not_print_their_secrets() -> None:
         assert secret not in shown
 
 
-@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30).filter(lambda t: "\0" not in t)))
+@given(
+    st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30).filter(lambda t: "\0" not in t))
+)
 def test_any_environment_is_taken_or_explained(environment: dict[str, str]) -> None:
     """Whatever the environment holds, the answer is settings or lines that begin with a name."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from mentalspace.engine.inbox import MOST_TRIES, NoSuchEndpoint
 from mentalspace.integrations.email.resend import webhooks
+from mentalspace.integrations.email.resend.wire import STATUS_OF
 from mentalspace.kernel.errors import WebhookRefused
 from tests.engine.toy import Bench, Reply
 
@@ -215,7 +217,7 @@ any_json = st.recursive(
     max_leaves=12,
 )
 known_kinds = st.fixed_dictionaries(
-    {"type": st.sampled_from(sorted(webhooks.STATUS_OF)), "data": any_json, "created_at": any_json}
+    {"type": st.sampled_from(sorted(STATUS_OF)), "data": any_json, "created_at": any_json}
 )
 
 
@@ -239,10 +241,8 @@ def test_nothing_unsigned_passes_or_breaks_the_check(
 )
 def test_nothing_signed_breaks_the_reading(raw: bytes) -> None:
     """Any signed bytes are events, no events, or refused."""
-    try:
+    with contextlib.suppress(WebhookRefused):
         webhooks.parse(raw)
-    except WebhookRefused:
-        pass
 
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'"\xff"'])

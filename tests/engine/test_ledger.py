@@ -226,5 +226,3 @@ async def test_a_rotated_secret_replaces_the_old_one(bench: Bench) -> None:
     assert row["rotated_at"] > datetime(2026, 1, 1, tzinfo=UTC)
     secrets = await read_secrets(bench.admin, bench.vault, "toy", "default")
     assert secrets == {"api_key": "k-2"}
-
-

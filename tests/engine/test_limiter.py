@@ -43,9 +43,7 @@ async def test_two_workers_together_keep_the_rate(bench: Bench) -> None:
     any one of them."""
     await limit(bench, 20)
     began = time.monotonic()
-    first, second = await asyncio.gather(
-        take(bench, "interactive", 30), take(bench, "bulk", 30)
-    )
+    first, second = await asyncio.gather(take(bench, "interactive", 30), take(bench, "bulk", 30))
     took = time.monotonic() - began
     assert 2.9 <= took < 4.5
     assert most_within(first + second, 1.0) <= 21

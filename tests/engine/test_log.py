@@ -164,7 +164,9 @@ def test_nobody_writes_an_exceptions_text_into_a_log() -> None:
                 continue
             if not (isinstance(node.func.value, ast.Name) and node.func.value.id == "log"):
                 continue
-            said = [ast.unparse(k.value) for k in node.keywords] + [ast.unparse(a) for a in node.args]
+            said = [ast.unparse(k.value) for k in node.keywords] + [
+                ast.unparse(a) for a in node.args
+            ]
             bad = [s for s in said if "str(" in s or "reveal" in s or s in ("error", "exc")]
             offenders += [f"{path.name}:{node.lineno}: {s}" for s in bad]
             for argument in node.args[:1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,7 @@ async def queue(database_url: str) -> AsyncIterator[Queue]:
 
 
 @asynccontextmanager
-async def consuming(
-    url: str, handlers: Mapping[str, Handler]
-) -> AsyncIterator[asyncio.Event]:
+async def consuming(url: str, handlers: Mapping[str, Handler]) -> AsyncIterator[asyncio.Event]:
     """A consumer in this loop, asked to stop at the end."""
     stop = asyncio.Event()
     task = asyncio.create_task(run_queue(url, handlers, stop=stop))

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from mentalspace.engine.db import Database
-from mentalspace.engine.db.migrate import LOGIN
+from mentalspace.engine.db.address import LOGIN
 
 ROLES = ("authenticated", "mentalspace_worker", "mentalspace_dispatcher", "mentalspace_oncall",
          "mentalspace_door")  # fmt: skip

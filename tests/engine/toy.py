@@ -155,7 +155,11 @@ class ToyAdapter:
         return Receipt(json.loads(answer.body)["id"])
 
     async def reconcile(
-        self, payload: bytes, *, idempotency_key: str, first_attempt_age: timedelta
+        self,
+        payload: bytes,  # noqa: ARG002
+        *,
+        idempotency_key: str,
+        first_attempt_age: timedelta,
     ) -> Receipt | None:
         if first_attempt_age >= WINDOW:
             raise ProviderError(Evidence("refused_locally", code="window_passed"))
@@ -165,6 +169,10 @@ class ToyAdapter:
         found = json.loads(answer.body)["id"]
         return None if found is None else Receipt(found)
 
+    async def look_up(self, provider_message_id: str) -> Event | None:  # noqa: ARG002
+        """Nothing new: the toy tells everything by webhook."""
+        return None
+
     async def check(self) -> str:
         return "it answers"
 
@@ -173,9 +181,7 @@ def _guard(payload: bytes) -> Evidence | None:
     return Evidence("refused_locally", code="invalid") if b"invalid" in payload else None
 
 
-def _verify(
-    raw: bytes, headers: Mapping[str, str], keys: Mapping[str, str], now: datetime
-) -> str:
+def _verify(raw: bytes, headers: Mapping[str, str], keys: Mapping[str, str], now: datetime) -> str:
     if headers.get("x-key") not in keys["api_key"].split():
         raise WebhookRefused("signature", "that is not the key")
     return headers["x-id"]
@@ -398,9 +404,7 @@ async def open_bench(
     vault: Vault,
     queue_url: str,
 ) -> AsyncIterator[Bench]:
-    await admin.set_type_codec(
-        "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
-    )
+    await admin.set_type_codec("jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
     queue = Queue(queue_url)
     async with toy_server() as server, open_client(live=False) as client:
         practice_id = await make_practice(admin, "first")
