@@ -68,7 +68,7 @@ async def test_a_mistake_is_one_clear_line(
 
 
 async def test_a_practices_own_credential_is_stored_sealed(
-    environment: dict[str, str], admin: "asyncpg.Connection[asyncpg.Record]"
+    environment: dict[str, str], admin: asyncpg.Connection[asyncpg.Record]
 ) -> None:
     """Two secrets from standard input become a sealed credential with open lanes; again rotates."""
     mentalspace(environment, "practice", "add", "harbor", "--name", "H", "--timezone", "UTC")
