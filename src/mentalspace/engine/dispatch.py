@@ -67,7 +67,8 @@ _INBOX = (
 )
 _PURGE = """
 update delivery set payload = null, purged_at = app.now() where id in (
-  select id from delivery where ended_at < app.now() - $1 * interval '1 day'
+  select id from delivery
+   where coalesce(ended_at, accepted_at) < app.now() - $1 * interval '1 day'
      and purged_at is null limit 500 for update skip locked)
 """
 
