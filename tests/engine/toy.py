@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -80,6 +80,9 @@ class ToyServer:
         self.usual = Reply()
         self.accepted: dict[str, str] = {}
         self.requests: list[Request] = []
+        self.statuses: dict[str, str] = {}
+        self.asked: list[str] = []
+        self.answers_questions = True
         self.arrived = asyncio.Event()
         self.port = 0
 
@@ -112,12 +115,25 @@ class ToyServer:
         self.requests.append(Request(time.monotonic(), "GET", key, 200))
         return web.json_response({"id": self.accepted.get(key)})
 
+    async def tell(self, request: web.Request) -> web.StreamResponse:
+        message_id = request.query["id"]
+        self.asked.append(message_id)
+        if not self.answers_questions:
+            return web.Response(status=503)
+        return web.json_response({"status": self.statuses.get(message_id)})
+
 
 @asynccontextmanager
 async def toy_server() -> AsyncIterator[ToyServer]:
     server = ToyServer()
     application = web.Application()
-    application.add_routes([web.post("/send", server.send), web.get("/sent", server.look)])
+    application.add_routes(
+        [
+            web.post("/send", server.send),
+            web.get("/sent", server.look),
+            web.get("/status", server.tell),
+        ]
+    )
     runner = web.AppRunner(application, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -169,9 +185,16 @@ class ToyAdapter:
         found = json.loads(answer.body)["id"]
         return None if found is None else Receipt(found)
 
-    async def look_up(self, provider_message_id: str) -> Event | None:  # noqa: ARG002
-        """Nothing new: the toy tells everything by webhook."""
-        return None
+    async def look_up(self, provider_message_id: str) -> Event | None:
+        answer = await self._http.request(
+            "GET", f"{self._base_url}/status?id={provider_message_id}", headers={}
+        )
+        if answer.http != 200:
+            raise ProviderError(Evidence("http", http=answer.http))
+        status = json.loads(answer.body)["status"]
+        if status is None:
+            return None
+        return Event(provider_message_id, f"toy.{status}", Status(status), datetime.now(UTC))
 
     async def check(self) -> str:
         return "it answers"
