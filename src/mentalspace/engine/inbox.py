@@ -43,6 +43,7 @@ _ASK_ANEW = """
 update inbox set state = 'received', tries = 0, next_try_at = app.now(), held_reason = null
  where id in (
   select id from inbox where credential_id = $1 and received_at > app.now() - $3 * interval '1 h'
+     and state <> 'processed'
      and (state = 'received' and tries > 0 or state = 'held' and held_reason = $2)
    limit 500 for update skip locked)
 """

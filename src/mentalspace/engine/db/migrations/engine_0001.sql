@@ -404,6 +404,7 @@ create table inbox (
   unique (credential_id, external_id)
 );
 create index inbox_waiting on inbox (next_try_at) where state = 'received';
+create index inbox_unapplied on inbox (credential_id) where state <> 'processed';
 call app.protect('inbox');
 call app.oversee('inbox', 'mentalspace_dispatcher');
 call app.oversee('inbox', 'mentalspace_oncall');
