@@ -15,6 +15,7 @@ from uuid import UUID
 import asyncpg
 
 from mentalspace.engine.breaker import ask_passage
+from mentalspace.engine.claim import Claimed, Fenced, expire, hold, let_go
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.inbox import ask_anew
 from mentalspace.engine.ledger import record
@@ -22,15 +23,7 @@ from mentalspace.engine.limiter import keep_slot, reserve_slot
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client, DeadlinedHttp
 from mentalspace.engine.secrets import SealBroken, Vault
-from mentalspace.engine.settle import (
-    Claimed,
-    Fenced,
-    expire,
-    hold,
-    let_go,
-    settle_failure,
-    settle_success,
-)
+from mentalspace.engine.settle import Attempt, Failure, settle_failure, settle_success
 from mentalspace.engine.steps import Action
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.delivery import Receipt
@@ -191,16 +184,16 @@ class LaneWorker:
         try:
             receipt = await _send(adapter, delivery)
         except ProviderError as error:
-            await self._fail(lane, delivery, (attempt_id, _since_ms(began)), error.evidence)
+            await self._fail(lane, delivery, Attempt(attempt_id, _since_ms(began)), error.evidence)
             return
         except Refused as error:
             evidence = Evidence("refused_locally", code=error.code)
-            await self._fail(lane, delivery, (attempt_id, _since_ms(began)), evidence)
+            await self._fail(lane, delivery, Attempt(attempt_id, _since_ms(began)), evidence)
             return
-        took_ms = _since_ms(began)
+        attempt = Attempt(attempt_id, _since_ms(began))
         await self._settle(
             delivery,
-            lambda connection: _succeed(connection, delivery, (attempt_id, took_ms), receipt),
+            lambda connection: _succeed(connection, delivery, attempt, receipt),
         )
 
     async def _open(self, lane: Lane, delivery: Claimed, traceparent: str) -> UUID | None:
@@ -254,14 +247,12 @@ class LaneWorker:
             return attempt_id
 
     async def _fail(
-        self, lane: Lane, delivery: Claimed, attempt: tuple[UUID, float] | None, evidence: Evidence
+        self, lane: Lane, delivery: Claimed, attempt: Attempt | None, evidence: Evidence
     ) -> None:
-        case = classify(lane.cases, evidence)
+        failure = Failure(delivery, attempt, evidence, classify(lane.cases, evidence))
         await self._settle(
             delivery,
-            lambda connection: settle_failure(
-                connection, delivery, attempt, evidence, case, self.actions, self.random
-            ),
+            lambda connection: settle_failure(connection, failure, self.actions, self.random),
         )
 
     async def _settle(self, delivery: Claimed, write: Callable[[Connection], Any]) -> None:
@@ -325,7 +316,7 @@ def _not_again(delivery: Claimed) -> str | None:
 
 
 async def _succeed(
-    connection: Connection, delivery: Claimed, attempt: tuple[UUID, float], receipt: Receipt
+    connection: Connection, delivery: Claimed, attempt: Attempt, receipt: Receipt
 ) -> None:
     await settle_success(connection, delivery, attempt, receipt)
     if delivery.was_unknown:
