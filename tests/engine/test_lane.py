@@ -206,6 +206,7 @@ async def test_an_unknown_that_is_no_longer_useful_is_a_persons(bench: Bench) ->
 
 async def test_what_a_dead_worker_had_claimed_goes_on_elsewhere(bench: Bench) -> None:
     """A claim without an attempt is due again, and another worker delivers it."""
+    await bench.past_the_restart()
     delivery = await bench.deliver()
     await bench.dispatch()
     lane = (await bench.row(delivery))["lane_id"]
@@ -216,26 +217,38 @@ async def test_what_a_dead_worker_had_claimed_goes_on_elsewhere(bench: Bench) ->
     assert "worker_lost" in await bench.kinds(delivery)
 
 
-async def test_a_zombie_changes_nothing(bench: Bench) -> None:
-    """A worker thought dead, whose answer comes late, cannot overwrite what another has found."""
-    gate = asyncio.Event()
-    bench.server.script.append(Reply(gate=gate, http=422))
+@pytest.mark.parametrize("late", [Reply(http=422), Reply(http=503), Reply(http=418), Reply()])
+async def test_a_zombie_changes_nothing(bench: Bench, late: Reply) -> None:
+    """A worker thought dead, whose answer comes while another holds the delivery, cannot take it
+    out of that one's hands, whatever the answer says."""
+    await bench.past_the_restart()
+    zombies_gate, gate = asyncio.Event(), asyncio.Event()
+    bench.server.script.extend([replace(late, gate=zombies_gate), Reply(gate=gate)])
     delivery = await bench.deliver(key="toy/zombie")
     await bench.dispatch()
     lane = (await bench.row(delivery))["lane_id"]
     zombie = asyncio.create_task(bench.worker("worker:zombie").work(f"{bench.practice_id}/{lane}"))
-    await bench.server.arrived.wait()
-    await bench.turn(bench.worker("worker:live"))
-    settled = await bench.row(delivery)
-    assert settled["status"] == "accepted"
-    gate.set()
+    await until(lambda: _sent(bench, 1))
+    live = asyncio.create_task(bench.turn(bench.worker("worker:live")))
+    await until(lambda: _sent(bench, 2))
+    held = await bench.row(delivery)
+    assert (held["status"], held["claimed_by"]) == ("sending", "worker:live")
+    zombies_gate.set()
     await zombie
-    assert await bench.row(delivery) == settled
-    assert "refused" not in await bench.kinds(delivery)
+    assert await bench.row(delivery) == held
+    gate.set()
+    await live
+    assert await bench.status(delivery) == "accepted"
+    assert len(bench.server.accepted) == 1
+
+
+async def _sent(bench: Bench, count: int) -> bool:
+    return len(bench.server.sends()) == count
 
 
 async def test_poison_is_held_after_five_starts(bench: Bench) -> None:
     """A delivery whose worker dies each time it is taken up is held, and says why."""
+    await bench.past_the_restart()
     poison = await bench.deliver()
     lane = (await bench.row(poison))["lane_id"]
     for number in range(5):

@@ -21,7 +21,7 @@ from aiohttp import web
 
 from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import Database
-from mentalspace.engine.dispatch import dispatch
+from mentalspace.engine.dispatch import DEAD_AFTER_S, dispatch
 from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.ledger import NewDelivery, enqueue
@@ -356,6 +356,12 @@ class Bench:
 
     async def dispatch(self) -> int:
         return await dispatch(self.database, self.queue)
+
+    async def past_the_restart(self) -> None:
+        """Right after PostgreSQL has started nobody is taken for dead; wait until that is over."""
+        await self.admin.execute(
+            "select pg_sleep_until(pg_postmaster_start_time() + $1 * interval '1 s')", DEAD_AFTER_S
+        )
 
     async def turn(self, worker: LaneWorker | None = None) -> None:
         """One tick of the dispatcher, then one turn of every lane it would wake."""
