@@ -20,6 +20,9 @@ AT_ONCE = 20
 BOOK_WITHIN_S = 20.0
 SHARE_WITH_REMINDER = 0.25
 SHARE_BOUNCING = 0.03
+# How long after its booking a reminder is due. The clock moves while the booking is written:
+# five minutes keep it on its side of a day.
+SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=5), timedelta(minutes=12)
 
 _FIRST = "Quillon Zephrina Thandeka Wolfhart Ysolde Bartholome Xanthe Evander".split()
 _LAST = "Featherstonehaugh Okonkwo-Reyes Villanueva Szczepanski Abernathy Lindqvist".split()
@@ -78,9 +81,10 @@ class Load:
         # Not the bare number: seven digits stand in some identifier by chance.
         self.private |= {name, first, last, email, phone, f"1555{7_000_000 + number}"}
         reminded = self.random.random() < SHARE_WITH_REMINDER
-        # The clock moves while the booking is written: five minutes keep it on its side of a day.
         lead = (
-            timedelta(hours=24, minutes=self.random.uniform(5, 12))
+            timedelta(hours=24)
+            + SHORTEST_LEAD
+            + self.random.random() * (LONGEST_LEAD - SHORTEST_LEAD)
             if reminded
             else timedelta(hours=self.random.uniform(16, 23.8))
         )
