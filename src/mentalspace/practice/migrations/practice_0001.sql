@@ -118,10 +118,12 @@ create index appointment_notifications_of on appointment_notifications (appointm
 call app.protect('appointment_notifications');
 grant select, insert on appointment_notifications to authenticated, mentalspace_worker;
 
+-- As its owner: pg_temp last, or a caller's temporary table would be found first, and its
+-- triggers run with the owner's rights.
 create function app.project_notification() returns trigger
-language plpgsql security definer set search_path = app, pg_catalog, public as $$
+language plpgsql security definer set search_path = app, pg_catalog, public, pg_temp as $$
 begin
-  update appointment_notifications set
+  update public.appointment_notifications set
     delivery_status = new.status,
     status = case
       when new.status in ('accepted', 'delivered') then 'sent'

@@ -43,7 +43,7 @@ create function app.now() returns timestamptz language sql stable as
   $$ select pg_catalog.now() + (select clock_offset from app.clock) $$;
 
 create function app.advance_clock(by_interval interval) returns interval
-language plpgsql security definer set search_path = app, pg_catalog as $$
+language plpgsql security definer set search_path = app, pg_catalog, pg_temp as $$
 declare result interval;
 begin
   if by_interval < interval '0' then
