@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
 
-from mentalspace.practice.person import PERMISSIONS, ROLES, Permission
+from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Role
+from mentalspace.practice.token import mint_token
 from tests.api.conftest import Api, written
 
 NOBODY = uuid4()
@@ -162,6 +163,34 @@ async def test_tokens_that_do_not_count(api: Api) -> None:
         f"{uuid4()}@left.example",
     )
     assert await code(signed(sub=str(user_id))) == (401, "token_invalid")
+
+
+async def test_a_token_says_no_more_than_the_membership(api: Api) -> None:
+    """A known person's token holds for a role they have now, in the practice they have it in."""
+    lakeside, mesa = api.practices["lakeside"], api.practices["mesa"]
+    user_id = await api.admin.fetchval(
+        "insert into app_user (email, name, password_hash) values ($1, 'x', 'x') returning id",
+        f"{uuid4()}@staff.example",
+    )
+    await api.admin.execute(
+        "insert into membership (user_id, practice_id, role) values ($1, $2, 'biller')",
+        user_id,
+        lakeside,
+    )
+
+    async def http(role: Role, practice_id: UUID | None) -> int:
+        token = mint_token(
+            api.services.jwt_secret, user_id=user_id, role=role, practice_id=practice_id
+        )
+        headers = {"Authorization": f"Bearer {token}"}
+        return (await api.call("GET", "/v1/me", role=None, headers=headers)).http
+
+    assert await http("biller", lakeside) == 200
+    assert await http("administrator", lakeside) == 401
+    assert await http("biller", mesa) == 401
+    assert await http("oncall", None) == 401
+    await api.admin.execute("delete from membership where user_id = $1", user_id)
+    assert await http("biller", lakeside) == 401
 
 
 JSON = {"Content-Type": "application/json"}

@@ -118,18 +118,26 @@ async def _by_token(services: Services, header: str) -> Person:
     return await _as_known(services, person)
 
 
+# A token for somebody who is nobody here may come from another issuer with our secret.
+_KNOWN = """
+select (select name from practice where id = $2) as practice_name, u.name, u.email,
+       u.id is null or u.active and exists (
+         select from membership m where m.user_id = u.id and m.role = $3
+            and m.practice_id is not distinct from $2 and m.client_id is not distinct from $4
+       ) as holds
+  from (select 1) one left join app_user u on u.id = $1
+"""
+
+
 async def _as_known(services: Services, person: Person) -> Person:
-    """A token outlives an account that was closed since; the database has the last word."""
+    """A token outlives an account that was closed, or a role that was taken away, since it was
+    signed; the database has the last word."""
     async with services.database.as_door() as connection:
         row = await connection.fetchrow(
-            "select (select name from practice where id = $2) as practice_name,"
-            " u.name, u.email, u.active"
-            " from (select 1) one left join app_user u on u.id = $1",
-            person.user_id,
-            person.practice_id,
+            _KNOWN, person.user_id, person.practice_id, person.role, person.client_id
         )
     assert row is not None
-    if row["active"] is False or (person.practice_id is not None and row["practice_name"] is None):
+    if not row["holds"] or (person.practice_id is not None and row["practice_name"] is None):
         raise _unauthorized("token_invalid", "the token speaks for nobody here any more")
     return replace(
         person,
