@@ -40,7 +40,7 @@ async def sandbox_process(
     )
     try:
         async with asyncio.timeout(20):
-            while not await is_ready(port, http):  # noqa: ASYNC110
+            while not await is_ready(port, http):
                 await asyncio.sleep(0.05)
         yield process
     finally:
@@ -91,7 +91,7 @@ async def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
                 assert answer.status == 200
             lanes = [asyncio.create_task(load(http, lane)) for lane in range(8)]
             async with asyncio.timeout(20):
-                while len(acknowledged) < 300:  # noqa: ASYNC110
+                while len(acknowledged) < 300:
                     await asyncio.sleep(0.005)
             os.kill(process.pid, signal.SIGKILL)
             await asyncio.gather(*lanes)
