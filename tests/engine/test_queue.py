@@ -16,6 +16,7 @@ import pytest
 
 from mentalspace.engine.db import CONNECTION_LOST, Database
 from mentalspace.engine.queue import Handler, Queue, WakeUp, run_queue
+from tests.engine.toy import Bench
 from tests.house import until
 
 ROOT = Path(__file__).parents[2]
@@ -105,6 +106,26 @@ async def test_interactive_goes_before_bulk(queue: Queue, database_url: str) -> 
     async with consuming(database_url, {"lane": takes}):
         await until(lambda: reaches(taken, 31))
     assert taken[0] == "interactive"
+
+
+async def test_the_dispatcher_wakes_what_is_urgent_first(bench: Bench, database_url: str) -> None:
+    """Webhooks are worked before interactive lanes, and those before bulk, whatever came first."""
+    bulk = await bench.deliver(lane_class="bulk")
+    interactive = await bench.deliver()
+    # So that the table's own order would be the wrong one.
+    await bench.admin.execute("update lane set paused_by = 'x' where class = 'interactive'")
+    await bench.inbox().receive("toy", "default", b"{}", {"x-key": "k-1", "x-id": "1"})
+    assert await bench.dispatch() == 3
+    taken: list[str] = []
+
+    async def takes(payload: str) -> None:
+        taken.append(payload)
+
+    async with consuming(database_url, {"lane": takes, "inbox": takes}):
+        await until(lambda: reaches(taken, 3))
+    lanes = [(await bench.row(delivery))["lane_id"] for delivery in (interactive, bulk)]
+    practice = bench.practice_id
+    assert taken == [str(practice), *(f"{practice}/{lane}" for lane in lanes)]
 
 
 async def test_a_killed_consumers_wakeup_is_taken_up_elsewhere(
