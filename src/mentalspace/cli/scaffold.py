@@ -1,4 +1,4 @@
-"""Makes a new room that runs from its first day: one provider, one error case, two drills."""
+"""Makes a new room that runs from its first day: one provider, three error cases, their drills."""
 
 from __future__ import annotations
 
@@ -16,6 +16,23 @@ from mentalspace.kernel.errors import Refused
 
 REVIEW_AFTER = timedelta(days=92)
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_FILL_IN = re.compile(r"Fill in: (.+?)(?: -->)?$", re.MULTILINE)
+# Filled in this order, a room can be run after each file.
+_ORDER = (
+    "__provider__/README.md",
+    "__provider__/wire.py",
+    "__provider__/sandbox.py",
+    "model.py",
+    "__provider__/adapter.py",
+    "__provider__/webhooks.py",
+    "tests",
+    "__provider__/errors",
+    "errors",
+    "runbook/drills",
+    "runbook/overview.toml",
+    "room.py",
+    "README.md",
+)
 
 
 def scaffold(integrations: Path, room: str, provider: str, today: date) -> Path:
@@ -37,16 +54,32 @@ def scaffold(integrations: Path, room: str, provider: str, today: date) -> Path:
 
 
 def next_steps(target: Path, room: str, provider: str) -> list[str]:
-    """What a person does with it."""
+    """What a person does with it: what to fill in, file by file, and how to try it."""
+    to_fill = _to_fill(target, provider)
+    width = max(len(path) for path, _what in to_fill)
     return [
         f"made {target}",
-        f"1. read {provider}'s documentation; correct {provider}/README.md, wire.py and sandbox.py",
-        f"2. mentalspace sandbox {room}        plays it",
-        f"3. python -m pytest {target}/tests",
-        f"4. write its cases in {provider}/errors, each with a drill; mentalspace runbook check",
-        f"5. mentalspace up, then mentalspace drill {room}",
-        "6. make docs, and a fragment in changelog.d",
+        "It runs as it is, against a provider that is made up. Fill in, from the top, and remove",
+        "each `Fill in` line once it is done:",
+        *(f"  {path:<{width}}  {what}" for path, what in to_fill),
+        "Try it after any of them:",
+        f"  mentalspace sandbox {room}",
+        f"  python -m pytest {target}/tests",
+        "  mentalspace runbook check",
+        f"  mentalspace up, then mentalspace drill {room}",
+        "At the end: make docs, and a fragment in changelog.d",
     ]
+
+
+def _to_fill(target: Path, provider: str) -> list[tuple[str, str]]:
+    """Each file of the room that asks for something, and what it asks for."""
+    found = []
+    for place in _ORDER:
+        path = target / place.replace("__provider__", provider)
+        for file in [path] if path.is_file() else sorted(path.iterdir()):
+            if asked := _FILL_IN.search(file.read_text(encoding="utf-8")):
+                found.append((file.relative_to(target).as_posix(), asked[1]))
+    return found
 
 
 def _check_name(what: str, name: str) -> None:
