@@ -50,19 +50,17 @@ async def test_alive_and_ready(api: Api) -> None:
 
 async def test_readiness_sees_missing_migrations(api: Api) -> None:
     """A database behind this code, or ahead of it, is not ready."""
-    kept = await api.admin.fetch("select version_num from alembic_version")
+    kept = await api.admin.fetchval("select shape from app.installed")
     try:
-        await api.admin.execute("delete from alembic_version")
-        behind = await api.call("GET", "/readyz", role=None)
-        assert "not applied" in behind.body["checks"]["migrations"]
-        await api.admin.execute("insert into alembic_version values ('from_the_future')")
-        ahead = await api.call("GET", "/readyz", role=None)
-        assert ahead.body["checks"]["migrations"].startswith("failed")
+        await api.admin.execute("update app.installed set shape = 'of another program'")
+        other = await api.call("GET", "/readyz", role=None)
+        assert "not this program's" in other.body["checks"]["migrations"]
+        await api.admin.execute("delete from app.installed")
+        never = await api.call("GET", "/readyz", role=None)
+        assert "not this program's" in never.body["checks"]["migrations"]
     finally:
-        await api.admin.execute("delete from alembic_version")
-        await api.admin.executemany(
-            "insert into alembic_version values ($1)", [(row["version_num"],) for row in kept]
-        )
+        await api.admin.execute("delete from app.installed")
+        await api.admin.execute("insert into app.installed (shape) values ($1)", kept)
 
 
 async def _signed(api: Api, body: bytes, at: float | None = None) -> dict[str, str]:
@@ -137,6 +135,28 @@ async def test_bodies_without_a_length_are_counted(api: Api) -> None:
         async with api.http.post(api.url + path, data=chunks(), headers=headers) as answer:
             assert answer.status == 413
             assert (await answer.json(content_type=None))["code"] == "body_too_large"
+
+
+async def test_a_demo_answers_only_to_its_own_names(api: Api) -> None:
+    """A foreign name that points here gets no log-in page; a signed webhook comes by any name."""
+    port = api.url.rpartition(":")[2]
+    for host, http in (
+        (f"127.0.0.1:{port}", 200),
+        (f"localhost:{port}", 200),
+        (f"LOCALHOST:{port}", 200),
+        ("[::1]", 200),
+        ("evil.example", 421),
+        (f"evil.example:{port}", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("localhost.evil.example:80", 421),
+        ("", 421),
+    ):
+        for path in ("/login", "/healthz"):
+            answer = await api.call("GET", path, role=None, headers={"Host": host})
+            assert (host, answer.http) == (host, http)
+    body = b'{"type": "email.sent"}'
+    headers = {**await _signed(api, body), "Host": "tunnel.example"}
+    assert (await api.call("POST", HOOK, role=None, data=body, headers=headers)).http == 200
 
 
 async def test_every_answer_carries_its_headers(api: Api) -> None:

@@ -49,5 +49,6 @@ def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> Fast
             app.include_router(room.routes())
     for router in routers:
         app.include_router(router)
-    app.add_middleware(Edge, is_production=services.settings.is_production)
+    settings = services.settings
+    app.add_middleware(Edge, is_production=settings.is_production, site_url=settings.site_url)
     return app

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,6 +39,9 @@ _HEADERS = {
     "cache-control": "no-store",
 }
 _HSTS = "max-age=31536000; includeSubDomains"
+_LOCAL = frozenset({"127.0.0.1", "localhost", "[::1]"})
+# Webhooks are signed, and may reach a demo through a tunnel of any name.
+_SIGNED = "/v1/hooks/"
 
 log = get_logger(__name__)
 
@@ -48,12 +52,17 @@ class _Answered:
 
 
 class Edge:
-    """A page's own header wins over the ones set here."""
+    """A page's own header wins over the ones set here.
 
-    def __init__(self, app: ASGIApp, *, is_production: bool) -> None:
+    A demo, whose password is printed, answers only to its own names: another web site whose
+    name was made to point at this machine would otherwise log in from a visitor's browser.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_production: bool, site_url: str) -> None:
         self._app = app
         secure = {"strict-transport-security": _HSTS} if is_production else {}
         self._headers: Mapping[str, str] = {**_HEADERS, **secure}
+        self._names = None if is_production else _LOCAL | {_host_name(urlsplit(site_url).netloc)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,7 +80,9 @@ class Edge:
         guarded = self._guard(send, answered, request_id, traceparent)
         limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
         try:
-            if _announced(headers) > limit:
+            if not self._is_ours(headers, scope["path"]):
+                await render(_misdirected(), request_id)(scope, receive, guarded)
+            elif _announced(headers) > limit:
                 await render(_too_large(), request_id)(scope, receive, guarded)
             else:
                 await self._app(scope, _limited(receive, limit), guarded)
@@ -94,6 +105,12 @@ class Edge:
                     request_id=request_id,
                     traceparent=traceparent,
                 )
+
+    def _is_ours(self, headers: Headers, path: str) -> bool:
+        if self._names is None or path.startswith(_SIGNED):
+            return True
+        host = headers.get("host")  # every browser sends one
+        return host is None or _host_name(host) in self._names
 
     def _guard(self, send: Send, answered: _Answered, request_id: str, traceparent: str) -> Send:
         async def guarded(message: Message) -> None:
@@ -124,6 +141,12 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return counted
 
 
+def _host_name(netloc: str) -> str:
+    """Without its port."""
+    name, _, port = netloc.lower().rpartition(":")
+    return name if name and port.isdigit() else netloc.lower()
+
+
 def _announced(headers: Headers) -> int:
     length = headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
@@ -149,6 +172,11 @@ def _template(scope: Scope) -> str:
 def _too_large() -> Problem:
     text = f"the body is too large: {TOO_LARGE}"
     return Problem(413, "body_too_large", text, headers={"connection": "close"})
+
+
+def _misdirected() -> Problem:
+    text = "a demo answers to a local name or SITE_URL's; set SITE_URL to reach it by this one"
+    return Problem(421, "host_unknown", text)
 
 
 def _failed() -> Problem:
