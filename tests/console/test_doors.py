@@ -347,3 +347,11 @@ async def _deliver_more(owner: Owner, stage: Stage, number: int) -> None:
             " insert into attempt_delivery select id, $1, practice_id from a",
             row["id"],
         )
+
+
+async def test_a_page_number_that_is_none_shows_the_first(stage: Stage) -> None:
+    """Whatever stands in the address for a page, the list of clients is shown."""
+    async with visitor(stage, "admin") as http:
+        for page in ("x", "-1", "\u00b2", "\u0663", "9" * 5000):
+            async with http.get("/clients", params={"page": page}) as answer:
+                assert (page[:3], answer.status) == (page[:3], 200)

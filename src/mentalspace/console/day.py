@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,6 +21,7 @@ from mentalspace.console.queries.practice import (
 )
 
 CLIENTS_A_PAGE = 100
+_PAGE = re.compile(r"[0-9]{1,4}")
 _UNREACHED = frozenset({"bounced", "refused", "failed", "expired", "held"})
 
 
@@ -46,8 +48,7 @@ async def appointments(visit: Visit) -> Response:
 
 
 async def clients(visit: Visit) -> Response:
-    page = int(visit.query("page")) if visit.query("page").isdigit() else 0
-    page = min(page, 10_000)
+    page = int(visit.query("page")) if _PAGE.fullmatch(visit.query("page")) else 0
     async with visit.reading() as connection:
         rows = await read_clients(connection, CLIENTS_A_PAGE + 1, page * CLIENTS_A_PAGE)
     await visit.note_reading("clients.read")
