@@ -24,7 +24,7 @@ def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
     return Verdict(
         words.fault(incident["fault"]),
         _because(incident["fault"], facts["latest"], provider),
-        _elsewhere(incident, facts["elsewhere"], provider),
+        _elsewhere(facts, provider),
     )
 
 
@@ -47,10 +47,15 @@ def evidence_of(attempt: Any) -> str:
     return Evidence(attempt["evidence_kind"], http=attempt["http"], code=attempt["code"]).summary()
 
 
-def _elsewhere(incident: Any, elsewhere: Any | None, provider: str) -> str | None:
+def _elsewhere(facts: Mapping[str, Any], provider: str) -> str | None:
+    """Says nothing once it is over and nobody else was answered meanwhile: perhaps nobody asked."""
+    elsewhere, latest = facts["elsewhere"], facts["latest"]
     if elsewhere is None or not elsewhere["others"]:
         return None
-    last = elsewhere["last_good_at"]
-    if last is not None and last >= incident["since"]:
-        return f"{provider} answers other credentials well since this began: more likely ours"
+    over = latest is not None and latest["good_after_at"] is not None
+    if elsewhere["answered"]:
+        began = f"{provider} answered" if over else f"{provider} answers"
+        return f"{began} other credentials well since this began: more likely ours"
+    if over:
+        return None
     return f"No other credential got a good answer from {provider} since this began"

@@ -36,18 +36,29 @@ select i.*, p.name as practice_name, p.timezone as practice_timezone, c.provider
   left join credential_state s on s.credential_id = i.credential_id
  where i.id = $1
 """
-# Everybody whose message failed by our or the provider's fault since it began, and while it
-# lasts whoever is waiting in line now. People are counted by the keyed hash of their address.
+# Everybody whose message failed by our or the provider's fault since it began, and whoever
+# waited in line behind them until $5, the first good answer after the last failure: what then
+# got through, what still waits, and what ran out of time. Without a good answer yet, whoever
+# waits now. People are counted by the keyed hash of their address.
 _IMPACT = """
-with touched as (
+with line as (
+  select coalesce($5::timestamptz, $3, app.now()) as until
+), touched as (
   select ad.delivery_id as id from attempt a join attempt_delivery ad on ad.attempt_id = a.id
    where a.credential_id = $1 and a.state in ('failed', 'unknown')
      and a.fault is distinct from 'recipient' and a.drill is not distinct from $4
      and a.finished_at >= $2 and a.finished_at <= coalesce($3::timestamptz, 'infinity')
   union
-  select id from delivery
-   where credential_id = $1 and drill is not distinct from $4 and $3::timestamptz is null
-     and status in ('pending', 'due', 'sending', 'unknown', 'held') and due_at <= app.now()
+  select ad.delivery_id from attempt a join attempt_delivery ad on ad.attempt_id = a.id
+    join delivery d on d.id = ad.delivery_id, line
+   where a.credential_id = $1 and a.state = 'succeeded' and a.drill is not distinct from $4
+     and a.finished_at between $5::timestamptz and $5 + interval '6 hours'
+     and d.due_at <= line.until
+  union
+  select d.id from delivery d, line
+   where d.credential_id = $1 and d.drill is not distinct from $4 and d.due_at <= line.until
+     and (d.status in ('pending', 'due', 'sending', 'unknown', 'held')
+       or d.status = 'expired' and d.ended_at between $2 and line.until)
 ), told as (
   select d.recipient_key, d.status, d.attempts, d.next_attempt_at,
          d.status in ('accepted', 'delivered') as through,
@@ -81,15 +92,22 @@ select count(*) filter (where state = 'succeeded') as good,
    and finished_at <= coalesce($3::timestamptz, 'infinity')
 """
 _LATEST = """
-select evidence_kind, http, code, request_id, case_id, finished_at
-  from attempt where credential_id = $1 and state in ('failed', 'unknown')
+select evidence_kind, http, code, request_id, case_id, finished_at,
+       (select min(good.finished_at) from attempt good
+         where good.credential_id = $1 and good.state = 'succeeded'
+           and good.finished_at > bad.finished_at) as good_after_at
+  from attempt bad where credential_id = $1 and state in ('failed', 'unknown')
    and finished_at <= coalesce($2::timestamptz, 'infinity')
  order by finished_at desc limit 1
 """
-# The same provider through another credential: answers there speak for ours, silence for theirs.
+# The same provider through another credential, while ours failed: answers there speak for ours,
+# silence for theirs. Whatever it answers after $3 only says that it is well again.
 _ELSEWHERE = """
-select max(s.last_good_at) as last_good_at, count(*) as others
-  from credential c join credential_state s on s.credential_id = c.id
+select count(*) as others, coalesce(bool_or(exists(
+         select from attempt a where a.credential_id = c.id and a.state = 'succeeded'
+            and a.started_at >= $2 and a.finished_at <= coalesce($3::timestamptz, 'infinity')
+       )), false) as answered
+  from credential c
  where c.provider = (select provider from credential where id = $1) and c.id <> $1
    and c.active and c.drill is null
 """
@@ -128,12 +146,19 @@ async def read_facts(connection: Connection, incident: Any) -> dict[str, Any]:
     """Everything that is counted live; the incident's own `facts` are from when it was judged."""
     credential_id, until = incident["credential_id"], incident["resolved_at"]
     since, drill = incident["since"], incident["drill"]
+    latest = await connection.fetchrow(_LATEST, credential_id, until)
+    failed_at = latest["finished_at"] if latest else None
+    good_after_at = latest["good_after_at"] if latest else None
+    # Until ours is answered again, every answer elsewhere is news.
+    compared_until = failed_at if good_after_at else None
     return {
-        "impact": await connection.fetchrow(_IMPACT, credential_id, since, until, drill),
+        "impact": await connection.fetchrow(
+            _IMPACT, credential_id, since, until, drill, good_after_at
+        ),
         "coming": await connection.fetchrow(_COMING, credential_id, drill),
         "tries": await connection.fetchrow(_TRIES, credential_id, since, until),
-        "latest": await connection.fetchrow(_LATEST, credential_id, until),
-        "elsewhere": await connection.fetchrow(_ELSEWHERE, credential_id),
+        "latest": latest,
+        "elsewhere": await connection.fetchrow(_ELSEWHERE, credential_id, since, compared_until),
         "lanes": await connection.fetch(PAUSED, [credential_id]),
         "story": await connection.fetch(
             _STORY, incident["id"], incident["practice_id"], credential_id, since, until, drill
