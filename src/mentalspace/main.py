@@ -7,7 +7,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -195,6 +195,7 @@ class MentalSpace:
         from mentalspace.engine.log import configure_logs
 
         configure_logs("worker")
+        keep_loopback_direct(os.environ)
         asyncio.run(self._run_worker())
 
     async def _run_worker(self) -> None:
@@ -253,8 +254,10 @@ class MentalSpace:
 
     def run_sandbox(self, rooms: list[str] | None, port: int | None) -> None:
         """Every provider, played on one port; needs no database."""
+        from mentalspace.engine.log import configure_logs
         from mentalspace.sandbox.app import run_sandbox
 
+        configure_logs("sandbox")
         # A state directory has one holder: a sandbox of chosen rooms keeps its own.
         name = f"sandbox-{port}" if rooms or port else "sandbox"
         run_sandbox(
@@ -427,6 +430,13 @@ async def _answers(url: str) -> bool:
         return False
     await connection.close()
     return True
+
+
+def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
+    """Pages to this machine stay on it: the library that sends them obeys proxy variables."""
+    known = [environment.get(name, "") for name in ("no_proxy", "NO_PROXY")]
+    names = ",".join(dict.fromkeys(filter(None, [*known, "127.0.0.1", "localhost", "::1"])))
+    environment["no_proxy"] = environment["NO_PROXY"] = names
 
 
 def _kept_secret(path: Path) -> bytes:

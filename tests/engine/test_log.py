@@ -172,3 +172,51 @@ def test_nobody_writes_an_exceptions_text_into_a_log() -> None:
             for argument in node.args[:1]:
                 assert isinstance(argument, ast.Constant), f"{path.name}:{node.lineno}"
     assert offenders == []
+
+
+# What nobody caught -------------------------------------------------------------------------
+
+UNCAUGHT = """
+import asyncio, sys, threading, warnings
+from mentalspace.engine.log import configure_logs
+configure_logs("test")
+
+class Left:
+    def __del__(self):
+        raise ValueError(NAME)
+
+async def group():
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(broken())
+
+async def broken():
+    raise KeyError(NAME)
+
+def in_thread():
+    raise OSError(NAME)
+
+NAME = sys.argv[1]
+warnings.warn(NAME)
+left = Left()
+del left
+thread = threading.Thread(target=in_thread)
+thread.start()
+thread.join()
+asyncio.run(group())
+"""
+
+
+def test_what_nobody_caught_is_a_line_without_its_text() -> None:
+    """A process that dies, a thread that does, a warning: each is a line, none quotes anything."""
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        [sys.executable, "-c", UNCAUGHT, NAME], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert NAME not in done.stderr + done.stdout
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [line["event"] for line in said] == ["library_log", *["uncaught"] * 3]
+    assert [line["error"] for line in said[1:]] == ["ValueError", "OSError", "KeyError"]
+    assert said[-1]["code"].endswith(" broken")

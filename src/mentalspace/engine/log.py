@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Any, TextIO, cast
 from uuid import UUID
 
@@ -53,7 +57,11 @@ class _StandardLibrary(logging.Handler):
 
 
 def configure_logs(process: str, stream: TextIO | None = None, level: int = logging.INFO) -> None:
-    """JSON lines to `stream` (standard error), for this process."""
+    """JSON lines to `stream` (standard error), for this process.
+
+    On standard error, which is then a file, nothing else is said either: what nobody caught
+    becomes a line with its type and place.
+    """
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -70,6 +78,31 @@ def configure_logs(process: str, stream: TextIO | None = None, level: int = logg
     root = logging.getLogger()
     root.handlers[:] = [_StandardLibrary(level=logging.WARNING)]
     root.setLevel(logging.WARNING)
+    if stream is None:
+        _guard_standard_error()
+
+
+def _guard_standard_error() -> None:
+    """The interpreter's own reports quote the exception, and an exception may quote a person."""
+    sys.excepthook = _say_uncaught
+    sys.unraisablehook = lambda left: _say_uncaught(
+        left.exc_type, left.exc_value, left.exc_traceback
+    )
+    threading.excepthook = lambda left: _say_uncaught(
+        left.exc_type, left.exc_value, left.exc_traceback
+    )
+    logging.captureWarnings(True)
+
+
+def _say_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+        kind, trace = type(error), error.__traceback__
+    last = [*traceback.extract_tb(trace)][-1:]
+    place = [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in last]
+    get_logger(__name__).critical("uncaught", error=kind.__name__, code="".join(place))
 
 
 def _stamp(process: str) -> Any:

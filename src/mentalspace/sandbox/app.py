@@ -87,6 +87,7 @@ def server_of(app: Starlette, port: int, transports: Transports) -> uvicorn.Serv
             port=port,
             http=transports.protocol(),
             access_log=False,
+            log_config=None,  # whoever runs it decides what a log may say
             log_level="warning",
             server_header=False,
             proxy_headers=False,
