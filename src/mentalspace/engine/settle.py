@@ -134,7 +134,7 @@ async def _retry(connection: Connection, failure: Failure, random: Random) -> No
     if floor_s is not None and floor_s > LONGEST_RETRY_AFTER_S:
         await pause_lane(_context(connection, failure, {"for_s": str(floor_s)}))
         floor_s = None
-    delay_s = backoff_s(failure.claimed.attempts, random, floor_s=floor_s)
+    delay_s = _delay_s(failure, random, floor_s)
     await _back(connection, failure, _waiting(failure), delay_s)
     after_s = failure.evidence.retry_after_s
     data = {"case": failure.case.id, "in_s": round(delay_s, 1), "retry_after_s": after_s}
@@ -147,10 +147,16 @@ async def _reconcile_later(connection: Connection, failure: Failure, random: Ran
         await _hold(connection, failure, reason)
         return
     floor_s = failure.evidence.retry_after_s
-    delay_s = backoff_s(failure.claimed.attempts, random, floor_s=floor_s)
+    delay_s = _delay_s(failure, random, floor_s)
     await _back(connection, failure, "unknown", delay_s)
     data = {"case": failure.case.id, "ask_again_in_s": round(delay_s, 1)}
     await _record(connection, "outcome_unknown", failure, data)
+
+
+def _delay_s(failure: Failure, random: Random, floor_s: float | None) -> float:
+    """A Retry-After of two seconds, named every time, must not use up all attempts in a minute."""
+    attempts = failure.claimed.attempts
+    return max(backoff_s(attempts, random), backoff_s(attempts, random, floor_s=floor_s))
 
 
 def _waiting(failure: Failure) -> str:
