@@ -99,7 +99,7 @@ async def test_webhooks_that_do_not_hold(api: Api) -> None:
     before = await api.admin.fetchval("select count(*) from inbox")
     for path, data, headers, http, code in (
         ("/v1/hooks/email/nobody", body, good, 404, "not_found"),
-        ("/v1/hooks/fax/default", body, good, 404, "not_found"),
+        ("/v1/hooks/nothing/default", body, good, 404, "not_found"),
         ("/v1/hooks/email/%00", body, good, 404, "not_found"),
         ("/v1/hooks/email/a%20b", body, good, 404, "not_found"),
         (HOOK, body, {}, 400, "webhook_header"),

@@ -79,5 +79,5 @@ async def test_other_web_sites_change_nothing(client: Client, headers: dict[str,
 
 async def test_unknown_rooms_and_messages_are_not_found(client: Client) -> None:
     """What is not there is a 404."""
-    for path in ("/fax", "/email/messages/none", "/email/messages/none/html"):
+    for path in ("/nothing", "/email/messages/none", "/email/messages/none/html"):
         assert (await client.page(path))[0] == 404
