@@ -6,6 +6,7 @@ import base64
 import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -23,8 +24,19 @@ from mentalspace.practice.appointment import NewAppointment
 from mentalspace.practice.tenancy import Owner, ensure_practice
 from mentalspace.workflows.appointments import AppointmentExists, book
 
-# How much the demo's own day may add: enough to watch, little enough to leave running.
-MOST_APPOINTMENTS = 400
+# A practice's first appointments come one a turn: something to watch. After these they come
+# seldom, so that it can be left running, yet often enough to notice when a provider breaks;
+# then one a turn again, until it is well.
+BRISK_APPOINTMENTS = 200
+SELDOM_S = 20.0
+
+_PACE = """
+select count(*) as known,
+       count(*) < $1 or coalesce(max(created_at) < app.now() - $2 * interval '1 s', true)
+         or exists(select from credential_state where breaker <> 'closed' or recent like '%F')
+         as wanted
+  from appointment
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +136,15 @@ def demo_secrets(fields: Any, endpoint: str) -> dict[str, str]:
 
 
 async def demo_day(services: Services, random: Random) -> None:
-    """Book one more appointment in one of the practices, as a front desk would."""
-    practices = await _practices(services)
-    for practice_id, zone in practices:
+    """Book one more appointment in each practice that is due one, as a front desk would."""
+    for practice_id, zone in await _practices(services):
         claims = system_claims(practice_id)
         async with services.database.as_user(claims) as connection:
-            known = await connection.fetchval("select count(*) from appointment")
-        if known < MOST_APPOINTMENTS // len(practices):
-            try:
-                await book(services, claims, _made_up(services.clock.now(), zone, random, known))
-            except AppointmentExists:
-                continue
+            pace = await connection.fetchrow(_PACE, BRISK_APPOINTMENTS, SELDOM_S)
+        if pace["wanted"]:
+            made_up = _made_up(services.clock.now(), zone, random, pace["known"])
+            with suppress(AppointmentExists):
+                await book(services, claims, made_up)
 
 
 def system_claims(practice_id: UUID) -> dict[str, Any]:
