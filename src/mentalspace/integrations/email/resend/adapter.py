@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 from mentalspace.engine.outbound import retry_after_s
@@ -12,6 +11,7 @@ from mentalspace.integrations.email.resend.wire import (
     email_body,
     error_of,
     last_event,
+    message_id,
     request_id,
 )
 from mentalspace.kernel.delivery import Receipt
@@ -77,10 +77,9 @@ class ResendAdapter:
 
 def _receipt(answer: Answer) -> Receipt:
     try:
-        message_id = json.loads(answer.body)["id"]
+        return Receipt(message_id(answer), request_id(answer))
     except (ValueError, KeyError, TypeError) as error:
         # A success that cannot be read was probably processed.
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))
         ) from error
-    return Receipt(str(message_id), request_id(answer))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +40,11 @@ STATUS_OF = {
     "email.opened":           None,
     "email.clicked":          None,
 }  # fmt: skip
+
+
+# Anything else in the place of a name or an id may be prose, and prose may quote a person.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 def email_body(mail: Mail) -> bytes:
@@ -77,7 +82,7 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
         Evidence(
             "http",
             http=answer.http,
-            code=name if isinstance(name, str) and name.isidentifier() else None,
+            code=name if isinstance(name, str) and _NAME.fullmatch(name) else None,
             message=Phi(message) if isinstance(message, str) else None,
             request_id=request_id(answer),
             retry_after_s=retry_after_s,
@@ -100,6 +105,14 @@ def last_event(answer: Answer) -> Event | None:
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))
         ) from error
+
+
+def message_id(answer: Answer) -> str:
+    """The mail's id of a success. Raises ValueError, KeyError or TypeError if there is none."""
+    found = json.loads(answer.body)["id"]
+    if not _MESSAGE_ID.fullmatch(found):
+        raise ValueError("not an id as Resend gives them")
+    return str(found)
 
 
 def request_id(answer: Answer) -> str | None:
@@ -136,8 +149,11 @@ def _header(headers: Mapping[str, str], name: str) -> str:
 
 def _key(secret: str) -> bytes:
     try:
-        return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except binascii.Error as error:
+        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        if not key:  # anybody could sign with it
+            raise ValueError("an empty key")
+        return key
+    except ValueError as error:
         raise WebhookRefused(
             "secret", "the webhook secret kept for this endpoint is no secret"
         ) from error
