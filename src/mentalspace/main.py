@@ -104,6 +104,7 @@ class MentalSpace:
 
         movable = not self.settings.is_production
         url = login_url(admin_url, self.master_key)
+        await self._require_fitting_key(admin_url)
         if not await is_current(admin_url, url, self.packages, clock_movable=movable):
             from mentalspace.engine.db.migrate import migrate
 
@@ -117,15 +118,31 @@ class MentalSpace:
         await self._put_in_place(admin_url)
         return PreparedDatabase(admin_url, url)
 
+    async def _require_fitting_key(self, admin_url: str) -> None:
+        """Before anything is changed: a migration would lock out the hosts with the right key."""
+        from mentalspace.engine.credentials import key_fits
+        from mentalspace.engine.db import connect_owner
+        from mentalspace.engine.secrets import Vault
+        from mentalspace.kernel.errors import SettingsError
+
+        async with connect_owner(admin_url) as owner:
+            if not await key_fits(owner, Vault(self.master_key)):
+                raise SettingsError(
+                    ["MENTALSPACE_MASTER_KEY: another key sealed this database; give that one"]
+                )
+
     async def _put_in_place(self, admin_url: str) -> None:
         from mentalspace.engine.db import connect_owner
         from mentalspace.engine.secrets import Vault
+        from mentalspace.practice.identity import end_demo_sessions
         from mentalspace.practice.tenancy import adopt_environment, ensure_practice
         from mentalspace.workflows.demo import seed_demo
 
         vault, rooms = Vault(self.master_key), self.rooms()
         async with connect_owner(admin_url) as owner, owner.transaction():
-            if not self.settings.is_production:
+            if self.settings.is_production:
+                await end_demo_sessions(owner)
+            else:
                 await seed_demo(owner, vault, rooms, self.settings, _make_user, self.demo_password)
             default = await owner.fetchval("select id from practice where is_default")
             if default is None:

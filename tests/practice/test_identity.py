@@ -21,6 +21,7 @@ from mentalspace.practice.identity import (
     Person,
     create_user,
     csrf_holds,
+    end_demo_sessions,
     log_in,
     log_out,
     person_of,
@@ -99,6 +100,17 @@ async def test_log_out_ends_the_session(staff: Staff) -> None:
     assert await person_of(staff.database, cookie) is None
     actions = [action for _, action in await staff.audited()]
     assert actions == ["log_in", "log_out"]
+
+
+async def test_a_demos_sessions_end_and_nobody_elses(staff: Staff) -> None:
+    """Where a demo becomes a production, its people are logged out and the others stay."""
+    ours = (await staff.log_in())[1]
+    demo = "Visitor@Demo.Example"
+    await create_user(staff.admin, demo, "V", PASSWORD, [("biller", staff.practice_id)])
+    theirs = (await staff.log_in(email=demo))[1]
+    await end_demo_sessions(staff.admin)
+    assert await person_of(staff.database, theirs) is None
+    assert await person_of(staff.database, ours) is not None
 
 
 async def test_five_failures_lock_the_account(staff: Staff) -> None:

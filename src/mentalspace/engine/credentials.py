@@ -12,7 +12,8 @@ import asyncpg
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
-from mentalspace.engine.secrets import Vault
+from mentalspace.engine.secrets import SealBroken, Vault
+from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Provider
 
 _SAVE = """
@@ -46,8 +47,11 @@ async def save_credential(
 ) -> UUID:
     """Store or replace what the endpoint's name stands for, and open its lanes.
 
-    Runs on the owner's connection: no role of the application may write a credential.
+    Runs on the owner's connection: no role of the application may write a credential. Raises
+    Refused for a live address that is not https: what is sent there names clients.
     """
+    if new.live and not new.base_url.lower().startswith("https://"):
+        raise Refused("not_https", "a provider beyond this machine is reached by https only")
     credential_id: UUID = await owner.fetchval(
         _SAVE,
         new.practice_id,
@@ -96,6 +100,25 @@ async def read_secrets(
         vault.open(row["practice_id"], "credential", row["secrets"])
     )
     return secrets
+
+
+async def key_fits(owner: asyncpg.Connection[Any] | Connection, vault: Vault) -> bool:
+    """Whether the vault's key is the one that sealed this database; true of an empty one."""
+    if not await owner.fetchval("select to_regclass('public.credential') is not null"):
+        return True
+    rows = await owner.fetch(
+        "select practice_id, secrets from credential where active"
+        " order by coalesce(rotated_at, created_at) desc limit 20"
+    )
+    return not rows or any(_opens(vault, row) for row in rows)
+
+
+def _opens(vault: Vault, row: Any) -> bool:
+    try:
+        vault.open(row["practice_id"], "credential", row["secrets"])
+    except SealBroken:
+        return False
+    return True
 
 
 async def _resume(

@@ -27,6 +27,7 @@ __all__ = [
     "Role",
     "create_user",
     "csrf_holds",
+    "end_demo_sessions",
     "log_in",
     "log_out",
     "person_of",
@@ -153,6 +154,15 @@ async def log_out(database: Database, cookie: str) -> None:
         )
         if row is not None:
             await _audit(connection, str(row["user_id"]), "log_out", row["practice_id"])
+
+
+async def end_demo_sessions(owner: asyncpg.Connection[Any]) -> None:
+    """Log the demo's people out; for a production over what was a demo's database."""
+    await owner.execute(
+        "update session set ended_at = clock_timestamp() where ended_at is null and user_id in"
+        " (select id from app_user where right(lower(email), length($1)) = $1)",
+        DEMO_DOMAIN,
+    )
 
 
 def csrf_holds(person: Person, given: str | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +17,22 @@ def login_password(master_key: bytes) -> str:
     """The log-in role's password, the same on every host that holds the master key."""
     digest = hmac.new(master_key, b"mentalspace login role", hashlib.sha256).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def login_verifier(master_key: bytes) -> str:
+    """What PostgreSQL keeps of that password; sent instead of it, so that no log of statements
+    can hold it. New at every call.
+
+    source: https://www.postgresql.org/docs/current/catalog-pg-authid.html
+    """
+    salt, rounds = secrets.token_bytes(16), 4096
+    salted = hashlib.pbkdf2_hmac("sha256", login_password(master_key).encode(), salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    salt_text, stored_text, server_text = (
+        base64.b64encode(part).decode() for part in (salt, stored, server)
+    )
+    return f"SCRAM-SHA-256${rounds}:{salt_text}${stored_text}:{server_text}"
 
 
 def login_url(admin_url: str, master_key: bytes) -> str:

@@ -18,6 +18,7 @@ from mentalspace.engine.db.address import (
     ensure_database,
     login_password,
     login_url,
+    login_verifier,
     with_database,
 )
 from mentalspace.engine.db.shape import migration_folders, shape_of
@@ -44,7 +45,7 @@ do $$ begin
     create role {login} login noinherit;
   end if;
 end $$;
-alter role {login} with login noinherit password '{password}';
+alter role {login} with login noinherit password '{verifier}';
 grant authenticated, mentalspace_worker, mentalspace_dispatcher, mentalspace_oncall,
       mentalspace_door, mentalspace_queue to {login};
 """
@@ -78,7 +79,7 @@ async def migrate(
     try:
         await raw.execute(f"select pg_advisory_lock({_MIGRATION_LOCK})")
         await install_queue(raw)
-        await raw.execute(_LOGIN_SQL.format(login=LOGIN, password=login_password(master_key)))
+        await raw.execute(_LOGIN_SQL.format(login=LOGIN, verifier=login_verifier(master_key)))
         await raw.execute("update app.clock set movable = $1", clock_movable)
         await raw.execute(_SHAPE_SQL, shape_of(tuple(packages)))
     finally:
