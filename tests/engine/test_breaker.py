@@ -31,6 +31,15 @@ async def passage(bench: Bench, worker: str = "w") -> Any:
         return await ask_passage(connection, bench.credential_id, worker)
 
 
+async def live(bench: Bench, *workers: str) -> None:
+    """Let these workers' hearts beat once."""
+    for worker in workers:
+        await bench.admin.execute(
+            "insert into heartbeat (process, kind, host, pid) values ($1, 'worker', 'here', 1)",
+            worker,
+        )
+
+
 async def let_time_pass(bench: Bench) -> None:
     """The breaker keeps real time: what it waits for is moved instead."""
     await bench.admin.execute(
@@ -99,6 +108,7 @@ async def test_one_probe_passes_whoever_asks(bench: Bench) -> None:
     """When its time has come one worker gets the probe, and all others wait for what it says."""
     await outcomes(bench, "FFFFF")
     await let_time_pass(bench)
+    await live(bench, *(f"w-{n}" for n in range(8)))
     passages = await asyncio.gather(*(passage(bench, f"w-{n}") for n in range(8)))
     assert [p.probe for p in passages].count(True) == 1
     assert [p.allowed for p in passages].count(True) == 1
@@ -108,8 +118,22 @@ async def test_a_probe_whose_worker_died_is_given_again(bench: Bench) -> None:
     """The probe is leased: once the lease has run out, another worker may probe."""
     await outcomes(bench, "FFFFF")
     await let_time_pass(bench)
-    assert (await passage(bench, "dies")).probe
+    await live(bench, "hangs", "lives")
+    assert (await passage(bench, "hangs")).probe
+    assert not (await passage(bench, "lives")).allowed
     await bench.admin.execute("update credential_state set probe_until = clock_timestamp()")
+    assert (await passage(bench, "lives")).probe
+
+
+async def test_a_dead_workers_probe_is_given_again_at_once(bench: Bench) -> None:
+    """Nobody waits out the lease of a worker whose heart has stopped."""
+    await outcomes(bench, "FFFFF")
+    await let_time_pass(bench)
+    await live(bench, "dies", "lives")
+    assert (await passage(bench, "dies")).probe
+    await bench.admin.execute(
+        "update heartbeat set beat_at = beat_at - interval '1 min' where process = 'dies'"
+    )
     assert (await passage(bench, "lives")).probe
 
 

@@ -285,6 +285,20 @@ async def test_what_fails_again_is_marked_regressed_once(desk: Desk) -> None:
     assert (await desk.incident())["recovered_at"] is not None
 
 
+async def test_what_fails_again_wakes_somebody_again(desk: Desk) -> None:
+    """Acknowledged, recovered, failing again: it is open once more and pages its contact."""
+    await desk.fail(400)
+    await desk.tick()
+    assert await desk.acknowledge()
+    await desk.succeed(2)
+    await desk.tick()
+    await desk.fail(400)
+    await desk.tick()
+    incident = await desk.incident()
+    assert (incident["status"], incident["acknowledged_by"]) == ("open", None)
+    assert desk.targets() == ["oncall", "oncall"]
+
+
 # Escalation ---------------------------------------------------------------------------------
 
 

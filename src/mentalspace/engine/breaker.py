@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.process import DEAD_AFTER_S
 
 CONSECUTIVE = 5
 WINDOW = 10
@@ -27,14 +28,16 @@ class Passage:
 _LOOK = """
 select breaker, override_state, override_until > app.now() as overridden,
        extract(epoch from open_until - clock_timestamp())::float8 as open_for,
-       coalesce(probe_until > clock_timestamp(), false) as probing
+       coalesce(probe_until > clock_timestamp(), false)
+         and exists (select from heartbeat h where h.process = probe_by
+                        and h.beat_at > clock_timestamp() - $2 * interval '1 s') as probing
   from credential_state where credential_id = $1 for update
 """
 
 
 async def ask_passage(connection: Connection, credential_id: UUID, worker: str) -> Passage:
     """Look at the breaker, and lease the one half-open probe if it is time for it."""
-    row = await connection.fetchrow(_LOOK, credential_id)
+    row = await connection.fetchrow(_LOOK, credential_id, DEAD_AFTER_S)
     if row is None:
         return Passage(False, wait_s=PROBE_LEASE_S)
     if row["overridden"]:

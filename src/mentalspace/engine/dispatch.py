@@ -9,10 +9,9 @@ from __future__ import annotations
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.queue import Queue, WakeUp
 
-# A worker's heart beats every second; one silent for so long is dead or deaf.
-DEAD_AFTER_S = 4.0
 # A claim this old is nobody's, however its worker feels: attempts end long before.
 LONGEST_CLAIM_S = 180.0
 PRIORITY = {"interactive": 10, "bulk": 0}

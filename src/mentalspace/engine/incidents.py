@@ -75,7 +75,7 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
     assert row is not None
     if not row["is_new"]:
         if row["had_recovered"] is not None:
-            await record(connection, "incident_regressed", incident_id=row["id"], drill=new.drill)
+            await _regress(connection, row["id"], rung, new.drill)
         return False
     await record(
         connection,
@@ -95,6 +95,23 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         drill=new.drill,
     )
     return True
+
+
+async def _regress(
+    connection: Connection, incident_id: UUID, rung: Rung, drill: str | None
+) -> None:
+    """It was over and fails again: whoever acknowledged it may be asleep by now."""
+    step = await connection.fetchval(
+        "update incident set status = 'open', acknowledged_at = null, acknowledged_by = null,"
+        " escalation_step = escalation_step + 1, ack_due_at = app.now() + $2 * interval '1 s',"
+        " next_escalation_at = app.now() + $3 * interval '1 s'"
+        " where id = $1 returning escalation_step",
+        incident_id,
+        rung.response_time_s,
+        rung.response_time_s or rung.repeat_every_s or None,
+    )
+    await record(connection, "incident_regressed", incident_id=incident_id, drill=drill)
+    await _page(connection, incident_id, step, rung.contacts, drill)
 
 
 async def escalate(connection: Connection, escalation: Escalation) -> int:

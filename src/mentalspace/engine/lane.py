@@ -34,6 +34,7 @@ from mentalspace.kernel.integration import Adapter, Credential, Integration, Lan
 BATCH = 10
 # A lane gives way to the others after this long; the dispatcher wakes it again.
 TURN_S = 3.0
+LOOK_AGAIN_S = 0.5
 # Claimed so often without finishing an attempt, a delivery is what kills its worker.
 POISON_STARTS = 5
 # How long a result is held on to while the database is away.
@@ -109,18 +110,28 @@ class LaneWorker:
         """Answer one wake-up (`practice/lane`): work until the lane is empty or its turn over."""
         practice_id, lane_id = (UUID(part) for part in payload.split("/"))
         turn_ends = time.monotonic() + TURN_S
-        while time.monotonic() < turn_ends:
-            lane, claimed, probing = await self._claim(practice_id, lane_id)
-            if lane is None or not claimed:
-                return
-            async with asyncio.TaskGroup() as group:
+        # In hand, and since when. One that hangs must not stop the others of its lane.
+        in_hand: dict[asyncio.Task[None], float] = {}
+        async with asyncio.TaskGroup() as group:
+            while time.monotonic() < turn_ends or _hangs(in_hand):
+                room = BATCH - len(in_hand)
+                try:
+                    lane, claimed, probing = await self._claim(practice_id, lane_id, room)
+                except Exception as error:
+                    # Raised here it would cancel what is in hand. Nothing was claimed: the
+                    # dispatcher wakes the lane again.
+                    log.error("claim_failed", lane_id=lane_id, error=type(error).__name__)
+                    break
                 for delivery in claimed:
-                    group.create_task(self._carry(lane, delivery))
-            if probing:
-                return
+                    assert lane is not None
+                    task = group.create_task(self._carry(lane, delivery))
+                    in_hand[task] = time.monotonic()
+                if probing or not in_hand:
+                    break
+                await _make_room(in_hand)
 
     async def _claim(
-        self, practice_id: UUID, lane_id: UUID
+        self, practice_id: UUID, lane_id: UUID, room: int = BATCH
     ) -> tuple[Lane | None, list[Claimed], bool]:
         async with self.database.as_worker(practice_id) as connection:
             row = await connection.fetchrow(_LANE, lane_id)
@@ -137,7 +148,7 @@ class LaneWorker:
             if not passage.allowed:
                 return None, [], False
             claims = await connection.fetch(
-                _CLAIM, lane_id, 1 if passage.probe else BATCH, self.name
+                _CLAIM, lane_id, 1 if passage.probe else room, self.name
             )
             return self._lane(row), [self._claimed(claim) for claim in claims], passage.probe
 
@@ -296,6 +307,23 @@ class LaneWorker:
             values["payload"] = b""
         values["token"] = values.pop("claim_token")
         return Claimed(**values)
+
+
+def _hangs(in_hand: Mapping[asyncio.Task[None], float]) -> bool:
+    """Whether one has been in hand for a whole turn: the wake-up must stay for it anyway."""
+    return any(time.monotonic() - began > TURN_S for began in in_hand.values())
+
+
+async def _make_room(in_hand: dict[asyncio.Task[None], float]) -> None:
+    """Wait until half the batch is done, though never longer than a look at the lane is worth."""
+    ends = time.monotonic() + LOOK_AGAIN_S
+    while True:
+        left_s = max(0.0, ends - time.monotonic())
+        done, _ = await asyncio.wait(in_hand, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del in_hand[task]
+        if not done or len(in_hand) <= BATCH // 2:
+            return
 
 
 def _since_ms(began: float) -> float:

@@ -53,7 +53,7 @@ insert into delivery (practice_id, lane_id, credential_id, integration, kind, su
   next_attempt_at, expires_at, traceparent, drill)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now()),
   coalesce($13, app.now()), $14, $15, $16)
-on conflict (integration, idempotency_key) do nothing
+on conflict (practice_id, integration, idempotency_key) do nothing
 returning id
 """
 
@@ -91,7 +91,9 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
     )
     if delivery_id is None:
         existing: UUID | None = await connection.fetchval(
-            "select id from delivery where integration = $1 and idempotency_key = $2",
+            "select id from delivery where practice_id = $1 and integration = $2"
+            " and idempotency_key = $3",
+            new.practice_id,
             new.integration,
             new.idempotency_key,
         )

@@ -15,6 +15,8 @@ from mentalspace.engine.log import get_logger
 from mentalspace.kernel.clock import OffsetClock
 
 BEAT_EVERY_S = 1.0
+# One whose heart has been silent for so long is dead or deaf.
+DEAD_AFTER_S = 4.0
 FORGET_AFTER_S = 3600.0
 
 log = get_logger(__name__)

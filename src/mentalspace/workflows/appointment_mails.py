@@ -19,6 +19,12 @@ from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
 
 REMINDER_LEAD = timedelta(hours=24)
+APPOINTMENT_MAILS = (
+    "appointment_created",
+    "appointment_updated",
+    "appointment_cancelled",
+    "reminder",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ async def tell_cancelled(connection: Connection, desk: MailDesk, appointment: Ap
 
 async def _drop_pending(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
     """What has not left yet speaks of a time that no longer holds."""
-    for kind in ("appointment_created", "appointment_updated", "reminder"):
+    for kind in APPOINTMENT_MAILS:
         await cancel_pending(
             connection,
             appointment.id,

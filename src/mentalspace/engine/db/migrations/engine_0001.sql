@@ -251,7 +251,7 @@ create table delivery (
   ask_at              timestamptz,                  -- when to ask after it, while it is accepted
   questions           integer not null default 0,
   purged_at           timestamptz,                  -- when the payload's retention ended
-  unique (integration, idempotency_key)
+  unique (practice_id, integration, idempotency_key)
 );
 create index delivery_due on delivery (next_attempt_at) where status in ('pending', 'due', 'unknown');
 create index delivery_lane_due on delivery (lane_id, next_attempt_at)
