@@ -56,6 +56,21 @@ async def test_good_rows_book_and_bad_rows_wait(office: Office) -> None:
     assert mistake["cure"]
 
 
+async def test_a_reminder_follows_its_client_to_a_new_address(office: Office) -> None:
+    """When only the address changes, the reminder that waits is written anew, to the new one."""
+    await land(office, line(1))
+    result = await land(office, line(1, email="moved@clients.example"))
+    assert (result.new, result.unchanged) == (0, 1)
+    rows = await office.fetch(
+        "select notification_type, recipient_email, status from appointment_notifications"
+        " where notification_type = 'reminder' order by created_at, status"
+    )
+    assert [(row["recipient_email"], row["status"]) for row in rows] == [
+        ("p1@clients.example", "cancelled"),
+        ("moved@clients.example", "pending"),
+    ]
+
+
 async def test_importing_twice_changes_nothing(office: Office) -> None:
     """The same file again books nothing, writes to nobody and keeps no bad row twice."""
     rows = (line(1), line(2), BAD)

@@ -58,7 +58,7 @@ on conflict (practice_id, external_id) do update set
   phone = coalesce(excluded.phone, client.phone),
   timezone = coalesce(excluded.timezone, client.timezone),
   language = coalesce($7, client.language), updated_at = app.now()
-returning id
+returning id, email, timezone
 """
 _APPOINTMENT = """
 select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
@@ -69,8 +69,23 @@ select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, 
 """
 
 
-async def save_client(connection: Connection, practice_id: UUID, new: NewAppointment) -> UUID:
-    client_id: UUID = await connection.fetchval(
+@dataclass(frozen=True, slots=True)
+class SavedClient:
+    """`moved` says that mails written before go to another address, or in another zone."""
+
+    id: UUID
+    moved: bool
+
+
+async def save_client(
+    connection: Connection, practice_id: UUID, new: NewAppointment
+) -> SavedClient:
+    before = await connection.fetchrow(
+        "select email, timezone from client where practice_id = $1 and external_id = $2 for update",
+        practice_id,
+        new.client_external_id,
+    )
+    row = await connection.fetchrow(
         _CLIENT,
         practice_id,
         new.client_external_id,
@@ -80,7 +95,20 @@ async def save_client(connection: Connection, practice_id: UUID, new: NewAppoint
         new.client_timezone,
         new.client_language,
     )
-    return client_id
+    assert row is not None
+    moved = before is not None and tuple(before) != (row["email"], row["timezone"])
+    return SavedClient(row["id"], moved)
+
+
+async def renew_version(connection: Connection, client_id: UUID) -> list[UUID]:
+    """Give a client's coming appointments a new version, so that their mails may be written
+    anew; which they are."""
+    rows = await connection.fetch(
+        "update appointment set version = version + 1, updated_at = app.now()"
+        " where client_id = $1 and status = 'scheduled' and starts_at > app.now() returning id",
+        client_id,
+    )
+    return [row["id"] for row in rows]
 
 
 async def insert_appointment(

@@ -57,6 +57,19 @@ async def tell_cancelled(connection: Connection, desk: MailDesk, appointment: Ap
     await _write(connection, desk, appointment, "cancelled")
 
 
+async def remind_anew(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
+    """Write a waiting reminder again: its client is reached elsewhere, or in another zone."""
+    dropped = await cancel_pending(
+        connection,
+        appointment.id,
+        kind="reminder",
+        reason="the client is reached elsewhere",
+        actor=desk.actor,
+    )
+    if dropped:
+        await _remind(connection, desk, appointment)
+
+
 async def _drop_pending(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
     """What has not left yet speaks of a time that no longer holds."""
     for kind in APPOINTMENT_MAILS:

@@ -19,10 +19,12 @@ from mentalspace.practice.appointment import (
     find_appointment,
     find_by_external_id,
     insert_appointment,
+    renew_version,
     save_client,
 )
 from mentalspace.workflows.appointment_mails import (
     MailDesk,
+    remind_anew,
     tell_booked,
     tell_cancelled,
     tell_moved,
@@ -59,13 +61,14 @@ async def book(
     """A new appointment; raises AppointmentExists. Its mails carry on the request's trace."""
     async with services.database.as_user(claims) as connection:
         practice_id = UUID(str(claims["practice"]))
-        client_id = await save_client(connection, practice_id, new)
+        desk = mail_desk(services, claims, traceparent)
+        client_id = await _client(connection, desk, practice_id, new)
         appointment_id = await insert_appointment(connection, practice_id, client_id, new)
         if appointment_id is None:
             raise AppointmentExists("an appointment with this external_id is in the calendar")
         appointment = await _found(connection, appointment_id)
         if appointment.status == "scheduled":
-            await tell_booked(connection, mail_desk(services, claims, traceparent), appointment)
+            await tell_booked(connection, desk, appointment)
         return Booked(appointment_id, "new", appointment.version)
 
 
@@ -113,7 +116,7 @@ async def land(
     connection: Connection, desk: MailDesk, practice_id: UUID, new: NewAppointment
 ) -> Booked:
     """Make the calendar say what a file says; a second time it changes nothing."""
-    client_id = await save_client(connection, practice_id, new)
+    client_id = await _client(connection, desk, practice_id, new)
     known = await find_by_external_id(connection, practice_id, new.external_id)
     if known is None:
         appointment_id = await insert_appointment(connection, practice_id, client_id, new)
@@ -132,6 +135,17 @@ async def land(
         duration_min=new.duration_min,
         status=new.status,
     )
+
+
+async def _client(
+    connection: Connection, desk: MailDesk, practice_id: UUID, new: NewAppointment
+) -> UUID:
+    """The client, brought up to date; reminders that wait follow them to a new address."""
+    client = await save_client(connection, practice_id, new)
+    if client.moved:
+        for appointment_id in await renew_version(connection, client.id):
+            await remind_anew(connection, desk, await _found(connection, appointment_id))
+    return client.id
 
 
 async def _change(

@@ -49,7 +49,7 @@ async def send_mails(services: Services, send: DrillSend) -> None:
     async with services.database.as_user(claims) as connection:
         for number in range(1, send.count + 1):
             new = _appointment(send, number, starts_at)
-            client_id = await save_client(connection, send.practice_id, new)
+            client_id = (await save_client(connection, send.practice_id, new)).id
             appointment_id = await insert_appointment(
                 connection, send.practice_id, client_id, new, send.run_id
             )
