@@ -451,9 +451,10 @@ async def _answers(url: str) -> bool:
 
 def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     """Pages to this machine stay on it: the library that sends them obeys proxy variables."""
-    known = [environment.get(name, "") for name in ("no_proxy", "NO_PROXY")]
-    names = ",".join(dict.fromkeys(filter(None, [*known, "127.0.0.1", "localhost", "::1"])))
-    environment["no_proxy"] = environment["NO_PROXY"] = names
+    both = ("no_proxy", "NO_PROXY")
+    known = filter(None, (environment.get(name) for name in both))
+    hosts = ",".join(dict.fromkeys([*known, "127.0.0.1", "localhost", "::1"]))
+    environment.update(dict.fromkeys(both, hosts))
 
 
 def _kept_secret(path: Path) -> bytes:
