@@ -22,7 +22,7 @@ from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.resend.wire import email_body
 from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.demo import system_claims
-from tests.house import House, running_house
+from tests.house import House, running_house, stored_secrets
 
 MASTER_KEY = b"b" * 32
 UNLIMITED_PER_S = 100_000
@@ -45,7 +45,7 @@ async def drain(house: House, count: int) -> float:
 async def bare(house: House, count: int, at_once: int = 10) -> float:
     """The same requests from a bare aiohttp loop, remembering nothing."""
     url = f"{house.services.settings.sandbox_url}/email/resend/emails"
-    key = "re_house_default"
+    key = (await stored_secrets(house))["api_key"]
     turn = asyncio.Semaphore(at_once)
     async with aiohttp.ClientSession() as session:
 

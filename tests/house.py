@@ -19,6 +19,8 @@ import aiohttp
 import uvicorn
 
 from mentalspace.emulator.transports import Transports
+from mentalspace.engine.credentials import read_secrets
+from mentalspace.engine.db import connect_owner
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
 from mentalspace.main import MentalSpace
@@ -90,6 +92,14 @@ class House:
         offset_s = self.services.clock.offset.total_seconds() + by.total_seconds()
         await until(lambda: _is(self.services.clock.offset.total_seconds(), offset_s))
         await keep_sandbox(self.services)
+
+
+async def stored_secrets(house: House) -> dict[str, str]:
+    """The default practice's e-mail credential, opened."""
+    async with connect_owner(house.services.admin_url) as owner:
+        secrets = await read_secrets(owner, house.services.vault, "email", "default")
+    assert secrets is not None
+    return secrets
 
 
 async def _is(seen: float, wanted: float) -> bool:

@@ -131,8 +131,12 @@ async def _sandbox_credentials(
 
 def demo_secrets(fields: Any, endpoint: str) -> dict[str, str]:
     """What the sandbox is told to accept: the provider's own shapes, filled anew each time."""
-    random = base64.b64encode(secrets.token_bytes(24)).decode()
-    return {f.name: f.demo.format(endpoint=endpoint, random=random) for f in fields}
+    return {
+        f.name: f.demo.format(
+            endpoint=endpoint, random=base64.b64encode(secrets.token_bytes(24)).decode()
+        )
+        for f in fields
+    }
 
 
 async def demo_day(services: Services, random: Random) -> None:
