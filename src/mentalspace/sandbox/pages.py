@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import jinja2
 from fastapi import FastAPI
@@ -19,8 +19,8 @@ from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.presets import PRESETS
 from mentalspace.sandbox.world import World
 
-MAILS_SHOWN = 50
-REQUESTS_SHOWN = 50
+MAILS_SHOWN = 25
+REQUESTS_SHOWN = 25
 # A mail is foreign content: no scripts, no forms, no network, an origin of its own.
 MAIL_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -162,12 +162,21 @@ class Pages:
         steps = item.so_far(self._world.kit.clock.now())
         return steps[-1].kind.rpartition(".")[2] if steps else "accepted"
 
+    def _console_url(self) -> str | None:
+        """Whoever takes webhooks under our own path has a console beside it, and the clock."""
+        for account in self._world.kit.accounts.all():
+            parts = urlsplit(account.webhook_url or "")
+            if parts.path.startswith("/v1/hooks/"):
+                return f"{parts.scheme}://{parts.netloc}"
+        return None
+
     def _show(self, template: str, **values: Any) -> HTMLResponse:
         clock = self._world.kit.clock
         common: dict[str, Any] = {
             "rooms": self._world.rooms,
             "now": clock.now(),
             "offset_h": clock.offset.total_seconds() / 3600,
+            "console_url": self._console_url(),
         }
         return HTMLResponse(self._templates.get_template(template).render(common | values))
 

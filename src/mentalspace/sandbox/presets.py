@@ -32,7 +32,7 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "slow",
             "Slow",
-            "Takes what it is given, and answers five seconds late.",
+            "Takes what it is given, and answers five seconds late. All arrives, so no incident.",
             {"kind": "latency", "latency_s": 5.0},
         ),
         Preset("silent", "No answer", "Takes nothing and never answers.", {"kind": "hang"}),
