@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -110,11 +111,15 @@ def page_text(row: Any, site_url: str) -> str:
     lines = [
         f"{whose.get(row['fault'], 'Unclear whose')}; since {row['since']:%Y-%m-%d %H:%M} UTC.",
         f"{facts.get('failed_recipients', 0)} people so far; last good call: "
-        f"{facts.get('last_good_at') or 'none yet'}.",
+        f"{_minute(facts.get('last_good_at'))}.",
         f"First: {facts.get('first_step', 'open the runbook')}.",
         incident_link(site_url, row["incident_id"]),
     ]
     return "\n".join(lines)
+
+
+def _minute(at: str | None) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M} UTC" if at else "none yet"
 
 
 def incident_link(site_url: str, incident_id: UUID) -> str:
