@@ -68,7 +68,9 @@ def _why_not_ready(settings: Settings, processes: Sequence[Seen]) -> str | None:
         return ", ".join(f"{seen.name} is {seen.state}" for seen in not_running)
     http = answers(ready_url(settings))
     if http != 200:
-        return "the API does not answer" if http is None else f"/readyz answers {http}"
+        if http is None:
+            return f"nothing answers on port {settings.port}; was it started with another one?"
+        return f"/readyz answers {http}"
     return None
 
 

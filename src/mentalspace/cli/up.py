@@ -250,8 +250,8 @@ def _check_ports(settings: Settings, programs: Sequence[Program]) -> None:
     if taken:
         listed = " and ".join(map(str, taken))
         raise PortTaken(
-            f"port {listed} of 127.0.0.1 is in use by another program; "
-            "end that, or set MENTALSPACE_PORT to another (sandboxes take the next)"
+            f"port{'s' if len(taken) > 1 else ''} {listed} of 127.0.0.1 already in use; "
+            "end what listens there, or set MENTALSPACE_PORT to another (sandboxes take the next)"
         )
 
 
