@@ -14,6 +14,7 @@ from mentalspace.console.queries.practice import read_bad_rows, read_files
 from mentalspace.practice.calendar_file import CalendarFileUnreadable
 from mentalspace.workflows.calendar_import import (
     RowUnknown,
+    columns_of_row,
     correct_row,
     discard_row,
     import_calendar,
@@ -110,8 +111,18 @@ async def _row(
         except RowUnknown as error:
             raise Missing from error
         await visit.note_reading("import_row.read")
+    try:
+        columns = await columns_of_row(visit.services, visit.person.claims(), row_id)
+    except RowUnknown as error:
+        raise Missing from error
     shown = mistakes if mistakes is not None else rows[0]["mistakes"]
     tried = mistakes is not None
     return await visit.show(
-        "import_row.html", http=http, row=rows[0], raw=raw, mistakes=shown, tried=tried
+        "import_row.html",
+        http=http,
+        row=rows[0],
+        raw=raw,
+        columns=columns,
+        mistakes=shown,
+        tried=tried,
     )

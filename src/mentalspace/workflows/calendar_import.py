@@ -133,6 +133,17 @@ async def raw_of_row(services: Services, claims: Claims, row_id: UUID) -> str:
     return services.vault.open(practice_id, "import_row", sealed).decode()
 
 
+async def columns_of_row(services: Services, claims: Claims, row_id: UUID) -> str | None:
+    """The first line of its file, which says what stands where; an iCalendar event says it itself.
+
+    Raises RowUnknown.
+    """
+    practice_id = UUID(str(claims["practice"]))
+    async with services.database.as_user(claims) as connection:
+        kind, header, _ = await _open_row(connection, services.vault, practice_id, row_id)
+    return header if kind == "csv" else None
+
+
 async def _keep(
     connection: Connection, vault: Vault, practice_id: UUID, file_id: UUID, bad: BadRow
 ) -> bool:
