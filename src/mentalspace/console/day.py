@@ -15,6 +15,7 @@ from mentalspace.console import words
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.practice import (
     finish_task,
+    next_start,
     read_clients,
     read_day,
     read_tasks,
@@ -33,7 +34,9 @@ async def appointments(visit: Visit) -> Response:
         now = await connection.fetchval("select app.now()")
         today = now.astimezone(ZoneInfo(zone)).date()
         day = _day(visit.query("day")) or today
-        rows = await read_day(connection, *_bounds(day, zone))
+        start, end = _bounds(day, zone)
+        rows = await read_day(connection, start, end)
+        following = None if rows else await next_start(connection, end)
     await visit.note_reading("appointments.read")
     shown = [_appointment(row) for row in rows]
     return await visit.show(
@@ -43,6 +46,7 @@ async def appointments(visit: Visit) -> Response:
         before=day - timedelta(days=1),
         after=day + timedelta(days=1),
         appointments=shown,
+        following=following.astimezone(ZoneInfo(zone)).date() if following else None,
         unreached=sum(1 for row in shown if row["unreached"]),
     )
 

@@ -47,6 +47,16 @@ select f.id, f.kind, f.rows_new, f.rows_changed, f.rows_unchanged, f.rows_bad, f
 """
 
 
+async def next_start(connection: Connection, after: datetime) -> datetime | None:
+    """When the first appointment from then on begins."""
+    at: datetime | None = await connection.fetchval(
+        "select min(starts_at) from appointment"
+        " where starts_at >= $1 and status = 'scheduled' and drill is null",
+        after,
+    )
+    return at
+
+
 async def read_day(connection: Connection, start: datetime, end: datetime) -> list[Any]:
     """Appointments that begin in the half-open span, each with the states of its mails."""
     return list(await connection.fetch(_DAY, start, end))
