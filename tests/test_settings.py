@@ -84,6 +84,13 @@ def test_one_mistake_is_one_line(name: str, value: str) -> None:
     assert value not in line.removeprefix(name)
 
 
+def test_a_misspelt_name_is_told() -> None:
+    """A name of ours that nothing reads is a mistake, not the default; one for tests is let be."""
+    with pytest.raises(SettingsError, match="MENTALSPACE_MODE: there is no such setting"):
+        load_settings({"MENTALSPACE_MODE": "production"})
+    assert load_settings({"MENTALSPACE_TEST_POSTGRES": "16"}).mode is Mode.DEMO
+
+
 def test_all_mistakes_are_told_at_once() -> None:
     """Three wrong values are three lines, so that one start finds them all."""
     with pytest.raises(SettingsError) as raised:

@@ -56,6 +56,15 @@ class Settings:
 PAGE_TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
 
 
+_OURS = "MENTALSPACE_"
+_KNOWN = frozenset(
+    _OURS + name
+    for name in (
+        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "MASTER_KEY", "PORT", "RUNBOOKS",
+        *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
+    )
+)  # fmt: skip
+_NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
 
 
@@ -82,11 +91,22 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         },
         environment=environment,
     )
+    mistakes += _unknown_names(environment)
     if mode is Mode.PRODUCTION:
         mistakes += _production_mistakes(settings)
     if mistakes:
         raise SettingsError(mistakes)
     return settings
+
+
+def _unknown_names(environment: Mapping[str, str]) -> list[str]:
+    """A misspelt name must not pass for the default: production would quietly be a demo."""
+    unknown = sorted(
+        name
+        for name in environment
+        if _NAME.fullmatch(name) and name not in _KNOWN and not name.startswith(f"{_OURS}TEST_")
+    )
+    return [f"{name}: there is no such setting; see docs/reference/settings.md" for name in unknown]
 
 
 def _mode(environment: Mapping[str, str], mistakes: list[str]) -> Mode:
