@@ -276,7 +276,8 @@ class MentalSpace:
 
         configure_logs("sandbox")
         # A state directory has one holder: a sandbox of chosen rooms keeps its own.
-        name = f"sandbox-{port}" if rooms or port else "sandbox"
+        own = not rooms and port in (None, self.settings.sandbox_port)
+        name = "sandbox" if own else f"sandbox-{port}"
         run_sandbox(
             rooms,
             port or self.settings.sandbox_port,

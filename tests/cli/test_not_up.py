@@ -57,10 +57,17 @@ def test_a_database_that_does_not_answer_is_not_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("token", "--role", "administrator"), ("clock", "advance", "1h")], ids=str
+    "words",
+    [
+        ("token", "--role", "administrator"),
+        ("clock", "advance", "1h"),
+        ("drill", "email/invalid_api_key"),
+        ("sandbox", "email"),
+    ],
+    ids=str,
 )
 def test_production_refuses_what_only_a_demo_may(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """In production no token is signed and no clock moved, whether the system is up or not."""
+    """In production no token is signed, no clock moved, nothing drilled or played, whether the system is up or not."""
     done = mentalspace(environment_of(tmp_path, **PRODUCTION), *words)
     assert done.returncode == 2
     [line] = done.stderr.splitlines()

@@ -59,8 +59,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             for known in application.runbooks().drills:
                 print(f"{known.id:<44}{known.title}")
             return
-        if not application.settings.is_production:  # there it is refused, whether up or not
-            require_up(application)
+        if application.settings.is_production:
+            raise Refused("production", "production runs no drills: they break things on purpose")
+        require_up(application)
         say = _to_stderr if as_json else print
         chosen = [] if everything else list(selection or [])
         results = ask(application, lambda services: application.run_drills(services, chosen, say))

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mentalspace.cli.application import MakeApplication
-from mentalspace.kernel.errors import MentalSpaceError
+from mentalspace.kernel.errors import MentalSpaceError, Refused
 
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -86,6 +86,8 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
         _end_with_parent(supervised)
         application = make()
+        if application.settings.is_production:
+            raise Refused("production", "production runs no sandbox: it keeps what it is sent")
         wanted = port or application.settings.sandbox_port
         if not is_free(wanted):
             raise MentalSpaceError(f"port {wanted} of 127.0.0.1 is in use; choose one with --port")

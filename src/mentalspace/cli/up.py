@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import select
 import signal
@@ -74,7 +73,7 @@ def stay_up(application: Application, *, tell: int | None) -> None:
     with hold(settings.home):
         log_to_file(application, "up")
         end_leftovers(settings.home)
-        programs = _programs(settings, with_sandbox=_wants_sandbox(application))
+        programs = _programs(settings, with_sandbox=not settings.is_production)
         _check_ports(settings, programs)
         supervisor = Supervisor(
             settings.home,
@@ -217,31 +216,6 @@ def _programs(settings: Settings, *, with_sandbox: bool) -> list[Program]:
             alive_url=f"http://127.0.0.1:{settings.port}/healthz",
         ),
     ]
-
-
-def _wants_sandbox(application: Application) -> bool:
-    """A demo always; production while a credential still points at one."""
-    if not application.settings.is_production:
-        return True
-    return asyncio.run(_any_sandboxed(application))
-
-
-async def _any_sandboxed(application: Application) -> bool:
-    # The tables may not be there yet: then there is no credential either.
-    import asyncpg
-
-    try:
-        async with (
-            application.open_services() as services,
-            services.database.as_dispatcher() as connection,
-        ):
-            return bool(
-                await connection.fetchval(
-                    "select exists (select from credential where active and not live)"
-                )
-            )
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        return False
 
 
 def _check_ports(settings: Settings, programs: Sequence[Program]) -> None:
