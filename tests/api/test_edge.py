@@ -159,6 +159,21 @@ async def test_a_demo_answers_only_to_its_own_names(api: Api) -> None:
     assert (await api.call("POST", HOOK, role=None, data=body, headers=headers)).http == 200
 
 
+async def test_a_browser_is_told_in_a_page(api: Api) -> None:
+    """Where a person asks, a refusal is a page with a way back; a program and the API get JSON."""
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    large = {**browser, "Content-Type": "multipart/form-data; boundary=x"}
+    for sent in (
+        await api.call("GET", "/nowhere", role=None, headers=browser),
+        await api.call("POST", "/imports", role=None, headers=large, data=b"x" * (11 * 2**20)),
+    ):
+        assert sent.headers["content-type"].startswith("text/html")
+        assert b'<a href="/">Back to the start</a>' in sent.raw
+    for path, headers in (("/nowhere", {}), ("/v1/nowhere", browser)):
+        sent = await api.call("GET", path, role=None, headers=headers)
+        assert sent.headers["content-type"] == "application/problem+json"
+
+
 async def test_every_answer_carries_its_headers(api: Api) -> None:
     """Good or bad, an answer is protected, and can be found again by its ids."""
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mentalspace.api.problem import TOO_LARGE, Problem, render
+from mentalspace.api.problem import TOO_LARGE, Problem, answer
 from mentalspace.engine.log import get_logger
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
 
@@ -81,9 +81,9 @@ class Edge:
         limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
         try:
             if not self._is_ours(headers, scope["path"]):
-                await render(_misdirected(), request_id)(scope, receive, guarded)
+                await answer(_misdirected(), scope, request_id)(scope, receive, guarded)
             elif _announced(headers) > limit:
-                await render(_too_large(), request_id)(scope, receive, guarded)
+                await answer(_too_large(), scope, request_id)(scope, receive, guarded)
             else:
                 await self._app(scope, _limited(receive, limit), guarded)
         except ClientDisconnect:
@@ -92,7 +92,7 @@ class Edge:
             log.error("request_failed", error=type(error).__name__, request_id=request_id)
             if answered.http is not None:
                 raise
-            await render(_failed(), request_id)(scope, receive, guarded)
+            await answer(_failed(), scope, request_id)(scope, receive, guarded)
         finally:
             # A page that asks every two seconds whether anything changed is no news either.
             if answered.http != 304 and (scope["path"] not in _QUIET or answered.http != 200):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from http import HTTPStatus
 from typing import Any
 
 import asyncpg
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Scope
 
 from mentalspace.engine.log import get_logger
 from mentalspace.kernel.errors import MentalSpaceError
@@ -75,6 +78,28 @@ def render(problem: Problem, request_id: str) -> Response:
     return JSONResponse(body, problem.http, problem.headers, MEDIA_TYPE)
 
 
+def page(problem: Problem, request_id: str) -> Response:
+    """The same for a person whose browser asked: no JSON to decipher, and a way on."""
+    title = HTTPStatus(problem.http).phrase
+    text = str(problem)
+    body = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title} · MentalSpace</title></head><body><main><h1>{title}</h1>"
+        f"<p>{escape(text[:1].upper() + text[1:])}.</p>"
+        f'<p><a href="/">Back to the start</a></p><p><small>Request {request_id}</small></p>'
+        "</main></body></html>"
+    )
+    return HTMLResponse(body, problem.http, problem.headers)
+
+
+def answer(problem: Problem, scope: Scope, request_id: str) -> Response:
+    """As the asker reads: a browser gets a page, except from the API itself."""
+    wanted = Headers(scope=scope).get("accept", "")
+    by_browser = "text/html" in wanted and not scope["path"].startswith("/v1/")
+    return (page if by_browser else render)(problem, request_id)
+
+
 def request_id_of(request: Request) -> str:
     return str(request.scope.get("state", {}).get("request_id", ""))
 
@@ -93,7 +118,7 @@ def install(app: FastAPI) -> None:
 
 def _handler(translate: Any) -> Any:
     async def handle(request: Request, error: Exception) -> Response:
-        return render(translate(request, error), request_id_of(request))
+        return answer(translate(request, error), request.scope, request_id_of(request))
 
     return handle
 
