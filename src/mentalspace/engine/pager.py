@@ -107,10 +107,11 @@ class Pager:
 def page_text(row: Any, site_url: str) -> str:
     """What the woken person reads first: whose it is, since when, how many, the first step."""
     facts = row["facts"]
+    people = facts.get("failed_recipients", 0)
     whose = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
     lines = [
         f"{whose.get(row['fault'], 'Unclear whose')}; since {row['since']:%Y-%m-%d %H:%M} UTC.",
-        f"{facts.get('failed_recipients', 0)} people so far; last good call: "
+        f"{people} {'person' if people == 1 else 'people'} so far; last good call: "
         f"{_minute(facts.get('last_good_at'))}.",
         f"First: {facts.get('first_step', 'open the runbook')}.",
         incident_link(site_url, row["incident_id"]),
