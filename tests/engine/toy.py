@@ -21,12 +21,12 @@ from aiohttp import web
 
 from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import Database
-from mentalspace.engine.dispatch import DEAD_AFTER_S, dispatch
+from mentalspace.engine.dispatch import dispatch
 from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.outbound import open_client, retry_after_s
-from mentalspace.engine.process import beat
+from mentalspace.engine.process import DEAD_AFTER_S, beat
 from mentalspace.engine.queue import Queue
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.steps import ENGINE_ACTIONS
