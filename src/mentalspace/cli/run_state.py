@@ -47,6 +47,10 @@ class AlreadyUp(MentalSpaceError):
     """Another supervisor holds this home."""
 
 
+class HomeUnusable(MentalSpaceError):
+    """State and logs cannot be kept there."""
+
+
 def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -122,8 +126,12 @@ def _seen(values: Mapping[str, Any]) -> Seen:
 
 def _own(directory: Path) -> Path:
     """A directory of the home for its owner's eyes only, as the home itself is."""
-    directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.mkdir(mode=0o700, exist_ok=True)
+    try:
+        directory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise HomeUnusable(f"MENTALSPACE_HOME: {directory.parent} cannot be used: {why}") from error
     return directory
 
 
