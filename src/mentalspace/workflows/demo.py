@@ -26,15 +26,15 @@ from mentalspace.workflows.appointments import AppointmentExists, book
 
 # A practice's first appointments come one a turn: something to watch. After these they come
 # seldom, so that it can be left running, yet often enough to notice when a provider breaks;
-# then one a turn again, until it is well.
+# then one a turn again, until nothing waits for a second try.
 BRISK_APPOINTMENTS = 200
 SELDOM_S = 20.0
 
 _PACE = """
 select count(*) as known,
        count(*) < $1 or coalesce(max(created_at) < app.now() - $2 * interval '1 s', true)
-         or exists(select from credential_state where breaker <> 'closed' or recent like '%F')
-         as wanted
+         or exists(select from delivery where attempts > 0 and drill is null
+                     and status in ('pending', 'due', 'sending', 'unknown')) as wanted
   from appointment
 """
 
