@@ -7,6 +7,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -64,9 +65,9 @@ async def template(postgres_server: str) -> str:
     return postgres_server
 
 
-@pytest.fixture
-async def admin_url(template: str) -> AsyncIterator[str]:
-    """The owner's URL of a fresh, migrated database."""
+@asynccontextmanager
+async def fresh_database(template: str) -> AsyncIterator[str]:
+    """The owner's URL of a copy of the migrated database, gone afterwards."""
     name = f"t_{secrets.token_hex(6)}"
     server = await asyncpg.connect(template)
     try:
@@ -75,6 +76,13 @@ async def admin_url(template: str) -> AsyncIterator[str]:
         await server.execute(f'drop database "{name}" with (force)')
     finally:
         await server.close()
+
+
+@pytest.fixture
+async def admin_url(template: str) -> AsyncIterator[str]:
+    """The owner's URL of a fresh, migrated database."""
+    async with fresh_database(template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import secrets
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from mentalspace.engine.db.migrate import with_database
-from tests.conftest import TEMPLATE
+from tests.conftest import fresh_database
 from tests.ninth import toy
 from tests.ninth.checkout import ROOT, Checkout, check_out
 
@@ -65,14 +62,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 async def older_database(template: str) -> AsyncIterator[str]:
     """The owner's URL of a database that was migrated before there was a ninth room."""
-    name = f"t_{secrets.token_hex(6)}"
-    server = await asyncpg.connect(template)
-    try:
-        await server.execute(f'create database "{name}" template "{TEMPLATE}"')
-        yield with_database(template, name)
-        await server.execute(f'drop database "{name}" with (force)')
-    finally:
-        await server.close()
+    async with fresh_database(template) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
