@@ -44,6 +44,7 @@ class Appointment:
     status: str
     version: int
     timezone: str
+    language: str
     client_email: Phi[str] | None
     practice_name: str
     practice_phone: str | None
@@ -58,12 +59,12 @@ on conflict (practice_id, external_id) do update set
   phone = coalesce(excluded.phone, client.phone),
   timezone = coalesce(excluded.timezone, client.timezone),
   language = coalesce($7, client.language), updated_at = app.now()
-returning id, email, timezone
+returning id, email, timezone, language
 """
 _APPOINTMENT = """
 select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
-       coalesce(c.timezone, p.timezone) as timezone, c.email, p.name as practice_name,
-       p.phone as practice_phone, a.drill
+       coalesce(c.timezone, p.timezone) as timezone, c.language, c.email,
+       p.name as practice_name, p.phone as practice_phone, a.drill
   from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
  where a.id = $1
 """
@@ -71,7 +72,8 @@ select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, 
 
 @dataclass(frozen=True, slots=True)
 class SavedClient:
-    """`moved` says that mails written before go to another address, or in another zone."""
+    """`moved` says that mails written before go to another address, or tell the hour in another
+    zone or language."""
 
     id: UUID
     moved: bool
@@ -81,7 +83,8 @@ async def save_client(
     connection: Connection, practice_id: UUID, new: NewAppointment
 ) -> SavedClient:
     before = await connection.fetchrow(
-        "select email, timezone from client where practice_id = $1 and external_id = $2 for update",
+        "select email, timezone, language from client"
+        " where practice_id = $1 and external_id = $2 for update",
         practice_id,
         new.client_external_id,
     )
@@ -96,7 +99,7 @@ async def save_client(
         new.client_language,
     )
     assert row is not None
-    moved = before is not None and tuple(before) != (row["email"], row["timezone"])
+    moved = before is not None and tuple(before) != tuple(row)[1:]
     return SavedClient(row["id"], moved)
 
 

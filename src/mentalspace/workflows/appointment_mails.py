@@ -9,12 +9,13 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import NewDelivery, cancel_pending, enqueue, record
 from mentalspace.engine.secrets import Vault
-from mentalspace.integrations.email.render import (
+from mentalspace.integrations.email.facts import (
     AppointmentFacts,
     AppointmentKind,
     Sender,
-    appointment_mail,
+    language_of,
 )
+from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
 
@@ -102,11 +103,16 @@ async def _write(
     mail = appointment_mail(
         kind,
         AppointmentFacts(
+            appointment_id=appointment.id,
+            version=appointment.version,
+            written_at=desk.now,
             starts_at=appointment.starts_at,
             duration_min=appointment.duration_min,
             timezone=appointment.timezone,
+            language=language_of(appointment.language),
             practice_name=appointment.practice_name,
             practice_phone=appointment.practice_phone,
+            lead=None if due_at is None else appointment.starts_at - due_at,
         ),
         appointment.client_email.reveal(),
         desk.sender,

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.render import Sender
+from mentalspace.integrations.email.facts import Sender
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.practice.appointment import (
     Appointment,

@@ -11,8 +11,20 @@ from mentalspace.kernel.errors import Evidence
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file beside a mail. `content` is base64."""
+
+    filename: str
+    content_type: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one recipient. `kind` is free of PHI; everything else may hold it."""
+    """One mail to one recipient. `kind` is free of PHI; everything else may hold it.
+
+    A mail with attachments cannot travel in a batch.
+    """
 
     sender: str
     reply_to: str
@@ -21,6 +33,7 @@ class Mail:
     text: str
     html: str
     kind: str
+    attachments: tuple[Attachment, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Frozen form for the ledger: the same mail always gives the same bytes."""
@@ -28,7 +41,10 @@ class Mail:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Mail:
-        return cls(**json.loads(raw))
+        """Whatever `to_bytes` wrote, at any time: mails wait for weeks, across releases."""
+        values = json.loads(raw)
+        attachments = tuple(Attachment(**each) for each in values.pop("attachments", ()))
+        return cls(**values, attachments=attachments)
 
 
 def guard(payload: bytes) -> Evidence | None:

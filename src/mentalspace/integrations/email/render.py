@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from typing import Literal
 from zoneinfo import ZoneInfo
 
+from mentalspace.integrations.email.facts import AppointmentFacts, AppointmentKind, Sender
 from mentalspace.integrations.email.model import Mail
-
-AppointmentKind = Literal["created", "updated", "cancelled", "reminder"]
-
-
-@dataclass(frozen=True, slots=True)
-class AppointmentFacts:
-    """What a mail may say of an appointment: when, and with which practice. Not who, not why."""
-
-    starts_at: datetime
-    duration_min: int
-    timezone: str
-    practice_name: str
-    practice_phone: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    address: str
-    reply_to: str
-
 
 _SUBJECT = {
     "created": "Your appointment on {day}",

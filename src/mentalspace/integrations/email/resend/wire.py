@@ -8,6 +8,7 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,18 +54,19 @@ def email_body(mail: Mail) -> bytes:
 
     source: https://resend.com/docs/api-reference/emails/send-email
     """
-    return json.dumps(
-        {
-            "from": mail.sender,
-            "to": [mail.to],
-            "reply_to": mail.reply_to,
-            "subject": mail.subject,
-            "html": mail.html,
-            "text": mail.text,
-            "tags": [{"name": "kind", "value": mail.kind}],
-        },
-        sort_keys=True,
-    ).encode()
+    fields: dict[str, Any] = {
+        "from": mail.sender,
+        "to": [mail.to],
+        "reply_to": mail.reply_to,
+        "subject": mail.subject,
+        "html": mail.html,
+        "text": mail.text,
+        "tags": [{"name": "kind", "value": mail.kind}],
+    }
+    if mail.attachments:
+        # source: https://resend.com/docs/dashboard/emails/attachments
+        fields["attachments"] = [asdict(attachment) for attachment in mail.attachments]
+    return json.dumps(fields, sort_keys=True).encode()
 
 
 def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:

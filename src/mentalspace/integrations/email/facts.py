@@ -1,0 +1,51 @@
+"""What a mail may say, as values: when, with which practice, how much. Not who, not why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+Language = Literal["en", "es"]
+AppointmentKind = Literal["created", "updated", "cancelled", "reminder"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    address: str
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentLinks:
+    """Signed addresses of the client's two answers; opening one changes nothing by itself."""
+
+    confirm_url: str
+    cancel_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class AppointmentFacts:
+    """`timezone` is the client's. `version` rises with every change a client must hear of.
+
+    `written_at` is when the mail was written; `lead` how long before the appointment a reminder
+    is due, from which its "tomorrow" follows.
+    """
+
+    appointment_id: UUID
+    version: int
+    written_at: datetime
+    starts_at: datetime
+    duration_min: int
+    timezone: str
+    language: Language
+    practice_name: str
+    practice_phone: str | None
+    links: AppointmentLinks | None = None
+    lead: timedelta | None = None
+
+
+def language_of(code: str | None) -> Language:
+    """The language of ours nearest to a client's: `es-MX` is Spanish, an unknown one English."""
+    return "es" if (code or "").lower().replace("_", "-").split("-")[0] == "es" else "en"
