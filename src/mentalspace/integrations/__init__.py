@@ -31,7 +31,8 @@ def room_names() -> list[str]:
 
 
 def discover_sandboxes() -> list[tuple[str, str, ModuleType]]:
-    """(room, provider, module) of every `sandbox.py`, with nothing else of the rooms imported."""
+    """(room, provider, module) of every `sandbox`, a module or a package that is imported with
+    nothing else of the rooms."""
     found = []
     for room in pkgutil.iter_modules(__path__):
         if not room.ispkg:

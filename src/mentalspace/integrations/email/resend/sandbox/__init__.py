@@ -18,6 +18,7 @@ from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.outbox import Accepted, Step, digest_of
 from mentalspace.emulator.rate import Allowance, RateWindows
 from mentalspace.emulator.words import Call, Reply, json_reply
+from mentalspace.integrations.email.resend.sandbox.records import dns_records
 
 ROOM = "email"
 PROVIDER = "resend"
@@ -247,7 +248,9 @@ class ResendSandbox:
         for name in _domains(account):
             if _domain_id(name) == domain_id:
                 return json_reply(
-                    200, {"object": "domain", **_domain(name), "records": _records()}, headers
+                    200,
+                    {"object": "domain", **_domain(name), "records": dns_records(name)},
+                    headers,
                 )
         raise Problem(404, "not_found", "Domain not found")
 
@@ -497,27 +500,6 @@ def _domain(name: str) -> Json:
         "region": "us-east-1",
         "capabilities": {"sending": "enabled", "receiving": "disabled"},
     }
-
-
-def _records() -> list[Json]:
-    spf = {"record": "SPF", "name": "send", "ttl": "Auto", "status": "verified"}
-    return [
-        {
-            **spf,
-            "type": "MX",
-            "value": "feedback-smtp.us-east-1.amazonses.com",
-            "priority": 10,
-        },
-        {**spf, "type": "TXT", "value": "v=spf1 include:amazonses.com ~all"},
-        {
-            "record": "DKIM",
-            "name": "resend._domainkey",
-            "type": "TXT",
-            "ttl": "Auto",
-            "status": "verified",
-            "value": "p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ",
-        },
-    ]
 
 
 # source: https://resend.com/docs/api-reference/rate-limit; the policy header is in recordings
