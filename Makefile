@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+# Tests mostly wait, so more run at once than there are cores; what measures time runs by itself.
+JOBS   ?= 3
+PYTEST := $(BIN)/python -m pytest
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
@@ -26,17 +29,19 @@ run: install ## PostgreSQL, API + console, worker and sandboxes, until Ctrl-C
 
 test: install ## every test, on PostgreSQL 18
 	@$(BIN)/python tests/system_packages.py
-	@$(BIN)/python -m pytest
+	@$(PYTEST) --numprocesses $(JOBS) --dist worksteal -m "not alone"
+	@$(PYTEST) -m alone
 
 test-16: install ## every test that touches the database, on PostgreSQL 16
-	@MENTALSPACE_TEST_POSTGRES=16 $(BIN)/python -m pytest -m database
+	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) --numprocesses $(JOBS) --dist worksteal -m "database and not alone"
+	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) -m "database and alone"
 
 check: install ## lint, types, import rules, documentation, runbooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/mentalspace runbook check
-	@$(BIN)/python -m pytest tests/test_docs.py tests/test_seed_coverage.py tests/test_house.py
+	@$(PYTEST) tests/test_docs.py tests/test_seed_coverage.py tests/test_house.py
 
 docs: install ## write docs/reference and the generated tables anew
 	@$(BIN)/python docs/generate.py

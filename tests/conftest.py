@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 
 import asyncpg
 import pytest
+from hypothesis import HealthCheck, settings
 from pytest_asyncio import is_async_test
 
 from mentalspace.engine import postgres
@@ -25,6 +26,10 @@ from tests.house import House, running_house
 
 MASTER_KEY = b"t" * 32
 TEMPLATE = "mentalspace_template"
+
+# The machine is shared: a slow draw says something of the neighbours, not of the test.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,7 +14,7 @@ from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Role
 from mentalspace.practice.token import mint_token
 from tests.api.conftest import Api, written
 
-NOBODY = uuid4()
+NOBODY = UUID("00000000-0000-4000-8000-0000000000ff")
 
 # Every route that asks for a permission, and which.
 ROUTES: tuple[tuple[str, str, Permission], ...] = (

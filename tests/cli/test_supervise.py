@@ -84,6 +84,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
             house.process.stdout.close()
 
 
+@pytest.mark.alone
 def test_a_killed_program_runs_again_at_once(start: Start) -> None:
     """A program killed by SIGKILL has a successor within half a second, and it is counted."""
     house = start("talks", "sleeps")

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import asyncpg
+import pytest
 
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.integrations.email.model import Mail
@@ -54,6 +55,7 @@ async def left(admin: asyncpg.Connection[Any], ids: list[UUID]) -> int:
     return count
 
 
+@pytest.mark.alone
 async def test_nobody_waits_behind_a_backlog(house: House, admin: asyncpg.Connection[Any]) -> None:
     """With two hundred bulk mails of one practice waiting, an interactive mail of it and one of
     the other practice are accepted within three seconds."""

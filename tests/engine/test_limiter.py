@@ -11,6 +11,8 @@ from mentalspace.engine.limiter import keep_slot, reserve_slot, slow_down
 from mentalspace.kernel.integration import LaneClass
 from tests.engine.toy import Bench
 
+pytestmark = pytest.mark.alone
+
 
 async def take(bench: Bench, lane_class: LaneClass, count: int) -> list[float]:
     """A worker's turn: one slot after the other is reserved, each left when it has come."""

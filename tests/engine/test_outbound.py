@@ -25,6 +25,7 @@ async def server() -> AsyncIterator[ToyServer]:
         yield opened
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("weather", "kind"),
     [
