@@ -44,7 +44,7 @@ MEANINGS = {
     "MENTALSPACE_PAGE_DRILL": "Pages of drills, and of nothing else",
     "MENTALSPACE_PAGE_ONCALL": "Pages of critical and high severity",
     "MENTALSPACE_PAGE_TICKETS": "Pages of low severity",
-    "MENTALSPACE_PORT": "The port of API and console; the sandboxes take the next",
+    "MENTALSPACE_PORT": "The port of API and console; the sandboxes take the three after it",
     "MENTALSPACE_RUNBOOKS": "A directory of this deployment's own changes to cases",
     "SITE_URL": "The address people reach; links in pages begin with it",
 }

@@ -23,6 +23,7 @@ from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.settings import SANDBOX_PORTS
 from mentalspace.main import MentalSpace
 from mentalspace.practice.appointment import NewAppointment
 from mentalspace.sandbox.app import create_app as create_sandbox
@@ -134,16 +135,18 @@ async def until(
         await asyncio.sleep(every_s)
 
 
-def free_port_pair() -> int:
-    """A port whose successor is free too: the console's and the sandboxes'."""
+def free_ports() -> int:
+    """A port whose successors are free too: the console's, then the sandboxes'."""
     while True:
-        with socket.socket() as first, socket.socket() as second:
+        with contextlib.ExitStack() as held:
+            first = held.enter_context(socket.socket())
             first.bind(("127.0.0.1", 0))
             port: int = first.getsockname()[1]
             if port > 65000:
                 continue
             try:
-                second.bind(("127.0.0.1", port + 1))
+                for beside in range(1, SANDBOX_PORTS + 1):
+                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + beside))
             except OSError:
                 continue
             return port
@@ -172,7 +175,7 @@ async def running_house(
     app = MentalSpace(
         {
             "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(free_port_pair()),
+            "MENTALSPACE_PORT": str(free_ports()),
             "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
             "MENTALSPACE_DEMO_DAY": "off",
             "DATABASE_URL": admin_url,
@@ -182,9 +185,8 @@ async def running_house(
     await app._prepare(admin_url, lambda _line: None)
     transports = Transports()
     world = open_world(home / "sandbox", rooms=None, seed=1, site_url=app.settings.site_url)
-    sandbox = _Guest(
-        server_of(create_sandbox(world, transports), app.settings.sandbox_port, transports).config
-    )
+    port = app.settings.sandbox_port
+    sandbox = _Guest(server_of(create_sandbox(world, transports, port), port, transports).config)
     api = _Guest(
         uvicorn.Config(
             app._asgi,

@@ -42,12 +42,16 @@ def test_a_room_is_built_to_plan(room: Integration) -> None:
 
 @pytest.mark.parametrize(("room", "provider"), PROVIDERS, ids=lambda x: x.name)
 def test_a_provider_is_built_to_plan(room: Integration, provider: Provider) -> None:
-    """A provider has wire, adapter, webhooks, sandbox, error cases, and a README with sources."""
+    """A provider has wire, adapter, sandbox, error cases, and a README with sources; webhooks
+    if it sends any. One of its secrets at least says who its customer is."""
     here = folder(room) / provider.name
-    for needed in ("wire.py", "adapter.py", "webhooks.py", "errors", "README.md"):
+    for needed in ("wire.py", "adapter.py", "errors", "README.md"):
         assert (here / needed).exists(), f"{room.name}/{provider.name} lacks {needed}"
     sandbox = (here / "sandbox.py", here / "sandbox/__init__.py")  # a package once it is long
     assert any(path.exists() for path in sandbox), f"{room.name}/{provider.name} lacks sandbox.py"
+    assert (here / "webhooks.py").exists() == provider.calls_back
+    assert (provider.verify_webhook is None) == (provider.parse_webhook is None)
+    assert any(field.identifies for field in provider.credential_fields)
     assert (here / "__init__.py").read_text() == ""
     readme = (here / "README.md").read_text()
     assert re.search(r"documented|fixture|seen live", readme), "say how each claim is known"

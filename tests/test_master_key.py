@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,19 @@ async def test_a_live_provider_is_reached_by_https(
             admin, vault, provider, NewCredential(practice_id, "email", "a", base_url, True, {})
         )
     assert await admin.fetchval("select count(*) from credential") == 0
+
+
+async def test_an_endpoint_keeps_its_owner(admin: asyncpg.Connection[Any], vault: Vault) -> None:
+    """Another practice's or another provider's credential does not replace what has the name."""
+    [a, b] = [await ensure_practice(admin, s, name=s, timezone="UTC") for s in "ab"]
+    provider = discover_rooms()["email"].providers[0]
+    new = NewCredential(a, "email", "a", "https://api.example", True, {"api_key": "k"})
+    await save_credential(admin, vault, provider, new)
+    for stranger, whose in ((provider, b), (replace(provider, name="other"), a)):
+        with pytest.raises(Refused, match="somebody else's"):
+            await save_credential(admin, vault, stranger, replace(new, practice_id=whose))
+    await save_credential(admin, vault, provider, new)
+    assert await admin.fetchval("select version from credential") == 2
 
 
 async def test_the_log_ins_password_is_not_in_a_statement(

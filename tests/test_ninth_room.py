@@ -208,7 +208,7 @@ def test_its_table_joins_an_older_database(seen: dict[str, Any]) -> None:
 
 def test_the_demo_has_credentials_and_lanes_for_it(seen: dict[str, Any]) -> None:
     """Each demo practice has an account at the sandbox, with a lane of each class."""
-    played = {f"{p['room']}/{p['provider']}": p["base_path"] for p in seen["providers"]}
+    played = {f"{p['room']}/{p['provider']}": p["address"] for p in seen["providers"]}
     assert played["fax/faxco"] == "/fax/faxco"
     assert [row["endpoint"] for row in seen["credentials"]] == ["default", "mesa"]
     for row in seen["credentials"]:

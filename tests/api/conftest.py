@@ -23,7 +23,7 @@ from mentalspace.main import DEMO_PASSWORD, MentalSpace
 from mentalspace.practice.identity import Person, Role, log_in
 from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY, TEMPLATE
-from tests.house import _Guest, free_port_pair, serving
+from tests.house import _Guest, free_ports, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ def _application(admin_url: str, home: Path) -> MentalSpace:
     return MentalSpace(
         {
             "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(free_port_pair()),
+            "MENTALSPACE_PORT": str(free_ports()),
             "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
             "DATABASE_URL": admin_url,
         }

@@ -24,7 +24,7 @@ from mentalspace.engine.db import connect
 from mentalspace.engine.process import beat
 from mentalspace.kernel.settings import Mode
 from tests.api.conftest import Api, written
-from tests.house import _Guest, free_port_pair, serving
+from tests.house import _Guest, free_ports, serving
 
 HOOK = "/v1/hooks/email/default"
 
@@ -251,7 +251,7 @@ async def test_production_insists_on_https(api: Api) -> None:
     """In production every answer tells browsers to use TLS from now on."""
     settings = replace(api.services.settings, mode=Mode.PRODUCTION)
     app = create_app(replace(api.services, settings=settings))
-    port = free_port_pair()
+    port = free_ports()
     server = _Guest(uvicorn.Config(app, port=port, log_config=None, access_log=False))
     url = f"http://127.0.0.1:{port}/healthz"
     async with serving(server), api.http.get(url) as answer:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.conftest import MASTER_KEY
-from tests.house import free_port_pair
+from tests.house import free_ports
 
 PROGRAM = Path(sys.executable).with_name("mentalspace")
 
@@ -21,7 +21,7 @@ def environment_of(home: Path, **more: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "MENTALSPACE_HOME": str(home),
-        "MENTALSPACE_PORT": str(free_port_pair()),
+        "MENTALSPACE_PORT": str(free_ports()),
         "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
         "MENTALSPACE_JWT_SECRET": "j" * 40,
         "MENTALSPACE_DEMO_DAY": "off",

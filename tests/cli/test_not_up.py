@@ -13,7 +13,7 @@ import pytest
 
 from mentalspace.cli.probe import answers
 from tests.cli.commands import PROGRAM, environment_of, mentalspace
-from tests.house import free_port_pair
+from tests.house import free_ports
 
 PRODUCTION = {
     "MENTALSPACE_ENV": "production",
@@ -148,7 +148,7 @@ def test_every_page_listed_can_be_shown(tmp_path: Path) -> None:
 
 def test_a_sandbox_plays_without_a_database(tmp_path: Path) -> None:
     """`sandbox ROOM --port N` alone answers, ends well on SIGTERM, and makes no database."""
-    port = free_port_pair()
+    port = free_ports()
     words = [str(PROGRAM), "sandbox", "email", "--port", str(port)]
     process = subprocess.Popen(words, env=environment_of(tmp_path), stdout=subprocess.DEVNULL)
     try:

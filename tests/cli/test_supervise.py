@@ -17,7 +17,7 @@ from mentalspace.cli.keep import LONGEST_WAIT_S, backoff_s
 from mentalspace.cli.living import Mark, mark_of, wait_gone
 from mentalspace.cli.run_state import AlreadyUp, RunState, Seen, hold, now_text, read, write
 from mentalspace.cli.up import end_leftovers
-from tests.house import free_port_pair
+from tests.house import free_ports
 
 
 def until(holds: Callable[[], object], within_s: float = 10.0) -> None:
@@ -59,7 +59,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     houses: list[SmallHouse] = []
 
     def started(*does: str, ready: bool = True) -> SmallHouse:
-        arguments = [str(tmp_path), str(free_port_pair()), *does]
+        arguments = [str(tmp_path), str(free_ports()), *does]
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.cli.small_house", *arguments],
             stdout=subprocess.PIPE,

@@ -66,6 +66,20 @@ async def test_a_closed_port_is_known_not_to_have_been_reached() -> None:
     assert raised.value.evidence.kind == "connect"
 
 
+async def test_another_protocol_goes_the_same_way_out(server: ToyServer) -> None:
+    """A bare connection opens to this machine, says when it cannot, and goes nowhere else."""
+    async with open_client(live=False) as client:
+        with await client.dial("localhost", server.port) as connection:
+            assert connection.getpeername()[1] == server.port
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            with pytest.raises(ProviderError) as raised:
+                await client.dial("127.0.0.1", unused.getsockname()[1])
+        assert raised.value.evidence.kind == "connect"
+        with pytest.raises(Refused, match="nothing leaves"):
+            await DeadlinedHttp(client, 1).dial("192.0.2.1", 25)
+
+
 @pytest.mark.parametrize(
     "url",
     [

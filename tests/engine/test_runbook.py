@@ -176,6 +176,7 @@ def test_a_sound_room_has_no_problems(fax: Room) -> None:
         ("http = 486", 'kind = "busy"', 4, "timeout"),
         ("http = 486", 'message = "(a+)+b"', 4, "a repeat inside a repeat"),
         ("http = 486", 'message = "(a"', 4, "not a regular expression"),
+        ("http = 486", "http = 486, reply = 486", 4, "keep one of them"),
         ("http = 486", "", 4, "give kind, http, code or message"),
         ('text = "busy"', "text = 3", 8, "put it in quotes"),
         ("version = 1", "version = true", 11, "a whole number"),
@@ -301,6 +302,23 @@ def test_the_check_finds(fax: Room, changes: dict[str, str], words: str) -> None
     found = [str(p) for p in problems(fax(changes)) if p.severity == "error"]
     assert any(words in text for text in found), found
     assert all(("fax/" in text or "fax:" in text) and ";" in text for text in found)
+
+
+def test_a_reply_is_no_http_answer(fax: Room) -> None:
+    """A number given as a reply's is matched in another protocol, never in HTTP."""
+    busy = BUSY.replace("http = 486", "reply = 486")
+    [case] = [
+        c for c in load_room(fax({"acme/errors/busy.md": busy}), ["acme"], None).cases if c.match
+    ]
+    assert case.match[0].accepts(Evidence("reply", http=486))
+    assert not case.match[0].accepts(Evidence("http", http=486))
+
+
+def test_a_drill_names_a_provider_of_its_room(fax: Room) -> None:
+    """One that is not there is a mistake of the file, found before anybody runs it."""
+    drill = {"runbook/drills/busy.toml": f'provider = "bell"\n{DRILL}'}
+    with pytest.raises(RunbookError, match="no provider 'bell'"):
+        load_room(fax(drill), ["acme"], None)
 
 
 def test_narrower_patterns_may_share_an_answer(fax: Room) -> None:

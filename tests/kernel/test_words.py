@@ -82,6 +82,7 @@ def test_the_clock_goes_on_under_its_offset() -> None:
         (Evidence("http", http=403, code="invalid_api_key"), "403 invalid_api_key"),
         (Evidence("http", http=500), "500"),
         (Evidence("malformed", http=200), "200 (unreadable)"),
+        (Evidence("reply", http=550, code="5.1.1"), "550 5.1.1"),
         (Evidence("timeout"), "timeout"),
         (Evidence("connect", code="ClientConnectorError"), "connect ClientConnectorError"),
     ],

@@ -14,7 +14,7 @@ from mentalspace.engine.services import Services
 from mentalspace.integrations.email.model import Mail
 from mentalspace.main import MentalSpace
 from mentalspace.workflows.demo import system_claims
-from tests.house import free_port_pair
+from tests.house import free_ports
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def open_office(admin_url: str, master_key: bytes, home: Path) -> AsyncIte
     app = MentalSpace(
         {
             "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(free_port_pair()),
+            "MENTALSPACE_PORT": str(free_ports()),
             "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
             "DATABASE_URL": admin_url,
         }

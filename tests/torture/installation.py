@@ -21,7 +21,7 @@ import asyncpg
 from mentalspace.cli.living import Mark, mark_of
 from mentalspace.engine import postgres
 from mentalspace.main import MentalSpace
-from tests.house import free_port_pair
+from tests.house import free_ports
 
 # What a database that is killed under our hands raises. asyncpg's own confusion is among it: a
 # connection that broke in mid-question may say so in no better way.
@@ -131,7 +131,7 @@ def _environment(home: Path) -> dict[str, str]:
     return {
         **kept,
         "MENTALSPACE_HOME": str(home),
-        "MENTALSPACE_PORT": str(free_port_pair()),
+        "MENTALSPACE_PORT": str(free_ports()),
         "MENTALSPACE_DEMO_DAY": "off",
     }
 

@@ -13,7 +13,7 @@ from mentalspace.kernel.errors import Refused
 
 if TYPE_CHECKING:
     from mentalspace.engine.services import Services
-    from mentalspace.kernel.integration import Provider
+    from mentalspace.kernel.integration import Integration, Provider
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -32,7 +32,8 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     ) -> None:
         """Store or rotate it; the secrets are asked for, or read line by line from standard input.
 
-        Lanes that waited for another credential go on. Prints the path of its webhooks.
+        Lanes that waited for another credential go on. Prints the path of its webhooks, or the
+        endpoint's name for a provider that sends none.
         """
         application = make()
         rooms = application.rooms()
@@ -43,12 +44,14 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             raise Refused("no_such_provider", f"{room} has {', '.join(names)}")
         chosen = rooms[room].provider(provider or names[0])
         secrets = {field.name: _secret(field.name) for field in chosen.credential_fields}
-        print(ask(application, lambda s: _store(s, room, chosen, practice, base_url, secrets)))
+        print(
+            ask(application, lambda s: _store(s, rooms[room], chosen, practice, base_url, secrets))
+        )
 
 
 async def _store(
     services: Services,
-    room: str,
+    room: Integration,
     provider: Provider,
     practice: str,
     base_url: str | None,
@@ -57,19 +60,19 @@ async def _store(
     from mentalspace.cli.tokens import practice_id_of
     from mentalspace.engine.credentials import NewCredential, save_credential
     from mentalspace.engine.db import connect_owner
-    from mentalspace.practice.tenancy import base_url_of, is_live
+    from mentalspace.practice.tenancy import base_url_of, endpoint_of, is_live
 
     practice_id = await practice_id_of(services, practice)
-    url = base_url or base_url_of(room, provider, services.settings)
+    url = base_url or base_url_of(room.name, provider, services.settings)
     async with connect_owner(services.admin_url) as owner, owner.transaction():
         row = await owner.fetchrow(
             "select slug, is_default from practice where id = $1", practice_id
         )
         assert row is not None
-        endpoint = "default" if row["is_default"] else row["slug"]
-        new = NewCredential(practice_id, room, endpoint, url, is_live(url), secrets)
+        endpoint = endpoint_of(None if row["is_default"] else row["slug"], room, provider)
+        new = NewCredential(practice_id, room.name, endpoint, url, is_live(url), secrets)
         await save_credential(owner, services.vault, provider, new)
-    return f"/v1/hooks/{room}/{endpoint}"
+    return f"/v1/hooks/{room.name}/{endpoint}" if provider.calls_back else endpoint
 
 
 def _secret(name: str) -> str:

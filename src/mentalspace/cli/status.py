@@ -35,6 +35,7 @@ class Standing:
             "mode": self.settings.mode.value,
             "url": f"http://127.0.0.1:{self.settings.port}",
             "sandbox_url": self.settings.sandbox_url,
+            "sandbox_ports": list(self.settings.sandbox_ports),
             "home": str(self.settings.home),
         }
 
@@ -59,7 +60,12 @@ def lines(standing: Standing) -> list[str]:
         plural = "" if seen.restarts == 1 else "s"
         again = f", {seen.restarts} restart{plural}" if seen.restarts else ""
         rows.append(f"  {seen.name:<10}{seen.state:<13}{pid:<13}since {seen.since}{again}")
-    return [*rows, "", f"  Logs      {standing.settings.logs}"]
+    settings = standing.settings
+    if not settings.is_production:
+        ports = settings.sandbox_ports
+        others = f"{ports[1]} to {ports[-1]}"
+        rows += ["", f"  Sandboxes {settings.sandbox_url}, and what is not HTTP on ports {others}"]
+    return [*rows, "", f"  Logs      {settings.logs}"]
 
 
 def _why_not_ready(settings: Settings, processes: Sequence[Seen]) -> str | None:

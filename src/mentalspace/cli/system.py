@@ -12,6 +12,7 @@ import typer
 
 from mentalspace.cli.application import MakeApplication
 from mentalspace.kernel.errors import MentalSpaceError, Refused
+from mentalspace.kernel.settings import SANDBOX_PORTS
 
 Supervised = Annotated[bool, typer.Option("--supervised", hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="For machines.")]
@@ -89,8 +90,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         if application.settings.is_production:
             raise Refused("production", "production runs no sandbox: it keeps what it is sent")
         wanted = port or application.settings.sandbox_port
-        if not is_free(wanted):
-            raise MentalSpaceError(f"port {wanted} of 127.0.0.1 is in use; choose one with --port")
+        for each in range(wanted, wanted + SANDBOX_PORTS):
+            if not is_free(each):
+                raise MentalSpaceError(
+                    f"port {each} of 127.0.0.1 is in use; choose another with --port,"
+                    f" which the next {SANDBOX_PORTS - 1} go with"
+                )
         if not supervised:
             print(f"sandbox at http://127.0.0.1:{wanted}, until Ctrl-C", flush=True)
         application.run_sandbox(rooms or None, wanted)

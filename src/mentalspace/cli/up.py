@@ -21,7 +21,7 @@ from mentalspace.cli.run_state import Seen, already_up, hold, is_held, log_file,
 from mentalspace.cli.screen import Screen
 from mentalspace.cli.supervise import CouldNotStart, Supervisor, Watcher
 from mentalspace.kernel.errors import MentalSpaceError
-from mentalspace.kernel.settings import Settings
+from mentalspace.kernel.settings import SANDBOX_PORTS, Settings
 
 READY_WITHIN_S = 60.0
 END_WITHIN_S = 45.0
@@ -219,13 +219,15 @@ def _programs(settings: Settings, *, with_sandbox: bool) -> list[Program]:
 
 
 def _check_ports(settings: Settings, programs: Sequence[Program]) -> None:
-    ports = {settings.port} | {settings.sandbox_port for p in programs if p.name == "sandbox"}
+    with_sandbox = any(program.name == "sandbox" for program in programs)
+    ports = {settings.port, *(settings.sandbox_ports if with_sandbox else ())}
     taken = sorted(port for port in ports if not is_free(port))
     if taken:
         listed = " and ".join(map(str, taken))
         raise PortTaken(
             f"port{'s' if len(taken) > 1 else ''} {listed} of 127.0.0.1 already in use; "
-            "end what listens there, or set MENTALSPACE_PORT to another (sandboxes take the next)"
+            "end what listens there, or set MENTALSPACE_PORT to another; "
+            f"the sandboxes take the {SANDBOX_PORTS} after it"
         )
 
 

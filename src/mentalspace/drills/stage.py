@@ -14,7 +14,7 @@ from mentalspace.engine.db import connect_owner
 from mentalspace.engine.runbook import Action, Drill
 from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Provider
-from mentalspace.practice.tenancy import ensure_practice
+from mentalspace.practice.tenancy import ensure_practice, sandbox_address
 from mentalspace.workflows.demo import demo_secrets
 from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend, send_samples
 from mentalspace.workflows.sandbox_keeping import call_sandbox, register_account
@@ -47,7 +47,9 @@ class Stage:
             case "other_consumer":
                 await self._consume(int(action.params["takes_per_s"]))
             case "unreachable":
-                await self.store(self.secrets, f"http://127.0.0.1:{_closed_port()}")
+                door = self.provider.sandbox_door
+                scheme = door.scheme if door else "http"
+                await self.store(self.secrets, f"{scheme}://127.0.0.1:{_closed_port()}")
             case _:
                 raise LookupError(f"{self.drill.id}: cannot arrange {action.do!r}")
 
@@ -123,7 +125,7 @@ class Stage:
 
     async def store(self, secrets: Mapping[str, str], base_url: str | None = None) -> None:
         """Store the drill's credential, or another in its place, as an administrator would."""
-        sandbox = f"{self.services.settings.sandbox_url}/{self.drill.room}/{self.provider.name}"
+        sandbox = sandbox_address(self.drill.room, self.provider, self.services.settings)
         new = NewCredential(
             practice_id=self.practice_id,
             integration=self.drill.room,
@@ -164,7 +166,8 @@ class Stage:
 
 async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
     """A practice for drills, and a credential and a sandbox account for this run alone."""
-    provider = services.rooms[drill.room].providers[0]
+    room = services.rooms[drill.room]
+    provider = room.provider(drill.provider) if drill.provider else room.providers[0]
     endpoint = f"drill-{run_id}"
     async with connect_owner(services.admin_url) as owner:
         practice_id = await ensure_practice(
@@ -179,10 +182,10 @@ async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
         practice_id=practice_id,
         endpoint=endpoint,
         secrets=secrets,
-        account=account_id(drill.room, provider.name, secrets["api_key"]),
+        account=account_id(drill.room, provider.name, provider.customer(secrets)),
     )
     await stage.store(secrets)
-    await register_account(services, drill.room, provider.name, endpoint, secrets)
+    await register_account(services, drill.room, provider, endpoint, secrets)
     return stage
 
 

@@ -1,22 +1,18 @@
-"""What a provider's sandbox must offer the kit."""
+"""What a provider's sandbox must offer the kit, whatever it speaks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.words import Call, Reply
 
 
-class Emulator(Protocol):
-    """One provider, as seen from outside. Plain functions: the kit does the waiting.
-
-    `handle` must change state only through the kit, whose journal the kit syncs before the
-    reply is sent.
-    """
+class Role(Protocol):
+    """One provider, as seen from outside."""
 
     room: str
     provider: str
@@ -26,6 +22,34 @@ class Emulator(Protocol):
     def furnish(self, hooks_url: str | None) -> None:
         """Create what a demo finds there, if it is not there yet; webhooks go to `hooks_url`."""
         ...
+
+
+@runtime_checkable
+class Listener(Role, Protocol):
+    """One that is not spoken to over HTTP: it opens a port of its own beside the sandbox's.
+
+    It changes state only through the kit, and flushes the kit's journal before it answers.
+    """
+
+    scheme: str  # of its address
+    offset: int  # how many ports above the console's its own lies; the sandbox's HTTP has 1
+    presets: Mapping[str, Mapping[str, Any]]  # of the ways to break it, those it words itself
+
+    async def listen(self, host: str, port: int) -> int:
+        """Take connections from now on; the port, which is a free one for 0."""
+        ...
+
+    async def close(self) -> None:
+        """End with every connection."""
+        ...
+
+
+class Emulator(Role, Protocol):
+    """One that speaks HTTP. Plain functions: the kit does the waiting.
+
+    `handle` must change state only through the kit, whose journal the kit syncs before the
+    reply is sent.
+    """
 
     def identify(self, call: Call) -> Account | None:
         """Whose credential the call carries, or None."""

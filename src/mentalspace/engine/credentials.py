@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -24,6 +25,7 @@ on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
   version = credential.version + 1, rotated_at = app.now()
+where credential.practice_id = excluded.practice_id and credential.provider = excluded.provider
 returning id
 """
 
@@ -48,11 +50,13 @@ async def save_credential(
     """Store or replace what the endpoint's name stands for, and open its lanes.
 
     Runs on the owner's connection: no role of the application may write a credential. Raises
-    Refused for a live address that is not https: what is sent there names clients.
+    Refused for a live address that is not encrypted: what is sent there names clients. Raises
+    it too when the endpoint's name is another practice's or another provider's.
     """
-    if new.live and not new.base_url.lower().startswith("https://"):
-        raise Refused("not_https", "a provider beyond this machine is reached by https only")
-    credential_id: UUID = await owner.fetchval(
+    if new.live and urlsplit(new.base_url).scheme not in provider.encrypted:
+        known = " or ".join(provider.encrypted)
+        raise Refused("not_encrypted", f"a provider beyond this machine is reached by {known} only")
+    credential_id: UUID | None = await owner.fetchval(
         _SAVE,
         new.practice_id,
         new.integration,
@@ -65,6 +69,8 @@ async def save_credential(
         provider.rate.burst,
         new.drill,
     )
+    if credential_id is None:
+        raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")
     await owner.execute(
         "insert into credential_state (credential_id, practice_id) values ($1, $2)"
         " on conflict do nothing",

@@ -76,6 +76,8 @@ class Inbox:
         if row is None:
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
         provider = self.rooms[room].provider(row["provider"])
+        if provider.verify_webhook is None:
+            raise NoSuchEndpoint("no_such_endpoint", "this provider sends no webhooks")
         secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
         external_id = provider.verify_webhook(raw, headers, secrets, self.clock.now())
         async with self.database.as_worker(row["practice_id"]) as connection:
@@ -122,10 +124,11 @@ class Inbox:
 
     async def _apply_all(self, connection: Connection, practice_id: UUID, row: Any) -> bool:
         raw = self.vault.open(practice_id, "inbox", row["payload"])
-        events = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook(raw)
+        parse = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook
+        assert parse is not None  # what came in was verified by the same provider
         applied = [
             await apply_event(connection, practice_id, row["credential_id"], event, row["drill"])
-            for event in events
+            for event in parse(raw)
         ]
         return all(applied)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -47,8 +49,7 @@ class Client:
         anything leaves the machine without live credentials.
         """
         target = _parsed(url)
-        if not self.live and target.host not in _LOOPBACK:
-            raise Refused("not_live", "without live credentials nothing leaves this machine")
+        self._stay_within(target.host)
         try:
             async with asyncio.timeout(deadline_s):
                 return await self._exchange(
@@ -64,6 +65,21 @@ class Client:
             raise ProviderError(Evidence("timeout")) from error
         except (aiohttp.ClientError, OSError) as error:
             raise ProviderError(Evidence("reset", code=type(error).__name__)) from error
+
+    async def dial(self, host: str, port: int) -> socket.socket:
+        """A connection for what is not HTTP, under the same rule of who may be reached."""
+        self._stay_within(host)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+                return await _first_open(found)
+        except (TimeoutError, OSError) as error:
+            raise ProviderError(Evidence("connect", code=type(error).__name__)) from error
+
+    def _stay_within(self, host: str | None) -> None:
+        if not self.live and host not in _LOOPBACK:
+            raise Refused("not_live", "without live credentials nothing leaves this machine")
 
     async def _exchange(
         self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
@@ -95,6 +111,9 @@ class DeadlinedHttp:
             method, url, headers={**traced, **headers}, body=body, deadline_s=self.deadline_s
         )
 
+    async def dial(self, host: str, port: int) -> socket.socket:
+        return await self.client.dial(host, port)
+
 
 @asynccontextmanager
 async def open_client(*, live: bool) -> AsyncIterator[Client]:
@@ -109,6 +128,24 @@ async def open_client(*, live: bool) -> AsyncIterator[Client]:
         trust_env=False,
     ) as session:
         yield Client(session, live)
+
+
+async def _first_open(found: list[tuple[Any, ...]]) -> socket.socket:
+    """Of a name's addresses, the first that takes a connection. Raises the last one's OSError."""
+    loop, failure = asyncio.get_running_loop(), OSError("the name has no address")
+    for family, kind, protocol, _name, address in found:
+        connection = socket.socket(family, kind, protocol)
+        connection.setblocking(False)
+        try:
+            await loop.sock_connect(connection, address)
+        except BaseException as error:
+            connection.close()
+            if not isinstance(error, OSError):
+                raise
+            failure = error
+        else:
+            return connection
+    raise failure
 
 
 def _parsed(url: str) -> URL:

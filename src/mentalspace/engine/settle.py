@@ -198,7 +198,7 @@ async def _tell_breaker(connection: Connection, failure: Failure) -> None:
     credential_id = failure.claimed.credential_id
     if failure.case.fault is Fault.THEIRS:
         moved = await note_outcome(connection, credential_id, good=False)
-    elif failure.evidence.kind == "http":
+    elif failure.evidence.answered:
         moved = await note_outcome(connection, credential_id, good=True, answered=True)
     else:
         return

@@ -16,7 +16,9 @@ from typing import Literal
 
 from mentalspace.kernel.phi import Phi
 
-EvidenceKind = Literal["http", "timeout", "reset", "connect", "malformed", "refused_locally"]
+EvidenceKind = Literal[
+    "http", "reply", "timeout", "reset", "connect", "malformed", "refused_locally"
+]
 
 
 class MentalSpaceError(Exception):
@@ -57,10 +59,12 @@ class WebhookRefused(MentalSpaceError):
 class Evidence:
     """What is known about a call that did not succeed; the runbook says what it means.
 
-    `kind` is how we know: an HTTP answer; no answer before the deadline (`timeout`); the
-    connection broke after we may have sent (`reset`); it never opened (`connect`); a success
-    whose body cannot be read (`malformed`); or our own guard (`refused_locally`).
-    `message` is the provider's prose. It may quote an address, so it is PHI.
+    `kind` is how we know: an HTTP answer; the reply of a provider that speaks another protocol
+    (`reply`); no answer before the deadline (`timeout`); the connection broke after we may have
+    sent (`reset`); it never opened, or ended before anything was handed over (`connect`); a
+    success whose body cannot be read (`malformed`); or our own guard (`refused_locally`).
+    `http` is the answer's number: the status, or the reply's code. `message` is the provider's
+    prose. It may quote an address, so it is PHI.
     """
 
     kind: EvidenceKind
@@ -70,9 +74,14 @@ class Evidence:
     request_id: str | None = None
     retry_after_s: float | None = None
 
+    @property
+    def answered(self) -> bool:
+        """Whether the provider said something: it is there, whatever it thinks of this."""
+        return self.kind in ("http", "reply")
+
     def summary(self) -> str:
         """One PHI-free phrase for a person: `403 invalid_api_key`, `timeout`."""
-        if self.kind in ("http", "malformed") and self.http is not None:
+        if self.kind in ("http", "reply", "malformed") and self.http is not None:
             suffix = " (unreadable)" if self.kind == "malformed" else ""
             return f"{self.http} {self.code or ''}".strip() + suffix
         return f"{self.kind} {self.code or ''}".strip()

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.event import Event
+
+if TYPE_CHECKING:
+    from socket import socket
 
 LaneClass = Literal["interactive", "bulk"]
 
@@ -40,7 +43,12 @@ class Answer:
 
 
 class Http(Protocol):
-    """One outbound request under one total deadline; see `engine/outbound.py`."""
+    """The way out of one attempt, under one total deadline; see `engine/outbound.py`."""
+
+    @property
+    def deadline_s(self) -> float:
+        """How long the attempt may take in all."""
+        ...
 
     async def request(
         self,
@@ -51,6 +59,14 @@ class Http(Protocol):
         body: bytes | None = None,
     ) -> Answer:
         """The answer, of any status. Raises ProviderError when there was none."""
+        ...
+
+    async def dial(self, host: str, port: int) -> socket:
+        """An open connection, for a provider that speaks another protocol.
+
+        Raises ProviderError when there is none. What is said on it, and for how long, is the
+        adapter's to bound.
+        """
         ...
 
 
@@ -82,11 +98,26 @@ class Adapter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """One secret of a credential, and the environment name that gives the default practice's."""
+    """One secret of a credential, and the environment name that gives the default practice's.
+
+    What `identifies` is what the provider knows its customer by: its key, its user's name.
+    """
 
     name: str
     env: str
     demo: str  # what the sandbox accepts out of the box
+    identifies: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where the sandbox plays a provider that does not speak HTTP.
+
+    `offset` counts ports from the console's own, as the sandbox's HTTP port does with 1.
+    """
+
+    scheme: str
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +130,11 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One provider of a room. Its folder holds `errors/`, found through `package`."""
+    """One provider of a room. Its folder holds `errors/`, found through `package`.
+
+    `encrypted` are the schemes of addresses that may lie beyond this machine. A provider that
+    never calls back has neither `verify_webhook` nor `parse_webhook`.
+    """
 
     name: str
     package: str
@@ -112,9 +147,22 @@ class Provider:
     # guard(payload): what the provider would surely refuse, as evidence; None to let it pass
     guard: Callable[[bytes], Evidence | None]
     # verify(raw body, headers in lower case, secrets, now): the event's own id; WebhookRefused
-    verify_webhook: Callable[[bytes, Mapping[str, str], Mapping[str, str], datetime], str]
-    parse_webhook: Callable[[bytes], Sequence[Event]]
+    verify_webhook: (
+        Callable[[bytes, Mapping[str, str], Mapping[str, str], datetime], str] | None
+    ) = None
+    parse_webhook: Callable[[bytes], Sequence[Event]] | None = None
     deadline_s: float = 30.0
+    encrypted: tuple[str, ...] = ("https",)
+    sandbox_door: Door | None = None
+
+    @property
+    def calls_back(self) -> bool:
+        """Whether it tells by webhook what became of a message it took."""
+        return self.parse_webhook is not None
+
+    def customer(self, secrets: Mapping[str, str]) -> str:
+        """What the provider knows the holder of these secrets by. It is a secret itself."""
+        return ":".join(secrets[f.name] for f in self.credential_fields if f.identifies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,11 @@ class Settings:
         return self.port + 1
 
     @property
+    def sandbox_ports(self) -> range:
+        """The sandbox's: HTTP's first, then those of emulators that speak something else."""
+        return range(self.port + 1, self.port + 1 + SANDBOX_PORTS)
+
+    @property
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
@@ -51,6 +56,9 @@ class Settings:
     def is_production(self) -> bool:
         return self.mode is Mode.PRODUCTION
 
+
+# How many ports after the console's belong to the sandbox.
+SANDBOX_PORTS = 3
 
 # Whom a page may go to; one variable each, Apprise addresses separated by spaces.
 PAGE_TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
@@ -66,6 +74,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 _NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_LAST_PORT = 65535 - SANDBOX_PORTS
 
 
 def load_settings(environment: Mapping[str, str]) -> Settings:
@@ -119,8 +128,11 @@ def _mode(environment: Mapping[str, str], mistakes: list[str]) -> Mode:
 
 def _port(environment: Mapping[str, str], mistakes: list[str]) -> int:
     value = environment.get("MENTALSPACE_PORT", "8080")
-    if not _PORT.fullmatch(value) or not 1 <= int(value) <= 65534:
-        mistakes.append("MENTALSPACE_PORT: use a port from 1 to 65534; the sandboxes take the next")
+    if not _PORT.fullmatch(value) or not 1 <= int(value) <= _LAST_PORT:
+        mistakes.append(
+            f"MENTALSPACE_PORT: use a port from 1 to {_LAST_PORT};"
+            f" the sandboxes take the next {SANDBOX_PORTS}"
+        )
         return 8080
     return int(value)
 

@@ -68,7 +68,12 @@ async def adopt_environment(
                 vault,
                 provider,
                 NewCredential(
-                    practice_id, room.name, "default", base_url, is_live(base_url), secrets
+                    practice_id,
+                    room.name,
+                    endpoint_of(None, room, provider),
+                    base_url,
+                    is_live(base_url),
+                    secrets,
                 ),
             )
             adopted.append(room.name)
@@ -108,7 +113,23 @@ def base_url_of(room: str, provider: Provider, settings: Settings) -> str:
         return told
     if settings.is_production:
         return provider.live_base_url
+    return sandbox_address(room, provider, settings)
+
+
+def sandbox_address(room: str, provider: Provider, settings: Settings) -> str:
+    """Where this installation's own sandbox plays the provider."""
+    if (door := provider.sandbox_door) is not None:
+        return f"{door.scheme}://127.0.0.1:{settings.port + door.offset}"
     return f"{settings.sandbox_url}/{room}/{provider.name}"
+
+
+def endpoint_of(slug: str | None, room: Integration, provider: Provider) -> str:
+    """The name of a practice's credential: the default practice's slug is None.
+
+    A room's first provider takes the practice's own name; the others add theirs.
+    """
+    own = slug or "default"
+    return own if provider is room.providers[0] else f"{own}-{provider.name}"
 
 
 def is_live(base_url: str) -> bool:

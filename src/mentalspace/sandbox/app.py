@@ -1,4 +1,4 @@
-"""One process, one port: emulators under `/<room>/<provider>`, control API, pages."""
+"""One process: emulators under `/<room>/<provider>` of one port or on their own, with controls."""
 
 from __future__ import annotations
 
@@ -23,19 +23,24 @@ HOST = "127.0.0.1"
 WEB = Path(__file__).parent / "web"
 
 
-def create_app(world: World, transports: Transports) -> Starlette:
-    """The ASGI application. It sends webhooks while its lifespan lasts, and ends with the state."""
+def create_app(world: World, transports: Transports, port: int = 0) -> Starlette:
+    """The ASGI application, to be served on `port`.
+
+    While its lifespan lasts it sends webhooks and keeps the listeners' ports open; it ends with
+    the state.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         hooks = asyncio.create_task(world.kit.hooks.run(), name="webhooks")
         try:
+            await world.open(HOST, port)
             yield
         finally:
             hooks.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await hooks
-            await world.kit.journal.close()
+            await world.close()
 
     control = create_control(world)
     pages = Pages(world, control)
@@ -75,7 +80,7 @@ def run_sandbox(
     """
     transports = Transports()
     world = open_world(state_dir, rooms=rooms, seed=seed, site_url=site_url)
-    server_of(create_app(world, transports), port, transports).run()
+    server_of(create_app(world, transports, port), port, transports).run()
 
 
 def server_of(app: Starlette, port: int, transports: Transports) -> uvicorn.Server:

@@ -105,10 +105,10 @@ def create_control(world: World) -> FastAPI:
                 "room": e.room,
                 "provider": e.provider,
                 "title": e.title,
-                "base_path": f"/{e.room}/{e.provider}",
+                "address": world.address(e),
                 "options": kit.options.get(e.room, e.provider),
             }
-            for e in world.emulators
+            for e in world.roles
         ]
 
     @app.get("/clock", summary="The sandbox's time")

@@ -64,11 +64,16 @@ class Pages:
             title="Sandbox",
             cards=[
                 {
-                    "emulator": emulator,
-                    "accepted": len(kit.outbox.items(room=emulator.room)),
-                    "faults": [f for f in kit.faults.all() if f.room == emulator.room],
+                    "role": role,
+                    "address": self._world.address(role),
+                    "accepted": len(kit.outbox.items(room=role.room, provider=role.provider)),
+                    "faults": [
+                        f
+                        for f in kit.faults.all()
+                        if (f.room, f.provider) == (role.room, role.provider)
+                    ],
                 }
-                for emulator in self._world.emulators
+                for role in self._world.roles
             ],
             pages=self._world.pager.pages(limit=3),
         )
@@ -81,7 +86,7 @@ class Pages:
             "room.html",
             title=room.capitalize(),
             room=room,
-            emulators=[e for e in self._world.emulators if e.room == room],
+            roles=[role for role in self._world.roles if role.room == room],
             presets=list(PRESETS.values()),
             faults=[f for f in kit.faults.all() if f.room == room],
             left=kit.faults.left,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mentalspace.emulator.accounts import is_loopback
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit, open_kit
-from mentalspace.emulator.role import Emulator
+from mentalspace.emulator.role import Emulator, Listener, Role
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.pager import Pager
@@ -18,17 +18,47 @@ from mentalspace.sandbox.presets import PRESETS
 
 @dataclass(frozen=True, slots=True)
 class World:
+    """`addresses` is where the listeners are, once they listen, by room and provider."""
+
     kit: Kit
     emulators: tuple[Emulator, ...]
+    listeners: tuple[Listener, ...]
     pager: Pager
+    addresses: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Every provider that is played, whatever it speaks."""
+        return (*self.emulators, *self.listeners)
 
     @property
     def rooms(self) -> list[str]:
-        return sorted({emulator.room for emulator in self.emulators})
+        return sorted({role.room for role in self.roles})
 
     def has(self, room: str, provider: str) -> bool:
-        everyone = (*self.emulators, self.pager)
+        everyone = (*self.roles, self.pager)
         return any((e.room, e.provider) == (room, provider) for e in everyone)
+
+    def address(self, role: Role) -> str:
+        """Where it is reached: an address, or a path of the sandbox's own."""
+        return self.addresses.get((role.room, role.provider), f"/{role.room}/{role.provider}")
+
+    async def open(self, host: str, port: int) -> None:
+        """Have the listeners listen. `port` is the sandbox's own; with 0, each takes a free one.
+
+        Raises OSError when a port is taken.
+        """
+        for listener in self.listeners:
+            wanted = port + listener.offset - 1 if port else 0
+            taken = await listener.listen(host, wanted)
+            where = f"{listener.scheme}://{host}:{taken}"
+            self.addresses[listener.room, listener.provider] = where
+
+    async def close(self) -> None:
+        """Every connection ends, then the state is let go."""
+        for listener in self.listeners:
+            await listener.close()
+        await self.kit.journal.close()
 
     def break_it(self, room: str, provider: str, preset: str, **changes: object) -> Fault:
         """Put a preset in force. Raises Refused for a preset or a provider that is not here."""
@@ -36,7 +66,9 @@ class World:
             raise Refused("unknown_preset", f"preset: use one of {', '.join(PRESETS)}")
         if not self.has(room, provider):
             raise Refused("unknown_provider", f"{room}/{provider} is not played here")
-        fields = {**PRESETS[preset].fault, "label": PRESETS[preset].title, **changes}
+        spoken = {(e.room, e.provider): e.presets for e in self.listeners}.get((room, provider), {})
+        wording = {**PRESETS[preset].fault, **spoken.get(preset, {})}
+        fields = {**wording, "label": PRESETS[preset].title, **changes}
         return self.kit.faults.add(room=room, provider=provider, **fields)
 
 
@@ -55,12 +87,14 @@ def open_world(
             f"{', '.join(unknown)}: no sandbox of that name, only {', '.join(known) or 'none'}",
         )
     kit = open_kit(state_dir, seed=seed)
-    emulators: list[Emulator] = [
+    roles: list[Emulator | Listener] = [
         module.emulator(kit) for room, _provider, module in found if rooms is None or room in rooms
     ]
     pager = Pager(kit)
     kit.journal.load()
     base = site_url if site_url and is_loopback(site_url) else None
-    for emulator in emulators:
-        emulator.furnish(f"{base}/v1/hooks/{emulator.room}/default" if base else None)
-    return World(kit, tuple(emulators), pager)
+    for role in roles:
+        role.furnish(f"{base}/v1/hooks/{role.room}/default" if base else None)
+    listeners = tuple(role for role in roles if isinstance(role, Listener))
+    emulators = tuple(role for role in roles if not isinstance(role, Listener))
+    return World(kit, emulators, listeners, pager)

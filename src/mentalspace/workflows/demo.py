@@ -21,7 +21,12 @@ from mentalspace.kernel.integration import Integration
 from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.settings import Settings
 from mentalspace.practice.appointment import NewAppointment
-from mentalspace.practice.tenancy import Owner, ensure_practice
+from mentalspace.practice.tenancy import (
+    Owner,
+    endpoint_of,
+    ensure_practice,
+    sandbox_address,
+)
 from mentalspace.workflows.appointments import AppointmentExists, book
 
 # A practice's first appointments come one a turn: something to watch. After these they come
@@ -103,15 +108,14 @@ async def _sandbox_credentials(
     practice: DemoPractice,
     practice_id: UUID,
 ) -> None:
-    endpoint = "default" if practice.is_default else practice.slug
-    for room in rooms.values():
-        provider = room.providers[0]
+    for room, provider in ((r, p) for r in rooms.values() for p in r.providers):
+        endpoint = endpoint_of(None if practice.is_default else practice.slug, room, provider)
         known = await owner.fetchrow(
             "select base_url, live from credential where integration = $1 and endpoint = $2",
             room.name,
             endpoint,
         )
-        base_url = f"{settings.sandbox_url}/{room.name}/{provider.name}"
+        base_url = sandbox_address(room.name, provider, settings)
         if known is not None and (known["live"] or known["base_url"] == base_url):
             continue
         await save_credential(

@@ -10,6 +10,8 @@ import aiohttp
 
 from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.services import Services
+from mentalspace.kernel.integration import Provider
+from mentalspace.practice.tenancy import sandbox_address
 
 CALL_WITHIN_S = 10.0
 
@@ -39,15 +41,15 @@ async def call_sandbox(
 
 
 async def register_account(
-    services: Services, room: str, provider: str, endpoint: str, secrets: dict[str, str]
+    services: Services, room: str, provider: Provider, endpoint: str, secrets: dict[str, str]
 ) -> str:
     """Make our credential a customer of the sandbox; the account's public id."""
-    body = {
-        "api_key": secrets["api_key"],
-        "webhook_secret": secrets.get("webhook_secret"),
-        "webhook_url": f"http://127.0.0.1:{services.settings.port}/v1/hooks/{room}/{endpoint}",
-    }
-    account = await call_sandbox(services, "PUT", f"/accounts/{room}/{provider}", body)
+    body = {"api_key": provider.customer(secrets)}
+    if provider.calls_back:
+        site = f"http://127.0.0.1:{services.settings.port}"
+        body["webhook_secret"] = secrets["webhook_secret"]
+        body["webhook_url"] = f"{site}/v1/hooks/{room}/{endpoint}"
+    account = await call_sandbox(services, "PUT", f"/accounts/{room}/{provider.name}", body)
     return str(account["id"])
 
 
@@ -60,18 +62,22 @@ async def keep_sandbox(services: Services) -> None:
     accounts = await call_sandbox(services, "GET", "/accounts")
     known = {account["id"] for account in accounts}
     for row in await _sandboxed(services):
+        room, endpoint = row["integration"], row["endpoint"]
+        provider = services.rooms[room].provider(row["provider"])
+        if row["base_url"] != sandbox_address(room, provider, services.settings):
+            continue
         sealed = services.vault.open(row["practice_id"], "credential", row["secrets"])
         secrets = json.loads(sealed)
-        room, provider = row["integration"], row["provider"]
-        if account_id(room, provider, secrets["api_key"]) not in known:
-            await register_account(services, room, provider, row["endpoint"], secrets)
+        if account_id(room, provider.name, provider.customer(secrets)) not in known:
+            await register_account(services, room, provider, endpoint, secrets)
 
 
 async def _sandboxed(services: Services) -> list[Any]:
     async with services.database.as_door() as connection:
         rows: list[Any] = await connection.fetch(
-            "select practice_id, integration, provider, endpoint, secrets from credential"
-            " where active and drill is null and base_url like $1 || '/%'",
-            services.settings.sandbox_url,
+            "select practice_id, integration, provider, endpoint, base_url, secrets"
+            " from credential where active and drill is null and not live"
+            " and integration = any($1)",
+            list(services.rooms),
         )
         return rows

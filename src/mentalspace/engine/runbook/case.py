@@ -58,15 +58,21 @@ def _match(table: Table) -> Match:
     kinds = frozenset(table.texts("kind"))
     for kind in sorted(kinds - KINDS):
         table.problem("kind", f"no evidence has kind {kind!r}", f"use {', '.join(sorted(KINDS))}")
-    http = frozenset(table.wholes("http"))
-    for status in sorted(http):
+    http, reply = frozenset(table.wholes("http")), frozenset(table.wholes("reply"))
+    for status in sorted(http | reply):
         if not 100 <= status <= 599:
             table.problem("http", f"{status} is no HTTP status", "use 100 to 599")
+    if reply and (http or kinds):
+        table.problem("reply", "a reply has neither a kind nor a status", "keep one of them")
     match = Match(
-        kind=kinds, http=http, code=frozenset(table.texts("code")), message=_pattern(table)
+        kind=kinds or frozenset({"reply"} if reply else ()),
+        http=http | reply,
+        code=frozenset(table.texts("code")),
+        message=_pattern(table),
     )
     if not match.specificity:
-        table.problem("match", "a match without a field", "give kind, http, code or message")
+        cure = "give kind, http, code or message, or reply"
+        table.problem("match", "a match without a field", cure)
     table.done()
     return match
 

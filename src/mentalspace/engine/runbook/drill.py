@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -84,6 +84,7 @@ class Drill:
     seed: tuple[str, ...]
     cases: tuple[str, ...]
     timeout_s: float
+    provider: str | None  # of its room; the first, if it names none
     arrange: tuple[Action, ...]
     act: tuple[Action, ...]
     expect: Expect
@@ -93,7 +94,12 @@ class Drill:
 
 
 def parse_drill(
-    values: Mapping[str, object], source: Source, *, room: str, problems: list[Problem]
+    values: Mapping[str, object],
+    source: Source,
+    *,
+    room: str,
+    providers: Sequence[str],
+    problems: list[Problem],
 ) -> Drill | None:
     """The drill, or None once its mistakes are in `problems`."""
     before = len(problems)
@@ -107,6 +113,7 @@ def parse_drill(
         seed=table.texts("seed"),
         cases=table.texts("cases"),
         timeout_s=table.number("timeout_s", 60),
+        provider=table.maybe_text("provider"),
         arrange=tuple(_action(inner, ARRANGE) for inner in table.tables("arrange")),
         act=tuple(_action(inner, ACT) for inner in table.tables("act")),
         expect=_expect(table.tables("expect")),
@@ -114,6 +121,9 @@ def parse_drill(
         recovered=recovered,
         path=source.path,
     )
+    if drill.provider is not None and drill.provider not in providers:
+        cure = f"use {', '.join(providers)}"
+        table.problem("provider", f"the room has no provider {drill.provider!r}", cure)
     table.done()
     return drill if len(problems) == before else None
 

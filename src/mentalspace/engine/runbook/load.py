@@ -88,7 +88,7 @@ def _read_room(
         for p in _pages(book / "issues", None, problems)
     ]
     drills = [
-        parse_drill(values, source, room=room, problems=problems)
+        parse_drill(values, source, room=room, providers=providers, problems=problems)
         for values, source in _tomls(book / "drills", problems)
     ]
     if overview is None:

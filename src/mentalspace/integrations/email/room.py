@@ -13,7 +13,9 @@ resend = Provider(
     live_base_url=LIVE_BASE_URL,
     base_url_env="RESEND_BASE_URL",
     credential_fields=(
-        CredentialField("api_key", "RESEND_API_KEY", demo="re_{endpoint}_{random}"),
+        CredentialField(
+            "api_key", "RESEND_API_KEY", demo="re_{endpoint}_{random}", identifies=True
+        ),
         CredentialField("webhook_secret", "RESEND_WEBHOOK_SECRET", demo="whsec_{random}"),
     ),
     # source: https://resend.com/docs/api-reference/rate-limit (10 a second for a team)
