@@ -177,7 +177,7 @@ async def test_the_mail_speaks_the_clients_time_and_names_nobody(office: Office)
         assert mail.to == ADDRESS
         assert "Thursday, July 4" in mail.subject
         for body in (mail.text, mail.html):
-            assert "10:30 AM (CDT)" in body
+            assert "10:30 AM Central Time (CDT)" in body.replace("\N{NO-BREAK SPACE}", " ")
             assert "Lakeside Counseling" in body
             assert "Testa" not in body
         assert "Testa" not in mail.subject

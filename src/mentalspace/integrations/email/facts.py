@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Literal
 from uuid import UUID
 
 Language = Literal["en", "es"]
 AppointmentKind = Literal["created", "updated", "cancelled", "reminder"]
+AccessKind = Literal["password_reset", "portal_invitation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class AppointmentFacts:
     """`timezone` is the client's. `version` rises with every change a client must hear of.
 
     `written_at` is when the mail was written; `lead` how long before the appointment a reminder
-    is due, from which its "tomorrow" follows.
+    is due, from which its "tomorrow" follows. `note` is the practice's own line.
     """
 
     appointment_id: UUID
@@ -44,6 +45,33 @@ class AppointmentFacts:
     practice_phone: str | None
     links: AppointmentLinks | None = None
     lead: timedelta | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Letterhead:
+    """Who writes, and in which language."""
+
+    practice_name: str
+    practice_phone: str | None
+    language: Language
+
+
+@dataclass(frozen=True, slots=True)
+class AccessFacts:
+    """`url` carries a single-use token: whoever has it has the account."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptFacts:
+    """`amount_cents` counts the currency's smallest unit; `reference` says nothing of why."""
+
+    amount_cents: int
+    currency: str
+    date: date
+    reference: str
 
 
 def language_of(code: str | None) -> Language:

@@ -1,74 +1,135 @@
-"""Turns what happened to an appointment into a mail that may lie on a lock screen."""
+"""Turns what happened into a mail that may lie on a lock screen."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from html import escape
 from zoneinfo import ZoneInfo
 
-from mentalspace.integrations.email.facts import AppointmentFacts, AppointmentKind, Sender
-from mentalspace.integrations.email.model import Mail
-
-_SUBJECT = {
-    "created": "Your appointment on {day}",
-    "updated": "Your appointment has moved to {day}",
-    "cancelled": "Your appointment on {day} is cancelled",
-    "reminder": "Reminder: your appointment on {day}",
-}
-_LEAD = {
-    "created": "Your appointment is booked.",
-    "updated": "Your appointment has a new time.",
-    "cancelled": "This appointment will not take place.",
-    "reminder": "This is a reminder of your appointment.",
-}
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{subject}</title>
-<meta name="color-scheme" content="light dark"></head>
-<body style="font-family:Arial,sans-serif;line-height:1.5;max-width:36em;margin:0 auto">
-<p>Hello,</p>
-<p>{lead}</p>
-<p><strong>{when}</strong><br>{length} minutes, {practice}</p>
-<p>{contact}</p>
-</body></html>
-"""
+from mentalspace.integrations.email import spoken
+from mentalspace.integrations.email.facts import (
+    AccessFacts,
+    AccessKind,
+    AppointmentFacts,
+    AppointmentKind,
+    Language,
+    Letterhead,
+    ReceiptFacts,
+    Sender,
+)
+from mentalspace.integrations.email.invite import invite
+from mentalspace.integrations.email.letter import Action, Letter, mail_of
+from mentalspace.integrations.email.model import Attachment, Mail
+from mentalspace.integrations.email.words import word
 
 
 def appointment_mail(
     kind: AppointmentKind, facts: AppointmentFacts, to: str, sender: Sender
 ) -> Mail:
-    """The mail in the client's zone. Neither subject nor body names the client or a clinician."""
+    """The mail in the client's zone and language, naming neither the client nor a clinician.
+
+    What changes the calendar brings a calendar file; a reminder brings none, so that reminders
+    can travel in batches.
+    """
+    language = facts.language
     local = facts.starts_at.astimezone(ZoneInfo(facts.timezone))
-    subject = _SUBJECT[kind].format(day=f"{local:%A, %B} {local.day}")
-    when = f"{local:%A, %B} {local.day}, {local.year}, {_clock(local)} ({local:%Z})"
-    contact = _contact(facts)
-    text = (
-        f"Hello,\n\n{_LEAD[kind]}\n\n{when}\n{facts.duration_min} minutes, "
-        f"{facts.practice_name}\n\n{contact}\n"
+    when = f"{spoken.day_and_year(local, language)}, {spoken.hour(local, language)}"
+    contact = "again" if kind == "cancelled" else "contact"
+    letter = Letter(
+        language=language,
+        practice_name=facts.practice_name,
+        subject=word(f"{kind}.subject", language, day=spoken.day(local, language)),
+        preheader=word(f"{kind}.preheader", language),
+        heading=word(f"{kind}.heading", language),
+        intro=_intro(kind, facts),
+        facts=(
+            (word("when", language), when),
+            (word("length", language), word("minutes", language, number=facts.duration_min)),
+            (word("with", language), facts.practice_name),
+        ),
+        note="" if kind == "cancelled" else facts.note,
+        actions=() if kind == "cancelled" else _answers(facts),
+        outro=(_contact(contact, facts.practice_phone, language),),
+        is_off=kind == "cancelled",
     )
-    html = _PAGE.format(
-        subject=escape(subject),
-        lead=_LEAD[kind],
-        when=escape(when),
-        length=facts.duration_min,
-        practice=escape(facts.practice_name),
-        contact=escape(contact),
-    )
-    return Mail(
-        sender=sender.address,
-        reply_to=sender.reply_to,
+    return mail_of(
+        letter,
+        kind="reminder" if kind == "reminder" else f"appointment_{kind}",
         to=to,
-        subject=subject,
-        text=text,
-        html=html,
-        kind=f"appointment_{kind}" if kind != "reminder" else "reminder",
+        sender=sender,
+        attachments=_invites(kind, facts, to, sender),
     )
 
 
-def _clock(local: datetime) -> str:
-    return f"{local.hour % 12 or 12}:{local:%M} {'AM' if local.hour < 12 else 'PM'}"
+def access_mail(
+    kind: AccessKind, facts: AccessFacts, letterhead: Letterhead, to: str, sender: Sender
+) -> Mail:
+    """A single-use link: to choose a new password, or to enter the portal for the first time."""
+    language = letterhead.language
+    letter = Letter(
+        language=language,
+        practice_name=letterhead.practice_name,
+        subject=word(f"{kind}.subject", language),
+        preheader=word(f"{kind}.preheader", language),
+        heading=word(f"{kind}.heading", language),
+        intro=word(f"{kind}.intro", language),
+        actions=(Action(word(f"{kind}.action", language), facts.url),),
+        outro=(
+            word(f"{kind}.outro", language),
+            _contact("questions", letterhead.practice_phone, language),
+        ),
+    )
+    return mail_of(letter, kind=kind, to=to, sender=sender)
 
 
-def _contact(facts: AppointmentFacts) -> str:
-    if facts.practice_phone:
-        return f"If this does not suit you, please call us at {facts.practice_phone}."
-    return "If this does not suit you, please answer this mail."
+def receipt_mail(facts: ReceiptFacts, letterhead: Letterhead, to: str, sender: Sender) -> Mail:
+    """What was paid and when; for what is between the client and the practice."""
+    language = letterhead.language
+    letter = Letter(
+        language=language,
+        practice_name=letterhead.practice_name,
+        subject=word("receipt.subject", language),
+        preheader=word("receipt.preheader", language),
+        heading=word("receipt.heading", language),
+        intro=word("receipt.intro", language),
+        facts=(
+            (word("receipt.amount", language), spoken.money(facts.amount_cents, facts.currency)),
+            (word("receipt.date", language), spoken.day_and_year(facts.date, language)),
+            (word("receipt.reference", language), facts.reference),
+            (word("with", language), letterhead.practice_name),
+        ),
+        outro=(_contact("questions", letterhead.practice_phone, language),),
+    )
+    return mail_of(letter, kind="receipt", to=to, sender=sender)
+
+
+def _intro(kind: AppointmentKind, facts: AppointmentFacts) -> str:
+    if kind != "reminder" or facts.lead is None:
+        return word(f"{kind}.intro", facts.language)
+    ahead = spoken.ahead(facts.starts_at, facts.lead, facts.timezone, facts.language)
+    return word("reminder.ahead", facts.language, ahead=ahead)
+
+
+def _answers(facts: AppointmentFacts) -> tuple[Action, ...]:
+    if facts.links is None:
+        return ()
+    return (
+        Action(word("confirm", facts.language), facts.links.confirm_url),
+        Action(word("cancel", facts.language), facts.links.cancel_url, main=False),
+    )
+
+
+def _contact(about: str, phone: str | None, language: Language) -> str:
+    if phone:
+        return word(f"{about}.phone", language, phone=spoken.unbroken(phone))
+    return word(f"{about}.answer", language)
+
+
+def _invites(
+    kind: AppointmentKind, facts: AppointmentFacts, to: str, sender: Sender
+) -> tuple[Attachment, ...]:
+    match kind:
+        case "created" | "updated":
+            return (invite("REQUEST", facts, to, sender),)
+        case "cancelled":
+            return (invite("CANCEL", facts, to, sender),)
+        case "reminder":
+            return ()
