@@ -49,7 +49,10 @@ _EVERYWHERE = {
     "503": "The database is away.",
 }
 _SIGNED_IN = {"401": "Not signed in.", "403": "Not allowed, or the CSRF token is missing."}
+_WITH_BODY = {"413": "More than the route takes.", "415": "The body is not of a type it takes."}
 _DEFAULT = {"404": "There is no such thing here."}
+# Where an answer names the thing that another route is about.
+_LISTED, _MADE = "$response.body#/items/0/id", "$response.body#/id"
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -66,6 +69,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             if path.startswith("/v1/"):
                 for operation in operations.values():
                     _declare_errors(operation)
+                _link(document["paths"], path)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -73,7 +77,11 @@ def describe(app: FastAPI) -> dict[str, Any]:
 def _declare_errors(operation: dict[str, Any]) -> None:
     declared = operation["responses"]
     declared.pop("422", None)
-    words = {**_EVERYWHERE, **(_SIGNED_IN if operation.get("security") else {})}
+    words = {
+        **_EVERYWHERE,
+        **(_SIGNED_IN if operation.get("security") else {}),
+        **(_WITH_BODY if "requestBody" in operation else {}),
+    }
     for http, text in words.items():
         declared.setdefault(http, {"description": text})
     for http, answer in declared.items():
@@ -81,6 +89,23 @@ def _declare_errors(operation: dict[str, Any]) -> None:
             if not answer.get("description") or http in _DEFAULT:
                 answer["description"] = _DEFAULT.get(http, answer.get("description"))
             answer["content"] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+
+def _link(paths: dict[str, Any], path: str) -> None:
+    """Say where a list's rows, and what was just made, can be looked at and acted on."""
+    about = [found for found in paths if found.startswith(f"{path}/{{") and "}" in found]
+    for method, http, where in (("get", "200", _LISTED), ("post", "201", _MADE)):
+        answer = paths[path].get(method, {}).get("responses", {}).get(http)
+        if answer is None or not about:
+            continue
+        answer["links"] = {
+            operation["operationId"]: {
+                "operationId": operation["operationId"],
+                "parameters": {found.split("{")[1].split("}")[0]: where},
+            }
+            for found in about
+            for operation in paths[found].values()
+        }
 
 
 @routes.get("/docs", include_in_schema=False)
