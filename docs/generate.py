@@ -19,7 +19,15 @@ for place in (ROOT, ROOT / "src"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from mentalspace.engine.runbook import AlertRule, Expect, Runbooks, load_runbooks  # noqa: E402
+from mentalspace.engine.rates import ENOUGH  # noqa: E402
+from mentalspace.engine.runbook import (  # noqa: E402
+    AlertRule,
+    Expect,
+    Measure,
+    Metric,
+    Runbooks,
+    load_runbooks,
+)
 from mentalspace.engine.worker import EVALUATE_EVERY_S  # noqa: E402
 from mentalspace.integrations import discover_rooms  # noqa: E402
 from mentalspace.kernel.case import ErrorCase, Match  # noqa: E402
@@ -157,8 +165,8 @@ def _alerts(books: Runbooks) -> str:
         for rule in books.alerts
     ]
     return (
-        f"A live rule is evaluated every {EVALUATE_EVERY_S:g} s for each credential; its drill\n"
-        "fires it."
+        f"A live rule is evaluated every {EVALUATE_EVERY_S:g} s for each credential, a rate every\n"
+        "few seconds to minutes, as its window is long; its drill fires it."
         " A declared one is written down and not evaluated yet.\n\n"
         + table("rule | title | when | severity | first step | drill | state", rows)
     )
@@ -172,17 +180,47 @@ def _rule_text(rule: AlertRule) -> str:
         case "consecutive":
             return f"{rule.threshold:g} in a row failed, to as many people"
         case _:
-            return f"`{rule.metric}` {rule.op.value if rule.op else ''} {rule.threshold:g}"
+            line = f"`{rule.metric}` {rule.op.value if rule.op else ''} {rule.threshold:g}"
+            return f"{line} over {_span(int(rule.window_s))}, beyond chance"
 
 
 def _metrics(books: Runbooks) -> str:
     rows = [
-        [f"`{m.id}`", m.title, f"{m.op.value} {m.target:g}", m.unit]
+        [f"`{m.id}`", m.title, f"{m.op.value} {m.target:g}", m.unit, _measure_text(m)]
         for room in books.rooms
         for m in room.overview.metrics
     ]
-    text = "Targets as the runbooks state them. None is computed yet.\n\n"
-    return text + table("metric | title | target | unit", rows)
+    prices = [
+        f"A message accepted through `{room.room}` is counted at {price.amount:g} "
+        f"{price.currency}: <{price.source}>."
+        for room in books.rooms
+        if (price := room.overview.price)
+    ]
+    return (
+        "Counted from the ledger over an hour, a day and thirty days, for each credential,\n"
+        "without drills. A message counts once it is a quarter of an hour old, when what the\n"
+        "provider says of it has come; its recipient's own fault counts against nobody's rate.\n"
+        f"Fewer than {ENOUGH} are shown as counts.\n\n"
+        + table("metric | title | target | unit | counted", rows)
+        + "".join(f"\n{price}\n" for price in prices)
+    )
+
+
+def _measure_text(metric: Metric) -> str:
+    match metric.measure:
+        case Measure.DELIVERY_RATE:
+            return "delivered, of what ended"
+        case Measure.EVENT_RATE:
+            events = " or ".join(f"`{event}`" for event in metric.events)
+            return f"messages with {events}, of those {metric.of.value}"
+        case Measure.SEND_TIME:
+            return "average from due to accepted"
+        case Measure.DELIVERY_TIME:
+            return "average from accepted to delivered"
+        case Measure.AVAILABILITY:
+            return "requests that did not fail by the provider's fault"
+        case _:
+            return "not counted"
 
 
 def _escalation(books: Runbooks) -> str:

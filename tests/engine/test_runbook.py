@@ -88,6 +88,19 @@ severity = "low"
 action = "Wait"
 drill = "busy"
 """
+MEASURED = OVERVIEW.replace("target = 0.9", 'target = 0.9\nmeasure = "delivery_rate"')
+RATE = """
+[[alert]]
+id = "fax.low"
+title = "Low"
+kind = "rate"
+metric = "fax.rate"
+op = "<"
+threshold = 0.8
+severity = "low"
+action = "Look"
+drill = "busy"
+"""
 DRILL = """title = "Busy"
 cases = ["fax.busy"]
 
@@ -295,6 +308,17 @@ LOUD = BUSY.replace("fax.busy", "fax.loud")
         ({"runbook/overview.toml": OVERVIEW.replace('drill = "busy"', "")}, "fired by no drill"),
         ({"runbook/overview.toml": OVERVIEW.replace('"case"', '"rate"')}, "watches no metric"),
         ({"runbook/overview.toml": OVERVIEW.replace("threshold = 1", "")}, "no threshold"),
+        ({"runbook/overview.toml": OVERVIEW + RATE}, "watches a metric that is no share"),
+        (
+            {"runbook/overview.toml": MEASURED + RATE.replace('op = "<"', 'op = ">"')},
+            "fires on the good side of fax.rate",
+        ),
+        ({"runbook/overview.toml": MEASURED.replace("0.9", "98")}, "between 0 and 1"),
+        ({"runbook/overview.toml": MEASURED + 'issue = "fax.none"'}, "no issue 'fax.none'"),
+        (
+            {"runbook/overview.toml": MEASURED.replace("delivery_rate", "event_rate")},
+            "its events do not fit its measure",
+        ),
     ],
 )
 def test_the_check_finds(fax: Room, changes: dict[str, str], words: str) -> None:
@@ -578,12 +602,17 @@ def test_what_our_guard_prevents_is_drilled_twice(email: RoomRunbook) -> None:
 def test_the_seeds_metrics_and_alert_lines(email: RoomRunbook) -> None:
     """The four targets and three thresholds of the seed are those written down."""
     targets = {m.id: (m.op.value, m.target) for m in email.overview.metrics}
-    assert targets == {
-        "email.delivery_rate": (">", 0.98),
-        "email.send_time": ("<", 5),
-        "email.bounce_rate": ("<", 0.02),
-        "email.complaint_rate": ("<", 0.001),
-    }
+    assert (
+        targets
+        | {
+            "email.delivery_rate": (">", 0.98),
+            "email.send_time": ("<", 5),
+            "email.bounce_rate": ("<", 0.02),
+            "email.complaint_rate": ("<", 0.001),
+        }
+        == targets
+    )
+    assert all(metric.measure for metric in email.overview.metrics), "each is counted"
     lines = {r.id: (r.kind, r.threshold, r.action) for r in email.overview.alerts}
     assert lines["email.consecutive_failures"] == ("consecutive", 5, "Check Resend status")
     assert lines["email.delivery_rate_low"] == ("rate", 0.95, "Page on-call")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentalspace.console import words
+from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.kernel.errors import Evidence
 
 
@@ -23,7 +24,7 @@ class Verdict:
 def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
     return Verdict(
         words.fault(incident["fault"]),
-        _because(incident["fault"], facts["latest"], provider),
+        rate_text(incident["facts"]) or _because(incident["fault"], facts["latest"], provider),
         _elsewhere(facts, provider),
     )
 

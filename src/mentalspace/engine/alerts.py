@@ -9,7 +9,8 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
-from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, Runbooks
+from mentalspace.engine.rate_alerts import evaluate_rate
+from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
 
 # One evaluator at a time, wherever it runs: whoever holds this for the length of a tick.
 _EVALUATION_LOCK = 7_235_661_043
@@ -73,19 +74,22 @@ class Evaluator:
             for room in self.runbooks.rooms:
                 for rule in room.overview.alerts:
                     if rule.state is AlertState.LIVE:
-                        opened += await self._evaluate(connection, room.room, rule)
+                        opened += await self._evaluate(connection, room, rule)
             await _watch_recovery(connection, self.runbooks)
         return opened
 
-    async def _evaluate(self, connection: Connection, integration: str, rule: AlertRule) -> int:
+    async def _evaluate(self, connection: Connection, room: RoomRunbook, rule: AlertRule) -> int:
+        escalation = self.runbooks.escalation
+        if rule.kind is AlertKind.RATE:
+            return await evaluate_rate(
+                connection, room.overview, rule, room.recipient_cases, escalation
+            )
         cases = list(rule.cases) or None
         opened = 0
-        for row in await connection.fetch(_STREAKS, integration, cases):
+        for row in await connection.fetch(_STREAKS, room.room, cases):
             if not _holds(rule, row):
                 continue
-            opened += await open_incident(
-                connection, self.runbooks.escalation, _incident(integration, rule, row)
-            )
+            opened += await open_incident(connection, escalation, _incident(room.room, rule, row))
         return opened
 
 
@@ -124,16 +128,18 @@ def _incident(integration: str, rule: AlertRule, row: Any) -> NewIncident:
 
 
 async def _watch_recovery(connection: Connection, runbooks: Runbooks) -> None:
-    """An incident whose cause is gone says so; only a person closes it."""
+    """An incident whose cause is gone says so; only a person closes it. A rate watches itself."""
     rows = await connection.fetch(
         "select id, rule_id, credential_id, opened_at, drill from incident"
         " where status <> 'resolved' and recovered_at is null and credential_id is not null"
     )
     for row in rows:
         try:
-            needed = runbooks.alert(row["rule_id"]).resolves_after
+            rule = runbooks.alert(row["rule_id"])
         except LookupError:
             continue
+        if rule.kind is AlertKind.RATE:
+            continue
         good = await connection.fetchval(_GOOD_SINCE, row["credential_id"], row["opened_at"])
-        if good >= needed:
+        if good >= rule.resolves_after:
             await note_recovery(connection, row["id"], good, row["drill"])

@@ -15,6 +15,7 @@ from mentalspace.engine.db import Database
 from mentalspace.engine.incidents import escalate
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.engine.runbook import Runbooks
 
 MOST_TRIES = 10
@@ -108,11 +109,11 @@ def page_text(row: Any, site_url: str) -> str:
     """What the woken person reads first: whose it is, since when, how many, the first step."""
     facts = row["facts"]
     people = facts.get("failed_recipients", 0)
+    so_far = f"{people} {'person' if people == 1 else 'people'} so far"
     whose = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
     lines = [
         f"{whose.get(row['fault'], 'Unclear whose')}; since {row['since']:%Y-%m-%d %H:%M} UTC.",
-        f"{people} {'person' if people == 1 else 'people'} so far; last good call: "
-        f"{_minute(facts.get('last_good_at'))}.",
+        f"{rate_text(facts) or so_far}; last good call: {_minute(facts.get('last_good_at'))}.",
         f"First: {facts.get('first_step', 'open the runbook')}.",
         incident_link(site_url, row["incident_id"]),
     ]

@@ -10,9 +10,12 @@ from mentalspace.engine.runbook.overview import (
     AlertKind,
     AlertRule,
     AlertState,
+    Measure,
     Metric,
+    Of,
     Op,
     Overview,
+    Price,
 )
 from mentalspace.engine.runbook.page import case_html, issue_html, markdown_html, to_text
 from mentalspace.engine.runbook.problem import Problem
@@ -28,9 +31,12 @@ __all__ = [
     "Escalation",
     "Expect",
     "Issue",
+    "Measure",
     "Metric",
+    "Of",
     "Op",
     "Overview",
+    "Price",
     "Problem",
     "RoomRunbook",
     "Runbooks",

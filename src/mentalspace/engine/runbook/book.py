@@ -8,7 +8,7 @@ from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.escalation import Escalation
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.overview import AlertRule, Overview
-from mentalspace.kernel.case import ErrorCase
+from mentalspace.kernel.case import ErrorCase, Fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,14 @@ class RoomRunbook:
             if name in (drill.name, drill.id):
                 return drill
         raise LookupError(f"{self.room} has no drill {name!r}")
+
+    @property
+    def recipient_cases(self) -> tuple[str, ...]:
+        """The cases that are the recipients' own fault: no rate of a provider counts them."""
+        return tuple(case.id for case in self.cases if case.fault is Fault.RECIPIENT)
+
+    def issue(self, issue_id: str | None) -> Issue | None:
+        return next((issue for issue in self.issues if issue.id == issue_id), None)
 
     @property
     def queries(self) -> tuple[Check, ...]:

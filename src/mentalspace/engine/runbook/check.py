@@ -12,7 +12,16 @@ from pathlib import Path
 from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
 from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.issue import Issue
-from mentalspace.engine.runbook.overview import AlertKind, AlertRule, AlertState, Overview
+from mentalspace.engine.runbook.overview import (
+    SHARES,
+    AlertKind,
+    AlertRule,
+    AlertState,
+    Measure,
+    Metric,
+    Op,
+    Overview,
+)
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source
 from mentalspace.kernel.case import ErrorCase, Match
@@ -31,6 +40,8 @@ def _room(room: RoomRunbook, today: date, known_steps: frozenset[str]) -> Iterat
     yield from _overlaps(room)
     for case in room.cases:
         yield from _case(case, room, known_steps)
+    for metric in room.overview.metrics:
+        yield from _metric(metric, room.overview.path)
     for rule in room.overview.alerts:
         yield from _alert(rule, room)
     for drill in room.drills:
@@ -114,6 +125,16 @@ def _case(case: ErrorCase, room: RoomRunbook, known_steps: frozenset[str]) -> It
         yield _problem(case.path, "drill", f"{drill.id} does not prove {case.id}", cure)
 
 
+def _metric(metric: Metric, path: Path) -> Iterator[Problem]:
+    about = f"metric {metric.id}"
+    if (metric.measure is Measure.EVENT_RATE) is not bool(metric.events):
+        cure = 'give events with measure = "event_rate", and with no other'
+        yield _problem(path, "metric", f"{about}: its events do not fit its measure", cure)
+    if metric.measure in SHARES and not 0 < metric.target < 1:
+        cure = "give the target as a ratio, such as 0.98"
+        yield _problem(path, "metric", f"{about}: a share's target is between 0 and 1", cure)
+
+
 def _alert(rule: AlertRule, room: RoomRunbook) -> Iterator[Problem]:
     path, about = room.overview.path, f"alert {rule.id}"
     metrics = {metric.id for metric in room.overview.metrics}
@@ -128,10 +149,27 @@ def _alert(rule: AlertRule, room: RoomRunbook) -> Iterator[Problem]:
     if rule.kind is AlertKind.RATE and (rule.metric not in metrics or rule.op is None):
         cure = f"give op, and metric as one of {', '.join(sorted(metrics))}"
         yield _problem(path, "alert", f"{about} watches no metric", cure)
+    elif rule.kind is AlertKind.RATE and rule.state is AlertState.LIVE:
+        yield from _rate(rule, room.overview)
+    if rule.issue is not None and room.issue(rule.issue) is None:
+        cure = f"name one of {', '.join(issue.id for issue in room.issues) or 'none yet'}"
+        yield _problem(path, "alert", f"{about}: no issue {rule.issue!r}", cure)
     drill = _find(room.drills, rule.drill)
     if rule.state is AlertState.LIVE and (drill is None or drill.expect.alert != rule.id):
         cure = f"name a drill that expects alert = {rule.id!r}"
         yield _problem(path, "alert", f"{about} is fired by no drill", cure)
+
+
+def _rate(rule: AlertRule, overview: Overview) -> Iterator[Problem]:
+    """A share can be judged against chance; a time or a cost cannot, nor the better side of it."""
+    metric = overview.metric(rule.metric)
+    path, about = overview.path, f"alert {rule.id}"
+    if metric is None or metric.measure not in SHARES:
+        cure = f"give its metric a measure of {', '.join(sorted(SHARES))}"
+        yield _problem(path, "alert", f"{about} watches a metric that is no share", cure)
+    elif rule.op is metric.op:
+        cure = f"turn op round: {Op.BELOW if metric.op is Op.ABOVE else Op.ABOVE}"
+        yield _problem(path, "alert", f"{about} fires on the good side of {metric.id}", cure)
 
 
 def _drill(drill: Drill, room: RoomRunbook, known_steps: frozenset[str]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, Table
-from mentalspace.kernel.case import Severity
+from mentalspace.kernel.case import Fault, Severity
 
 
 class Op(StrEnum):
@@ -24,13 +24,32 @@ class AlertKind(StrEnum):
     CONSECUTIVE = "consecutive"
     # Attempts that met one of `cases` since the last success.
     CASE = "case"
-    # A metric on the wrong side of a line.
+    # A share on the wrong side of a line, and too far from its metric's target for chance.
     RATE = "rate"
 
 
 class AlertState(StrEnum):
     LIVE = "live"
     DECLARED = "declared"  # written down, not yet evaluated
+
+
+class Measure(StrEnum):
+    """How a metric is counted from the ledger; engine/rates.py knows the sums."""
+
+    DELIVERY_RATE = "delivery_rate"  # delivered of all that ended, the recipients' faults left out
+    EVENT_RATE = "event_rate"  # those of which the provider said one of `events`, of `of`
+    SEND_TIME = "send_time"  # from due to accepted
+    DELIVERY_TIME = "delivery_time"  # from accepted to delivered
+    AVAILABILITY = "availability"  # requests that did not fail by the provider's fault
+
+
+# Shares of a whole: what a rule of kind rate may watch.
+SHARES = frozenset({Measure.DELIVERY_RATE, Measure.EVENT_RATE, Measure.AVAILABILITY})
+
+
+class Of(StrEnum):
+    SENT = "sent"
+    DELIVERED = "delivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +70,29 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`unit` is `ratio` (0 to 1) or `s`; on target means `value op target`."""
+    """`unit` is `ratio` (0 to 1) or `s`; on target means `value op target`.
+
+    Without a `measure` it is written down only. `events` are the provider's own names.
+    """
 
     id: str
     title: str
     unit: str
     op: Op
     target: float
+    measure: Measure | None = None
+    events: tuple[str, ...] = ()
+    of: Of = Of.SENT
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What one accepted message costs."""
+
+    amount: float
+    currency: str
+    source: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +100,8 @@ class AlertRule:
     """When to open an incident. `action` is what the page tells a person to do first.
 
     `resolves_after` is how many successes in a row end it. `drill` names a drill of the room.
+    A rate is counted over the last `window_s`, and must be well for `hold_s` to be over.
+    `fault` says whose it is where no attempt's case can; `issue` is the page to read then.
     """
 
     id: str
@@ -79,6 +116,10 @@ class AlertRule:
     resolves_after: int
     drill: str | None
     state: AlertState
+    window_s: float = 3600.0
+    hold_s: float = 600.0
+    fault: Fault | None = None
+    issue: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +141,10 @@ class Overview:
     reviewed: date
     next_review: date
     path: Path
+    price: Price | None = None
+
+    def metric(self, metric_id: str | None) -> Metric | None:
+        return next((metric for metric in self.metrics if metric.id == metric_id), None)
 
 
 def parse_overview(
@@ -126,6 +171,7 @@ def parse_overview(
         reviewed=table.day("reviewed"),
         next_review=table.day("next_review"),
         path=source.path,
+        price=next(iter(map(_price, table.tables("price"))), None),
     )
     table.done()
     return overview if len(problems) == before else None
@@ -155,9 +201,23 @@ def _metric(table: Table) -> Metric:
         unit=table.text("unit"),
         op=table.one_of("op", Op),
         target=table.number("target"),
+        measure=table.one_of("measure", Measure) if table.has("measure") else None,
+        events=table.texts("events"),
+        of=table.one_of("of", Of, Of.SENT),
+        source=table.maybe_text("source"),
     )
     table.done()
     return metric
+
+
+def _price(table: Table) -> Price:
+    price = Price(
+        amount=table.number("amount"),
+        currency=table.text("currency"),
+        source=table.text("source"),
+    )
+    table.done()
+    return price
 
 
 def _alert(table: Table) -> AlertRule:
@@ -174,6 +234,10 @@ def _alert(table: Table) -> AlertRule:
         resolves_after=table.whole("resolves_after", 1),
         drill=table.maybe_text("drill"),
         state=table.one_of("state", AlertState, AlertState.LIVE),
+        window_s=table.number("window_s", 3600.0),
+        hold_s=table.number("hold_s", 600.0),
+        fault=table.one_of("fault", Fault) if table.has("fault") else None,
+        issue=table.maybe_text("issue"),
     )
     table.done()
     return rule

@@ -1,0 +1,308 @@
+"""Counts a room's metrics from the ledger: shares with their n, times with their spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil, floor
+from types import MappingProxyType
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.runbook import Measure, Metric, Of, Op, Overview
+
+HOUR_S = 3_600.0
+DAY_S = 86_400.0
+MONTH_S = 30 * DAY_S
+SPANS = (HOUR_S, DAY_S, MONTH_S)
+
+# What a provider took may be spoken of this much later: until then it is too young to judge.
+# A drill's traffic is judged at once: a drill cannot wait, and its rules are meant to fire.
+GROWN_AFTER_S = 900.0
+# Below this a percentage says more than is known.
+ENOUGH = 20
+
+# $1 credentials, $2 spans, $3 the cases that are the recipients' own, $4 whether all credentials
+# are counted as one, $5 and $6 the targets of the two times. A message belongs to the span in which
+# the provider took it, or in which it ended untaken.
+_COUNTS = f"""
+select case when not $4 then c.id end as credential_id, w.span_s,
+       count(*) filter (where taken) as accepted,
+       count(*) filter (where taken and grown) as sent,
+       count(*) filter (where taken and not grown) as young,
+       count(*) filter (where grown and d.status = 'delivered') as delivered,
+       count(*) filter (where grown and d.status = 'accepted') as silent,
+       count(*) filter (where grown and ended and recipients) as recipient,
+       count(*) filter (where grown and ended and not recipients) as failed,
+       min(d.ended_at) filter (where grown and ended and not recipients) as first_failed_at,
+       count(send_s) as send_n, avg(send_s) as send_avg,
+       percentile_cont(array[0.5, 0.95]) within group (order by send_s) as send_p,
+       count(*) filter (where send_s < $5) as send_prompt,
+       count(way_s) as way_n, avg(way_s) as way_avg,
+       percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
+       count(*) filter (where way_s < $6) as way_prompt
+  from credential c cross join unnest($2::float8[]) as w (span_s)
+  join delivery d on d.credential_id = c.id and d.drill is not distinct from c.drill
+   and coalesce(d.accepted_at, d.ended_at) > app.now() - w.span_s * interval '1 s'
+ cross join lateral (
+    select d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
+           c.drill is not null or coalesce(d.accepted_at, d.ended_at)
+             <= app.now() - {GROWN_AFTER_S} * interval '1 s' as grown,
+           d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
+           d.status = 'bounced' or coalesce(d.last_case = any ($3), false) as recipients,
+           greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8 as send_s) j
+ cross join lateral (
+    select case when grown and d.status = 'delivered' then
+      greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8 end as way_s) t
+ where c.id = any ($1) and d.status <> 'cancelled'
+ group by 1, 2
+"""
+_REQUESTS = """
+select case when not $3 then c.id end as credential_id, w.span_s, count(*) as requests,
+       count(*) filter (where a.fault = 'theirs') as theirs
+  from credential c cross join unnest($2::float8[]) as w (span_s)
+  join attempt a on a.credential_id = c.id and a.drill is not distinct from c.drill
+   and a.state <> 'open' and a.finished_at > app.now() - w.span_s * interval '1 s'
+ where c.id = any ($1) group by 1, 2
+"""
+# From the few events of these names to their messages, not the other way round.
+_EVENTS = f"""
+select case when not $3 then c.id end as credential_id, w.span_s,
+       count(distinct d.id) as hits, min(t.at) as first_at
+  from credential c cross join unnest($2::float8[]) as w (span_s)
+  join timeline t on t.kind = 'provider_event' and t.data ->> 'event' = any ($4)
+   and t.at > app.now() - w.span_s * interval '1 s'
+  join delivery d on d.id = t.delivery_id and d.credential_id = c.id
+   and d.drill is not distinct from c.drill
+   and coalesce(d.accepted_at, d.ended_at) > app.now() - w.span_s * interval '1 s'
+   and (c.drill is not null or coalesce(d.accepted_at, d.ended_at)
+          <= app.now() - {GROWN_AFTER_S} * interval '1 s')
+ where c.id = any ($1) group by 1, 2
+"""
+
+# A credential, or None for all of them as one; and a span.
+Key: TypeAlias = tuple[UUID | None, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What of a span's messages is old enough to judge, and how it ended.
+
+    `accepted` is all the provider took, `young` the part of it that is not judged yet;
+    `recipient` ended by the recipient's own fault, `failed` by ours or the provider's.
+    """
+
+    accepted: int = 0
+    sent: int = 0
+    young: int = 0
+    delivered: int = 0
+    silent: int = 0
+    recipient: int = 0
+    failed: int = 0
+    first_failed_at: datetime | None = None
+    send: Times | None = None
+    way: Times | None = None
+    requests: int = 0
+    theirs: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds: average, median, 95th percentile; and how many of `n` were under their target."""
+
+    n: int
+    average: float
+    p50: float
+    p95: float
+    prompt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One metric over one span. A share is `hits` of `n`; a time's value is its average."""
+
+    metric: Metric
+    span_s: float
+    hits: int
+    n: int
+    value: float | None
+    times: Times | None = None
+    first_bad_at: datetime | None = None
+
+    @property
+    def bad(self) -> int:
+        """How many of `n` are on the side that the target keeps small."""
+        return self.n - self.hits if self.metric.op is Op.ABOVE else self.hits
+
+    @property
+    def on_target(self) -> bool | None:
+        """None where there are too few to say."""
+        if self.value is None or (self.times is None and self.n < ENOUGH):
+            return None
+        target = self.metric.target
+        return self.value > target if self.metric.op is Op.ABOVE else self.value < target
+
+    @property
+    def text(self) -> str:
+        """`99.2% of 480`, `3 of 4`, `1.2 s of 480`, or that there is nothing yet."""
+        if self.value is None:
+            return "no data"
+        if self.times is not None:
+            return f"{self.value:.1f} s of {self.n:,}"
+        if self.n < ENOUGH:
+            return f"{self.hits} of {self.n}"
+        return f"{self.percent} of {self.n:,}"
+
+    @property
+    def percent(self) -> str:
+        """`99.95%`; rounded to the bad side, so that no share looks on target that is not."""
+        if self.value is None:
+            return "no data"
+        hundredths = self.value * 10_000
+        rounded = (
+            floor(hundredths + 1e-9) if self.metric.op is Op.ABOVE else ceil(hundredths - 1e-9)
+        )
+        return f"{rounded / 100:g}%"
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Everything counted, by credential and span."""
+
+    counts: Mapping[Key, Counts]
+    readings: Mapping[Key, Sequence[Reading]]
+
+    def at(self, credential_id: UUID | None, span_s: float) -> Sequence[Reading]:
+        return self.readings[credential_id, span_s]
+
+    def reading(self, metric_id: str, credential_id: UUID | None, span_s: float) -> Reading:
+        """LookupError for a metric that is not counted."""
+        for reading in self.readings[credential_id, span_s]:
+            if reading.metric.id == metric_id:
+                return reading
+        raise LookupError(f"{metric_id} is not counted")
+
+
+async def read_rates(
+    connection: Connection,
+    overview: Overview,
+    recipient_cases: Collection[str],
+    credential_ids: Sequence[UUID],
+    spans: Sequence[float],
+    *,
+    pooled: bool = False,
+    only: Metric | None = None,
+) -> Rates:
+    """Count the overview's metrics for each credential, or for all of them as one.
+
+    Runs as the dispatcher or as on-call. A drill's credential counts its own traffic, any other
+    counts no drill's.
+    """
+    ids, keys = list(credential_ids), _keys(credential_ids, spans, pooled)
+    targets = {metric.measure: metric.target for metric in overview.metrics if metric.measure}
+    rows = await connection.fetch(
+        _COUNTS,
+        ids,
+        list(spans),
+        list(recipient_cases),
+        pooled,
+        targets.get(Measure.SEND_TIME, 0.0),
+        targets.get(Measure.DELIVERY_TIME, 0.0),
+    )
+    requests = await connection.fetch(_REQUESTS, ids, list(spans), pooled)
+    counts = _merge(keys, rows, requests)
+    readings: dict[Key, list[Reading]] = {key: [] for key in keys}
+    for metric in overview.metrics if only is None else (only,):
+        if metric.measure is None:
+            continue
+        events = await _events(connection, metric, ids, spans, pooled)
+        for key in keys:
+            read = _MEASURES[metric.measure]
+            readings[key].append(read(metric, key[1], counts[key], events.get(key)))
+    return Rates(counts, readings)
+
+
+async def _events(
+    connection: Connection, metric: Metric, ids: list[UUID], spans: Sequence[float], pooled: bool
+) -> dict[Key, Any]:
+    if metric.measure is not Measure.EVENT_RATE:
+        return {}
+    rows = await connection.fetch(_EVENTS, ids, list(spans), pooled, list(metric.events))
+    return {(row["credential_id"], row["span_s"]): row for row in rows}
+
+
+def _keys(ids: Sequence[UUID], spans: Sequence[float], pooled: bool) -> list[Key]:
+    whose: Sequence[UUID | None] = [None] if pooled else ids
+    return [(credential_id, span_s) for credential_id in whose for span_s in spans]
+
+
+def _merge(keys: Sequence[Key], rows: Sequence[Any], requests: Sequence[Any]) -> dict[Key, Counts]:
+    found = {(row["credential_id"], row["span_s"]): row for row in rows}
+    asked = {(row["credential_id"], row["span_s"]): row for row in requests}
+    return {key: _counts(found.get(key), asked.get(key)) for key in keys}
+
+
+def _counts(row: Any | None, asked: Any | None) -> Counts:
+    requests = {"requests": asked["requests"], "theirs": asked["theirs"]} if asked else {}
+    if row is None:
+        return Counts(**requests)
+    plain = ("accepted", "sent", "young", "delivered", "silent", "recipient", "failed")
+    return Counts(
+        **{name: row[name] for name in (*plain, "first_failed_at")},
+        send=_times(row, "send"),
+        way=_times(row, "way"),
+        **requests,
+    )
+
+
+def _times(row: Any, name: str) -> Times | None:
+    if not row[f"{name}_n"]:
+        return None
+    p50, p95 = row[f"{name}_p"]
+    return Times(row[f"{name}_n"], row[f"{name}_avg"], p50, p95, row[f"{name}_prompt"])
+
+
+# The measures ---------------------------------------------------------------------------------
+
+
+def _share(
+    metric: Metric, span_s: float, hits: int, n: int, first_bad_at: datetime | None = None
+) -> Reading:
+    value = hits / n if n else None
+    return Reading(metric, span_s, hits, n, value, first_bad_at=first_bad_at)
+
+
+def _delivery_rate(metric: Metric, span_s: float, c: Counts, _event: Any) -> Reading:
+    return _share(metric, span_s, c.delivered, c.delivered + c.failed, c.first_failed_at)
+
+
+def _event_rate(metric: Metric, span_s: float, c: Counts, event: Any) -> Reading:
+    n = c.delivered if metric.of is Of.DELIVERED else c.sent
+    hits = event["hits"] if event else 0
+    # A complaint's own message may have lost its `delivered`: it was, all the same.
+    return _share(metric, span_s, hits, max(n, hits), event["first_at"] if event else None)
+
+
+def _availability(metric: Metric, span_s: float, c: Counts, _event: Any) -> Reading:
+    return _share(metric, span_s, c.requests - c.theirs, c.requests)
+
+
+def _time(metric: Metric, span_s: float, times: Times | None) -> Reading:
+    if times is None:
+        return Reading(metric, span_s, 0, 0, None)
+    return Reading(metric, span_s, times.prompt, times.n, times.average, times)
+
+
+Read: TypeAlias = Callable[[Metric, float, Counts, Any], Reading]
+
+_MEASURES: Mapping[Measure, Read] = MappingProxyType(
+    {
+        Measure.DELIVERY_RATE: _delivery_rate,
+        Measure.EVENT_RATE: _event_rate,
+        Measure.AVAILABILITY: _availability,
+        Measure.SEND_TIME: lambda metric, span_s, c, _event: _time(metric, span_s, c.send),
+        Measure.DELIVERY_TIME: lambda metric, span_s, c, _event: _time(metric, span_s, c.way),
+    }
+)

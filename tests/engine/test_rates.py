@@ -1,0 +1,378 @@
+"""Metrics counted from the ledger, and the rules that watch them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.chance import is_unlikely, tail
+from mentalspace.engine.db import Database
+from mentalspace.engine.rate_alerts import Past, State, fires, next_state
+from mentalspace.engine.rates import DAY_S, HOUR_S, Rates, Reading, read_rates
+from mentalspace.engine.runbook import (
+    AlertKind,
+    AlertRule,
+    AlertState,
+    Measure,
+    Metric,
+    Of,
+    Op,
+    Overview,
+    RoomRunbook,
+    Runbooks,
+    load_runbooks,
+)
+from mentalspace.integrations import discover_rooms
+from mentalspace.kernel.case import Fault, Severity
+from tests.engine.toy import CASES, make_practice
+
+DELIVERED = Metric("toy.delivered", "Delivered", "ratio", Op.ABOVE, 0.98, Measure.DELIVERY_RATE)
+BOUNCED = Metric(
+    "toy.bounced", "Bounced", "ratio", Op.BELOW, 0.02, Measure.EVENT_RATE, ("toy.bounced",)
+)
+COMPLAINED = replace(
+    BOUNCED, id="toy.complained", events=("toy.complained",), of=Of.DELIVERED, target=0.001
+)
+SENT_IN = Metric("toy.send_time", "Send time", "s", Op.BELOW, 5, Measure.SEND_TIME)
+UP = Metric("toy.up", "Uptime", "ratio", Op.ABOVE, 0.999, Measure.AVAILABILITY)
+LOW = AlertRule(
+    id="toy.delivered_low",
+    title="Too few arrive",
+    kind=AlertKind.RATE,
+    state=AlertState.LIVE,
+    threshold=0.95,
+    cases=(),
+    metric="toy.delivered",
+    op=Op.BELOW,
+    severity=Severity.HIGH,
+    action="look",
+    resolves_after=2,
+    drill=None,
+    hold_s=600,
+)
+BOUNCES = replace(
+    LOW, id="toy.bounces", metric="toy.bounced", op=Op.ABOVE, threshold=0.05, fault=Fault.RECIPIENT
+)
+
+
+@dataclass(slots=True)
+class Books:
+    """A credential whose messages are written straight into the ledger, with their times."""
+
+    admin: asyncpg.Connection[Any]
+    database: Database
+    practice_id: UUID
+    credential_id: UUID
+    lane_id: UUID
+    books: Runbooks
+
+    @property
+    def overview(self) -> Overview:
+        return self.books.rooms[0].overview
+
+    async def write(
+        self,
+        status: str,
+        count: int = 1,
+        *,
+        ago: timedelta = timedelta(minutes=20),
+        took: timedelta = timedelta(seconds=2),
+        case: str | None = None,
+        event: str | None = None,
+        fault: str | None = None,
+        drill: str | None = None,
+    ) -> None:
+        """So many messages that the provider took, or that ended untaken, so long ago."""
+        taken = status in ("accepted", "delivered", "bounced")
+        now: datetime = await self.admin.fetchval("select app.now()")
+        for _ in range(count):
+            delivery_id = await self.admin.fetchval(
+                "insert into delivery (practice_id, lane_id, credential_id, integration, kind,"
+                " recipient_key, status, idempotency_key, due_at, accepted_at, ended_at, last_case,"
+                " traceparent, drill)"
+                " values ($1, $2, $3, 'toy', 'x', 'k', $4, $5, $6, $7, $8, $9, 't', $10)"
+                " returning id",
+                self.practice_id,
+                self.lane_id,
+                self.credential_id,
+                status,
+                secrets.token_hex(8),
+                now - ago - took,
+                now - ago if taken else None,
+                None if status == "accepted" else now - ago,
+                case,
+                drill,
+            )
+            await self.admin.execute(
+                "insert into attempt (practice_id, lane_id, credential_id, integration, state,"
+                " idempotency_key, worker, deadline_s, finished_at, fault, case_id, traceparent,"
+                " drill) values ($1, $2, $3, 'toy', $4, 'k', 'w', 10, $5, $6, $7, 't', $8)",
+                self.practice_id,
+                self.lane_id,
+                self.credential_id,
+                "succeeded" if taken else "failed",
+                now - ago,
+                fault,
+                case,
+                drill,
+            )
+            if event:
+                await self.admin.execute(
+                    "insert into timeline (practice_id, delivery_id, kind, data, actor, at)"
+                    " values ($1, $2, 'provider_event', jsonb_build_object('event', $3::text),"
+                    " 'provider', $4)",
+                    self.practice_id,
+                    delivery_id,
+                    event,
+                    now - ago,
+                )
+
+    async def read(self, *, pooled: bool = False) -> Rates:
+        async with self.database.as_oncall() as connection:
+            return await read_rates(
+                connection,
+                self.overview,
+                self.books.rooms[0].recipient_cases,
+                [self.credential_id],
+                (HOUR_S, DAY_S),
+                pooled=pooled,
+            )
+
+    async def text(self, metric: str, span_s: float = HOUR_S) -> str:
+        return (await self.read()).reading(metric, self.credential_id, span_s).text
+
+    async def tick(self, after: timedelta = timedelta(0)) -> int:
+        await self.admin.fetchval("select app.advance_clock($1)", after)
+        return await Evaluator(self.database, self.books).tick()
+
+    async def state(self, rule: AlertRule) -> str | None:
+        state: str | None = await self.admin.fetchval(
+            "select state from alert_state where key = $1", f"{rule.id}:{self.credential_id}"
+        )
+        return state
+
+
+@pytest.fixture
+async def books(admin: asyncpg.Connection[Any], database: Database) -> AsyncIterator[Books]:
+    real = load_runbooks(list(discover_rooms().values()), None)
+    overview = replace(
+        real.rooms[0].overview,
+        room="toy",
+        metrics=(DELIVERED, BOUNCED, COMPLAINED, SENT_IN, UP),
+        alerts=(LOW, BOUNCES),
+    )
+    room = RoomRunbook("toy", overview, CASES, (), ())
+    practice_id = await make_practice(admin, "counted")
+    credential_id = await admin.fetchval(
+        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
+        " secrets, rate_per_s) values ($1, 'toy', 'acme', 'default', 'http://127.0.0.1:1', false,"
+        " '', 1) returning id",
+        practice_id,
+    )
+    await admin.execute(
+        "insert into credential_state (credential_id, practice_id) values ($1, $2)",
+        credential_id,
+        practice_id,
+    )
+    lane_id = await admin.fetchval(
+        "insert into lane (practice_id, credential_id, integration, provider, class)"
+        " values ($1, $2, 'toy', 'acme', 'bulk') returning id",
+        practice_id,
+        credential_id,
+    )
+    yield Books(
+        admin, database, practice_id, credential_id, lane_id, Runbooks((room,), real.escalation)
+    )
+
+
+# Chance -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n", "fewest"), [(4, 3), (8, 3), (12, 4), (20, 4), (40, 6), (100, 8), (200, 12)]
+)
+def test_how_many_failures_are_more_than_chance(n: int, fewest: int) -> None:
+    """At 2% healthy failures, this many of n are the first that a thousandth cannot explain."""
+    assert is_unlikely(fewest, n, 0.02)
+    assert not is_unlikely(fewest - 1, n, 0.02)
+
+
+def test_the_tail_is_the_binomials() -> None:
+    """Small cases by hand, the whole sum, and large ones without overflow."""
+    assert tail(0, 10, 0.3) == 1.0
+    assert tail(11, 10, 0.3) == 0.0
+    assert tail(2, 2, 0.5) == pytest.approx(0.25)
+    assert tail(1, 3, 0.5) == pytest.approx(0.875)
+    assert tail(1, 200, 0.02) == pytest.approx(1 - 0.98**200)
+    assert tail(20_000, 1_000_000, 0.02) == pytest.approx(0.5, abs=0.01)
+    assert tail(30_000, 1_000_000, 0.02) < 1e-100
+
+
+# Counting -----------------------------------------------------------------------------------
+
+
+async def test_a_recipients_fault_is_not_the_providers(books: Books) -> None:
+    """Bounces and wrong addresses leave the delivery rate alone and are counted apart; what
+    we or the provider failed counts, and so does what expired."""
+    await books.write("delivered", 6)
+    await books.write("bounced", 2, event="toy.bounced")
+    await books.write("refused", 1, case="toy.no_such_person", fault="recipient")
+    await books.write("refused", 1, case="toy.ours", fault="ours")
+    await books.write("expired", 1, case="toy.busy", fault="theirs")
+    await books.write("cancelled", 3)
+    assert await books.text("toy.delivered") == "6 of 8"
+    assert await books.text("toy.bounced") == "2 of 8"
+    counts = (await books.read()).counts[books.credential_id, HOUR_S]
+    assert (counts.recipient, counts.failed) == (3, 2)
+
+
+async def test_what_was_just_taken_is_not_judged(books: Books) -> None:
+    """A quarter of an hour passes before a message counts; until then it is called young."""
+    await books.write("delivered", 3)
+    await books.write("accepted", 4, ago=timedelta(minutes=2))
+    assert await books.text("toy.delivered") == "3 of 3"
+    counts = (await books.read()).counts[books.credential_id, HOUR_S]
+    assert (counts.accepted, counts.sent, counts.young, counts.silent) == (7, 3, 4, 0)
+    await books.tick(timedelta(minutes=15))
+    counts = (await books.read()).counts[books.credential_id, HOUR_S]
+    assert (counts.sent, counts.young, counts.silent) == (7, 0, 4)
+
+
+async def test_windows_and_the_whole(books: Books) -> None:
+    """The last hour is not the last day; all credentials as one are under None; a share needs
+    twenty before it is a percentage, rounded to its bad side."""
+    await books.write("delivered", 2)
+    await books.write("delivered", 28, ago=timedelta(hours=3))
+    await books.write("failed", 1, ago=timedelta(hours=3))
+    assert await books.text("toy.delivered") == "2 of 2"
+    assert await books.text("toy.delivered", DAY_S) == "96.77% of 31"
+    reading = (await books.read(pooled=True)).reading("toy.delivered", None, DAY_S)
+    assert (reading.n, reading.on_target) == (31, False)
+
+
+async def test_times_have_an_average_and_a_spread(books: Books) -> None:
+    """From due to taken: the average is what the target is for, beside the slow end."""
+    await books.write("delivered", 19, took=timedelta(seconds=1))
+    await books.write("accepted", 1, took=timedelta(seconds=41))
+    reading = (await books.read()).reading("toy.send_time", books.credential_id, HOUR_S)
+    assert reading.value == pytest.approx(3.0)
+    assert reading.times is not None
+    assert (reading.times.prompt, reading.times.n) == (19, 20)
+    assert reading.times.p50 == pytest.approx(1.0)
+    assert reading.on_target
+
+
+async def test_uptime_counts_only_the_providers_failures(books: Books) -> None:
+    """A request refused for our own mistake was answered."""
+    await books.write("delivered", 2)
+    await books.write("refused", 1, case="toy.ours", fault="ours")
+    await books.write("expired", 1, case="toy.busy", fault="theirs")
+    assert await books.text("toy.up") == "3 of 4"
+
+
+async def test_drills_are_kept_out(books: Books) -> None:
+    """A drill's traffic is in no credential's rate but its own, where nothing is too young."""
+    await books.write("delivered", 2)
+    await books.write("refused", 5, case="toy.ours", fault="ours", drill="d-1")
+    assert await books.text("toy.delivered") == "2 of 2"
+    await books.admin.execute("update credential set drill = 'd-1'")
+    assert await books.text("toy.delivered") == "0 of 5"
+
+
+# Rules --------------------------------------------------------------------------------------
+
+
+def reading(good: int, n: int, metric: Metric = DELIVERED) -> Reading:
+    return Reading(metric, HOUR_S, good, n, good / n if n else None)
+
+
+@pytest.mark.parametrize(
+    ("good", "n", "fired"),
+    [
+        (0, 0, False),
+        (0, 1, False),  # one of one failed: chance
+        (1, 4, True),
+        (17, 20, False),  # under the line, and still chance
+        (16, 20, True),
+        (960, 1000, False),  # surely ill, and over the line: no page
+    ],
+)
+def test_a_rule_fires_beyond_its_line_and_beyond_chance(good: int, n: int, fired: bool) -> None:
+    """Both must hold."""
+    assert fires(LOW, reading(good, n)) is fired
+
+
+def test_a_bad_share_is_counted_on_its_own_side() -> None:
+    """A rate that should be small fires when it is large."""
+    assert fires(BOUNCES, reading(3, 8, BOUNCED))
+    assert not fires(BOUNCES, reading(2, 8, BOUNCED))
+
+
+@pytest.mark.parametrize(
+    ("good", "n", "past", "becomes"),
+    [
+        (20, 20, Past(None, 0, False, 0), State.NORMAL),
+        (10, 20, Past(State.NORMAL, 0, False, 0), State.ALERTING),
+        (0, 0, Past(State.ALERTING, 900, True, 0), State.NO_DATA),
+        (20, 20, Past(State.NO_DATA, 900, True, 9), State.RECOVERING),
+        (20, 20, Past(State.ALERTING, 900, True, 9), State.RECOVERING),
+        (20, 20, Past(State.RECOVERING, 599, True, 9), State.RECOVERING),
+        (20, 20, Past(State.RECOVERING, 600, True, 1), State.RECOVERING),
+        (20, 20, Past(State.RECOVERING, 600, True, 2), State.NORMAL),
+        (10, 20, Past(State.RECOVERING, 600, True, 2), State.ALERTING),
+    ],
+)
+def test_the_states_of_a_rule(good: int, n: int, past: Past, becomes: State) -> None:
+    """Silence is never recovery; recovery takes its hold and its successes."""
+    assert next_state(LOW, reading(good, n), past) is becomes
+
+
+async def test_a_low_rate_opens_an_incident_that_says_how_low(books: Books) -> None:
+    """Ours by the failed attempts' own case; it recovers after hold and successes, not before,
+    and not while nothing is sent."""
+    await books.write("delivered", 4)
+    await books.write("refused", 4, case="toy.ours", fault="ours")
+    assert await books.tick() == 1
+    [incident] = await books.admin.fetch("select * from incident")
+    assert (incident["rule_id"], incident["fault"]) == (LOW.id, "ours")
+    assert incident["case_id"] == "toy.ours"
+    facts = json.loads(incident["facts"])
+    assert (facts["bad"], facts["n"], facts["metric"]) == (4, 8, "Delivered")
+    assert await books.state(LOW) == "alerting"
+    assert await books.state(BOUNCES) == "normal"
+
+    assert await books.tick(timedelta(hours=1)) == 0
+    assert await books.state(LOW) == "no_data"
+    assert await _recovered(books) is None
+    await books.write("delivered", 9)
+    await books.tick(timedelta(seconds=30))
+    assert await books.state(LOW) == "recovering"
+    await books.tick(timedelta(minutes=11))
+    assert await books.state(LOW) == "recovering", "no success since"
+    await books.write("delivered", 2, ago=timedelta(seconds=1))
+    await books.tick(timedelta(seconds=30))
+    assert await books.state(LOW) == "normal"
+    assert await _recovered(books) is not None
+
+
+async def test_bounces_open_an_incident_of_the_addresses(books: Books) -> None:
+    """The rule itself says whose it is: no attempt of ours failed."""
+    await books.write("delivered", 3)
+    await books.write("bounced", 3, event="toy.bounced")
+    assert await books.tick() == 1
+    [incident] = await books.admin.fetch("select rule_id, fault, case_id from incident")
+    assert dict(incident) == {"rule_id": BOUNCES.id, "fault": "recipient", "case_id": None}
+
+
+async def _recovered(books: Books) -> datetime | None:
+    at: datetime | None = await books.admin.fetchval("select recovered_at from incident")
+    return at
