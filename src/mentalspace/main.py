@@ -28,6 +28,7 @@ DATABASE = "mentalspace"
 DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
 DEMO_DAY_EVERY_S = 6.0
 SANDBOX_KEEP_EVERY_S = 2.0
+REWRITE_EVERY_S = 1.0
 
 Say = Callable[[str], None]
 
@@ -371,16 +372,19 @@ class MentalSpace:
     def _chores(
         self, services: Services
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        from mentalspace.workflows.reminder_rules import rewrite_reminders
+
+        chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
+            "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services))
+        }
         if self.settings.is_production:
-            return {}
+            return chores
         from random import Random
 
         from mentalspace.workflows.demo import demo_day
         from mentalspace.workflows.sandbox_keeping import keep_sandbox
 
-        chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
-            "sandbox": (SANDBOX_KEEP_EVERY_S, lambda: keep_sandbox(services))
-        }
+        chores["sandbox"] = (SANDBOX_KEEP_EVERY_S, lambda: keep_sandbox(services))
         if self.settings.environment.get("MENTALSPACE_DEMO_DAY", "on") == "on":
             random = Random()
             chores["demo_day"] = (DEMO_DAY_EVERY_S, lambda: demo_day(services, random))

@@ -35,11 +35,13 @@ async def booked(
 
 
 async def test_a_booking_writes_its_mail_and_its_reminder(office: Office) -> None:
-    """Three days ahead, the client is told now, and again a day before; both expire with it."""
+    """Three days ahead, the client is told now, and again a day before by their own clock; both
+    expire with it."""
     await booked(office)
     assert await office.mails() == [("created", "pending"), ("reminder", "pending")]
     [row] = await office.fetch(
-        "select a.starts_at - r.due_at as lead, c.due_at <= app.now() as at_once,"
+        "select a.starts_at at time zone 'America/Chicago' - (r.due_at at time zone"
+        " 'America/Chicago') as lead, c.due_at <= app.now() as at_once,"
         " c.expires_at = a.starts_at and r.expires_at = a.starts_at as expire"
         " from appointment a join delivery c on c.subject_id = a.id and c.kind <> 'reminder'"
         " join delivery r on r.subject_id = a.id and r.kind = 'reminder'"

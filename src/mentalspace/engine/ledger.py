@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -110,16 +110,34 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
     return delivery_id
 
 
+_CANCEL = """
+update delivery set status = 'cancelled' where {which}
+   and status in ('pending', 'due', 'held') returning id, practice_id, drill
+"""
+
+
 async def cancel_pending(
     connection: Connection, subject_id: UUID, *, kind: str, reason: str, actor: str
 ) -> int:
     """Cancel what of that kind has not left yet for a subject; how many."""
-    rows = await connection.fetch(
-        "update delivery set status = 'cancelled' where subject_id = $1 and kind = $2"
-        " and status in ('pending', 'due', 'held') returning id, practice_id, drill",
-        subject_id,
-        kind,
-    )
+    which = _CANCEL.format(which="subject_id = $1 and kind = $2")
+    rows = await connection.fetch(which, subject_id, kind)
+    return len(await _record_cancelled(connection, rows, reason, actor))
+
+
+async def cancel_deliveries(
+    connection: Connection, delivery_ids: Sequence[UUID], *, reason: str, actor: str
+) -> list[UUID]:
+    """Cancel those of them that have not left yet; which."""
+    if not delivery_ids:
+        return []
+    rows = await connection.fetch(_CANCEL.format(which="id = any($1)"), delivery_ids)
+    return await _record_cancelled(connection, rows, reason, actor)
+
+
+async def _record_cancelled(
+    connection: Connection, rows: Sequence[Any], reason: str, actor: str
+) -> list[UUID]:
     for row in rows:
         await record(
             connection,
@@ -130,7 +148,7 @@ async def cancel_pending(
             actor=actor,
             drill=row["drill"],
         )
-    return len(rows)
+    return [row["id"] for row in rows]
 
 
 async def record(

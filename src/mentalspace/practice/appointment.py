@@ -34,7 +34,7 @@ class NewAppointment:
 @dataclass(frozen=True, slots=True)
 class Appointment:
     """One appointment with what a mail about it needs. `timezone` is the client's, else the
-    practice's."""
+    practice's; `rewrites` counts how often its mails were written anew under one `version`."""
 
     id: UUID
     practice_id: UUID
@@ -43,6 +43,7 @@ class Appointment:
     duration_min: int
     status: str
     version: int
+    rewrites: int
     timezone: str
     language: str
     client_email: Phi[str] | None
@@ -63,7 +64,7 @@ returning id, email, timezone, language
 """
 _APPOINTMENT = """
 select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
-       coalesce(c.timezone, p.timezone) as timezone, c.language, c.email,
+       a.rewrites, coalesce(c.timezone, p.timezone) as timezone, c.language, c.email,
        p.name as practice_name, p.phone as practice_phone, a.drill
   from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
  where a.id = $1
@@ -103,12 +104,12 @@ async def save_client(
     return SavedClient(row["id"], moved)
 
 
-async def renew_version(connection: Connection, client_id: UUID) -> list[UUID]:
-    """Give a client's coming appointments a new version, so that their mails may be written
-    anew; which they are."""
+async def coming_appointments(connection: Connection, client_id: UUID) -> list[UUID]:
+    """Those of a client whose reminders may still be written anew, the soonest first. They are
+    locked, so that nobody moves one meanwhile."""
     rows = await connection.fetch(
-        "update appointment set version = version + 1, updated_at = app.now()"
-        " where client_id = $1 and status = 'scheduled' and starts_at > app.now() returning id",
+        "select id from appointment where client_id = $1 and status = 'scheduled'"
+        " and starts_at > app.now() order by starts_at for update",
         client_id,
     )
     return [row["id"] for row in rows]
@@ -124,7 +125,8 @@ async def insert_appointment(
     """The new row's id, or None if that external id is known already."""
     appointment_id: UUID | None = await connection.fetchval(
         "insert into appointment (practice_id, external_id, client_id, clinician_email, starts_at,"
-        " duration_min, status, drill) values ($1, $2, $3, $4, $5, $6, $7, $8)"
+        " duration_min, status, drill, rules_revision) values ($1, $2, $3, $4, $5, $6, $7, $8,"
+        " coalesce((select revision from reminder_policy where practice_id = $1), 0))"
         " on conflict (practice_id, external_id) do nothing returning id",
         practice_id,
         new.external_id,
@@ -149,7 +151,7 @@ async def change_appointment(
     """Whether anything a client must hear of has changed; its version rises only then."""
     changed: bool | None = await connection.fetchval(
         "update appointment set starts_at = $2, duration_min = $3, status = $4,"
-        " version = version + 1, updated_at = app.now() where id = $1"
+        " version = version + 1, confirmed_at = null, updated_at = app.now() where id = $1"
         " and (starts_at, duration_min, status) is distinct from ($2, $3, $4) returning true",
         appointment_id,
         starts_at,

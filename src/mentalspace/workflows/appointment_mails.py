@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -18,8 +18,13 @@ from mentalspace.integrations.email.facts import (
 from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
+from mentalspace.practice.reminder import Reminder
+from mentalspace.workflows.appointment_reminders import (
+    Rewriting,
+    first_reminders,
+    rewritten_reminders,
+)
 
-REMINDER_LEAD = timedelta(hours=24)
 APPOINTMENT_MAILS = (
     "appointment_created",
     "appointment_updated",
@@ -58,17 +63,14 @@ async def tell_cancelled(connection: Connection, desk: MailDesk, appointment: Ap
     await _write(connection, desk, appointment, "cancelled")
 
 
-async def remind_anew(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    """Write a waiting reminder again: its client is reached elsewhere, or in another zone."""
-    dropped = await cancel_pending(
-        connection,
-        appointment.id,
-        kind="reminder",
-        reason="the client is reached elsewhere",
-        actor=desk.actor,
-    )
-    if dropped:
-        await _remind(connection, desk, appointment)
+async def remind_anew(
+    connection: Connection, desk: MailDesk, appointment: Appointment, why: Rewriting
+) -> None:
+    """Write again what of the waiting reminders no longer holds, for a reason of ours."""
+    anew = await rewritten_reminders(connection, appointment, why, now=desk.now, actor=desk.actor)
+    renewed = replace(appointment, rewrites=anew.rewrites)
+    for reminder in anew.reminders:
+        await _write(connection, desk, renewed, "reminder", reminder)
 
 
 async def _drop_pending(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
@@ -84,10 +86,10 @@ async def _drop_pending(connection: Connection, desk: MailDesk, appointment: App
 
 
 async def _remind(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    """One reminder a day ahead; none when the booking itself comes later than that."""
-    due_at = appointment.starts_at - REMINDER_LEAD
-    if due_at > desk.now:
-        await _write(connection, desk, appointment, "reminder", due_at)
+    """The reminders of an hour the client is being told of just now."""
+    if _why_not(appointment, desk.now) is None:
+        for reminder in await first_reminders(connection, appointment, desk.now):
+            await _write(connection, desk, appointment, "reminder", reminder)
 
 
 async def _write(
@@ -95,11 +97,13 @@ async def _write(
     desk: MailDesk,
     appointment: Appointment,
     kind: AppointmentKind,
-    due_at: datetime | None = None,
+    reminder: Reminder | None = None,
 ) -> None:
-    if appointment.client_email is None or appointment.starts_at <= desk.now:
-        await _skip(connection, appointment, kind, desk)
+    if (why_not := _why_not(appointment, desk.now)) is not None:
+        await _skip(connection, appointment, kind, desk, why_not)
         return
+    assert appointment.client_email is not None
+    due_at = None if reminder is None else reminder.due_at
     mail = appointment_mail(
         kind,
         AppointmentFacts(
@@ -126,11 +130,11 @@ async def _write(
             integration="email",
             lane_class=lane_class,
             kind=mail.kind,
-            idempotency_key=f"email/{mail.kind}/{appointment.id}/{appointment.version}",
+            idempotency_key=_key(mail.kind, appointment, reminder),
             payload=mail.to_bytes(),
             recipient=appointment.client_email,
             due_at=due_at,
-            expires_at=appointment.starts_at,
+            expires_at=appointment.starts_at if reminder is None else reminder.expires_at,
             subject_type="appointment",
             subject_id=appointment.id,
             client_id=appointment.client_id,
@@ -142,8 +146,9 @@ async def _write(
     )
     await connection.execute(
         "insert into appointment_notifications (practice_id, appointment_id, delivery_id,"
-        " notification_type, recipient_email, status, delivery_status, error_message)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (delivery_id) do nothing",
+        " notification_type, recipient_email, status, delivery_status, error_message, for_start,"
+        " lead_min) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+        " on conflict (delivery_id) do nothing",
         appointment.practice_id,
         appointment.id,
         delivery_id,
@@ -152,19 +157,33 @@ async def _write(
         "pending" if delivery_id else "failed",
         "pending" if delivery_id else None,
         None if delivery_id else "the practice has no e-mail credential",
+        None if reminder is None else appointment.starts_at,
+        None if reminder is None else reminder.lead_min,
     )
 
 
+def _key(kind: str, appointment: Appointment, reminder: Reminder | None) -> str:
+    """One mail for each change the client hears of; one reminder for each lead of it."""
+    key = f"email/{kind}/{appointment.id}/{appointment.version}"
+    return key if reminder is None else f"{key}.{appointment.rewrites}/{reminder.lead_min}"
+
+
+def _why_not(appointment: Appointment, now: datetime) -> str | None:
+    """Why nobody can be written to about it; None if somebody can."""
+    if appointment.client_email is None:
+        return "no address"
+    return "it lies in the past" if appointment.starts_at <= now else None
+
+
 async def _skip(
-    connection: Connection, appointment: Appointment, kind: str, desk: MailDesk
+    connection: Connection, appointment: Appointment, kind: str, desk: MailDesk, why_not: str
 ) -> None:
     """Say why nobody is written to: silence would look like a mail that got lost."""
-    reason = "no address" if appointment.client_email is None else "it lies in the past"
     await record(
         connection,
         "mail_not_written",
         practice_id=appointment.practice_id,
-        data={"appointment": str(appointment.id), "kind": kind, "reason": reason},
+        data={"appointment": str(appointment.id), "kind": kind, "reason": why_not},
         actor=desk.actor,
         drill=appointment.drill,
     )

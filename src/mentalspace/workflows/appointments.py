@@ -16,10 +16,10 @@ from mentalspace.practice.appointment import (
     Appointment,
     NewAppointment,
     change_appointment,
+    coming_appointments,
     find_appointment,
     find_by_external_id,
     insert_appointment,
-    renew_version,
     save_client,
 )
 from mentalspace.workflows.appointment_mails import (
@@ -29,6 +29,7 @@ from mentalspace.workflows.appointment_mails import (
     tell_cancelled,
     tell_moved,
 )
+from mentalspace.workflows.appointment_reminders import REACHED_ELSEWHERE, Rewriting
 
 
 class AppointmentUnknown(MentalSpaceError):
@@ -137,14 +138,21 @@ async def land(
     )
 
 
+async def remind_client_anew(
+    connection: Connection, desk: MailDesk, client_id: UUID, why: Rewriting
+) -> None:
+    """Bring the reminders of a client's coming appointments up to date."""
+    for appointment_id in await coming_appointments(connection, client_id):
+        await remind_anew(connection, desk, await _found(connection, appointment_id), why)
+
+
 async def _client(
     connection: Connection, desk: MailDesk, practice_id: UUID, new: NewAppointment
 ) -> UUID:
     """The client, brought up to date; reminders that wait follow them to a new address."""
     client = await save_client(connection, practice_id, new)
     if client.moved:
-        for appointment_id in await renew_version(connection, client.id):
-            await remind_anew(connection, desk, await _found(connection, appointment_id))
+        await remind_client_anew(connection, desk, client.id, REACHED_ELSEWHERE)
     return client.id
 
 
