@@ -29,6 +29,7 @@ DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production h
 DEMO_DAY_EVERY_S = 6.0
 SANDBOX_KEEP_EVERY_S = 2.0
 REWRITE_EVERY_S = 1.0
+AUDIT_HEADS_EVERY_S = 3600.0
 
 Say = Callable[[str], None]
 
@@ -372,10 +373,12 @@ class MentalSpace:
     def _chores(
         self, services: Services
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        from mentalspace.practice.audit import write_heads_down
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
-            "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services))
+            "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(services.database)),
+            "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         }
         if self.settings.is_production:
             return chores

@@ -53,7 +53,8 @@ ONCALL = {
     "public.heartbeat": "process kind host pid started_at beat_at",
     "public.drill_run": "id drill started_at finished_at passed expected observed seconds actor",
     "public.appointment": "id practice_id starts_at status",
-    "public.audit": "id at practice_id actor action subject data",
+    "public.audit": "id at practice_id actor action subject data chain seq previous hash",
+    "public.audit_head": "chain seq hash",
 }
 # Whoever schedules and counts needs none of these.
 PRIVATE = {

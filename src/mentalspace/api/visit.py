@@ -16,6 +16,7 @@ from mentalspace.api.problem import Problem
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.audit import note
 from mentalspace.practice.identity import csrf_holds, person_of
 from mentalspace.practice.person import Permission, Person
 from mentalspace.practice.token import TokenRefused, person_of_token
@@ -63,12 +64,12 @@ class Visit:
     async def note(self, connection: Connection, action: str, subject: UUID | None = None) -> None:
         """Write down that staff read or changed clients' data."""
         if self.person.role not in ("client", "oncall"):
-            await connection.execute(
-                "insert into audit (practice_id, actor, action, subject) values ($1, $2, $3, $4)",
-                self.practice_id,
+            await note(
+                connection,
                 str(self.person.user_id),
                 action,
-                None if subject is None else str(subject),
+                practice_id=self.practice_id,
+                subject=subject,
             )
 
 

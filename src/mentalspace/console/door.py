@@ -16,11 +16,11 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mentalspace.console.queries.practice import note_reading
 from mentalspace.console.view import Templates
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
+from mentalspace.practice.audit import note
 from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
 
 SESSION_COOKIE = "ms_session"
@@ -125,12 +125,21 @@ class Visit:
     def provider_title(self, integration: str, provider: str | None) -> str:
         return self._templates.provider_title(integration, provider)
 
-    async def note_reading(self, what: str) -> None:
-        """Write down that staff looked at clients' data; a page refreshing itself counts once."""
+    async def note_reading(self, what: str, subject: UUID | None = None) -> None:
+        """Write down that staff looked at clients' data; a page refreshing itself counts once.
+
+        `what` names the page, `subject` what it showed, never a person's name.
+        """
         if self.is_fragment or self.person.practice_id is None:
             return
         async with self.reading() as connection:
-            await note_reading(connection, self.person.practice_id, str(self.person.user_id), what)
+            await note(
+                connection,
+                str(self.person.user_id),
+                what,
+                practice_id=self.person.practice_id,
+                subject=subject,
+            )
 
     def id(self, name: str = "id") -> UUID:
         """A path parameter as an id; whatever is not one is Missing."""

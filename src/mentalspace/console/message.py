@@ -64,7 +64,7 @@ async def message(visit: Visit) -> Response:
         client = None
         if not visit.is_oncall:
             client = await read_client(connection, found["client_id"])
-    await visit.note_reading("message.read")
+    await visit.note_reading("message.read", found["id"])
     provider = visit.provider_title(found["integration"], found["provider"])
     return await visit.show(
         "message.html",

@@ -22,7 +22,7 @@ _ALLOWED = """
     incident_id inbox_id drill rule case case_version disposition severity status before
     kind purpose http code request_id traceparent idempotency_key worker wakeup
     count limit seconds wait_s duration_ms retry_in_s attempts starts port pid path_template
-    method error reason state target step version mode dropped_fields revision role
+    method error reason head state target step version mode dropped_fields revision role
 """
 ALLOWED = frozenset(_ALLOWED.split())
 

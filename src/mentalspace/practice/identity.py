@@ -15,6 +15,7 @@ import asyncpg
 from mentalspace.engine.db import Connection, Database
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.audit import note
 from mentalspace.practice.password import hash_is_dated, hash_password, password_holds
 from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Person, Role
 
@@ -153,7 +154,7 @@ async def log_out(database: Database, cookie: str) -> None:
             _hash(cookie),
         )
         if row is not None:
-            await _audit(connection, str(row["user_id"]), "log_out", row["practice_id"])
+            await note(connection, str(row["user_id"]), "log_out", practice_id=row["practice_id"])
 
 
 async def end_demo_sessions(owner: asyncpg.Connection[Any]) -> None:
@@ -245,7 +246,7 @@ async def _open_session(connection: Connection, user_id: UUID, member: Any, cook
         member["client_id"],
         secrets.token_urlsafe(32),
     )
-    await _audit(connection, str(user_id), "log_in", member["practice_id"])
+    await note(connection, str(user_id), "log_in", practice_id=member["practice_id"])
 
 
 async def _note_refusal(database: Database, known: Any | None, code: str) -> None:
@@ -254,21 +255,9 @@ async def _note_refusal(database: Database, known: Any | None, code: str) -> Non
     async with database.as_door() as connection:
         member = None if known is None else await connection.fetchrow(_MEMBERSHIP, known["id"])
         practice_id = None if member is None else member["practice_id"]
-        await _audit(connection, actor, "log_in_refused", practice_id, code=code)
+        await note(connection, actor, "log_in_refused", practice_id=practice_id, code=code)
         if known is not None and known["now_locked"]:
-            await _audit(connection, actor, "account_locked", practice_id)
-
-
-async def _audit(
-    connection: Connection, actor: str, action: str, practice_id: UUID | None, **data: str
-) -> None:
-    await connection.execute(
-        "insert into audit (practice_id, actor, action, data) values ($1, $2, $3, $4)",
-        practice_id,
-        actor,
-        action,
-        data,
-    )
+            await note(connection, actor, "account_locked", practice_id=practice_id)
 
 
 def _hash(cookie: str) -> bytes:

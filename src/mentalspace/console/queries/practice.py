@@ -96,13 +96,3 @@ async def read_bad_rows(connection: Connection, row_id: UUID | None = None) -> l
             row_id,
         )
     )
-
-
-async def note_reading(connection: Connection, practice_id: UUID, actor: str, what: str) -> None:
-    """Who looked at clients' data, for the audit. `what` names the page, never a person."""
-    await connection.execute(
-        "insert into audit (practice_id, actor, action) values ($1, $2, $3)",
-        practice_id,
-        actor,
-        what,
-    )
