@@ -177,6 +177,9 @@ def _rule_text(rule: AlertRule) -> str:
         case "case":
             names = ", ".join(f"`{case}`" for case in rule.cases)
             return f"{rule.threshold:g} since the last success met {names}"
+        case "paused":
+            names = ", ".join(f"`{case}`" for case in rule.cases)
+            return f"a lane waits by {names}"
         case "consecutive":
             return f"{rule.threshold:g} in a row failed, to as many people"
         case _:

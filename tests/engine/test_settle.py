@@ -34,6 +34,7 @@ def failure(attempts: int, retry_after_s: float) -> Failure:
         idempotency_key="k",
         payload=b"x",
         bypass_guard=False,
+        carries_phi=True,
         attempts=attempts,
         starts=1,
         was_unknown=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -27,16 +28,19 @@ ONCALL = {
         error_message resend_id created_at""",  # recipient_email is masked by the view
     "public.practice": "id slug name timezone phone is_default is_drill created_at",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
-        burst version active drill created_at rotated_at""",
+        burst version active drill created_at rotated_at test_only demands_agreement
+        needs_agreement""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
         last_good_at override_state override_reason override_until""",
     "public.lane": """id practice_id credential_id integration provider class state paused_at
-        paused_until paused_case paused_by""",
+        paused_until paused_case paused_by paused_for_phi""",
     "public.delivery": """id practice_id lane_id credential_id integration kind subject_type
         subject_id client_id recipient_key status idempotency_key due_at next_attempt_at expires_at
         attempts starts reconciliations first_attempt_at claimed_by claimed_at provider_message_id
-        last_case held_reason traceparent drill created_at accepted_at ended_at""",
+        last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi""",
+    "public.vendor_agreement": """id practice_id vendor kind signed_on expires_on recorded_at
+        revoked_at drill""",
     "public.attempt": """id practice_id lane_id credential_id integration purpose state
         idempotency_key worker deadline_s started_at finished_at duration_ms evidence_kind http
         code request_id case_id case_version disposition fault traceparent drill""",
@@ -61,6 +65,7 @@ PRIVATE = {
     "public.delivery": {"payload", "client_id"},
     "public.credential": {"secrets"},
     "public.inbox": {"payload"},
+    "public.vendor_agreement": {"reference", "recorded_by"},
     "public.client": {"name", "email", "phone"},
     "public.app_user": {"name", "email", "password_hash"},
     "public.appointment": {"client_id", "clinician_email"},
@@ -99,6 +104,7 @@ BY_TYPE: Mapping[str, Callable[[], Any]] = {
     "integer": lambda: 1,
     "bigint": lambda: 1,
     "double precision": lambda: 1.0,
+    "date": lambda: date(2026, 1, 1),
     "boolean": lambda: False,
     "bytea": lambda: uuid4().bytes,
     "jsonb": lambda: "{}",

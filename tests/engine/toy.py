@@ -368,7 +368,9 @@ class Bench:
         worker = worker or self.worker()
         await beat(self.database, worker.name, "worker")
         await self.dispatch()
-        for lane in await self.admin.fetch("select practice_id, id from lane where state = 'open'"):
+        for lane in await self.admin.fetch(
+            "select practice_id, id from lane where state = 'open' or paused_for_phi"
+        ):
             await worker.work(f"{lane['practice_id']}/{lane['id']}")
 
     async def turns(self, count: int, by: timedelta = timedelta(hours=2)) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from mentalspace.engine.credentials import read_secrets
+from mentalspace.engine.credentials import read_secrets, set_test_only
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.errors import SettingsError
@@ -46,7 +46,8 @@ async def adopt(admin: Admin, vault: Vault, given: Settings) -> dict[str, Any]:
     """Take over what is set; the default endpoint's row afterwards."""
     await adopt_environment(admin, vault, discover_rooms(), given, await practice(admin))
     row = await admin.fetchrow(
-        "select base_url, live, version, secrets from credential where endpoint = 'default'"
+        "select base_url, live, version, secrets, test_only from credential"
+        " where endpoint = 'default'"
     )
     assert row is not None
     return dict(row)
@@ -75,6 +76,35 @@ async def test_production_speaks_to_the_provider_itself(
     assert (demo["base_url"], demo["live"]) == ("http://127.0.0.1:8081/email/resend", False)
     live = await adopt(admin, vault, production(tmp_path, **KEYS))
     assert (live["base_url"], live["live"]) == ("https://api.resend.com", True)
+
+
+async def test_a_new_live_key_outside_production_is_for_tests(
+    admin: Admin, vault: Vault, tmp_path: Path
+) -> None:
+    """It reaches test recipients only, until a person says otherwise; a rotation keeps their word,
+    and production's is for everybody."""
+    trying = {**KEYS, "RESEND_BASE_URL": "https://api.resend.example"}
+    assert (await adopt(admin, vault, settings(tmp_path, **trying)))["test_only"] is True
+    await set_test_only(admin, "email", "default", False)
+    rotated = {**trying, "RESEND_API_KEY": "re_two"}
+    assert (await adopt(admin, vault, settings(tmp_path, **rotated)))["test_only"] is False
+    assert (await adopt(admin, vault, production(tmp_path, **KEYS)))["test_only"] is False
+
+
+async def test_a_test_key_is_for_tests_and_never_live(
+    admin: Admin, vault: Vault, tmp_path: Path
+) -> None:
+    """A key that begins with `test_` serves a demo's sandbox; Resend and production refuse it."""
+    test = {**KEYS, "RESEND_API_KEY": "test_one"}
+    row = await adopt(admin, vault, settings(tmp_path, **test))
+    assert (row["test_only"], row["live"]) == (True, False)
+    with pytest.raises(SettingsError, match="RESEND_API_KEY: Resend itself knows no test key"):
+        await adopt(
+            admin, vault, settings(tmp_path, **test, RESEND_BASE_URL="https://api.resend.example")
+        )
+    with pytest.raises(SettingsError, match="RESEND_API_KEY: a test key reaches nobody"):
+        await adopt(admin, vault, production(tmp_path, **test))
+    assert (await adopt(admin, vault, settings(tmp_path, **KEYS)))["test_only"] is False
 
 
 async def test_half_a_credential_is_a_mistake(admin: Admin, vault: Vault, tmp_path: Path) -> None:

@@ -8,7 +8,16 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from mentalspace.cli import audit, credentials, engine_room, looking, people, runbook, system
+from mentalspace.cli import (
+    agreements,
+    audit,
+    credentials,
+    engine_room,
+    looking,
+    people,
+    runbook,
+    system,
+)
 from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.run_state import AlreadyUp
 from mentalspace.cli.supervise import CouldNotStart
@@ -38,7 +47,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"max_content_width": 100},
     )
-    for group in (system, engine_room, looking, people, credentials, audit, runbook):
+    for group in (system, engine_room, looking, people, credentials, agreements, audit, runbook):
         group.add(app, make_application)
     return app
 

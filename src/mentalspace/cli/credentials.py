@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
-from mentalspace.cli.application import MakeApplication
+from mentalspace.cli.application import Application, MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.kernel.errors import Refused
 
 if TYPE_CHECKING:
+    import asyncpg
+
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import Integration, Provider
 
@@ -36,17 +39,35 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         endpoint's name for a provider that sends none.
         """
         application = make()
-        rooms = application.rooms()
-        if room not in rooms:
-            raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(rooms)}")
-        names = [p.name for p in rooms[room].providers]
-        if provider is not None and provider not in names:
-            raise Refused("no_such_provider", f"{room} has {', '.join(names)}")
-        chosen = rooms[room].provider(provider or names[0])
+        chosen, of_room = _chosen(application, room, provider)
         secrets = {field.name: _secret(field.name) for field in chosen.credential_fields}
-        print(
-            ask(application, lambda s: _store(s, rooms[room], chosen, practice, base_url, secrets))
-        )
+        print(ask(application, lambda s: _store(s, of_room, chosen, practice, base_url, secrets)))
+
+    @credential.command("test-mode")
+    def test_mode(
+        room: Annotated[str, typer.Argument(help="Such as email.")],
+        practice: Annotated[str, typer.Option(help="Slug or id.")],
+        provider: Annotated[str | None, typer.Option(help="Else the room's first.")] = None,
+        off: Annotated[bool, typer.Option("--off", help="People are reached again.")] = False,
+    ) -> None:
+        """Let through only what goes to the provider's test recipients; the rest is refused."""
+        application = make()
+        chosen, of_room = _chosen(application, room, provider)
+        ask(application, lambda s: _switch(s, of_room, chosen, practice, test_only=not off))
+        print("everybody is reached" if off else "only test recipients are reached")
+
+
+def _chosen(
+    application: Application, room: str, provider: str | None
+) -> tuple[Provider, Integration]:
+    """Raises Refused for a room or a provider that does not exist."""
+    rooms = application.rooms()
+    if room not in rooms:
+        raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(rooms)}")
+    names = [p.name for p in rooms[room].providers]
+    if provider is not None and provider not in names:
+        raise Refused("no_such_provider", f"{room} has {', '.join(names)}")
+    return rooms[room].provider(provider or names[0]), rooms[room]
 
 
 async def _store(
@@ -58,21 +79,41 @@ async def _store(
     secrets: dict[str, str],
 ) -> str:
     from mentalspace.cli.tokens import practice_id_of
-    from mentalspace.engine.credentials import NewCredential, save_credential
+    from mentalspace.engine.credentials import NewCredential
     from mentalspace.engine.db import connect_owner
-    from mentalspace.practice.tenancy import base_url_of, endpoint_of, is_live
+    from mentalspace.practice.tenancy import base_url_of, is_live, store
 
     practice_id = await practice_id_of(services, practice)
     url = base_url or base_url_of(room.name, provider, services.settings)
     async with connect_owner(services.admin_url) as owner, owner.transaction():
-        row = await owner.fetchrow(
-            "select slug, is_default from practice where id = $1", practice_id
-        )
-        assert row is not None
-        endpoint = endpoint_of(None if row["is_default"] else row["slug"], room, provider)
+        endpoint = await _endpoint_of(owner, practice_id, room, provider)
         new = NewCredential(practice_id, room.name, endpoint, url, is_live(url), secrets)
-        await save_credential(owner, services.vault, provider, new)
+        await store(owner, services.vault, provider, new, services.settings)
     return f"/v1/hooks/{room.name}/{endpoint}" if provider.calls_back else endpoint
+
+
+async def _switch(
+    services: Services, room: Integration, provider: Provider, practice: str, *, test_only: bool
+) -> None:
+    from mentalspace.cli.tokens import practice_id_of
+    from mentalspace.engine.credentials import set_test_only
+    from mentalspace.engine.db import connect_owner
+
+    practice_id = await practice_id_of(services, practice)
+    async with connect_owner(services.admin_url) as owner:
+        endpoint = await _endpoint_of(owner, practice_id, room, provider)
+        if not await set_test_only(owner, room.name, endpoint, test_only):
+            raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+
+
+async def _endpoint_of(
+    owner: asyncpg.Connection[Any], practice_id: UUID, room: Integration, provider: Provider
+) -> str:
+    from mentalspace.practice.tenancy import endpoint_of
+
+    row = await owner.fetchrow("select slug, is_default from practice where id = $1", practice_id)
+    assert row is not None
+    return endpoint_of(None if row["is_default"] else row["slug"], room, provider)
 
 
 def _secret(name: str) -> str:

@@ -9,13 +9,14 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.emulator.accounts import account_id
+from mentalspace.engine.agreement import NewAgreement, add_agreement
 from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.runbook import Action, Drill
 from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Provider
 from mentalspace.practice.tenancy import ensure_practice, sandbox_address
-from mentalspace.workflows.demo import demo_secrets
+from mentalspace.workflows.demo import demo_secrets, system_claims
 from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend, send_samples
 from mentalspace.workflows.sandbox_keeping import call_sandbox, register_account
 
@@ -35,6 +36,8 @@ class Stage:
     secrets: Mapping[str, str]
     account: str
     credential_id: UUID = field(init=False)  # known once `store` has run
+    test_only: bool = False
+    demands_agreement: bool = False
     faults: list[str] = field(default_factory=list)
 
     async def arrange(self, action: Action) -> None:
@@ -50,6 +53,13 @@ class Stage:
                 door = self.provider.sandbox_door
                 scheme = door.scheme if door else "http"
                 await self.store(self.secrets, f"{scheme}://127.0.0.1:{_closed_port()}")
+            case "demand_agreement":
+                self.demands_agreement = True
+                await self._revoke_agreements()
+                await self.store(self.secrets)
+            case "test_mode":
+                self.test_only = True
+                await self.store(self.secrets)
             case _:
                 raise LookupError(f"{self.drill.id}: cannot arrange {action.do!r}")
 
@@ -79,12 +89,16 @@ class Stage:
                 await self._retry_now()
             case "release":
                 await self._release()
+            case "record_agreement":
+                await self._record_agreement()
             case _:
                 raise LookupError(f"{self.drill.id}: cannot recover by {word!r}")
 
     async def close(self) -> None:
         """Leave nothing behind that a later drill or a person could stumble over."""
         await self._heal()
+        if self.demands_agreement:
+            await self._revoke_agreements()
         async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update credential set active = false where id = $1", self.credential_id
@@ -134,6 +148,8 @@ class Stage:
             live=False,
             secrets=secrets,
             drill=self.run_id,
+            test_only=self.test_only,
+            demands_agreement=self.demands_agreement,
         )
         async with connect_owner(self.services.admin_url) as owner, owner.transaction():
             self.credential_id = await save_credential(
@@ -152,6 +168,30 @@ class Stage:
                 "update delivery set next_attempt_at = app.now()"
                 " where drill = $1 and status in ('pending', 'unknown')",
                 self.run_id,
+            )
+
+    async def _record_agreement(self) -> None:
+        """As the practice's administrator does, through the same policies."""
+        claims = system_claims(self.practice_id)
+        async with self.services.database.as_user(claims) as connection:
+            new = NewAgreement(
+                practice_id=self.practice_id,
+                vendor=self.provider.name,
+                signed_on=self.services.clock.now().date(),
+                expires_on=None,
+                reference="",
+                drill=self.run_id,
+            )
+            await add_agreement(connection, new, "drill")
+
+    async def _revoke_agreements(self) -> None:
+        """The drills' practice has none, whatever a run that was cut off left behind."""
+        async with connect_owner(self.services.admin_url) as owner:
+            await owner.execute(
+                "update vendor_agreement set revoked_at = app.now(), revoked_by = 'drill'"
+                " where practice_id = $1 and vendor = $2 and revoked_at is null",
+                self.practice_id,
+                self.provider.name,
             )
 
     async def _release(self) -> None:

@@ -48,6 +48,17 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
        and d.recipient_key <> all (streak.people)) waiting
  where c.integration = $1 and c.active and streak.deliveries > 0
 """
+# A lane that waits for a person is news at once, however many stand in it.
+_PAUSED = """
+select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, s.last_good_at,
+       min(l.paused_at) as since, min(l.paused_case) as case_id, 'ours' as fault,
+       count(d.id) as deliveries, count(distinct d.recipient_key) as recipients
+  from credential c join credential_state s on s.credential_id = c.id
+  join lane l on l.credential_id = c.id and l.state = 'paused' and l.paused_case = any ($2)
+  left join delivery d on d.lane_id = l.id and d.status in ('pending', 'due', 'unknown')
+   and d.due_at <= app.now()
+ where c.integration = $1 and c.active group by c.id, s.last_good_at
+"""
 # Successes since it opened and since anything failed: one failure among them begins anew.
 _GOOD_SINCE = """
 select count(*) from attempt
@@ -86,7 +97,8 @@ class Evaluator:
             )
         cases = list(rule.cases) or None
         opened = 0
-        for row in await connection.fetch(_STREAKS, room.room, cases):
+        seen = _PAUSED if rule.kind is AlertKind.PAUSED else _STREAKS
+        for row in await connection.fetch(seen, room.room, cases):
             if not _holds(rule, row):
                 continue
             opened += await open_incident(connection, escalation, _incident(room.room, rule, row))
@@ -95,7 +107,7 @@ class Evaluator:
 
 def _holds(rule: AlertRule, row: Any) -> bool:
     threshold = rule.threshold or 1
-    if rule.kind is AlertKind.CASE:
+    if rule.kind in (AlertKind.CASE, AlertKind.PAUSED):
         return bool(row["deliveries"] >= threshold)
     return bool(min(row["deliveries"], row["recipients"]) >= threshold)
 

@@ -28,6 +28,7 @@ class Claimed:
     idempotency_key: str
     payload: bytes
     bypass_guard: bool
+    carries_phi: bool
     attempts: int
     starts: int
     was_unknown: bool

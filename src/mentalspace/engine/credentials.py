@@ -19,11 +19,12 @@ from mentalspace.kernel.integration import Provider
 
 _SAVE = """
 insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
-                        rate_per_s, burst, drill)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                        rate_per_s, burst, drill, test_only, demands_agreement)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
+  test_only = excluded.test_only, demands_agreement = excluded.demands_agreement,
   version = credential.version + 1, rotated_at = app.now()
 where credential.practice_id = excluded.practice_id and credential.provider = excluded.provider
 returning id
@@ -32,6 +33,9 @@ returning id
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
+    """`test_only` lets nothing through but what reaches the provider's test recipients.
+    `demands_agreement` is for drills: it is held to an agreement as a live one is."""
+
     practice_id: UUID
     integration: str
     endpoint: str
@@ -39,6 +43,8 @@ class NewCredential:
     live: bool
     secrets: Mapping[str, str]
     drill: str | None = None
+    test_only: bool = False
+    demands_agreement: bool = False
 
 
 async def save_credential(
@@ -50,9 +56,12 @@ async def save_credential(
     """Store or replace what the endpoint's name stands for, and open its lanes.
 
     Runs on the owner's connection: no role of the application may write a credential. Raises
-    Refused for a live address that is not encrypted: what is sent there names clients. Raises
-    it too when the endpoint's name is another practice's or another provider's.
+    Refused for a live address that is not encrypted: what is sent there names clients; and for
+    secrets that are for tests at a live address, where nobody knows them. Raises it too when
+    the endpoint's name is another practice's or another provider's.
     """
+    if new.live and provider.is_for_tests(new.secrets):
+        raise Refused("test_key", f"{provider.title} itself knows no test key; give a real one")
     if new.live and urlsplit(new.base_url).scheme not in provider.encrypted:
         known = " or ".join(provider.encrypted)
         raise Refused("not_encrypted", f"a provider beyond this machine is reached by {known} only")
@@ -68,6 +77,8 @@ async def save_credential(
         provider.rate.per_s,
         provider.rate.burst,
         new.drill,
+        new.test_only or provider.is_for_tests(new.secrets),
+        new.demands_agreement,
     )
     if credential_id is None:
         raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")
@@ -89,6 +100,20 @@ async def save_credential(
         )
     await _resume(owner, credential_id, new)
     return credential_id
+
+
+async def set_test_only(
+    owner: asyncpg.Connection[Any] | Connection, integration: str, endpoint: str, test_only: bool
+) -> bool:
+    """Let only tests through, or everything; False if there is no such endpoint."""
+    found = await owner.fetchval(
+        "update credential set test_only = $3 where integration = $1 and endpoint = $2"
+        " returning true",
+        integration,
+        endpoint,
+        test_only,
+    )
+    return bool(found)
 
 
 async def read_secrets(
@@ -133,7 +158,7 @@ async def _resume(
     """What waited for another credential waits no longer."""
     lanes = await owner.fetch(
         "update lane set state = 'open', paused_at = null, paused_until = null,"
-        " paused_case = null, paused_by = null"
+        " paused_case = null, paused_by = null, paused_for_phi = false"
         " where credential_id = $1 and state = 'paused' returning id",
         credential_id,
     )

@@ -51,7 +51,7 @@ async def resume_lanes(connection: Connection, credential_id: UUID, actor: str) 
     refusal pauses them again."""
     rows = await connection.fetch(
         "update lane set state = 'open', paused_at = null, paused_until = null,"
-        " paused_case = null, paused_by = null"
+        " paused_case = null, paused_by = null, paused_for_phi = false"
         " where credential_id = $1 and state = 'paused' returning id, practice_id",
         credential_id,
     )

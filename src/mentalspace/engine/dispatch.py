@@ -6,6 +6,7 @@ a wake-up's key keeps at most one of it waiting.
 
 from __future__ import annotations
 
+from mentalspace.engine.agreement import resume_agreed
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
@@ -43,23 +44,25 @@ returning id, practice_id, drill
 _MARK_DUE = """
 update delivery set status = 'due' where id in (
   select d.id from delivery d join lane l on l.id = d.lane_id
-   where d.status = 'pending' and d.next_attempt_at <= app.now() and l.state = 'open'
+   where d.status = 'pending' and d.next_attempt_at <= app.now()
+     and (l.state = 'open' or l.paused_for_phi and not d.carries_phi)
    order by d.next_attempt_at limit 2000 for update of d skip locked)
 """
 _RESUME = """
 update lane set state = 'open', paused_until = null, paused_case = null, paused_by = null,
-                paused_at = null
+                paused_at = null, paused_for_phi = false
  where state = 'paused' and paused_until <= app.now() returning id, practice_id
 """
 _WAKE = """
 select l.id, l.practice_id, l.class from lane l
   join credential c on c.id = l.credential_id
   join credential_state s on s.credential_id = l.credential_id
- where l.state = 'open' and c.active
+ where (l.state = 'open' or l.paused_for_phi) and c.active
    and case when s.override_until > app.now() then s.override_state = 'closed'
             else s.breaker = 'closed' or s.open_until <= clock_timestamp() end
    and exists (select from delivery d where d.lane_id = l.id and d.status in ('due', 'unknown')
-                  and d.next_attempt_at <= app.now())
+                  and d.next_attempt_at <= app.now()
+                  and (l.state = 'open' or not d.carries_phi))
 """
 _INBOX = (
     "select distinct practice_id from inbox where state = 'received' and next_try_at <= app.now()"
@@ -79,6 +82,7 @@ async def dispatch(database: Database, queue: Queue) -> int:
         await _expire(connection)
         await connection.execute(_MARK_DUE)
         await _resume(connection)
+        await resume_agreed(connection)
         lanes = await connection.fetch(_WAKE)
         practices = await connection.fetch(_INBOX)
     wakeups = [

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
+from mentalspace.engine.agreement import refuse_phi
 from mentalspace.engine.breaker import ask_passage
 from mentalspace.engine.claim import Claimed, Fenced, expire, hold, let_go
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
@@ -44,13 +45,19 @@ log = get_logger(__name__)
 
 _LANE = """
 select l.id, l.practice_id, l.class, l.state, l.integration, l.provider, l.credential_id,
-       c.endpoint, c.base_url, c.live, c.secrets
+       c.endpoint, c.base_url, c.live, c.secrets, c.test_only, l.paused_for_phi,
+       c.needs_agreement and not app.agreement_holds(l.practice_id, l.provider) as barred
   from lane l join credential c on c.id = l.credential_id where l.id = $1
+"""
+_WAITING = """
+select exists (select from delivery where lane_id = $1 and status in ('due', 'unknown')
+                  and next_attempt_at <= app.now() and (not $2 or not carries_phi))
 """
 _CLAIM = """
 with chosen as (
   select id, status from delivery
    where lane_id = $1 and status in ('due', 'unknown') and next_attempt_at <= app.now()
+     and (not $4 or not carries_phi)
    order by next_attempt_at limit $2 for update skip locked
 )
 update delivery d
@@ -58,7 +65,7 @@ update delivery d
        claimed_at = clock_timestamp(), starts = d.starts + 1
   from chosen where d.id = chosen.id
 returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
-  d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.attempts, d.starts,
+  d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.carries_phi, d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token,
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
   coalesce(d.expires_at <= app.now(), false) as expired
@@ -68,7 +75,7 @@ insert into attempt (practice_id, lane_id, credential_id, integration, purpose, 
                      worker, deadline_s, traceparent, drill)
 select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
  where exists (select from delivery where id = $11 and claim_token = $12 for update)
-   and exists (select from lane where id = $2 and state = 'open')
+   and exists (select from lane where id = $2 and (state = 'open' or paused_for_phi and not $13))
 returning id
 """
 # Whoever writes locks the delivery first, then its attempts, then the credential's state: the
@@ -86,6 +93,8 @@ class Lane:
     credential: Credential
     client: Client
     cases: tuple[ErrorCase, ...]
+    test_only: bool  # it reaches the provider's test recipients and nobody else
+    barred: bool  # it needs a vendor agreement and none holds today
     turnstile: asyncio.Lock  # a batch asks for its slots one after the other
 
 
@@ -135,20 +144,18 @@ class LaneWorker:
     ) -> tuple[Lane | None, list[Claimed], bool]:
         async with self.database.as_worker(practice_id) as connection:
             row = await connection.fetchrow(_LANE, lane_id)
-            if row is None or row["state"] != "open" or row["integration"] not in self.rooms:
+            if row is None or row["integration"] not in self.rooms:
                 return None, [], False
-            waiting = await connection.fetchval(
-                "select exists (select from delivery where lane_id = $1"
-                " and status in ('due', 'unknown') and next_attempt_at <= app.now())",
-                lane_id,
-            )
-            if not waiting:
+            paused = row["state"] != "open"
+            if paused and not row["paused_for_phi"]:
+                return None, [], False
+            if not await connection.fetchval(_WAITING, lane_id, paused):
                 return None, [], False
             passage = await ask_passage(connection, row["credential_id"], self.name)
             if not passage.allowed:
                 return None, [], False
             claims = await connection.fetch(
-                _CLAIM, lane_id, 1 if passage.probe else room, self.name
+                _CLAIM, lane_id, 1 if passage.probe else room, self.name, paused
             )
             return self._lane(row), [self._claimed(claim) for claim in claims], passage.probe
 
@@ -169,14 +176,14 @@ class LaneWorker:
             await self._settle(delivery, lambda connection: let_go(connection, delivery))
 
     async def _attempt(self, lane: Lane, delivery: Claimed) -> None:
-        if reason := _not_again(delivery):
+        if reason := _not_again(lane, delivery):
             await self._settle(delivery, lambda connection: hold(connection, delivery, reason))
             return
         if delivery.expired:
             await self._settle(delivery, lambda connection: expire(connection, delivery))
             return
-        evidence = None if delivery.bypass_guard else lane.provider.guard(delivery.payload)
-        if evidence is not None and not delivery.was_unknown:
+        evidence = _refusal(lane, delivery)
+        if evidence is not None:
             await self._fail(lane, delivery, None, evidence)
             return
         # The slot first, the ledger's line while it is waited for: what leaves, leaves on time.
@@ -227,6 +234,7 @@ class LaneWorker:
                 delivery.drill,
                 delivery.id,
                 delivery.token,
+                delivery.carries_phi,
             )
             if attempt_id is None:
                 await _give_back(connection, delivery)
@@ -296,6 +304,8 @@ class LaneWorker:
             ),
             client=self.clients[row["live"]],
             cases=self.cases(row["integration"], row["provider"]),
+            test_only=row["test_only"],
+            barred=row["barred"],
             turnstile=asyncio.Lock(),
         )
 
@@ -330,7 +340,7 @@ def _since_ms(began: float) -> float:
     return (time.monotonic() - began) * 1000
 
 
-def _not_again(delivery: Claimed) -> str | None:
+def _not_again(lane: Lane, delivery: Claimed) -> str | None:
     """Why a person should look before this is touched again, if they should."""
     if not delivery.payload:
         return "its content cannot be opened"
@@ -340,7 +350,26 @@ def _not_again(delivery: Claimed) -> str | None:
         )
     if delivery.expired and delivery.was_unknown:
         return "outcome unknown, and no longer useful to send"
+    if delivery.was_unknown and lane.provider.refuse_outside_tests(
+        delivery.payload, lane.test_only
+    ):
+        return "outcome unknown, and its credential reaches test addresses only by now"
     return None
+
+
+def _refusal(lane: Lane, delivery: Claimed) -> Evidence | None:
+    """Why this may not leave, by our own rules, before anything is asked of the provider.
+
+    What was perhaps sent is only kept from going without an agreement: whether it was, the
+    provider alone can say.
+    """
+    barred = refuse_phi(barred=lane.barred, carries_phi=delivery.carries_phi)
+    if barred is not None or delivery.was_unknown:
+        return barred
+    tests = lane.provider.refuse_outside_tests(delivery.payload, lane.test_only)
+    if tests is not None or delivery.bypass_guard:
+        return tests
+    return lane.provider.guard(delivery.payload)
 
 
 async def _succeed(

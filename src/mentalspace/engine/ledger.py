@@ -21,6 +21,7 @@ class NewDelivery:
 
     `idempotency_key` says what it is, so that the same thing is never put in twice:
     integration, subject, version and kind, at most 256 characters, nothing private.
+    `carries_phi` is False only for what says nothing of any client.
     """
 
     practice_id: UUID
@@ -36,6 +37,7 @@ class NewDelivery:
     subject_id: UUID | None = None
     client_id: UUID | None = None
     bypass_guard: bool = False
+    carries_phi: bool = True
     drill: str | None = None
     credential_id: UUID | None = None
     traceparent: str | None = None
@@ -50,9 +52,9 @@ select l.id, l.credential_id from lane l join credential c on c.id = l.credentia
 _INSERT = """
 insert into delivery (practice_id, lane_id, credential_id, integration, kind, subject_type,
   subject_id, client_id, recipient_key, payload, bypass_guard, idempotency_key, due_at,
-  next_attempt_at, expires_at, traceparent, drill)
+  next_attempt_at, expires_at, traceparent, drill, carries_phi)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now()),
-  coalesce($13, app.now()), $14, $15, $16)
+  coalesce($13, app.now()), $14, $15, $16, $17)
 on conflict (practice_id, integration, idempotency_key) do nothing
 returning id
 """
@@ -88,6 +90,7 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         new.expires_at,
         new.traceparent or new_traceparent(),
         new.drill,
+        new.carries_phi,
     )
     if delivery_id is None:
         existing: UUID | None = await connection.fetchval(

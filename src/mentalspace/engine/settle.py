@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, assert_never
 from uuid import UUID
 
+from mentalspace.engine.agreement import NO_AGREEMENT
 from mentalspace.engine.backoff import MOST_ATTEMPTS, backoff_s
 from mentalspace.engine.breaker import note_outcome
 from mentalspace.engine.claim import Claimed, move, record_for
@@ -113,9 +114,7 @@ async def _dispose(connection: Connection, failure: Failure, random: Random) -> 
         case Disposition.RECONCILE:
             await _reconcile_later(connection, failure, random)
         case Disposition.WAIT:
-            after_s = failure.evidence.retry_after_s
-            params = {} if after_s is None else {"for_s": str(after_s)}
-            await pause_lane(_context(connection, failure, params))
+            await pause_lane(_context(connection, failure, _pause(failure.evidence)))
             await _back(connection, failure, _waiting(failure), 0.0)
         case Disposition.REFUSE:
             await move(connection, failure.claimed, "refused", _COUNTED, case.id)
@@ -151,6 +150,13 @@ async def _reconcile_later(connection: Connection, failure: Failure, random: Ran
     await _back(connection, failure, "unknown", delay_s)
     data = {"case": failure.case.id, "ask_again_in_s": round(delay_s, 1)}
     await _record(connection, "outcome_unknown", failure, data)
+
+
+def _pause(evidence: Evidence) -> dict[str, str]:
+    """How long a lane waits, and for what."""
+    if evidence.code == NO_AGREEMENT:
+        return {"only": "phi"}
+    return {} if evidence.retry_after_s is None else {"for_s": str(evidence.retry_after_s)}
 
 
 def _delay_s(failure: Failure, random: Random, floor_s: float | None) -> float:

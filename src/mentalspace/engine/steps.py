@@ -36,15 +36,21 @@ Action: TypeAlias = Callable[[StepContext], Awaitable[None]]
 
 
 async def pause_lane(context: StepContext) -> None:
-    """Stop this credential's lanes, for `for_s` seconds or until the credential changes."""
+    """Stop this credential's lanes, for `for_s` seconds or until the credential changes.
+
+    `only = "phi"` lets go on what carries none; a later pause for all of it takes its place.
+    """
     for_s = float(context.params["for_s"]) if "for_s" in context.params else None
+    for_phi = context.params.get("only") == "phi"
     lanes = await context.connection.fetch(
         "update lane set state = 'paused', paused_at = app.now(), paused_case = $2,"
-        " paused_by = 'runbook', paused_until = app.now() + $3 * interval '1 s'"
-        " where credential_id = $1 and state = 'open' returning id",
+        " paused_by = 'runbook', paused_until = app.now() + $3 * interval '1 s',"
+        " paused_for_phi = $4 where credential_id = $1"
+        " and (state = 'open' or paused_for_phi and not $4) returning id",
         context.credential_id,
         context.case.id,
         for_s,
+        for_phi,
     )
     for lane in lanes:
         await record(
@@ -53,7 +59,7 @@ async def pause_lane(context: StepContext) -> None:
             practice_id=context.practice_id,
             lane_id=lane["id"],
             delivery_id=context.delivery_id,
-            data={"case": context.case.id, "for_s": for_s},
+            data={"case": context.case.id, "for_s": for_s, "only": "phi" if for_phi else None},
             drill=context.drill,
         )
 

@@ -16,6 +16,18 @@ if TYPE_CHECKING:
 
 LaneClass = Literal["interactive", "bulk"]
 
+# The evidence's code when a credential that is for tests is asked to reach a person.
+TEST_MODE = "test_mode"
+
+
+def refuse_in_tests(_payload: bytes, test_only: bool) -> Evidence | None:
+    """For a provider without test recipients: while only tests may go, nothing may."""
+    return Evidence("refused_locally", code=TEST_MODE) if test_only else None
+
+
+def no_test_secrets(_secrets: Mapping[str, str]) -> bool:
+    return False
+
 
 @dataclass(frozen=True, slots=True)
 class Credential:
@@ -154,6 +166,11 @@ class Provider:
     deadline_s: float = 30.0
     encrypted: tuple[str, ...] = ("https",)
     sandbox_door: Door | None = None
+    # refuse_outside_tests(payload, test_only): evidence if it would reach a person by a
+    # credential, or under a sender, that is for tests
+    refuse_outside_tests: Callable[[bytes, bool], Evidence | None] = refuse_in_tests
+    # is_for_tests(secrets): whether these let somebody try and nothing else
+    is_for_tests: Callable[[Mapping[str, str]], bool] = no_test_secrets
 
     @property
     def calls_back(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -54,7 +55,8 @@ async def adopt_environment(
     """Let the environment's own keys serve as the default practice's; the rooms that have some.
 
     A key given again changes nothing; another one is a rotation. Raises SettingsError when
-    only some of a provider's names are set: half a credential is a mistake, not a choice.
+    only some of a provider's names are set: half a credential is a mistake, not a choice; and
+    for a key that is for tests where people are to be reached.
     """
     adopted = []
     for room in rooms.values():
@@ -63,25 +65,22 @@ async def adopt_environment(
             if secrets is None:
                 continue
             base_url = base_url_of(room.name, provider, settings)
-            await _save_if_changed(
-                owner,
-                vault,
-                provider,
-                NewCredential(
-                    practice_id,
-                    room.name,
-                    endpoint_of(None, room, provider),
-                    base_url,
-                    is_live(base_url),
-                    secrets,
-                ),
+            _refuse_test_key(provider, secrets, base_url, settings)
+            new = NewCredential(
+                practice_id,
+                room.name,
+                endpoint_of(None, room, provider),
+                base_url,
+                is_live(base_url),
+                secrets,
             )
+            await _save_if_changed(owner, vault, provider, new, settings)
             adopted.append(room.name)
     return adopted
 
 
 async def _save_if_changed(
-    owner: Owner, vault: Vault, provider: Provider, new: NewCredential
+    owner: Owner, vault: Vault, provider: Provider, new: NewCredential, settings: Settings
 ) -> None:
     known = await read_secrets(owner, vault, new.integration, new.endpoint)
     base_url = await owner.fetchval(
@@ -90,7 +89,36 @@ async def _save_if_changed(
         new.endpoint,
     )
     if known != dict(new.secrets) or base_url != new.base_url:
-        await save_credential(owner, vault, provider, new)
+        await store(owner, vault, provider, new, settings)
+
+
+async def store(
+    owner: Owner, vault: Vault, provider: Provider, new: NewCredential, settings: Settings
+) -> UUID:
+    """Save it. Rotated at its old address it stays for tests, or for everybody, as it was; a new
+    live one outside production reaches test recipients only, until a person says otherwise."""
+    test_only = new.live and not settings.is_production
+    known = await owner.fetchrow(
+        "select base_url, test_only from credential where integration = $1 and endpoint = $2",
+        new.integration,
+        new.endpoint,
+    )
+    if known is not None and known["base_url"] == new.base_url:
+        before = await read_secrets(owner, vault, new.integration, new.endpoint) or {}
+        test_only = known["test_only"] and not provider.is_for_tests(before)
+    return await save_credential(owner, vault, provider, replace(new, test_only=test_only))
+
+
+def _refuse_test_key(
+    provider: Provider, secrets: Mapping[str, str], base_url: str, settings: Settings
+) -> None:
+    if not provider.is_for_tests(secrets):
+        return
+    name = next(field.env for field in provider.credential_fields if field.identifies)
+    if settings.is_production:
+        raise SettingsError([f"{name}: a test key reaches nobody; production needs a real one"])
+    if is_live(base_url):
+        raise SettingsError([f"{name}: {provider.title} itself knows no test key; unset its URL"])
 
 
 def _from_environment(provider: Provider, environment: Mapping[str, str]) -> dict[str, str] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.agreement import Standing, standings
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
@@ -31,6 +32,8 @@ select s.breaker, s.last_good_at, app.now() as asked_at,
            and status = 'unknown') as unknown
   from credential_state s where s.credential_id = $1
 """
+# Time enough to have a renewal signed.
+AGREEMENT_WARNS_DAYS = 30
 # A queue older than this is no longer a matter of a moment.
 QUEUE_WARNS_S = 60.0
 
@@ -53,11 +56,37 @@ async def examine(services: Services, room: str | None) -> list[Finding]:
         raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(services.rooms)}")
     async with services.database.as_door() as connection:
         rows = await connection.fetch(_CREDENTIALS, room)
+    async with services.database.as_oncall() as connection:
+        standing = {found.credential_id: found for found in await standings(connection)}
     findings = []
     for row in rows:
         findings.append(await _call(services, row))
+        if (found := standing.get(row["id"])) is not None:
+            findings += going_live(services, found)
         findings += await _health(services, row)
     return findings
+
+
+def going_live(services: Services, standing: Standing) -> list[Finding]:
+    """Whether this credential may carry clients' data to its vendor, and to whom."""
+    title = services.rooms[standing.integration].provider(standing.provider).title
+    row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
+    if standing.test_only:
+        text = "test only: it reaches the provider's test recipients and nobody else"
+        return [_finding(row, "test mode", "warning", text, "ours")]
+    if standing.is_missing:
+        text = (
+            f"none with {title} holds today: what names clients waits (mentalspace agreement add)"
+        )
+        return [_finding(row, "agreement", "bad", text, "ours")]
+    if not standing.needs_agreement:
+        return []
+    if standing.ends_on is None:
+        return [_finding(row, "agreement", "good", f"one with {title} holds, without an end")]
+    days = (standing.ends_on - standing.today).days
+    state: State = "warning" if days <= AGREEMENT_WARNS_DAYS else "good"
+    text = f"the one with {title} ends on {standing.ends_on}, in {days} days"
+    return [_finding(row, "agreement", state, text)]
 
 
 async def _call(services: Services, row: Any) -> Finding:

@@ -141,7 +141,7 @@ def _alert(rule: AlertRule, room: RoomRunbook) -> Iterator[Problem]:
     cases = {case.id for case in room.cases}
     if rule.threshold is None:
         yield _problem(path, "alert", f"{about} has no threshold", "add one")
-    if rule.kind is AlertKind.CASE and not rule.cases:
+    if rule.kind in (AlertKind.CASE, AlertKind.PAUSED) and not rule.cases:
         yield _problem(path, "alert", f"{about} watches no case", "add cases")
     for name in rule.cases:
         if name not in cases:

@@ -25,6 +25,10 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "other_consumer": frozenset({"takes_per_s"}),
     # the drill's credential points at a port where nobody listens
     "unreachable": frozenset(),
+    # the drill's credential is held to a vendor agreement as a live one is, and there is none
+    "demand_agreement": frozenset(),
+    # the drill's credential reaches the provider's test recipients only
+    "test_mode": frozenset(),
 }
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly
@@ -35,6 +39,7 @@ RECOVER = frozenset(
         "heal",  # faults, other consumers and closed ports go
         "rotate_credential",  # the right credential is stored, as an administrator would
         "retry_now",  # what waits for its next try is due at once
+        "record_agreement",  # a vendor agreement is recorded, as an administrator would
         "release",  # what is held goes on, as a person would decide
     }
 )

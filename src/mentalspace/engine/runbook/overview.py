@@ -24,6 +24,8 @@ class AlertKind(StrEnum):
     CONSECUTIVE = "consecutive"
     # Attempts that met one of `cases` since the last success.
     CASE = "case"
+    # A lane stands paused by one of `cases`: what our own rules keep here is no attempt.
+    PAUSED = "paused"
     # A share on the wrong side of a line, and too far from its metric's target for chance.
     RATE = "rate"
 

@@ -3,7 +3,11 @@
 from mentalspace.integrations.email.model import guard
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.integrations.email.resend.adapter import ResendAdapter
-from mentalspace.integrations.email.resend.wire import LIVE_BASE_URL
+from mentalspace.integrations.email.resend.wire import (
+    LIVE_BASE_URL,
+    is_for_tests,
+    refuse_outside_tests,
+)
 from mentalspace.kernel.integration import CredentialField, Integration, Provider, Rate
 
 resend = Provider(
@@ -26,6 +30,8 @@ resend = Provider(
     deadline_s=10,
     verify_webhook=webhooks.verify,
     parse_webhook=webhooks.parse,
+    refuse_outside_tests=refuse_outside_tests,
+    is_for_tests=is_for_tests,
 )
 
 integration = Integration(

@@ -16,7 +16,7 @@ from mentalspace.integrations.email.model import Mail
 from mentalspace.kernel.delivery import Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
-from mentalspace.kernel.integration import Answer
+from mentalspace.kernel.integration import TEST_MODE, Answer
 from mentalspace.kernel.phi import Phi
 
 LIVE_BASE_URL = "https://api.resend.com"
@@ -46,6 +46,29 @@ STATUS_OF = {
 # Anything else in the place of a name or an id may be prose, and prose may quote a person.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+# source: https://resend.com/docs/dashboard/emails/send-test-emails
+_TEST_ADDRESS = re.compile(
+    r"(?:(?:delivered|bounced|complained)(?:\+[^@]+)?|suppressed)@resend\.dev"
+)
+# Whoever sends from here is trying it out: Resend itself lets it reach test addresses only.
+_TEST_SENDER = re.compile(r"(?:[^<]*<)?onboarding@resend\.dev>?")
+# Not Resend's own: it has no such keys. The first runbook's word for a key that is for tests.
+_TEST_KEY = "test_"
+
+
+def refuse_outside_tests(payload: bytes, test_only: bool) -> Evidence | None:
+    """Evidence if a mail of a test-only credential, or of the test sender, would reach a person."""
+    mail = Mail.from_bytes(payload)
+    tests = test_only or _TEST_SENDER.fullmatch(mail.sender.strip().lower())
+    if not tests or _TEST_ADDRESS.fullmatch(mail.to.strip().lower()):
+        return None
+    return Evidence("refused_locally", code=TEST_MODE)
+
+
+def is_for_tests(secrets: Mapping[str, str]) -> bool:
+    return secrets.get("api_key", "").startswith(_TEST_KEY)
 
 
 def email_body(mail: Mail) -> bytes:

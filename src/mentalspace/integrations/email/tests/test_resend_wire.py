@@ -11,11 +11,58 @@ from typing import Any
 
 import pytest
 
-from mentalspace.integrations.email.resend.wire import error_of, message_id, verify_signature
+from mentalspace.integrations.email.model import Mail
+from mentalspace.integrations.email.resend.wire import (
+    error_of,
+    is_for_tests,
+    message_id,
+    refuse_outside_tests,
+    verify_signature,
+)
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.integration import Answer
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def mail(to: str, sender: str = "noreply@mentalspace.app") -> bytes:
+    return Mail(sender, "reply@mentalspace.app", to, "s", "t", "<p>t</p>", "reminder").to_bytes()
+
+
+@pytest.mark.parametrize(
+    ("to", "passes"),
+    [
+        ("delivered@resend.dev", True),
+        ("Bounced+week-4@Resend.dev", True),
+        ("complained+a+b@resend.dev", True),
+        ("suppressed@resend.dev", True),
+        ("suppressed+x@resend.dev", False),
+        ("delivered+@resend.dev", False),
+        ("delivered@resend.dev.clients.example", False),
+        ("delivered@resend.dev, zelda@clients.example", False),
+        ("zelda@clients.example", False),
+        ("onboarding@resend.dev", False),
+    ],
+)
+def test_only_test_addresses_pass_a_credential_for_tests(to: str, passes: bool) -> None:
+    """Under the flag Resend's own test recipients pass and nobody else; without it all do."""
+    evidence = refuse_outside_tests(mail(to), True)
+    assert (evidence is None) == passes
+    assert evidence is None or evidence.summary() == "refused_locally test_mode"
+    assert refuse_outside_tests(mail(to), False) is None
+
+
+@pytest.mark.parametrize("sender", ["onboarding@resend.dev", "Acme <Onboarding@resend.dev>"])
+def test_the_test_sender_reaches_test_addresses_only(sender: str) -> None:
+    """A mail from Resend's onboarding address is for tests, whatever its credential."""
+    assert refuse_outside_tests(mail("zelda@clients.example", sender), False) is not None
+    assert refuse_outside_tests(mail("delivered@resend.dev", sender), False) is None
+
+
+def test_a_key_that_begins_with_test_is_for_tests() -> None:
+    """The first runbook's prefix is kept, although Resend has no such keys."""
+    assert is_for_tests({"api_key": "test_1234"})
+    assert not is_for_tests({"api_key": "re_test_1234"})
 
 
 def answer(body: Any) -> Answer:
