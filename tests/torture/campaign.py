@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from unittest.mock import patch
 from uuid import UUID
 
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.process import follow_clock
 from mentalspace.engine.services import Services
+from mentalspace.workflows import appointment_reminders
 from mentalspace.workflows.sandbox_keeping import call_sandbox
 from tests.torture.installation import AWAY, Installation, installed, logs_of
 from tests.torture.load import LONGEST_LEAD, Load
@@ -71,7 +73,11 @@ class Outcome:
 async def run(plan: Plan, say: Say) -> Outcome:
     """Start an installation, torture it, judge it, and take it away."""
     began = time.monotonic()
-    async with installed() as installation, installation.app.open_services() as services:
+    async with (
+        installed() as installation,
+        installation.app.open_services() as services,
+        _no_quiet(),
+    ):
         say(f"up after {time.monotonic() - began:.1f} s")
         random = Random(plan.seed)
         load = Load(services, await _practices(services), Random(plan.seed), plan.bookings_per_s)
@@ -88,6 +94,13 @@ async def run(plan: Plan, say: Say) -> Outcome:
             violations=(*violations, *verdict.violations),
             seconds=time.monotonic() - began,
         )
+
+
+@asynccontextmanager
+async def _no_quiet() -> AsyncIterator[None]:
+    """Reminders may follow their booking within minutes: they shall be under way meanwhile."""
+    with patch.object(appointment_reminders, "QUIET_AFTER_MAIL", timedelta(0)):
+        yield
 
 
 @asynccontextmanager

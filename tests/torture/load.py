@@ -94,7 +94,7 @@ class Load:
             client_name=Phi(name),
             client_email=Phi(email),
             client_phone=Phi(phone),
-            client_timezone="America/Chicago",
+            client_timezone="America/Phoenix",  # where a day is always 24 hours
             client_language="en",
             clinician_email=None,
             starts_at=self.services.clock.now() + lead,
