@@ -98,6 +98,7 @@ CHOICES = {
     "import_file.kind": "csv",
     "membership.role": "biller",
     "appointment_notifications.notification_type": "created",
+    "practice_text.language": "en",
 }
 BY_TYPE: Mapping[str, Callable[[], Any]] = {
     "text": lambda: f"x{uuid4().hex}",

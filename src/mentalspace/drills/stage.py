@@ -74,6 +74,7 @@ class Stage:
             to=str(action.params["to"]),
             count=count,
             guard=bool(action.params.get("guard", True)),
+            says=str(action.params["says"]) if "says" in action.params else None,
         )
         await DRILL_SENDS.get(self.drill.room, send_samples)(self.services, send)
         return count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,7 +35,8 @@ class NewAppointment:
 @dataclass(frozen=True, slots=True)
 class Appointment:
     """One appointment with what a mail about it needs. `timezone` is the client's, else the
-    practice's; `rewrites` counts how often its mails were written anew under one `version`."""
+    practice's; `rewrites` counts how often its mails were written anew under one `version`;
+    `practice_notes` are the practice's own lines by language."""
 
     id: UUID
     practice_id: UUID
@@ -46,9 +48,11 @@ class Appointment:
     rewrites: int
     timezone: str
     language: str
+    client_name: Phi[str]
     client_email: Phi[str] | None
     practice_name: str
     practice_phone: str | None
+    practice_notes: Mapping[str, str]
     drill: str | None
 
 
@@ -64,8 +68,10 @@ returning id, email, timezone, language
 """
 _APPOINTMENT = """
 select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
-       a.rewrites, coalesce(c.timezone, p.timezone) as timezone, c.language, c.email,
-       p.name as practice_name, p.phone as practice_phone, a.drill
+       a.rewrites, coalesce(c.timezone, p.timezone) as timezone, c.language, c.name,
+       c.email, p.name as practice_name, p.phone as practice_phone, a.drill,
+       (select coalesce(jsonb_object_agg(t.language, t.note), '{}') from practice_text t
+         where t.practice_id = a.practice_id) as practice_notes
   from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
  where a.id = $1
 """
@@ -179,8 +185,8 @@ async def find_by_external_id(
 
 def _appointment(row: Any) -> Appointment:
     values = dict(row)
-    email = values.pop("email")
-    return Appointment(**values, client_email=Phi(email) if email else None)
+    name, email = values.pop("name"), values.pop("email")
+    return Appointment(**values, client_name=Phi(name), client_email=Phi(email) if email else None)
 
 
 def _value(phi: Phi[str] | None) -> str | None:

@@ -36,7 +36,8 @@ APPOINTMENT_MAILS = (
 @dataclass(frozen=True, slots=True)
 class MailDesk:
     """What writing a mail needs besides the appointment. `credential_id` and `bypass_guard`
-    are for drills, which send through an account of their own; `traceparent` is the request's."""
+    are for drills, which send through an account of their own, as is a `note` in the place of the
+    practice's own line; `traceparent` is the request's."""
 
     vault: Vault
     sender: Sender
@@ -45,6 +46,7 @@ class MailDesk:
     credential_id: UUID | None = None
     bypass_guard: bool = False
     traceparent: str | None = None
+    note: str | None = None
 
 
 async def tell_booked(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
@@ -104,6 +106,7 @@ async def _write(
         return
     assert appointment.client_email is not None
     due_at = None if reminder is None else reminder.due_at
+    language = language_of(appointment.language)
     mail = appointment_mail(
         kind,
         AppointmentFacts(
@@ -113,14 +116,18 @@ async def _write(
             starts_at=appointment.starts_at,
             duration_min=appointment.duration_min,
             timezone=appointment.timezone,
-            language=language_of(appointment.language),
+            language=language,
             practice_name=appointment.practice_name,
             practice_phone=appointment.practice_phone,
             lead=None if due_at is None else appointment.starts_at - due_at,
+            note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
         ),
         appointment.client_email.reveal(),
         desk.sender,
+        must_not_say=(appointment.client_name.reveal(),),
     )
+    if mail.findings():
+        due_at = None  # the guard refuses it now, while there is time to tell the client otherwise
     lane_class: LaneClass = "bulk" if kind == "reminder" else "interactive"
     delivery_id = await enqueue(
         connection,

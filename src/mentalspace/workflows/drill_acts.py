@@ -25,7 +25,10 @@ from mentalspace.workflows.demo import system_claims
 
 @dataclass(frozen=True, slots=True)
 class DrillSend:
-    """Send one thing each to `count` recipients; `{n}` in `to` counts from 1."""
+    """Send one thing each to `count` recipients; `{n}` in `to` counts from 1.
+
+    `says` stands in a mail where a practice's own line would.
+    """
 
     practice_id: UUID
     credential_id: UUID
@@ -34,6 +37,7 @@ class DrillSend:
     to: str
     count: int
     guard: bool
+    says: str | None = None
 
 
 async def send_mails(services: Services, send: DrillSend) -> None:
@@ -44,6 +48,7 @@ async def send_mails(services: Services, send: DrillSend) -> None:
         credential_id=send.credential_id,
         bypass_guard=not send.guard,
         actor="drill",
+        note=send.says,
     )
     starts_at = services.clock.now() + timedelta(hours=20)
     async with services.database.as_user(claims) as connection:

@@ -38,6 +38,7 @@ class Letter:
 
     language: Language
     practice_name: str
+    practice_phone: str | None
     subject: str
     preheader: str
     heading: str
@@ -56,6 +57,7 @@ def mail_of(
     to: str,
     sender: Sender,
     attachments: tuple[Attachment, ...] = (),
+    must_not_say: tuple[str, ...] = (),
 ) -> Mail:
     values = {"letter": letter, "word": lambda key: word(key, letter.language)}
     return Mail(
@@ -67,4 +69,6 @@ def mail_of(
         html=_TEMPLATES.get_template("letter.html").render(values),
         kind=kind,
         attachments=attachments,
+        may_say=tuple(filter(None, (letter.practice_name, letter.practice_phone))),
+        must_not_say=must_not_say,
     )

@@ -22,9 +22,15 @@ from mentalspace.integrations.email.words import word
 
 
 def appointment_mail(
-    kind: AppointmentKind, facts: AppointmentFacts, to: str, sender: Sender
+    kind: AppointmentKind,
+    facts: AppointmentFacts,
+    to: str,
+    sender: Sender,
+    must_not_say: tuple[str, ...] = (),
 ) -> Mail:
     """The mail in the client's zone and language, naming neither the client nor a clinician.
+
+    `must_not_say` are the names of both, as far as they are known, for the lint.
 
     What changes the calendar brings a calendar file; a reminder brings none, so that reminders
     can travel in batches.
@@ -36,6 +42,7 @@ def appointment_mail(
     letter = Letter(
         language=language,
         practice_name=facts.practice_name,
+        practice_phone=facts.practice_phone,
         subject=word(f"{kind}.subject", language, day=spoken.day(local, language)),
         preheader=word(f"{kind}.preheader", language),
         heading=word(f"{kind}.heading", language),
@@ -56,6 +63,7 @@ def appointment_mail(
         to=to,
         sender=sender,
         attachments=_invites(kind, facts, to, sender),
+        must_not_say=must_not_say,
     )
 
 
@@ -67,6 +75,7 @@ def access_mail(
     letter = Letter(
         language=language,
         practice_name=letterhead.practice_name,
+        practice_phone=letterhead.practice_phone,
         subject=word(f"{kind}.subject", language),
         preheader=word(f"{kind}.preheader", language),
         heading=word(f"{kind}.heading", language),
@@ -86,6 +95,7 @@ def receipt_mail(facts: ReceiptFacts, letterhead: Letterhead, to: str, sender: S
     letter = Letter(
         language=language,
         practice_name=letterhead.practice_name,
+        practice_phone=letterhead.practice_phone,
         subject=word("receipt.subject", language),
         preheader=word("receipt.preheader", language),
         heading=word("receipt.heading", language),

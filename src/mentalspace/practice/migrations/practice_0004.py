@@ -1,0 +1,14 @@
+"""The practice's own line in its mails."""
+
+from pathlib import Path
+
+from mentalspace.engine.db.migrate import run_sql
+
+revision = "practice_0004"
+down_revision = "practice_0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(Path(__file__).with_suffix(".sql").read_text())
