@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from mentalspace.api import (
     appointments,
     clients,
+    dead_letters,
     deliveries,
     health,
     hooks,
@@ -23,7 +24,18 @@ from mentalspace.api import (
 from mentalspace.api.edge import Edge
 from mentalspace.engine.services import Services
 
-_ROUTES = (health, hooks, me, appointments, clients, deliveries, tasks, imports, incidents)
+_ROUTES = (
+    health,
+    hooks,
+    me,
+    appointments,
+    clients,
+    dead_letters,
+    deliveries,
+    tasks,
+    imports,
+    incidents,
+)
 
 
 def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> FastAPI:

@@ -12,6 +12,7 @@ from mentalspace.cli import (
     agreements,
     audit,
     credentials,
+    dead_letters,
     engine_room,
     looking,
     people,
@@ -47,7 +48,17 @@ def build(make_application: MakeApplication) -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"max_content_width": 100},
     )
-    for group in (system, engine_room, looking, people, credentials, agreements, audit, runbook):
+    for group in (
+        system,
+        engine_room,
+        looking,
+        dead_letters,
+        people,
+        credentials,
+        agreements,
+        audit,
+        runbook,
+    ):
         group.add(app, make_application)
     return app
 

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from mentalspace.console import words
-from mentalspace.console.decide import may_decide
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
 from mentalspace.console.queries.message import (
@@ -75,7 +74,7 @@ async def message(visit: Visit) -> Response:
         attempts=[(attempt, evidence_of(attempt)) for attempt in attempts],
         story=narrate(story, provider),
         why=why_next(found, provider),
-        may_decide=may_decide(visit),
+        may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
     )

@@ -7,7 +7,17 @@ from collections.abc import Awaitable, Callable
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from mentalspace.console import calendar, day, decide, drill, fleet, incident, message, runbook
+from mentalspace.console import (
+    calendar,
+    day,
+    dead_letters,
+    decide,
+    drill,
+    fleet,
+    incident,
+    message,
+    runbook,
+)
 from mentalspace.console.door import Door, Missing, StartDrill, Visit
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.view import Templates
@@ -59,6 +69,7 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}", incident.incident, "incidents.read"),
     ("/messages", message.messages, "deliveries.read"),
     ("/messages/{id}", message.message, "deliveries.read"),
+    ("/dead-letters", dead_letters.dead_letters, "deliveries.read"),
     ("/runbook", runbook.runbook, "runbooks.read"),
     ("/runbook/issues/{id}", runbook.issue, "runbooks.read"),
     ("/runbook/{id}", runbook.case, "runbooks.read"),
@@ -75,9 +86,12 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),
     ("/incidents/{id}/resolve", incident.close, "incidents.act"),
     ("/incidents/{id}/resume", decide.resume, "incidents.act"),
-    ("/messages/{id}/release", decide.send_after_all, "deliveries.read"),
-    ("/messages/{id}/give-up", decide.do_not_send, "deliveries.read"),
-    ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.read"),
+    ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
+    ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
+    ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),
+    ("/messages/{id}/release", decide.send_after_all, "deliveries.decide"),
+    ("/messages/{id}/give-up", decide.do_not_send, "deliveries.decide"),
+    ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.decide"),
     ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),

@@ -1,0 +1,106 @@
+"""Dead letters: how many are held, how many of them may go again, and sending those."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import StringConstraints
+
+from mentalspace.api.fields import Body, Out
+from mentalspace.api.problem import not_found
+from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine import replay as engine
+
+routes = APIRouter(tags=["dead letters"])
+
+Word = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z0-9_.]+$")]
+
+
+class Heap(Out):
+    """What is held because of one case. `safe` may go again; `perhaps_sent` a person looks up at
+    the provider first; of `of_no_use` the time has passed."""
+
+    integration: str
+    case_id: str | None
+    safe: int
+    perhaps_sent: int
+    of_no_use: int
+    people: int
+    paused: int
+    oldest_at: datetime
+    useful_until: datetime | None
+
+
+class Heaps(Out):
+    items: list[Heap]
+
+
+class Which(Body):
+    """Both left out, everything that is held."""
+
+    integration: Word | None = None
+    case_id: Word | None = None
+
+
+class Progress(Out):
+    """`held_again` met the same trouble; `failed` ended without having been sent."""
+
+    replay: str
+    total: int
+    waiting: int
+    arrived: int
+    held_again: int
+    failed: int
+
+
+Decider = Annotated[Visit, allowed("deliveries.decide")]
+ReplayId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$")]
+
+
+@routes.get("/v1/dead-letters", summary="What is held, in heaps; changes nothing")
+async def dead_letters(
+    visit: Decider, integration: Word | None = None, case_id: Word | None = None
+) -> Heaps:
+    async with visit.reading() as connection:
+        heaps = await engine.preflight(connection, integration, case_id)
+    return Heaps(items=[Heap(**asdict(heap)) for heap in heaps])
+
+
+@routes.post("/v1/dead-letters/replays", summary="Send the safe ones again", status_code=202)
+async def start(visit: Decider, which: Which) -> Progress:
+    """At most a thousand at once, under their own keys. Nothing that may be out already goes."""
+    async with visit.reading() as connection:
+        replay_id, _ = await engine.replay(
+            connection, visit.actor, which.integration, which.case_id
+        )
+        seen = await engine.progress(connection, replay_id)
+    return _shown(seen or engine.Progress(replay_id, 0, 0, 0, 0, 0))
+
+
+@routes.get(
+    "/v1/dead-letters/replays/{replay_id}", summary="How a replay goes", responses={404: {}}
+)
+async def replay(visit: Decider, replay_id: ReplayId) -> Progress:
+    async with visit.reading() as connection:
+        seen = await engine.progress(connection, replay_id)
+    if seen is None:
+        raise not_found()
+    return _shown(seen)
+
+
+@routes.post(
+    "/v1/dead-letters/replays/{replay_id}/stop",
+    summary="Hold what of it has not left",
+    responses={404: {}},
+)
+async def stop(visit: Decider, replay_id: ReplayId) -> Progress:
+    async with visit.reading() as connection:
+        await engine.stop(connection, replay_id, visit.actor)
+    return await replay(visit, replay_id)
+
+
+def _shown(progress: engine.Progress) -> Progress:
+    return Progress(**asdict(progress))

@@ -1,0 +1,65 @@
+"""Dead letters: what waits for a person, in heaps, with what may be done to each heap at once."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.responses import Response
+
+from mentalspace.console import words
+from mentalspace.console.door import Visit
+from mentalspace.engine import replay as engine
+
+_REPLAY = re.compile(r"[0-9a-f]{12}")
+
+
+async def dead_letters(visit: Visit) -> Response:
+    replay_id = visit.query("replay") if _REPLAY.fullmatch(visit.query("replay")) else None
+    async with visit.reading() as connection:
+        heaps = await engine.preflight(connection)
+        running = await engine.progress(connection, replay_id) if replay_id else None
+    return await visit.show(
+        "dead_letters.html",
+        heaps=heaps,
+        total=sum(heap.total for heap in heaps),
+        running=running,
+        most=engine.MOST_AT_ONCE,
+        titles={case.id: case.title for case in visit.services.runbooks.cases},
+        may_decide=visit.person.may("deliveries.decide"),
+        done=_done(visit),
+    )
+
+
+async def replay(visit: Visit) -> Response:
+    integration, case_id = _heap(visit)
+    async with visit.reading() as connection:
+        replay_id, count = await engine.replay(connection, visit.person.name, integration, case_id)
+    return visit.go(f"/dead-letters?replay={replay_id}" if count else "/dead-letters?closed=0")
+
+
+async def close(visit: Visit) -> Response:
+    integration, case_id = _heap(visit)
+    async with visit.reading() as connection:
+        count = await engine.close_useless(connection, visit.person.name, integration, case_id)
+    return visit.go(f"/dead-letters?closed={count}")
+
+
+async def stop(visit: Visit) -> Response:
+    replay_id = visit.field("replay")
+    if _REPLAY.fullmatch(replay_id):
+        async with visit.reading() as connection:
+            await engine.stop(connection, replay_id, visit.person.name)
+    return visit.go(f"/dead-letters?replay={replay_id}")
+
+
+def _heap(visit: Visit) -> tuple[str, str | None]:
+    return visit.field("integration"), visit.field("case") or None
+
+
+def _done(visit: Visit) -> str | None:
+    closed = visit.query("closed")
+    if not re.fullmatch(r"[0-9]{1,6}", closed):
+        return None
+    if closed == "0":
+        return "Nothing changed: it was decided already."
+    return f"{words.count(int(closed), 'message')} closed, as of no use any more."

@@ -1,0 +1,177 @@
+"""Dead letters sent again together: first how many may go, then those that surely may.
+
+What is held falls into three heaps. *Safe*: nothing of it ever left, or the provider said no.
+*Perhaps sent*: a request of it was never answered, so a person looks at the provider first, one by
+one. *Of no use*: its time has passed; yesterday's reminder is not sent today.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mentalspace.engine.db import Connection
+
+# So many at once: each is a row locked and a line written. Whoever has more presses again.
+MOST_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """Held deliveries of one integration and case, in numbers. `people` counts recipients."""
+
+    integration: str
+    case_id: str | None
+    safe: int
+    perhaps_sent: int
+    of_no_use: int
+    people: int
+    paused: int  # whose lane stands still: they would wait
+    oldest_at: datetime
+    useful_until: datetime | None  # when the first of the safe ones becomes useless
+
+    @property
+    def total(self) -> int:
+        return self.safe + self.perhaps_sent + self.of_no_use
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What has become of one replay's deliveries."""
+
+    replay: str
+    total: int
+    waiting: int
+    arrived: int  # accepted or delivered
+    held_again: int
+    failed: int
+
+
+# A reconciliation that failed says nothing of the request before it, which may have arrived.
+_PERHAPS_SENT = """
+exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+         where ad.delivery_id = d.id and a.state in ('open', 'unknown'))
+"""
+_HELD = f"""
+select d.*, d.expires_at <= app.now() as useless, l.state = 'paused' as paused,
+       {_PERHAPS_SENT} as perhaps
+  from (select id, integration, last_case, lane_id, recipient_key, expires_at, created_at
+          from delivery where status = 'held' and drill is null
+           and ($1::text is null or integration = $1) and ($2::text is null or last_case = $2)) d
+  join lane l on l.id = d.lane_id
+"""
+_HEAPS = f"""
+with held as ({_HELD})
+select integration, last_case as case_id,
+       count(*) filter (where not coalesce(useless, false) and not perhaps) as safe,
+       count(*) filter (where not coalesce(useless, false) and perhaps) as perhaps_sent,
+       count(*) filter (where useless) as of_no_use,
+       count(distinct recipient_key) as people, count(*) filter (where paused) as paused,
+       min(created_at) as oldest_at,
+       min(expires_at) filter (where not useless and not perhaps) as useful_until
+  from held group by 1, 2 order by count(*) desc, 1, 2 nulls last
+"""
+_CHOSEN = f"""
+with held as ({_HELD}), chosen as (
+  select d.id, d.practice_id, d.lane_id from delivery d join held h on h.id = d.id
+   where d.status = 'held' and coalesce(h.useless, false) = $3 and not (h.perhaps and not $3)
+   order by d.expires_at nulls last, d.created_at limit $4 for update of d skip locked
+), moved as (
+  update delivery d set {{change}} from chosen where d.id = chosen.id
+  returning d.id, d.practice_id, d.lane_id
+), said as (
+  insert into timeline (practice_id, delivery_id, lane_id, kind, data, actor)
+  select practice_id, id, lane_id, $5, $6, $7 from moved
+)
+select count(*) from moved
+"""
+_RELEASE = _CHOSEN.format(
+    change="status = 'pending', held_reason = null, starts = 0, next_attempt_at = app.now()"
+)
+_CLOSE = _CHOSEN.format(change="status = 'cancelled'")
+_STOP = """
+with chosen as (
+  select d.id, d.practice_id, d.lane_id
+    from timeline t join delivery d on d.id = t.delivery_id
+   where t.kind = 'released' and t.data ->> 'replay' = $1 and d.status in ('pending', 'due')
+   for update of d
+), moved as (
+  update delivery d set status = 'held', held_reason = 'its replay was stopped' from chosen
+   where d.id = chosen.id returning d.id, d.practice_id, d.lane_id
+), said as (
+  insert into timeline (practice_id, delivery_id, lane_id, kind, data, actor)
+  select practice_id, id, lane_id, 'held', '{"reason": "its replay was stopped"}', $2 from moved
+)
+select count(*) from moved
+"""
+_PROGRESS = """
+select count(*) as total,
+       count(*) filter (where d.status in ('pending', 'due', 'sending', 'unknown')) as waiting,
+       count(*) filter (where d.status in ('accepted', 'delivered')) as arrived,
+       count(*) filter (where d.status = 'held') as held_again,
+       count(*) filter (where d.status in ('bounced', 'refused', 'failed', 'expired',
+                                           'cancelled')) as failed
+  from timeline t join delivery d on d.id = t.delivery_id
+ where t.kind = 'released' and t.data ->> 'replay' = $1
+"""
+
+
+async def preflight(
+    connection: Connection, integration: str | None = None, case_id: str | None = None
+) -> list[Heap]:
+    """What the caller may see of what is held, the largest heap first. Changes nothing."""
+    rows = await connection.fetch(_HEAPS, integration, case_id)
+    return [Heap(**dict(row)) for row in rows]
+
+
+async def replay(
+    connection: Connection, actor: str, integration: str | None = None, case_id: str | None = None
+) -> tuple[str, int]:
+    """Send the safe ones again, under their own keys; the replay's id and how many there were.
+
+    At most MOST_AT_ONCE, those that become useless soonest first. Whatever came about between
+    the preflight and now is looked at anew.
+    """
+    replay_id = secrets.token_hex(6)
+    data = {"replay": replay_id}
+    return replay_id, await _move(
+        connection, _RELEASE, False, "released", data, actor, integration, case_id
+    )
+
+
+async def close_useless(
+    connection: Connection, actor: str, integration: str | None = None, case_id: str | None = None
+) -> int:
+    """End what is of no use any more; how many."""
+    data = {"reason": "its time has passed"}
+    return await _move(connection, _CLOSE, True, "given_up", data, actor, integration, case_id)
+
+
+async def stop(connection: Connection, replay_id: str, actor: str) -> int:
+    """Hold what of a replay has not left yet; how many."""
+    count: int = await connection.fetchval(_STOP, replay_id, actor)
+    return count
+
+
+async def progress(connection: Connection, replay_id: str) -> Progress | None:
+    """None if there is no such replay, or nothing of it that the caller may see."""
+    row = await connection.fetchrow(_PROGRESS, replay_id)
+    return Progress(replay_id, **dict(row)) if row is not None and row["total"] else None
+
+
+async def _move(
+    connection: Connection,
+    sql: str,
+    useless: bool,
+    kind: str,
+    data: dict[str, Any],
+    actor: str,
+    integration: str | None,
+    case_id: str | None,
+) -> int:
+    count: int = await connection.fetchval(
+        sql, integration, case_id, useless, MOST_AT_ONCE, kind, data, actor
+    )
+    return count

@@ -1,0 +1,57 @@
+"""Dead letters on the console: seen in heaps, sent again together, closed together."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.console.stage import Stage
+from tests.console.test_pages import signed_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+
+async def test_the_front_desk_sends_held_ones_again(browser: Browser, stage: Stage) -> None:
+    """One press moves what is safe; the page says how many, and a second press finds nothing."""
+    await stage.owner.execute("delete from attempt_delivery where delivery_id = $1", stage.held)
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.get_by_role("link", name="Dead letters").click()
+        main = page.get_by_role("main")
+        await expect(main).to_contain_text("Safe to send")
+        again = await page.context.new_page()
+        await again.goto(f"{stage.url}/dead-letters")
+        await main.get_by_role("button", name="Send 1 again").click()
+        await expect(main.get_by_role("heading", name="Sending 1 message again")).to_be_visible()
+        await expect(main).to_contain_text("Nothing waits for a person")
+        await again.get_by_role("button", name="Send 1 again").click()
+        await expect(again.get_by_role("status").first).to_contain_text("decided already")
+    status = await stage.owner.fetchval("select status from delivery where id = $1", stage.held)
+    assert status == "pending"
+
+
+async def test_what_may_be_out_is_decided_one_by_one(browser: Browser, stage: Stage) -> None:
+    """A message whose request was never answered has no button, but a way to its own page."""
+    await stage.owner.execute(
+        "update attempt set state = 'unknown' where id in"
+        " (select attempt_id from attempt_delivery where delivery_id = $1)",
+        stage.held,
+    )
+    async with signed_in(browser, stage, "oncall") as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        main = page.get_by_role("main")
+        await expect(main.get_by_role("button")).to_have_count(0)
+        await main.get_by_role("link", name="that may be out already").click()
+        await expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+
+
+async def test_what_is_of_no_use_is_closed(browser: Browser, stage: Stage) -> None:
+    """Held past its time, a message is closed with the others of its heap."""
+    await stage.owner.execute(
+        "update delivery set expires_at = app.now() - interval '1 h' where id = $1", stage.held
+    )
+    async with signed_in(browser, stage, "frontdesk", width=390) as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        await page.get_by_role("button", name="Close 1").click()
+        await expect(page.get_by_role("status").first).to_contain_text("1 message closed")
+    status = await stage.owner.fetchval("select status from delivery where id = $1", stage.held)
+    assert status == "cancelled"

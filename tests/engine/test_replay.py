@@ -1,0 +1,101 @@
+"""Dead letters: what may go again goes, what may be out already never does so by itself."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from mentalspace.engine.replay import close_useless, preflight, progress, replay, stop
+from mentalspace.workflows.demo import system_claims
+from tests.engine.toy import Bench, Reply
+
+
+async def held(bench: Bench, reply: Reply | None, *, useful_s: float = 3600) -> UUID:
+    """A delivery whose one attempt was answered so (not at all if None), held afterwards."""
+    delivery_id = await bench.deliver(expires_in=timedelta(seconds=useful_s))
+    bench.server.script.append(reply or Reply(lost=True))
+    await bench.turn()
+    await bench.admin.execute(
+        "update delivery set status = 'held', held_reason = 'for a test', last_case = 'toy.x'"
+        " where id = $1",
+        delivery_id,
+    )
+    return delivery_id
+
+
+async def status_of(bench: Bench, delivery_id: UUID) -> str:
+    status: str = await bench.admin.fetchval(
+        "select status from delivery where id = $1", delivery_id
+    )
+    return status
+
+
+async def test_a_replay_sends_the_safe_ones_and_nothing_else(bench: Bench) -> None:
+    """Of three held ones, the refused one goes again under its own key; the one whose answer was
+    lost and the one whose time has passed stay where they are."""
+    refused = await held(bench, Reply(http=418))
+    lost = await held(bench, None)
+    late = await held(bench, Reply(http=418))
+    await bench.admin.execute(
+        "update delivery set expires_at = app.now() - interval '1 min' where id = $1", late
+    )
+    claims = system_claims(bench.practice_id)
+    async with bench.database.as_user(claims) as connection:
+        [heap] = await preflight(connection, "toy", "toy.x")
+        assert (heap.safe, heap.perhaps_sent, heap.of_no_use, heap.people) == (1, 1, 1, 1)
+        replay_id, count = await replay(connection, "somebody", "toy", "toy.x")
+    assert count == 1
+    keys = [request.key for request in bench.server.sends()]
+    await bench.turn()
+    sent = [request.key for request in bench.server.sends()][len(keys) :]
+    assert sent == [keys[0]], "under the key of its first attempt, and only that one"
+    assert await status_of(bench, refused) == "accepted"
+    assert await status_of(bench, lost) == await status_of(bench, late) == "held"
+    async with bench.database.as_user(claims) as connection:
+        seen = await progress(connection, replay_id)
+    assert seen is not None and (seen.total, seen.arrived, seen.waiting) == (1, 1, 0)
+
+
+async def test_what_is_of_no_use_is_closed_together(bench: Bench) -> None:
+    """Closing ends those whose time has passed, and says so on each one's timeline."""
+    keeps, late = await held(bench, Reply(http=418)), await held(bench, None)
+    await bench.admin.execute(
+        "update delivery set expires_at = app.now() - interval '1 min' where id = $1", late
+    )
+    async with bench.database.as_oncall() as connection:
+        assert await close_useless(connection, "somebody") == 1
+    assert await status_of(bench, late) == "cancelled"
+    assert await status_of(bench, keeps) == "held"
+    said = await bench.admin.fetchval(
+        "select data ->> 'reason' from timeline where delivery_id = $1 and kind = 'given_up'", late
+    )
+    assert said == "its time has passed"
+
+
+async def test_a_replay_is_stopped(bench: Bench) -> None:
+    """What of a replay has not left yet is held again; what has left is left alone."""
+    first, second = await held(bench, Reply(http=418)), await held(bench, Reply(http=418))
+    async with bench.database.as_oncall() as connection:
+        replay_id, _ = await replay(connection, "somebody")
+    await bench.admin.execute(
+        "update delivery set next_attempt_at = app.now() + interval '1 h' where id = $1", second
+    )
+    await bench.turn()
+    async with bench.database.as_oncall() as connection:
+        assert await stop(connection, replay_id, "somebody") == 1
+        seen = await progress(connection, replay_id)
+    assert [await status_of(bench, one) for one in (first, second)] == ["accepted", "held"]
+    assert seen is not None and (seen.arrived, seen.held_again) == (1, 1)
+
+
+async def test_a_practice_replays_its_own(bench: Bench) -> None:
+    """Another practice sees no heap and moves nothing."""
+    mine = await held(bench, Reply(http=418))
+    stranger = await bench.admin.fetchval(
+        "insert into practice (slug, name, timezone) values ('stranger', 'Stranger', 'UTC')"
+        " returning id"
+    )
+    async with bench.database.as_user(system_claims(stranger)) as connection:
+        assert await preflight(connection) == []
+        assert (await replay(connection, "somebody"))[1] == 0
+    assert await status_of(bench, mine) == "held"
