@@ -296,6 +296,8 @@ def settings_read() -> set[str]:
         for provider in room.providers:
             names.add(provider.base_url_env)
             names.update(field.env for field in provider.credential_fields)
+            if provider.status_page is not None:
+                names.add(provider.status_page.env)
     return names
 
 

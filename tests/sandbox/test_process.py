@@ -122,7 +122,7 @@ async def test_it_needs_neither_database_nor_engine() -> None:
         "assert discover_sandboxes(); "
         "print([m for m in sys.modules if m.split('.')[0] in ('sqlalchemy', 'asyncpg') "
         "or m.startswith(('mentalspace.engine', 'mentalspace.practice')) "
-        "or m.endswith(('.room', '.adapter', '.wire'))])"
+        "or m.startswith('mentalspace.') and m.endswith(('.room', '.adapter', '.wire'))])"
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
 from mentalspace.emulator.accounts import Account
+from mentalspace.emulator.dns import Published
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.words import Call, Reply
 
@@ -41,6 +42,15 @@ class Listener(Role, Protocol):
 
     async def close(self) -> None:
         """End with every connection."""
+        ...
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """One whose customers publish records in the DNS."""
+
+    def published(self) -> Iterable[Published]:
+        """As they should be, of every customer's domain."""
         ...
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from mentalspace.kernel.checkup import Finding, LookUp
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.event import Event
@@ -141,6 +142,17 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class StatusPage:
+    """Where a provider tells the public how it is, and the environment name that says otherwise.
+
+    `/api/v2/status.json` under it answers in the shape that most such pages have.
+    """
+
+    url: str
+    env: str
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One provider of a room. Its folder holds `errors/`, found through `package`.
 
@@ -171,6 +183,7 @@ class Provider:
     refuse_outside_tests: Callable[[bytes, bool], Evidence | None] = refuse_in_tests
     # is_for_tests(secrets): whether these let somebody try and nothing else
     is_for_tests: Callable[[Mapping[str, str]], bool] = no_test_secrets
+    status_page: StatusPage | None = None
 
     @property
     def calls_back(self) -> bool:
@@ -183,9 +196,20 @@ class Provider:
 
 
 @dataclass(frozen=True, slots=True)
+class Checkup:
+    """What a room may ask with when it examines one of its credentials."""
+
+    provider_title: str
+    adapter: Adapter
+    environment: Mapping[str, str]
+    look_up: LookUp
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """One room. `routes` is an optional FastAPI router factory, kept opaque to the kernel.
 
+    `examine` is what the doctor looks at in this room beyond what it asks of every provider.
     `sample(recipient)` is a payload that says nothing: what drills send while no workflow
     sends anything through the room.
     """
@@ -196,6 +220,7 @@ class Integration:
     providers: tuple[Provider, ...]
     routes: Callable[[], Any] | None = None
     sample: Callable[[str], bytes] | None = None
+    examine: Callable[[Checkup], Awaitable[Sequence[Finding]]] | None = None
 
     def provider(self, name: str) -> Provider:
         for provider in self.providers:

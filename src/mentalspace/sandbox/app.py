@@ -16,6 +16,7 @@ from mentalspace.emulator.http import EmulatorApp
 from mentalspace.emulator.transports import Transports
 from mentalspace.sandbox.control import create_control
 from mentalspace.sandbox.guard import Guard
+from mentalspace.sandbox.outside import status_routes
 from mentalspace.sandbox.pages import Pages
 from mentalspace.sandbox.world import World, open_world
 
@@ -58,6 +59,7 @@ def create_app(world: World, transports: Transports, port: int = 0) -> Starlette
             ),
             Mount("/_web", Guard(StaticFiles(directory=WEB))),
             *(route for route in guarded if not route.path.startswith("/{room}")),
+            *status_routes(world),
             Mount("/pager", EmulatorApp(world.kit, world.pager, transports)),
             Mount("/_control", Guard(control)),
             *(route for route in guarded if route.path.startswith("/{room}")),

@@ -15,6 +15,7 @@ from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
+from mentalspace.sandbox.outside import add_outside
 from mentalspace.sandbox.presets import PRESETS
 from mentalspace.sandbox.world import World
 
@@ -247,6 +248,8 @@ def create_control(world: World) -> FastAPI:
             raise Refused("unknown_webhook", "there is no webhook of this id")
         await kit.journal.flush()
         return {"queued": True}
+
+    add_outside(app, world)
 
     @app.get("/pages", summary="Pages received, newest first")
     async def pages(

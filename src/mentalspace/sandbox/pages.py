@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
+from mentalspace.sandbox.outside import change_outside, shown_outside
 from mentalspace.sandbox.presets import PRESETS
 from mentalspace.sandbox.world import World
 
@@ -55,6 +56,7 @@ class Pages:
             Route("/{room}/messages/{item}/html", self._message_html),
             Route("/{room}/break", self._break, methods=["POST"]),
             Route("/{room}/heal", self._heal, methods=["POST"]),
+            Route("/{room}/outside", self._outside, methods=["POST"]),
         ]
 
     async def _overview(self, _request: Request) -> Response:
@@ -93,6 +95,7 @@ class Pages:
             items=kit.outbox.items(room=room, limit=MAILS_SHOWN),
             entries=list(islice(reversed(entries), REQUESTS_SHOWN)),
             pending=len(kit.hooks.all(pending=True)),
+            **shown_outside(self._world, room),
         )
 
     async def _message(self, request: Request) -> Response:
@@ -135,6 +138,15 @@ class Pages:
     async def _heal(self, request: Request) -> Response:
         room = self._known_room(request)
         self._world.kit.faults.heal(room)
+        return await self._back(f"/{quote(room)}")
+
+    async def _outside(self, request: Request) -> Response:
+        room = self._known_room(request)
+        form = {name: str(value) for name, value in (await request.form()).items()}
+        try:
+            change_outside(self._world, room, form)
+        except Refused as error:
+            raise HTTPException(422, str(error)) from error
         return await self._back(f"/{quote(room)}")
 
     async def _move_clock(self, request: Request) -> Response:

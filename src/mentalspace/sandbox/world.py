@@ -4,26 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from mentalspace.emulator.accounts import is_loopback
+from mentalspace.emulator.dns import NameServer
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit, open_kit
-from mentalspace.emulator.role import Emulator, Listener, Role
+from mentalspace.emulator.role import Emulator, Listener, Publisher, Role
+from mentalspace.emulator.status_page import StatusPages
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.pager import Pager
 from mentalspace.sandbox.presets import PRESETS
 
+# Where the name server's address is among the others, and its port above the console's.
+DNS = ("", "dns")
+DNS_OFFSET = 3
+
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """`addresses` is where the listeners are, once they listen, by room and provider."""
+    """`addresses` is where the listeners are, once they listen, by room and provider; the name
+    server has `dns`."""
 
     kit: Kit
     emulators: tuple[Emulator, ...]
     listeners: tuple[Listener, ...]
     pager: Pager
+    names: NameServer
+    status_pages: StatusPages
     addresses: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
@@ -53,11 +63,14 @@ class World:
             taken = await listener.listen(host, wanted)
             where = f"{listener.scheme}://{host}:{taken}"
             self.addresses[listener.room, listener.provider] = where
+        taken = await self.names.listen(host, port + DNS_OFFSET - 1 if port else 0)
+        self.addresses[DNS] = f"dns://{host}:{taken}"
 
     async def close(self) -> None:
         """Every connection ends, then the state is let go."""
         for listener in self.listeners:
             await listener.close()
+        await self.names.close()
         await self.kit.journal.close()
 
     def break_it(self, room: str, provider: str, preset: str, **changes: object) -> Fault:
@@ -91,10 +104,13 @@ def open_world(
         module.emulator(kit) for room, _provider, module in found if rooms is None or room in rooms
     ]
     pager = Pager(kit)
+    publishers = [role for role in roles if isinstance(role, Publisher)]
+    names = NameServer(kit.journal, lambda: chain.from_iterable(p.published() for p in publishers))
+    status_pages = StatusPages(kit.journal, kit.clock)
     kit.journal.load()
     base = site_url if site_url and is_loopback(site_url) else None
     for role in roles:
         role.furnish(f"{base}/v1/hooks/{role.room}/default" if base else None)
     listeners = tuple(role for role in roles if isinstance(role, Listener))
     emulators = tuple(role for role in roles if not isinstance(role, Listener))
-    return World(kit, emulators, listeners, pager)
+    return World(kit, emulators, listeners, pager, names, status_pages)

@@ -1,5 +1,6 @@
 """The email room's seam."""
 
+from mentalspace.integrations.email.domain.examine import examine
 from mentalspace.integrations.email.model import guard
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.integrations.email.resend.adapter import ResendAdapter
@@ -8,7 +9,13 @@ from mentalspace.integrations.email.resend.wire import (
     is_for_tests,
     refuse_outside_tests,
 )
-from mentalspace.kernel.integration import CredentialField, Integration, Provider, Rate
+from mentalspace.kernel.integration import (
+    CredentialField,
+    Integration,
+    Provider,
+    Rate,
+    StatusPage,
+)
 
 resend = Provider(
     name="resend",
@@ -32,6 +39,7 @@ resend = Provider(
     parse_webhook=webhooks.parse,
     refuse_outside_tests=refuse_outside_tests,
     is_for_tests=is_for_tests,
+    status_page=StatusPage("https://resend-status.com", env="RESEND_STATUS_URL"),
 )
 
 integration = Integration(
@@ -39,4 +47,5 @@ integration = Integration(
     title="Email",
     package="mentalspace.integrations.email",
     providers=(resend,),
+    examine=examine,
 )

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from mentalspace.engine.outbound import retry_after_s
+from mentalspace.integrations.email.domain.expected import SendingDomain
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.resend.wire import (
     IDEMPOTENCY_WINDOW,
+    domain_id,
+    domain_of,
     email_body,
     error_of,
     last_event,
     message_id,
     request_id,
+    unknown_domain,
+    usual_domain,
 )
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence, ProviderError
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import Answer, Credential, Http
+
+T = TypeVar("T")
 
 
 class ResendAdapter:
@@ -73,6 +82,32 @@ class ResendAdapter:
         if answer.http == 401 and error.evidence.code == "restricted_api_key":
             return "key accepted; it may only send"
         raise error
+
+    async def sending_domain(self, name: str) -> SendingDomain:
+        """GET /domains, then GET /domains/{id}: only the single domain shows its records."""
+        answer = await self._get("/domains")
+        if answer.http == 401:
+            error = error_of(answer, None)
+            if error.evidence.code == "restricted_api_key":
+                return usual_domain(name)
+            raise error
+        found = _read(answer, lambda listed: domain_id(listed, name))
+        if found is None:
+            return unknown_domain(name)
+        return _read(await self._get(f"/domains/{found}"), domain_of)
+
+    async def _get(self, path: str) -> Answer:
+        return await self._http.request("GET", f"{self._base_url}{path}", headers=self._headers)
+
+
+def _read(answer: Answer, read: Callable[[Answer], T]) -> T:
+    """A success, read. Raises ProviderError for anything else."""
+    if answer.http != 200:
+        raise error_of(answer, retry_after_s(answer.headers))
+    try:
+        return read(answer)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ProviderError(Evidence("malformed", http=answer.http)) from error
 
 
 def _receipt(answer: Answer) -> Receipt:

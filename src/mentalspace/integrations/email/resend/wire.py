@@ -12,7 +12,9 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from mentalspace.integrations.email.domain.expected import Expected, Purpose, SendingDomain
 from mentalspace.integrations.email.model import Mail
+from mentalspace.kernel.checkup import DnsRecord
 from mentalspace.kernel.delivery import Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
@@ -20,6 +22,8 @@ from mentalspace.kernel.integration import TEST_MODE, Answer
 from mentalspace.kernel.phi import Phi
 
 LIVE_BASE_URL = "https://api.resend.com"
+DOMAINS_PAGE = "https://resend.com/domains"
+USUAL_SPF = "v=spf1 include:amazonses.com ~all"
 
 # source: https://resend.com/docs/dashboard/emails/idempotency-keys
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
@@ -130,6 +134,87 @@ def last_event(answer: Answer) -> Event | None:
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))
         ) from error
+
+
+def domain_id(answer: Answer, name: str) -> str | None:
+    """The id of a listed domain, or None. Raises ValueError, KeyError or TypeError.
+
+    source: https://resend.com/docs/api-reference/domains/list-domains
+    """
+    for listed in json.loads(answer.body)["data"]:
+        if str(listed["name"]).lower() == name:
+            return str(listed["id"])
+    return None
+
+
+def domain_of(answer: Answer) -> SendingDomain:
+    """A single domain with its records. Raises ValueError, KeyError or TypeError.
+
+    source: https://resend.com/docs/api-reference/domains/get-domain
+    """
+    body = json.loads(answer.body)
+    name, status = str(body["name"]).lower(), str(body["status"])
+    return SendingDomain(
+        name,
+        status if _NAME.fullmatch(status) else None,
+        status == "verified",
+        tuple(_expected(record, name) for record in body.get("records") or ()),
+        DOMAINS_PAGE,
+    )
+
+
+def usual_domain(name: str) -> SendingDomain:
+    """What Resend wants of every domain, as far as it is the same for all: for a key that may
+    not ask. The region is in the MX, the key is the domain's own: both are left empty."""
+    return SendingDomain(
+        name,
+        None,
+        None,
+        (
+            Expected("mx", DnsRecord("MX", f"send.{name}", "")),
+            Expected("spf", DnsRecord("TXT", f"send.{name}", USUAL_SPF)),
+            Expected("dkim", DnsRecord("TXT", f"resend._domainkey.{name}", "")),
+        ),
+        DOMAINS_PAGE,
+    )
+
+
+def unknown_domain(name: str) -> SendingDomain:
+    return SendingDomain(name, None, False, (), DOMAINS_PAGE)
+
+
+# `record` says which proof a record is for; domains of after August 2026 may have CNAMEs there.
+def _expected(record: Mapping[str, Any], domain: str) -> Expected:
+    kind = str(record["type"]).upper()
+    purpose: Purpose = "other"
+    match str(record["record"]).upper():
+        case "SPF":
+            purpose = "mx" if kind == "MX" else "spf"
+        case "DKIM":
+            purpose = "dkim"
+    priority = record.get("priority")
+    return Expected(
+        purpose,
+        DnsRecord(
+            kind,
+            whole_name(str(record["name"]).lower(), domain),
+            str(record["value"]),
+            priority if isinstance(priority, int) else None,
+        ),
+    )
+
+
+def whole_name(name: str, domain: str) -> str:
+    """A record's name in full. Of a subdomain, `name` may already hold its first labels:
+    `send.updates` of `updates.example.org`."""
+    if name in ("", "@", domain) or name.endswith(f".{domain}"):
+        return domain if name in ("", "@") else name
+    labels = domain.split(".")
+    for held in range(len(labels) - 2, 0, -1):
+        own = ".".join(labels[:held])
+        if name == own or name.endswith(f".{own}"):
+            return ".".join([name, *labels[held:]])
+    return f"{name}.{domain}"
 
 
 def message_id(answer: Answer) -> str:

@@ -8,17 +8,22 @@ import hmac
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from mentalspace.emulator.accounts import Account
+from mentalspace.emulator.dns import Published
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.outbox import Accepted, Step, digest_of
 from mentalspace.emulator.rate import Allowance, RateWindows
 from mentalspace.emulator.words import Call, Reply, json_reply
-from mentalspace.integrations.email.resend.sandbox.records import dns_records
+from mentalspace.integrations.email.resend.sandbox.records import (
+    SPF_OF_THE_INCLUDE,
+    dns_records,
+    published,
+)
 
 ROOM = "email"
 PROVIDER = "resend"
@@ -127,6 +132,17 @@ class ResendSandbox:
                 webhook_url=hooks_url,
                 webhook_secret=DEMO_WEBHOOK_SECRET,
             )
+
+    def published(self) -> Iterable[Published]:
+        """What the DNS holds of its customers' domains."""
+        names = {name for account in self._accounts() for name in _domains(account)}
+        yield SPF_OF_THE_INCLUDE
+        for name in sorted(names):
+            yield from published(name)
+
+    def _accounts(self) -> list[Account]:
+        everybody = self._kit.accounts.all()
+        return [a for a in everybody if (a.room, a.provider) == (ROOM, PROVIDER)]
 
     def identify(self, call: Call) -> Account | None:
         scheme, _, key = call.headers.get("authorization", "").partition(" ")

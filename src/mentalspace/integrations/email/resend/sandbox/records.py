@@ -6,6 +6,8 @@ import base64
 import random
 from typing import Any
 
+from mentalspace.emulator.dns import Published
+
 Json = dict[str, Any]
 
 RETURN_PATH = "send"
@@ -68,3 +70,18 @@ def _dkim_key(domain: str) -> str:
     head = base64.b64decode("MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQ==")
     modulus = b"\x00" + bytes([0xC3]) + random.Random(domain).randbytes(127)
     return base64.b64encode(head + modulus + b"\x02\x03\x01\x00\x01").decode()
+
+
+# What amazonses.com, the include's target, publishes itself; the ranges are documentation's.
+SPF_OF_THE_INCLUDE = Published("amazonses.com", "TXT", "v=spf1 ip4:192.0.2.0/24 -all")
+
+
+def published(domain: str) -> list[Published]:
+    """The records of a domain whose owner did all that was asked, and a DMARC policy."""
+    return [
+        *(
+            Published(f"{r['name']}.{domain}", r["type"], r["value"], r.get("priority"))
+            for r in dns_records(domain)
+        ),
+        Published(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine; rua=mailto:dmarc@{domain}"),
+    ]
