@@ -46,6 +46,7 @@ MEANINGS = {
     "MENTALSPACE_ENV": "`demo` or `production`",
     "MENTALSPACE_HOME": "Where state and logs are kept",
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
+    "MENTALSPACE_LINK_KEYS": "Names of the keys of links in mails; the first signs, all hold",
     "MENTALSPACE_MASTER_KEY": "Seals credentials, bodies and raw webhooks; 32 bytes, base64",
     "MENTALSPACE_PAGE_ASSIGNED": "Pages of medium severity; Apprise addresses, separated by spaces",
     "MENTALSPACE_PAGE_CTO": "Pages of critical severity, and what nobody acknowledged in time",
@@ -63,6 +64,7 @@ DEFAULTS = {
     "MENTALSPACE_DEMO_DAY": "on",
     "MENTALSPACE_ENV": "demo",
     "MENTALSPACE_HOME": ".mentalspace",
+    "MENTALSPACE_LINK_KEYS": "1",
     "MENTALSPACE_PORT": "8080",
     "SITE_URL": "http://127.0.0.1:8080",
 }

@@ -66,6 +66,8 @@ def test_a_full_production() -> None:
         ("MENTALSPACE_MASTER_KEY", "ключ-S3CRET"),
         ("MENTALSPACE_MASTER_KEY", base64.urlsafe_b64encode(b"k" * 31).decode()),
         ("MENTALSPACE_JWT_SECRET", "S3CRET"),
+        ("MENTALSPACE_LINK_KEYS", "2 S3CRET"),
+        ("MENTALSPACE_LINK_KEYS", "s3cret s3cret"),
         ("SITE_URL", "clinic.example/S3CRET"),
         ("SITE_URL", "https://?S3CRET"),
         ("SITE_URL", "https://[S3CRET"),

@@ -299,6 +299,7 @@ class MentalSpace:
         from mentalspace.engine.queue import Queue
         from mentalspace.engine.secrets import Vault
         from mentalspace.engine.services import Services
+        from mentalspace.engine.signing import Signer, derive_keys
         from mentalspace.kernel.clock import OffsetClock
 
         admin_url = await asyncio.to_thread(self._known_admin_url)
@@ -311,6 +312,7 @@ class MentalSpace:
                     settings=self.settings,
                     database=database,
                     vault=vault,
+                    signer=Signer(derive_keys(self.master_key, self.settings.link_keys)),
                     queue=queue,
                     rooms=rooms,
                     runbooks=self.runbooks(),

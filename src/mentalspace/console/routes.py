@@ -18,6 +18,7 @@ from mentalspace.console import (
     message,
     runbook,
 )
+from mentalspace.console.client_link import ClientLinks
 from mentalspace.console.door import Door, Missing, StartDrill, Visit
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.view import Templates
@@ -39,6 +40,7 @@ def router(
     web.serve(routes)
     templates = Templates(services, web)
     SignIn(services, templates, shown_password).serve(routes)
+    ClientLinks(services, templates).serve(routes)
     door = Door(services, templates, start_drill)
     for path, handler, needs in _PAGES:
         door.page(routes, path, handler, needs=needs)

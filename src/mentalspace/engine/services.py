@@ -10,6 +10,7 @@ from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.queue import Queue
 from mentalspace.engine.runbook import Runbooks
 from mentalspace.engine.secrets import Vault
+from mentalspace.engine.signing import Signer
 from mentalspace.kernel.clock import OffsetClock
 from mentalspace.kernel.integration import Integration
 from mentalspace.kernel.settings import Settings
@@ -20,6 +21,7 @@ class Services:
     settings: Settings
     database: Database
     vault: Vault
+    signer: Signer
     queue: Queue
     rooms: Mapping[str, Integration]
     runbooks: Runbooks

@@ -29,6 +29,7 @@ class Settings:
     database_url: str | None = field(repr=False)
     master_key: bytes | None = field(repr=False)
     jwt_secret: str | None = field(repr=False)
+    link_keys: tuple[str, ...]
     site_url: str
     runbooks: Path | None
     demo_password: str | None = field(repr=False)
@@ -68,12 +69,14 @@ _OURS = "MENTALSPACE_"
 _KNOWN = frozenset(
     _OURS + name
     for name in (
-        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "MASTER_KEY", "PORT", "RUNBOOKS",
+        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "LINK_KEYS", "MASTER_KEY", "PORT",
+        "RUNBOOKS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
 _NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_LINK_KEY = re.compile(r"[a-z0-9]{1,8}")
 _LAST_PORT = 65535 - SANDBOX_PORTS
 
 
@@ -91,6 +94,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         database_url=_database_url(environment, mistakes),
         master_key=_master_key(environment, mistakes),
         jwt_secret=_jwt_secret(environment, mistakes),
+        link_keys=_link_keys(environment, mistakes),
         site_url=_site_url(environment, mistakes),
         runbooks=_runbooks(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
@@ -170,6 +174,14 @@ def _jwt_secret(environment: Mapping[str, str], mistakes: list[str]) -> str | No
     if value is not None and len(value) < 32:
         mistakes.append("MENTALSPACE_JWT_SECRET: give at least 32 characters")
     return value
+
+
+def _link_keys(environment: Mapping[str, str], mistakes: list[str]) -> tuple[str, ...]:
+    """Names of keys, no secrets: the keys follow from the master key."""
+    names = tuple(environment.get("MENTALSPACE_LINK_KEYS", "").split()) or ("1",)
+    if len(set(names)) < len(names) or not all(_LINK_KEY.fullmatch(name) for name in names):
+        mistakes.append("MENTALSPACE_LINK_KEYS: give names such as 2 1, each once; the first signs")
+    return names
 
 
 def _site_url(environment: Mapping[str, str], mistakes: list[str]) -> str:

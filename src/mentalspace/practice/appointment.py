@@ -153,16 +153,20 @@ async def change_appointment(
     starts_at: datetime,
     duration_min: int,
     status: str,
+    cancelled_by: str | None = None,
 ) -> bool:
-    """Whether anything a client must hear of has changed; its version rises only then."""
+    """Whether anything a client must hear of has changed; its version rises only then, and what
+    the client answered before counts no longer."""
     changed: bool | None = await connection.fetchval(
         "update appointment set starts_at = $2, duration_min = $3, status = $4,"
-        " version = version + 1, confirmed_at = null, updated_at = app.now() where id = $1"
+        " version = version + 1, confirmed_at = null, cancelled_by = $5, updated_at = app.now()"
+        " where id = $1"
         " and (starts_at, duration_min, status) is distinct from ($2, $3, $4) returning true",
         appointment_id,
         starts_at,
         duration_min,
         status,
+        cancelled_by,
     )
     return bool(changed)
 
@@ -176,7 +180,7 @@ async def find_by_external_id(
     connection: Connection, practice_id: UUID, external_id: str
 ) -> Any | None:
     return await connection.fetchrow(
-        "select id, starts_at, duration_min, status from appointment"
+        "select id, starts_at, version, cancelled_by from appointment"
         " where practice_id = $1 and external_id = $2 for update",
         practice_id,
         external_id,

@@ -19,6 +19,7 @@ from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
 from mentalspace.practice.reminder import Reminder
+from mentalspace.workflows.appointment_links import LinkDesk
 from mentalspace.workflows.appointment_reminders import (
     Rewriting,
     first_reminders,
@@ -43,6 +44,7 @@ class MailDesk:
     sender: Sender
     now: datetime
     actor: str
+    links: LinkDesk
     credential_id: UUID | None = None
     bypass_guard: bool = False
     traceparent: str | None = None
@@ -119,8 +121,9 @@ async def _write(
             language=language,
             practice_name=appointment.practice_name,
             practice_phone=appointment.practice_phone,
-            lead=None if due_at is None else appointment.starts_at - due_at,
             note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
+            links=None if kind == "cancelled" else desk.links.of(appointment),
+            # No lead: a reminder may leave late, and must not say "tomorrow" of today.
         ),
         appointment.client_email.reveal(),
         desk.sender,

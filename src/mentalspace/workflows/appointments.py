@@ -22,6 +22,7 @@ from mentalspace.practice.appointment import (
     insert_appointment,
     save_client,
 )
+from mentalspace.workflows.appointment_links import link_desk
 from mentalspace.workflows.appointment_mails import (
     MailDesk,
     remind_anew,
@@ -102,15 +103,25 @@ async def cancel(
 ) -> Booked:
     """Cancelling twice changes nothing."""
     async with services.database.as_user(claims) as connection:
-        before = await _found(connection, appointment_id)
-        return await _change(
-            connection,
-            mail_desk(services, claims, traceparent),
-            appointment_id,
-            starts_at=before.starts_at,
-            duration_min=before.duration_min,
-            status="cancelled",
+        return await cancel_within(
+            connection, mail_desk(services, claims, traceparent), appointment_id
         )
+
+
+async def cancel_within(
+    connection: Connection, desk: MailDesk, appointment_id: UUID, *, by: str | None = None
+) -> Booked:
+    """In the caller's transaction. `by` says that it was the client."""
+    before = await _found(connection, appointment_id)
+    return await _change(
+        connection,
+        desk,
+        appointment_id,
+        starts_at=before.starts_at,
+        duration_min=before.duration_min,
+        status="cancelled",
+        cancelled_by=by,
+    )
 
 
 async def land(
@@ -128,6 +139,8 @@ async def land(
             return Booked(appointment_id, "new", appointment.version)
         known = await find_by_external_id(connection, practice_id, new.external_id)
         assert known is not None
+    if _cancelled_by_client(known, new):
+        return Booked(known["id"], "unchanged", known["version"])
     return await _change(
         connection,
         desk,
@@ -136,6 +149,11 @@ async def land(
         duration_min=new.duration_min,
         status=new.status,
     )
+
+
+def _cancelled_by_client(known: Any, new: NewAppointment) -> bool:
+    """The practice's own calendar does not know yet that the client will not come."""
+    return bool(known["cancelled_by"] == "client" and known["starts_at"] == new.starts_at)
 
 
 async def remind_client_anew(
@@ -164,9 +182,15 @@ async def _change(
     starts_at: datetime,
     duration_min: int,
     status: str,
+    cancelled_by: str | None = None,
 ) -> Booked:
     changed = await change_appointment(
-        connection, appointment_id, starts_at=starts_at, duration_min=duration_min, status=status
+        connection,
+        appointment_id,
+        starts_at=starts_at,
+        duration_min=duration_min,
+        status=status,
+        cancelled_by=cancelled_by,
     )
     appointment = await _found(connection, appointment_id)
     if not changed:
@@ -189,6 +213,7 @@ def mail_desk(services: Services, claims: Claims, traceparent: str | None = None
         now=services.clock.now(),
         actor=str(claims.get("sub", "system")),
         traceparent=traceparent,
+        links=link_desk(services),
     )
 
 
