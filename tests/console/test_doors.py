@@ -91,8 +91,8 @@ async def test_roles_open_their_own_doors(stage: Stage) -> None:
     for who, allowed, refused in (
         ("oncall", "/ /incidents /drills /messages", "/clients /imports /tasks"),
         ("admin", "/ /incidents /drills /clients /imports", ""),
-        ("frontdesk", "/appointments /tasks /imports", "/incidents /drills"),
-        ("clinician", "/appointments /clients", "/imports /incidents"),
+        ("frontdesk", "/appointments /tasks /imports /templates", "/incidents /drills"),
+        ("clinician", "/appointments /clients", "/imports /incidents /templates"),
         ("biller", "/appointments /tasks", "/imports /drills"),
     ):
         async with visitor(stage, who) as http:

@@ -1,15 +1,17 @@
-"""The mails in a real browser: readable in light and dark, on a desk and on a phone."""
+"""The mails in a real browser, and the page that shows them to the practice."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import pytest
-from playwright.async_api import Browser, Request
+from playwright.async_api import Browser, Request, expect
 
 from mentalspace.integrations.email.tests.samples import every_mail
 from mentalspace.integrations.email.words import LANGUAGES
-from tests.console.test_pages import overflow, violations
+from tests.console.stage import Stage
+from tests.console.test_doors import visitor
+from tests.console.test_pages import overflow, signed_in, violations
 
 pytestmark = pytest.mark.browser
 
@@ -39,3 +41,48 @@ async def test_mails_are_accessible(browser: Browser) -> None:
                     found.append(f"{kind} {language} is wider than {width}")
         await context.close()
     assert found == []
+
+
+async def test_the_front_desk_sees_a_mail_and_adds_a_line(browser: Browser, stage: Stage) -> None:
+    """A line that gives away comes back with the word and its cure; a good one is in the mail."""
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.get_by_role("link", name="Mail templates").click()
+        await page.get_by_label("Language").select_option("Spanish")
+        await page.get_by_label("The client’s zone").select_option("America/Phoenix")
+        await page.get_by_role("button", name="Show").click()
+        frame = page.frame_locator("iframe")
+        await expect(frame.get_by_role("heading", level=1)).to_have_text("Su cita está reservada")
+        await expect(frame.get_by_role("main")).to_contain_text("hora de la Montaña (MST)")
+        line = page.get_by_label("In Spanish")
+        await line.fill("Traiga su medicación.")
+        await page.get_by_role("button", name="Keep it in Spanish").click()
+        await expect(page.get_by_role("alert")).to_contain_text("medicacion")
+        await expect(page.get_by_role("alert")).to_contain_text("Say “appointment”")
+        await expect(line).to_have_value("Traiga su medicación.")
+        await line.fill("Estacione detrás de la casa.")
+        await page.get_by_role("button", name="Keep it in Spanish").click()
+        await expect(page.get_by_role("status").first).to_contain_text("The line is kept")
+        await expect(frame.get_by_role("main")).to_contain_text("Estacione detrás de la casa.")
+        await expect(page.get_by_role("main")).to_contain_text("SUMMARY:Cita")
+
+
+async def test_a_framed_mail_may_style_itself_and_nothing_else(stage: Stage) -> None:
+    """The preview's own policy allows no script, no form, no load, and no frame but ours."""
+    async with visitor(stage, "frontdesk") as http:
+        async with http.get("/templates/preview?kind=reminder&scheme=dark") as answer:
+            policy = answer.headers["content-security-policy"]
+            page = await answer.text()
+        async with http.get("/templates/preview?kind=../x&zone=Nowhere&language=%00") as answer:
+            assert "Your appointment is booked" in await answer.text()
+        async with http.get("/templates") as answer:
+            assert "unsafe" not in answer.headers["content-security-policy"]
+    assert {part.strip() for part in policy.split(";")} == {
+        "default-src 'none'",
+        "style-src 'unsafe-inline'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'self'",
+        "sandbox",
+    }
+    assert "@media all" in page
+    assert "A reminder of your appointment" in page

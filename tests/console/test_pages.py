@@ -124,6 +124,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             "/tasks",
             "/tasks?state=done",
             "/imports",
+            "/templates?kind=reminder&language=es",
             f"/imports/rows/{row}",
             f"/messages/{stage.held}",
             "/messages",
@@ -165,7 +166,7 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
             "/drills",
             "/sandbox",
         ],
-        "admin": ["/", "/appointments", "/clients", "/tasks", "/imports", f"/imports/rows/{row}"],
+        "admin": ["/", "/appointments", "/clients", "/tasks", "/templates", f"/imports/rows/{row}"],
     }.items():
         async with signed_in(browser, stage, who, width=360) as page:
             for path in paths:

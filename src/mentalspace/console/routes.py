@@ -15,6 +15,7 @@ from mentalspace.console import (
     drill,
     fleet,
     incident,
+    mail_templates,
     message,
     runbook,
 )
@@ -82,6 +83,8 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/tasks", day.tasks, "tasks.read"),
     ("/imports", calendar.imports, "imports.write"),
     ("/imports/rows/{id}", calendar.row, "imports.write"),
+    ("/templates", mail_templates.templates, "mails.preview"),
+    ("/templates/preview", mail_templates.preview, "mails.preview"),
     ("/sandbox", _sandbox, "sandbox.use"),
 )
 _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
@@ -99,5 +102,6 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/tasks/{id}/done", day.finish, "tasks.write"),
     ("/imports", calendar.upload, "imports.write"),
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),
+    ("/templates/line", mail_templates.save, "mails.preview"),
     ("/imports/rows/{id}/discard", calendar.discard, "imports.write"),
 )

@@ -64,6 +64,9 @@ _KIND: Mapping[str, str] = {
     "updated": "Appointment moved",
     "cancelled": "Cancellation",
     "reminder": "Reminder",
+    "password_reset": "New password",
+    "portal_invitation": "Portal invitation",
+    "receipt": "Receipt",
 }
 
 _FAULT: Mapping[str, str] = {

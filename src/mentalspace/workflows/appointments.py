@@ -10,7 +10,6 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.facts import Sender
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.practice.appointment import (
     Appointment,
@@ -31,6 +30,7 @@ from mentalspace.workflows.appointment_mails import (
     tell_moved,
 )
 from mentalspace.workflows.appointment_reminders import REACHED_ELSEWHERE, Rewriting
+from mentalspace.workflows.mail_sender import sender_of
 
 
 class AppointmentUnknown(MentalSpaceError):
@@ -203,13 +203,9 @@ async def _change(
 
 
 def mail_desk(services: Services, claims: Claims, traceparent: str | None = None) -> MailDesk:
-    environment = services.settings.environment
     return MailDesk(
         vault=services.vault,
-        sender=Sender(
-            environment.get("EMAIL_FROM") or "noreply@mentalspace.app",
-            environment.get("EMAIL_REPLY_TO") or "support@mentalspace.app",
-        ),
+        sender=sender_of(services),
         now=services.clock.now(),
         actor=str(claims.get("sub", "system")),
         traceparent=traceparent,
