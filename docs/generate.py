@@ -496,26 +496,42 @@ def _proof(proof: str) -> str:
 
 def import_errors() -> str:
     """The bad values of the calendar tests, each with the answer a person really gets."""
-    from mentalspace.practice.calendar_file import read_calendar
-    from tests.practice.test_calendar_file import BAD_VALUES, COLUMNS, NEW_YORK, line
+    from tests.practice.test_calendar_file import BAD_VALUES, COLUMNS, line, read
 
     rows = []
     for column, value, code in BAD_VALUES:
-        data = f"{COLUMNS}\n{line(**{column: value})}\n".encode()
-        [bad] = read_calendar(data, practice_timezone=NEW_YORK, file_name="a.csv").bad
+        [bad] = read(f"{COLUMNS}\n{line(**{column: value})}\n").bad
         [mistake] = bad.mistakes
         rows.append([f"`{column}`", _shown(value), f"`{code}`", mistake.text, mistake.cure])
     return table("column | value | code | what is said | the cure", rows)
 
 
-def _shown(value: str) -> str:
+def series_errors() -> str:
+    """The bad series of the calendar tests, the first of each kind."""
+    from tests.practice.test_calendar_file import event, ical
+    from tests.practice.test_series import BAD_SERIES, START
+
+    rows: dict[str, list[str]] = {}
+    for lines, column, code in BAD_SERIES:
+        [bad] = ical(event(*lines, start=START)).bad
+        [mistake] = bad.mistakes
+        shown = _shown(lines[-1], longest=60)
+        rows.setdefault(code, [f"`{column}`", shown, f"`{code}`", mistake.text, mistake.cure])
+    return table("property | line | code | what is said | the cure", list(rows.values()))
+
+
+def _shown(value: str, longest: int = 40) -> str:
     if not value:
         return "nothing"
-    short = value if len(value) <= 40 else f"{value[:3]}… ({len(value)} characters)"
+    short = value if len(value) <= longest else f"{value[:3]}… ({len(value)} characters)"
     return f"`{short}`".replace("\n", "⏎")
 
 
-REGIONS: dict[str, Callable[[], str]] = {"settings": settings_table, "import-errors": import_errors}
+REGIONS: dict[str, Callable[[], str]] = {
+    "settings": settings_table,
+    "import-errors": import_errors,
+    "series-errors": series_errors,
+}
 _REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

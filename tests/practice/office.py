@@ -6,10 +6,12 @@ import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.process import follow_clock
 from mentalspace.engine.services import Services
 from mentalspace.integrations.email.model import Mail
 from mentalspace.main import MentalSpace
@@ -45,6 +47,12 @@ class Office:
             Mail.from_bytes(vault.open(self.practice_id, "delivery", row["payload"]))
             for row in rows
         ]
+
+    async def advance(self, by: timedelta) -> None:
+        """Move the demo's clock."""
+        async with self.services.database.as_dispatcher() as connection:
+            await connection.fetchval("select app.advance_clock($1)", by)
+        await follow_clock(self.services.database, self.services.clock)
 
     async def fetch(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         """As the practice's administrator."""

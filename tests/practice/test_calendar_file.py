@@ -20,12 +20,14 @@ from mentalspace.practice.calendar_file import (
     BadRow,
     CalendarFile,
     CalendarFileUnreadable,
+    FileKind,
     read_calendar,
     read_row,
 )
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NEW_YORK = "America/New_York"
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 COLUMNS = (
     "external_id,client_external_id,client_name,client_email,client_phone,client_timezone,"
     "client_language,clinician_email,starts_at,duration_min,status"
@@ -45,9 +47,15 @@ GOOD = {
 }
 
 
-def read(text: str | bytes, name: str = "calendar.csv", zone: str = NEW_YORK) -> CalendarFile:
+def read(
+    text: str | bytes, name: str = "calendar.csv", zone: str = NEW_YORK, now: datetime = NOW
+) -> CalendarFile:
     data = text.encode() if isinstance(text, str) else text
-    return read_calendar(data, practice_timezone=zone, file_name=name)
+    return read_calendar(data, practice_timezone=zone, file_name=name, now=now)
+
+
+def again(raw: str, kind: FileKind, header: str, line: int = 1) -> CalendarFile | BadRow:
+    return read_row(raw, kind=kind, header=header, practice_timezone=NEW_YORK, now=NOW, line=line)
 
 
 def fixture(name: str) -> CalendarFile:
@@ -62,7 +70,7 @@ def line(**changes: str) -> str:
 
 def event(*lines: str, uid: str = "E-1", start: str = "DTSTART:20261201T140000Z") -> str:
     given = [start, *lines]
-    if not any(one.startswith(("DTEND", "DURATION", "RRULE")) for one in given):
+    if not any(one.startswith(("DTEND", "DURATION")) for one in given):
         given.append("DURATION:PT50M")
     if not any(one.startswith("SUMMARY") for one in given):
         given.append("SUMMARY:Maria Lopez")
@@ -88,7 +96,7 @@ def codes(bad: BadRow) -> list[tuple[str, str]]:
 
 
 def test_khal() -> None:
-    """What khal wrote lands: two zones, UTC and attendees; a series and a day off do not."""
+    """What khal wrote lands: two zones, UTC, attendees and a series; a day off does not."""
     file = fixture("khal.ics")
     names = [(row.client_name.reveal(), row.starts_at, row.duration_min) for row in file.rows]
     assert names == [
@@ -96,6 +104,10 @@ def test_khal() -> None:
         ("José Núñez", datetime(2026, 12, 2, 18, 0, tzinfo=UTC), 50),
         ("Aoife O'Brien, née Ní Bhriain", datetime(2026, 12, 7, 19, 0, tzinfo=UTC), 60),
         ("Wei Chen", datetime(2027, 3, 15, 12, 30, tzinfo=UTC), 50),
+        *(
+            ("Priya Nair", datetime(2026, 12, day, 16, 0, tzinfo=UTC), 50)
+            for day in (3, 10, 17, 24)
+        ),
         ("Tomasz Wiśniewski", datetime(2026, 12, 4, 16, 0, tzinfo=UTC), 45),
     ]
     assert [row.client_email for row in file.rows[:3]] == [
@@ -103,7 +115,7 @@ def test_khal() -> None:
         Phi("jose.nunez@client.example"),
         None,
     ]
-    assert [codes(bad)[0] for bad in file.bad] == [("RRULE", "recurring"), ("DTSTART", "all_day")]
+    assert [codes(bad)[0] for bad in file.bad] == [("DTSTART", "all_day")]
 
 
 def test_gnumeric() -> None:
@@ -225,8 +237,6 @@ def test_missing_columns_are_named() -> None:
 
 BAD_EVENTS = [
     # lines of the event                                         property         code
-    (["RRULE:FREQ=WEEKLY"],                                     "RRULE",         "recurring"),
-    (["RECURRENCE-ID:20261201T140000Z"],                        "RECURRENCE-ID", "recurring"),
     (["DTEND:20261201T130000Z"],                                "DTEND",         "duration_range"),
     (["DTEND:20261201T140030Z"],                                "DTEND",         "duration_uneven"),
     (["DURATION:fifty"],                                        "DURATION",      "not_a_duration"),
@@ -401,13 +411,6 @@ def test_version_without_a_number() -> None:
     assert codes(file.bad[0]) == [("SEQUENCE", "not_a_number")]
 
 
-def test_series_stay_whole() -> None:
-    """A series and its changed date share a UID, and both are kept to be corrected."""
-    changed = event("RECURRENCE-ID:20261208T140000Z", "SEQUENCE:4")
-    file = ical(event("RRULE:FREQ=WEEKLY"), changed)
-    assert [codes(bad)[0][1] for bad in file.bad] == ["recurring", "recurring"]
-
-
 def test_calendars_in_one_file_are_apart() -> None:
     """Each calendar of a file has its own method and its own zones."""
     start = "DTSTART;TZID=Ours:20260701T090000"
@@ -577,10 +580,9 @@ def test_corrected_csv_row() -> None:
     text = f"{COLUMNS}\n{line(external_id='A-0')}\n{line(duration_min='x')}".replace(",", ";")
     (bad,) = read(text).bad
     corrected = bad.raw.reveal().replace(";x;", ";50;")
-    row = read_row(
-        corrected, kind="csv", header=bad.header, practice_timezone=NEW_YORK, line=bad.line
-    )
-    assert row == replace(only(read(f"{COLUMNS}\n{line()}")), line=3)
+    file = again(corrected, "csv", bad.header, line=bad.line)
+    assert isinstance(file, CalendarFile)
+    assert only(file) == replace(only(read(f"{COLUMNS}\n{line()}")), line=3)
 
 
 def test_corrected_event() -> None:
@@ -588,15 +590,16 @@ def test_corrected_event() -> None:
     broken = event("DURATION:x", start="DTSTART;TZID=Ours:20260701T090000")
     (bad,) = ical(broken, before="METHOD:CANCEL\r\n" + CUSTOM_ZONE).bad
     corrected = bad.raw.reveal().replace("DURATION:x", "DURATION:PT50M")
-    row = read_row(corrected, kind="ical", header=bad.header, practice_timezone="UTC", line=7)
-    assert isinstance(row, AppointmentRow)
+    file = again(corrected, "ical", bad.header, line=7)
+    assert isinstance(file, CalendarFile)
+    row = only(file)
     assert (row.line, row.starts_at.hour, row.status) == (7, 13, "cancelled")
 
 
 @pytest.mark.parametrize("raw", ["", line() + "\n" + line(external_id="A-2"), "a\0b"])
 def test_correction_must_be_one_row(raw: str) -> None:
     """Nothing, two rows or no text at all remain a bad row with a mistake."""
-    row = read_row(raw, kind="csv", header=COLUMNS, practice_timezone=NEW_YORK, line=9)
+    row = again(raw, "csv", COLUMNS, line=9)
     assert isinstance(row, BadRow)
     assert row.raw.reveal() == raw
     assert row.mistakes[0].line == 9
@@ -608,6 +611,7 @@ VOCABULARY = [
     COLUMNS, "\n", "\r\n", "\r", ",", ";", '"', "\t", " ", "A-1", "2026-12-01T09:00", "50", "=",
     "BEGIN:VCALENDAR\n", "END:VCALENDAR\n", "BEGIN:VEVENT\n", "END:VEVENT\n", "UID:", "E-1\n",
     "DTSTART", "DTEND", ";TZID=", "Ours", ":", "20260308T023000", "Z", "RRULE:FREQ=", "YEARLY",
+    "DAILY", ";COUNT=", ";BYDAY=", "RDATE:", "EXDATE:", "RECURRENCE-ID:20261202T140000Z\n",
     "DURATION:", "PT50M", "P", "99999999999", "SEQUENCE:", "ATTENDEE;CN=", "mailto:", "a@b.example",
     "ORGANIZER", "BEGIN:VTIMEZONE\n", "END:VTIMEZONE\n", "TZID:Ours\n", "BEGIN:STANDARD\n",
     "END:STANDARD\n", "TZOFFSETFROM:", "TZOFFSETTO:", "+0500\n", "BYDAY=", "\\", "é", "\u2028",
@@ -625,8 +629,7 @@ def check_any(data: bytes, name: str) -> None:
     assert read(data, name) == first
     for bad in first.bad:
         assert bad.mistakes
-        kind, header = first.kind, bad.header
-        read_row(bad.raw.reveal(), kind=kind, header=header, practice_timezone=NEW_YORK)
+        again(bad.raw.reveal(), first.kind, bad.header)
 
 
 @given(st.binary(max_size=400), st.sampled_from(["a.csv", "a.ics"]))
@@ -664,9 +667,10 @@ def test_no_row_is_lost(rows: list[str]) -> None:
                                  event("RRULE:FREQ=DAILY"), "BEGIN:VEVENT\r\nUID:E-1"]),
                 max_size=12))  # fmt: skip
 def test_no_event_is_lost(events: list[str]) -> None:
-    """Good, bad and older events add up to the events of the file."""
+    """Good, bad and older events add up to the events of the file; a series is one of them."""
     file = ical(*events)
-    assert len(file.rows) + len(file.bad) + file.merged == len(events)
+    good = {row.series or row.external_id for row in file.rows}
+    assert len(good) + len(file.bad) + file.merged == len(events)
 
 
 ZONES = [NEW_YORK, "Europe/London", "Asia/Kolkata", "Pacific/Auckland"]

@@ -16,7 +16,7 @@ from mentalspace.kernel.phi import Phi
 class NewAppointment:
     """An appointment with what is known of its client, who is made or brought up to date.
 
-    None leaves a client's field as it is.
+    None leaves a client's field as it is. `series` names the recurring event it is a date of.
     """
 
     external_id: str
@@ -30,6 +30,7 @@ class NewAppointment:
     starts_at: datetime
     duration_min: int
     status: str = "scheduled"
+    series: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,8 @@ async def insert_appointment(
     """The new row's id, or None if that external id is known already."""
     appointment_id: UUID | None = await connection.fetchval(
         "insert into appointment (practice_id, external_id, client_id, clinician_email, starts_at,"
-        " duration_min, status, drill, rules_revision) values ($1, $2, $3, $4, $5, $6, $7, $8,"
+        " duration_min, status, drill, series, rules_revision)"
+        " values ($1, $2, $3, $4, $5, $6, $7, $8, $9,"
         " coalesce((select revision from reminder_policy where practice_id = $1), 0))"
         " on conflict (practice_id, external_id) do nothing returning id",
         practice_id,
@@ -142,6 +144,7 @@ async def insert_appointment(
         new.duration_min,
         new.status,
         drill,
+        new.series,
     )
     return appointment_id
 

@@ -38,7 +38,9 @@ APPOINTMENT_MAILS = (
 class MailDesk:
     """What writing a mail needs besides the appointment. `credential_id` and `bypass_guard`
     are for drills, which send through an account of their own, as is a `note` in the place of the
-    practice's own line; `traceparent` is the request's."""
+    practice's own line; `traceparent` is the request's. `further` says for how many later dates
+    of its series one mail speaks; None that another mail has spoken for this one, which then
+    has its reminders alone."""
 
     vault: Vault
     sender: Sender
@@ -49,10 +51,12 @@ class MailDesk:
     bypass_guard: bool = False
     traceparent: str | None = None
     note: str | None = None
+    further: int | None = 0
 
 
 async def tell_booked(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    await _write(connection, desk, appointment, "created")
+    if desk.further is not None:
+        await _write(connection, desk, appointment, "created")
     await _remind(connection, desk, appointment)
 
 
@@ -64,7 +68,8 @@ async def tell_moved(connection: Connection, desk: MailDesk, appointment: Appoin
 
 async def tell_cancelled(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
     await _drop_pending(connection, desk, appointment)
-    await _write(connection, desk, appointment, "cancelled")
+    if desk.further is not None:
+        await _write(connection, desk, appointment, "cancelled")
 
 
 async def remind_anew(
@@ -124,6 +129,7 @@ async def _write(
             note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
             links=None if kind == "cancelled" else desk.links.of(appointment),
             # No lead: a reminder may leave late, and must not say "tomorrow" of today.
+            further=desk.further or 0,
         ),
         appointment.client_email.reveal(),
         desk.sender,

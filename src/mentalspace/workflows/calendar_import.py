@@ -11,17 +11,17 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import MentalSpaceError
-from mentalspace.practice.appointment import NewAppointment
 from mentalspace.practice.calendar_file import (
-    AppointmentRow,
     BadRow,
     FileKind,
     Mistake,
     read_calendar,
     read_row,
 )
-from mentalspace.workflows.appointment_mails import MailDesk
-from mentalspace.workflows.appointments import Claims, land, mail_desk
+from mentalspace.workflows.appointments import Claims, mail_desk
+from mentalspace.workflows.calendar_landing import land_file
+
+CHANGES = ("new", "changed", "cancelled", "unchanged")
 
 
 class RowUnknown(MentalSpaceError):
@@ -46,7 +46,7 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """`change` is what landed; None while mistakes remain."""
+    """`change` is what landed, of a series the most telling; None while mistakes remain."""
 
     change: str | None
     mistakes: tuple[Mistake, ...]
@@ -64,12 +64,11 @@ async def import_calendar(
     async with services.database.as_user(claims) as connection:
         zone = await _zone(connection, practice_id)
     # A large file takes seconds of computing: not on the loop that others wait for.
-    file = await asyncio.to_thread(read_calendar, data, practice_timezone=zone, file_name=file_name)
+    file = await asyncio.to_thread(
+        read_calendar, data, practice_timezone=zone, file_name=file_name, now=desk.now
+    )
     async with services.database.as_user(claims) as connection:
-        changes = [
-            (await land(connection, desk, practice_id, _appointment(row))).change
-            for row in file.rows
-        ]
+        changes = await land_file(connection, desk, practice_id, file)
         file_id: UUID = await connection.fetchval(
             "insert into import_file (practice_id, kind, rows_new, rows_changed, rows_unchanged,"
             " rows_bad, imported_by) values ($1, $2, $3, $4, $5, $6, $7) returning id",
@@ -98,21 +97,22 @@ async def import_calendar(
 async def correct_row(services: Services, claims: Claims, row_id: UUID, raw: str) -> Correction:
     """Read a kept row again with a person's correction; it lands or says what is still wrong."""
     practice_id = UUID(str(claims["practice"]))
+    desk = mail_desk(services, claims)
     async with services.database.as_user(claims) as connection:
         kind, header, line = await _open_row(connection, services.vault, practice_id, row_id)
-        row = read_row(
+        file = read_row(
             raw,
             kind=kind,
             header=header,
             practice_timezone=await _zone(connection, practice_id),
+            now=desk.now,
             line=line,
         )
-        if isinstance(row, BadRow):
-            return Correction(None, row.mistakes)
-        desk: MailDesk = mail_desk(services, claims)
-        booked = await land(connection, desk, practice_id, _appointment(row))
+        if isinstance(file, BadRow):
+            return Correction(None, file.mistakes)
+        changes = await land_file(connection, desk, practice_id, file)
         await _close(connection, row_id, "corrected")
-        return Correction(booked.change, ())
+        return Correction(next((c for c in CHANGES if c in changes), "unchanged"), ())
 
 
 async def discard_row(services: Services, claims: Claims, row_id: UUID) -> None:
@@ -194,19 +194,3 @@ async def _zone(connection: Connection, practice_id: UUID) -> str:
         "select timezone from practice where id = $1", practice_id
     )
     return zone
-
-
-def _appointment(row: AppointmentRow) -> NewAppointment:
-    return NewAppointment(
-        external_id=row.external_id,
-        client_external_id=row.client_external_id,
-        client_name=row.client_name,
-        client_email=row.client_email,
-        client_phone=row.client_phone,
-        client_timezone=row.client_timezone,
-        client_language=row.client_language,
-        clinician_email=row.clinician_email,
-        starts_at=row.starts_at,
-        duration_min=row.duration_min,
-        status=row.status,
-    )

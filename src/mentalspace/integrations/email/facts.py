@@ -31,7 +31,8 @@ class AppointmentFacts:
     """`timezone` is the client's. `version` rises with every change a client must hear of.
 
     `written_at` is when the mail was written; `lead` how long before the appointment a reminder
-    is due, from which its "tomorrow" follows. `note` is the practice's own line.
+    is due, from which its "tomorrow" follows. `note` is the practice's own line. `further`
+    counts the later dates of its series to which the same has happened.
     """
 
     appointment_id: UUID
@@ -46,6 +47,7 @@ class AppointmentFacts:
     links: AppointmentLinks | None = None
     lead: timedelta | None = None
     note: str = ""
+    further: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def appointment_mail(
         ),
         note="" if kind == "cancelled" else facts.note,
         actions=() if kind == "cancelled" else _answers(facts),
-        outro=(_contact(contact, facts.practice_phone, language),),
+        outro=(*_further(kind, facts), _contact(contact, facts.practice_phone, language)),
         is_off=kind == "cancelled",
     )
     return mail_of(
@@ -125,6 +125,12 @@ def _answers(facts: AppointmentFacts) -> tuple[Action, ...]:
         Action(word("confirm", facts.language), facts.links.confirm_url),
         Action(word("cancel", facts.language), facts.links.cancel_url, main=False),
     )
+
+
+def _further(kind: AppointmentKind, facts: AppointmentFacts) -> tuple[str, ...]:
+    if facts.further == 0 or kind not in ("created", "cancelled"):
+        return ()
+    return (word(f"{kind}.further", facts.language, number=facts.further),)
 
 
 def _contact(about: str, phone: str | None, language: Language) -> str:

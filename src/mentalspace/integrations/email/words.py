@@ -50,6 +50,10 @@ _TABLE: Mapping[str, tuple[str, str]] = {
     "reminder.ahead":       ("Your appointment is {ahead}.",
                              "Su cita es {ahead}."),
 
+    "created.further":      ("{number} more appointments of the same series are booked.",
+                             "Hay {number} citas más reservadas de la misma serie."),
+    "cancelled.further":    ("{number} more appointments of the same series are cancelled, too.",
+                             "También se cancelan {number} citas más de la misma serie."),
     "when":                 ("When", "Cuándo"),
     "length":               ("How long", "Duración"),
     "minutes":              ("{number} min", "{number} min"),

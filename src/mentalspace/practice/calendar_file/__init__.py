@@ -4,6 +4,7 @@ Pure functions over bytes: no database, no clock, no network. Nothing here guess
 what is doubtful becomes a `BadRow` that keeps its text and says how to cure it.
 """
 
+from mentalspace.practice.calendar_file.ical_series import occurrence_id
 from mentalspace.practice.calendar_file.reader import read_calendar, read_row
 from mentalspace.practice.calendar_file.row import (
     AppointmentRow,
@@ -13,6 +14,7 @@ from mentalspace.practice.calendar_file.row import (
     FileKind,
     Mistake,
     RowStatus,
+    Series,
 )
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "FileKind",
     "Mistake",
     "RowStatus",
+    "Series",
+    "occurrence_id",
     "read_calendar",
     "read_row",
 ]

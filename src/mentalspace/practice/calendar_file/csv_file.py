@@ -169,7 +169,8 @@ def _read_record(record: _Record, header: _Header, zone: tzinfo) -> Reading:
     else:
         values = dict(zip(header.columns, record.cells, strict=False))
         row = _read_values(lambda column: values.get(column, ""), zone, mistakes)
-    return Reading(record.line, Phi(record.raw), header.raw, row, tuple(mistakes.found))
+    rows = () if row is None else (row,)
+    return Reading(record.line, Phi(record.raw), header.raw, rows, tuple(mistakes.found))
 
 
 def _read_values(

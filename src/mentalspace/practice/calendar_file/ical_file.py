@@ -1,42 +1,40 @@
-"""The iCalendar half: one VEVENT to one appointment, the newest version of each."""
+"""The iCalendar half: every VEVENT to an appointment or to a series, the newest version of each."""
 
 from __future__ import annotations
 
-import hashlib
-import re
-import unicodedata
-from dataclasses import dataclass
-from datetime import tzinfo
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 
 from mentalspace.kernel.phi import Phi
-from mentalspace.practice.calendar_file import field
-from mentalspace.practice.calendar_file.field import Mistakes
-from mentalspace.practice.calendar_file.ical_property import (
-    REPEATING,
-    Properties,
-    address,
-    first_value,
-    read_properties,
+from mentalspace.practice.calendar_file.ical_event import Event, read_appointment, read_event
+from mentalspace.practice.calendar_file.ical_series import read_changed_date, read_series
+from mentalspace.practice.calendar_file.ical_text import split_events
+from mentalspace.practice.calendar_file.row import (
+    AppointmentRow,
+    CalendarFileUnreadable,
+    Reading,
+    Window,
 )
-from mentalspace.practice.calendar_file.ical_text import Calendar, EventText, split_events
-from mentalspace.practice.calendar_file.ical_time import read_duration, read_time
-from mentalspace.practice.calendar_file.row import AppointmentRow, Reading
 
-SEQUENCE = re.compile(r"[0-9]{1,9}")
+MAX_SERIES = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
-    """One version of an event.
+@dataclass(slots=True)
+class _Versions:
+    """All events with one UID; `apart` are those whose number cannot be read."""
 
-    `apart` are those that no other supersedes: dates of a series, which share one UID, and
-    versions whose number cannot be read.
-    """
+    events: list[Event] = field(default_factory=list)
+    changes: list[Event] = field(default_factory=list)
+    apart: list[Event] = field(default_factory=list)
 
-    uid: str
-    sequence: int
-    apart: bool
-    reading: Reading
+    def add(self, event: Event) -> None:
+        if event.is_change:
+            self.changes.append(event)
+        elif event.sequence is None:
+            self.apart.append(event)
+        else:
+            self.events.append(event)
 
 
 def looks_like_ical(data: bytes, file_name: str) -> bool:
@@ -48,131 +46,102 @@ def looks_like_ical(data: bytes, file_name: str) -> bool:
     return head.startswith(b"BEGIN:VCALENDAR") or file_name.lower().endswith((".ics", ".ical"))
 
 
-def read_ical(data: bytes, zone: tzinfo) -> tuple[list[Reading], int, list[str]]:
-    """Every event in file order, how many older versions were left out, and notes.
+def read_ical(data: bytes, zone: tzinfo, window: Window) -> tuple[list[Reading], int, list[str]]:
+    """Every event and series in file order, how many older versions were left out, and notes.
 
-    Times without a zone are on the wall clock of `zone`, the practice's.
+    Times without a zone are on the wall clock of `zone`, the practice's. A series becomes the
+    appointments it has within the window.
     """
-    events, notes = split_events(data)
-    versions = [_read_event(event, zone) for event in events]
-    newest: dict[str, int] = {}
-    for version in versions:
-        if version.uid and not version.apart:
-            newest[version.uid] = max(version.sequence, newest.get(version.uid, 0))
-    kept = [
-        version
-        for version in versions
-        if version.apart or version.sequence >= newest.get(version.uid, 0)
-    ]
-    older = len(versions) - len(kept)
+    texts, notes = split_events(data)
+    versions: dict[str | int, _Versions] = {}
+    for number, text in enumerate(texts):
+        event = read_event(text, zone)
+        versions.setdefault(event.uid or number, _Versions()).add(event)
+    if sum(event.repeats for group in versions.values() for event in group.events) > MAX_SERIES:
+        raise CalendarFileUnreadable(
+            "too_many_series",
+            f"The file holds more than {MAX_SERIES} recurring events; "
+            "export fewer calendars at a time and import them one after the other.",
+        )
+    readings: list[Reading] = []
+    older = 0
+    for group in versions.values():
+        found, left_out = _read_versions(group, zone, window)
+        readings += found
+        older += left_out
+    readings.sort(key=lambda reading: reading.line)
     if older:
         notes.append(f"older versions of an event were left out: {older}")
-    readings = [version.reading for version in kept]
-    nameless = sum(1 for reading in readings if reading.good and not reading.good.client_email)
+    return readings, older, notes + _notes(readings, window, zone)
+
+
+def _read_versions(group: _Versions, zone: tzinfo, window: Window) -> tuple[list[Reading], int]:
+    events = _newest(group.events)
+    changes = _newest_of_each_date(group.changes)
+    older = len(group.events) + len(group.changes) - len(events) - len(changes)
+    readings = [_read_single(event, zone) for event in group.apart]
+    if events and (changes or any(event.repeats for event in events)):
+        readings += [read_series(event, changes, zone, window) for event in events]
+    else:
+        readings += [_read_single(event, zone) for event in events]
+        readings += [_read_change(change, zone) for change in changes]
+    return readings, older
+
+
+def _read_single(event: Event, zone: tzinfo) -> Reading:
+    return _reading(event, read_appointment(event, zone))
+
+
+def _read_change(change: Event, zone: tzinfo) -> Reading:
+    return _reading(change, read_changed_date(change, zone))
+
+
+def _reading(event: Event, row: AppointmentRow | None) -> Reading:
+    header = event.text.calendar.header(event.raw)
+    rows = () if row is None else (row,)
+    return Reading(event.text.line, Phi(event.raw), header, rows, tuple(event.mistakes.found))
+
+
+def _newest(events: Sequence[Event]) -> list[Event]:
+    newest = max((event.sequence or 0 for event in events), default=0)
+    return [event for event in events if event.sequence == newest]
+
+
+def _newest_of_each_date(changes: Iterable[Event]) -> list[Event]:
+    """And those of which the date or the version cannot be read."""
+    kept: dict[datetime | int, Event] = {}
+    for number, change in enumerate(changes):
+        if change.replaces is None or change.sequence is None:
+            kept[number] = change
+            continue
+        other = kept.setdefault(change.replaces, change)
+        if (other.sequence or 0) < change.sequence:
+            kept[change.replaces] = change
+        elif other.sequence == change.sequence and other.text.lines != change.text.lines:
+            change.mistakes.add(
+                "RECURRENCE-ID",
+                "duplicate_external_id",
+                f"line {other.text.line} changes the same date to something else",
+                "keep the right one of the two",
+            )
+            kept[number] = change
+    return list(kept.values())
+
+
+def _notes(readings: Sequence[Reading], window: Window, zone: tzinfo) -> list[str]:
+    notes: list[str] = []
+    series = [reading for reading in readings if reading.series and not reading.mistakes]
+    if series:
+        first, last = (f"{at.astimezone(zone):%Y-%m-%d}" for at in (window.first, window.last))
+        count = sum(len(reading.rows) for reading in series)
+        notes.append(
+            f"recurring events: {len(series)}, with {count} appointments from {first} to {last}; "
+            "import the calendar again later for those that come after"
+        )
+    good = [reading.rows[0] for reading in readings if reading.rows and not reading.mistakes]
+    nameless = sum(1 for row in good if not row.client_email)
     if nameless:
         notes.append(
             f"clients told apart by their name alone, as no guest has an address: {nameless}"
         )
-    return readings, older, notes
-
-
-def _read_event(event: EventText, zone: tzinfo) -> _Version:
-    mistakes = Mistakes(event.line)
-    properties = read_properties(event, mistakes)
-    uid = field.read_id(first_value(properties, "UID"), "UID", mistakes)
-    sequence = _sequence(properties, mistakes)
-    recurring = any(name in properties for name in REPEATING)
-    row: AppointmentRow | None = None
-    if recurring:
-        mistakes.found.clear()
-        mistakes.add(
-            next(name for name in REPEATING if name in properties),
-            "recurring",
-            "it belongs to a series, and series are not read yet",
-            "export its dates as single events",
-        )
-    elif not event.closed:
-        mistakes.add(
-            "row",
-            "cut_off",
-            "the event has no END:VEVENT, so part of it may be missing",
-            "export the calendar again",
-        )
-    else:
-        row = _read_appointment(uid, properties, event.calendar, zone, mistakes)
-    raw = "\n".join(event.lines)
-    reading = Reading(event.line, Phi(raw), event.calendar.header(raw), row, tuple(mistakes.found))
-    return _Version(uid, sequence or 0, recurring or sequence is None, reading)
-
-
-def _sequence(properties: Properties, mistakes: Mistakes) -> int | None:
-    value = first_value(properties, "SEQUENCE").strip()
-    if not value:
-        return 0
-    if SEQUENCE.fullmatch(value):
-        return int(value)
-    mistakes.add("SEQUENCE", "not_a_number", "not a whole number", "write 0, or leave it out")
-    return None
-
-
-def _read_appointment(
-    uid: str, properties: Properties, calendar: Calendar, zone: tzinfo, mistakes: Mistakes
-) -> AppointmentRow | None:
-    """None only where there is no start; any mistake makes the row a bad one."""
-    organizer = properties.get("ORGANIZER")
-    clinician = field.read_email(address(organizer[0]) if organizer else "", "ORGANIZER", mistakes)
-    name, email = _client(properties, clinician, mistakes)
-    starts_at = read_time("DTSTART", properties, calendar, zone, mistakes)
-    duration_min = read_duration(starts_at, properties, calendar, zone, mistakes)
-    status = field.read_status(first_value(properties, "STATUS"), "STATUS", mistakes)
-    if starts_at is None:
-        return None
-    return AppointmentRow(
-        line=mistakes.line,
-        external_id=uid,
-        client_external_id=_client_id(name, email),
-        client_name=Phi(name),
-        client_email=Phi(email) if email else None,
-        client_phone=None,
-        client_timezone=None,
-        client_language=None,
-        clinician_email=clinician,
-        starts_at=starts_at,
-        duration_min=duration_min,
-        status="cancelled" if calendar.method == "CANCEL" else status,
-    )
-
-
-def _client(
-    properties: Properties, clinician: str | None, mistakes: Mistakes
-) -> tuple[str, str | None]:
-    """The one guest's name and address; without a guest, the summary is the name."""
-    guests = [
-        guest
-        for guest in properties.get("ATTENDEE", ())
-        if guest.param("CUTYPE").upper() in ("", "INDIVIDUAL", "UNKNOWN")
-        and guest.param("ROLE").upper() not in ("CHAIR", "NON-PARTICIPANT")
-        and not (clinician and address(guest).lower() == clinician.lower())
-    ]
-    if len(guests) > 1:
-        mistakes.add(
-            "ATTENDEE",
-            "several_guests",
-            f"{len(guests)} guests could be the client",
-            "leave one guest beside the organizer",
-        )
-        return "", None
-    name = guests[0].param("CN").strip('"') if guests else ""
-    column = "ATTENDEE"
-    if not name or "@" in name:
-        # Many programs repeat the address where the name belongs.
-        name, column = first_value(properties, "SUMMARY"), "SUMMARY"
-    email = field.read_email(address(guests[0]), "ATTENDEE", mistakes) if guests else None
-    return field.read_name(name, column, mistakes), email
-
-
-def _client_id(name: str, email: str | None) -> str:
-    """The same client gets the same identifier from every file."""
-    plain = " ".join(unicodedata.normalize("NFC", name).casefold().split())
-    key = f"email:{email.lower()}" if email else f"name:{plain}"
-    return "ical:" + hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()[:16]
+    return notes

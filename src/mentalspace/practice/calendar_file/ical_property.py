@@ -12,9 +12,20 @@ from icalendar.parser import Contentline
 from mentalspace.practice.calendar_file.field import Mistakes
 from mentalspace.practice.calendar_file.ical_text import EventText
 
-SINGLE = ("UID", "SEQUENCE", "DTSTART", "DTEND", "DURATION", "STATUS", "SUMMARY", "ORGANIZER")
-REPEATING = ("RRULE", "RDATE", "EXRULE", "RECURRENCE-ID")
-READ = frozenset((*SINGLE, *REPEATING, "ATTENDEE"))
+SINGLE = (
+    "UID",
+    "SEQUENCE",
+    "DTSTART",
+    "DTEND",
+    "DURATION",
+    "STATUS",
+    "SUMMARY",
+    "ORGANIZER",
+    "RRULE",
+    "RECURRENCE-ID",
+)
+REPEATING = ("RRULE", "RDATE", "EXRULE")
+READ = frozenset((*SINGLE, *REPEATING, "EXDATE", "ATTENDEE"))
 
 NAME = re.compile(r"([A-Za-z0-9-]+)[;:]")
 

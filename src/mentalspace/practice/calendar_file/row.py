@@ -23,7 +23,8 @@ class CalendarFileUnreadable(MentalSpaceError):
 
 @dataclass(frozen=True, slots=True)
 class AppointmentRow:
-    """One appointment. `line` is the physical line of the file where it begins."""
+    """One appointment. `line` is the physical line of the file where it begins; `series` is the
+    identifier of the recurring event it is a date of."""
 
     line: int
     external_id: str
@@ -37,6 +38,24 @@ class AppointmentRow:
     starts_at: datetime
     duration_min: int  # 1 to 1440
     status: RowStatus
+    series: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A recurring event that the file holds whole: a date of it that is not among `external_ids`
+    and lies ahead takes place no more."""
+
+    uid: str
+    external_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time within which a series becomes appointments."""
+
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +86,8 @@ class BadRow:
 class CalendarFile:
     """Every row of the file is in `rows`, in `bad`, or counted in `merged`.
 
-    `merged` are rows repeating another word for word, and older versions of an event.
+    `merged` are rows repeating another word for word, and older versions of an event. A series
+    has as many rows as it has dates within the window.
     """
 
     kind: FileKind
@@ -75,21 +95,26 @@ class CalendarFile:
     bad: tuple[BadRow, ...]
     merged: int
     notes: tuple[str, ...]
+    series: tuple[Series, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a parser made of one data row, before duplicates are looked for."""
+    """What a parser made of one data row, or of one series, before duplicates are looked for."""
 
     line: int
     raw: Phi[str]
     header: str
-    row: AppointmentRow | None
+    rows: tuple[AppointmentRow, ...]
     mistakes: tuple[Mistake, ...]
+    series: Series | None = None
 
     @property
-    def good(self) -> AppointmentRow | None:
-        return None if self.mistakes else self.row
+    def identifier(self) -> str | None:
+        """What two rows must not share; None where none was read."""
+        if self.series:
+            return self.series.uid
+        return self.rows[0].external_id if self.rows else None
 
     def bad(self, *more: Mistake) -> BadRow:
         return BadRow(self.line, self.raw, self.mistakes + more, self.header)
