@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,17 +15,34 @@ from mentalspace.kernel.errors import Refused
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One customer of one provider. Its key is kept only as a hash; `id` is public."""
+    """One customer of one provider, however many keys it holds. `id` is public and stays.
+
+    Keys are kept only as hashes. `webhook_secret` may hold several, separated by blanks, while
+    one is being replaced by another.
+    """
 
     id: str
     room: str
     provider: str
-    key_hash: str = field(repr=False)
+    key_hashes: tuple[str, ...] = field(repr=False)
+    revoked: tuple[str, ...] = field(default=(), repr=False)
     webhook_url: str | None = None
     webhook_secret: str | None = field(default=None, repr=False)
     rate_per_s: int | None = None  # None: the provider's usual limit
     consumed_per_s: int = 0  # what another consumer of the same account uses up
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def webhook_secrets(self) -> list[str]:
+        return (self.webhook_secret or "").split()
+
+    def key_ids(self) -> list[str]:
+        """Public ids of the keys that are accepted now."""
+        return [_public_id(self.room, self.provider, digest) for digest in self.key_hashes]
+
+    def revoked_ids(self) -> list[str]:
+        """Public ids of the keys that were accepted once."""
+        return [_public_id(self.room, self.provider, digest) for digest in self.revoked]
 
 
 class Accounts:
@@ -33,9 +51,10 @@ class Accounts:
     def __init__(self, journal: Journal, *, allow_remote_hooks: bool = False) -> None:
         self._journal = journal
         self._allow_remote = allow_remote_hooks
-        self._by_hash: dict[tuple[str, str, str], Account] = {}
+        self._by_hash: dict[tuple[str, str, str], str] = {}
         self._by_id: dict[str, Account] = {}
         journal.on("account", self._apply)
+        journal.compact(["account"], self._snapshot)
 
     def put(
         self,
@@ -48,40 +67,56 @@ class Accounts:
         rate_per_s: int | None = None,
         options: dict[str, Any] | None = None,
     ) -> Account:
-        """Create or replace the account of this key. Raises Refused for a webhook off-machine."""
-        self._check_url(webhook_url)
+        """Create the account of this key, or set these fields of the one that holds it.
+
+        Raises Refused for a webhook off-machine.
+        """
+        self.check_url(webhook_url)
         digest = hash_key(api_key)
-        self._journal.emit(
-            "account",
-            id=account_id(room, provider, api_key),
-            room=room,
-            provider=provider,
-            key_hash=digest,
+        account = self.by_key(room, provider, api_key) or Account(
+            _public_id(room, provider, digest), room, provider, (digest,)
+        )
+        return self.change(
+            account,
             webhook_url=webhook_url,
             webhook_secret=webhook_secret,
             rate_per_s=rate_per_s,
+            consumed_per_s=0,
             options=options or {},
         )
-        return self._by_hash[room, provider, digest]
 
     def change(self, account: Account, **changes: Any) -> Account:
         """Replace some fields of an account; `consumed_per_s` is how another consumer is played."""
-        self._check_url(changes.get("webhook_url"))
+        self.check_url(changes.get("webhook_url"))
         fields = {name: getattr(account, name) for name in Account.__slots__}
         self._journal.emit("account", **{**fields, **changes})
         return self._by_id[account.id]
 
+    def add_key(self, account: Account, api_key: str) -> Account:
+        """Let the account use one more key."""
+        return self.change(account, key_hashes=(*account.key_hashes, hash_key(api_key)))
+
+    def revoke_key(self, account: Account, digest: str) -> Account:
+        """Accept this key no longer."""
+        return self.change(
+            account,
+            key_hashes=tuple(known for known in account.key_hashes if known != digest),
+            revoked=(*account.revoked, digest),
+        )
+
     def by_key(self, room: str, provider: str, api_key: str) -> Account | None:
-        return self._by_hash.get((room, provider, hash_key(api_key)))
+        found = self._by_hash.get((room, provider, hash_key(api_key)))
+        return None if found is None else self._by_id[found]
 
     def get(self, account_id: str) -> Account | None:
         """By its public id, whatever its provider."""
         return self._by_id.get(account_id)
 
     def all(self) -> list[Account]:
-        return list(self._by_hash.values())
+        return list(self._by_id.values())
 
-    def _check_url(self, url: str | None) -> None:
+    def check_url(self, url: str | None) -> None:
+        """Raises Refused for an address that webhooks must not go to."""
         if url is None:
             return
         if urlsplit(url).scheme not in ("http", "https"):
@@ -93,14 +128,30 @@ class Accounts:
             )
 
     def _apply(self, record: Record) -> None:
-        account = Account(**{name: value for name, value in record.items() if name != "kind"})
-        self._by_hash[account.room, account.provider, account.key_hash] = account
+        fields = {name: record[name] for name in Account.__slots__ if name in record}
+        if "key_hash" in record:  # as journals of one-key accounts have it
+            fields["key_hashes"] = [record["key_hash"]]
+        for name in ("key_hashes", "revoked"):
+            fields[name] = tuple(fields.get(name, ()))
+        account = Account(**fields)
+        before = self._by_id.get(account.id)
+        for digest in before.key_hashes if before else ():
+            self._by_hash.pop((account.room, account.provider, digest), None)
+        for digest in account.key_hashes:
+            self._by_hash[account.room, account.provider, digest] = account.id
         self._by_id[account.id] = account
+
+    def _snapshot(self) -> Iterable[Record]:
+        for account in self._by_id.values():
+            yield {
+                "kind": "account",
+                **{name: getattr(account, name) for name in Account.__slots__},
+            }
 
 
 def account_id(room: str, provider: str, api_key: str) -> str:
-    """The public id of a key's account, which says nothing of the key."""
-    return hash_key(f"{room}/{provider}/{hash_key(api_key)}")[:12]
+    """The public id of a key, and of the account that began with it; it says nothing of the key."""
+    return _public_id(room, provider, hash_key(api_key))
 
 
 def hash_key(api_key: str) -> str:
@@ -116,3 +167,7 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _public_id(room: str, provider: str, digest: str) -> str:
+    return hash_key(f"{room}/{provider}/{digest}")[:12]

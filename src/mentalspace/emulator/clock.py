@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from mentalspace.emulator.journal import Journal, Record
@@ -17,6 +17,7 @@ class VirtualClock(OffsetClock):
         self._journal = journal
         self._listeners: list[Callable[[], None]] = []
         journal.on("clock", self._apply)
+        journal.compact(["clock"], self._snapshot)
 
     def subscribe(self, listener: Callable[[], None]) -> None:
         """`listener` is called, without arguments, after each move."""
@@ -30,3 +31,6 @@ class VirtualClock(OffsetClock):
 
     def _apply(self, record: Record) -> None:
         self.offset = timedelta(seconds=record["offset_s"])
+
+    def _snapshot(self) -> Iterable[Record]:
+        yield {"kind": "clock", "offset_s": self.offset.total_seconds()}

@@ -20,6 +20,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+DRIPS = 20  # pieces a body trickles in
 
 
 class EmulatorApp:
@@ -44,13 +45,14 @@ class EmulatorApp:
         account = self._emulator.identify(call)
         account_id = account.id if account else None
         key = self._emulator.idempotency_key(call)
+        claim = self._emulator.claims(call)
         fault = self._kit.faults.pick(
             self._emulator.room, self._emulator.provider, account_id, call
         )
-        work = (account_id, key) if key else None
+        work = (account_id, claim) if claim else None
 
         if work is not None and work in self._at_work:
-            reply = self._emulator.busy(account)
+            reply = self._emulator.busy(call, account)
             self._record(call, account_id, key, reply, fault)
             await self._kit.journal.flush()
         else:
@@ -79,9 +81,9 @@ class EmulatorApp:
 
     def _decide(self, call: Call, fault: Fault | None) -> Reply:
         account = self._emulator.identify(call)
-        if fault is None or fault.kind == "latency":
+        if fault is None or fault.kind in ("latency", "drip"):
             return self._emulator.handle(call, account)
-        if fault.when == "before" and fault.kind == "malformed":
+        if fault.when == "before" and fault.kind in ("malformed", "truncate"):
             return json_reply(200, {})
         if fault.when == "before":
             return self._emulator.fail(account, fault)
@@ -130,6 +132,14 @@ class EmulatorApp:
         headers = {**reply.headers, "content-length": str(len(body))}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.http, "headers": raw})
+        if fault and fault.kind == "truncate":
+            await send(_part(body[: len(body) // 2]))
+            self._transports.close(scope["client"])
+            await _until_gone(receive)
+            return
+        if fault and fault.kind == "drip":
+            await _drip(send, body, fault.latency_s)
+            return
         await send({"type": "http.response.body", "body": body})
 
     async def _read(self, scope: Scope, receive: Receive) -> Call | None:
@@ -154,6 +164,19 @@ class EmulatorApp:
             body=b"".join(chunks),
             at=self._kit.clock.now(),
         )
+
+
+async def _drip(send: Send, body: bytes, over_s: float) -> None:
+    size = max(1, -(-len(body) // DRIPS))
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    for piece in pieces:
+        await asyncio.sleep(over_s / len(pieces))
+        await send(_part(piece))
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _part(body: bytes) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": True}
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -30,6 +31,7 @@ class Keys:
         self._lifetime = lifetime
         self._keys: dict[tuple[str, str], Remembered] = {}
         journal.on("key", self._apply)
+        journal.compact(["key"], self._snapshot)
 
     def recall(self, account: str, key: str) -> Remembered | None:
         found = self._keys.get((account, key))
@@ -38,15 +40,8 @@ class Keys:
         return found
 
     def remember(self, account: str, key: str, fingerprint: str, http: int, body: bytes) -> None:
-        self._journal.emit(
-            "key",
-            account=account,
-            key=key,
-            fingerprint=fingerprint,
-            http=http,
-            body=body.decode(),
-            at=self._clock.now().isoformat(),
-        )
+        found = Remembered(fingerprint, http, body, self._clock.now())
+        self._journal.emit("key", **_fields(account, key, found))
 
     def _apply(self, record: Record) -> None:
         self._keys[record["account"], record["key"]] = Remembered(
@@ -55,3 +50,19 @@ class Keys:
             record["body"].encode(),
             datetime.fromisoformat(record["at"]),
         )
+
+    def _snapshot(self) -> Iterable[Record]:
+        for (account, key), found in self._keys.items():
+            if self._clock.now() - found.at < self._lifetime:
+                yield {"kind": "key", **_fields(account, key, found)}
+
+
+def _fields(account: str, key: str, found: Remembered) -> Record:
+    return {
+        "account": account,
+        "key": key,
+        "fingerprint": found.fingerprint,
+        "http": found.http,
+        "body": found.body.decode(),
+        "at": found.at.isoformat(),
+    }

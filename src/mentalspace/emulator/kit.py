@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mentalspace.emulator.keys import Keys
 from mentalspace.emulator.options import Options
 from mentalspace.emulator.outbox import Outbox, summarise
 from mentalspace.emulator.recorder import Recorder
+from mentalspace.emulator.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,13 @@ class Kit:
     keys: Keys
     hooks: Hooks
     options: Options
+    shelf: Shelf
+    seed: int
     random: random.Random
 
     def summary(self) -> dict[str, dict[str, Any]]:
         """Per account id, what `summarise` counts."""
-        replays = Counter(e.account for e in self.recorder.entries() if e.account and e.replayed)
-        return summarise(self.outbox.items(), replays)
+        return summarise(self.outbox.items(), self.recorder.replays())
 
 
 def open_kit(state_dir: Path, *, seed: int, allow_remote_hooks: bool = False) -> Kit:
@@ -45,15 +46,18 @@ def open_kit(state_dir: Path, *, seed: int, allow_remote_hooks: bool = False) ->
     journal = Journal(state_dir)
     clock = VirtualClock(journal)
     accounts = Accounts(journal, allow_remote_hooks=allow_remote_hooks)
+    faults = Faults(journal, seed)
     return Kit(
         journal=journal,
         clock=clock,
         accounts=accounts,
-        faults=Faults(journal, seed),
+        faults=faults,
         recorder=Recorder(journal),
         outbox=Outbox(journal),
         keys=Keys(journal, clock),
-        hooks=Hooks(journal, clock, accounts),
+        hooks=Hooks(journal, clock, accounts, faults),
         options=Options(journal),
+        shelf=Shelf(journal),
+        seed=seed,
         random=random.Random(seed),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mentalspace.emulator.journal import Journal, Record
@@ -17,6 +17,7 @@ class Options:
         self._defaults: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._changed: dict[tuple[str, str], dict[str, Any]] = {}
         journal.on("options", self._apply)
+        journal.compact(["options"], self._snapshot)
 
     def declare(self, room: str, provider: str, defaults: Mapping[str, Any]) -> None:
         self._defaults[room, provider] = defaults
@@ -42,3 +43,7 @@ class Options:
     def _apply(self, record: Record) -> None:
         where = (record["room"], record["provider"])
         self._changed.setdefault(where, {}).update(record["changes"])
+
+    def _snapshot(self) -> Iterable[Record]:
+        for (room, provider), changes in self._changed.items():
+            yield {"kind": "options", "room": room, "provider": provider, "changes": changes}

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,11 @@ class Accepted:
     content: dict[str, Any]
     steps: tuple[Step, ...] = ()
 
+    def recipients(self) -> list[str]:
+        """Whom the thing is for, as its content names them."""
+        to = self.content.get("to") or []
+        return [to] if isinstance(to, str) else [str(each) for each in to]
+
     def so_far(self, now: datetime) -> list[Step]:
         """The steps that have happened."""
         return [step for step in self.steps if datetime.fromisoformat(step.at) <= now]
@@ -45,14 +50,17 @@ class Outbox:
         self._journal = journal
         self._items: dict[str, Accepted] = {}
         journal.on("accepted", self._apply)
+        journal.on("planned", self._apply_plan)
+        journal.compact(["accepted", "planned"], self._snapshot)
 
     def add(self, item: Accepted) -> None:
-        # By hand: `asdict` copies deeply, and was a quarter of the cost of accepting a mail.
-        fields = {name: getattr(item, name) for name in Accepted.__slots__}
-        fields["steps"] = [
-            {"kind": step.kind, "at": step.at, "details": step.details} for step in item.steps
-        ]
-        self._journal.emit("accepted", item=fields)
+        self._journal.emit("accepted", item=_fields(item))
+
+    def plan(self, item_id: str, steps: Sequence[Step], **changes: Any) -> None:
+        """Let other steps become of an accepted thing; `changes` replace parts of its content."""
+        self._journal.emit(
+            "planned", id=item_id, steps=[_step(step) for step in steps], changes=changes
+        )
 
     def get(self, item_id: str) -> Accepted | None:
         return self._items.get(item_id)
@@ -63,9 +71,10 @@ class Outbox:
         room: str | None = None,
         provider: str | None = None,
         account: str | None = None,
+        to: str | None = None,
         limit: int | None = None,
     ) -> list[Accepted]:
-        """Newest first."""
+        """Newest first. `to` is a part of a recipient's address, in whatever case."""
         found: list[Accepted] = []
         for item in reversed(self._items.values()):
             if limit is not None and len(found) >= limit:
@@ -74,6 +83,7 @@ class Outbox:
                 room in (None, item.room)
                 and provider in (None, item.provider)
                 and account in (None, item.account)
+                and (to is None or to.lower() in " ".join(item.recipients()).lower())
             ):
                 found.append(item)
         return found
@@ -83,6 +93,28 @@ class Outbox:
         steps = tuple(Step(**step) for step in fields["steps"])
         item = Accepted(**{**fields, "steps": steps})
         self._items[item.id] = item
+
+    def _apply_plan(self, record: Record) -> None:
+        item = self._items[record["id"]]
+        self._items[item.id] = replace(
+            item,
+            steps=tuple(Step(**step) for step in record["steps"]),
+            content={**item.content, **record["changes"]},
+        )
+
+    def _snapshot(self) -> Iterable[Record]:
+        for item in self._items.values():
+            yield {"kind": "accepted", "item": _fields(item)}
+
+
+def _fields(item: Accepted) -> Record:
+    # By hand: `asdict` copies deeply, and was a quarter of the cost of accepting a mail.
+    fields = {name: getattr(item, name) for name in Accepted.__slots__}
+    return {**fields, "steps": [_step(step) for step in item.steps]}
+
+
+def _step(step: Step) -> Record:
+    return {"kind": step.kind, "at": step.at, "details": step.details}
 
 
 def digest_of(parts: Sequence[object]) -> str:

@@ -73,8 +73,12 @@ class Emulator(Role, Protocol):
         """Answer as the provider would in good health."""
         ...
 
-    def busy(self, account: Account | None) -> Reply:
-        """Answer a call whose idempotency key is still at work in another one."""
+    def claims(self, call: Call) -> str | None:
+        """What only one call of an account may work on at a time: its key, or a resource."""
+        ...
+
+    def busy(self, call: Call, account: Account | None) -> Reply:
+        """Answer a call that claims what another one is still at work on."""
         ...
 
     def fail(self, account: Account | None, fault: Fault) -> Reply:

@@ -36,6 +36,12 @@ class Transports:
 
         return RegisteringProtocol
 
+    def close(self, peer: Any) -> None:
+        """End this client's connection in order, whatever was promised."""
+        transport = self._open.get(tuple(peer))
+        if transport is not None:
+            transport.close()
+
     def reset(self, peer: Any) -> bool:
         """Send a TCP reset to this client; False if its connection is gone already."""
         transport = self._open.get(tuple(peer))

@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from mentalspace.emulator.accounts import Account
-from mentalspace.emulator.faults import Fault
+from mentalspace.emulator.faults import Fault, FaultKind
+from mentalspace.emulator.hook import Hook
 from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.outside import add_outside
@@ -34,26 +35,35 @@ class ClockIn(Strict):
 class FaultIn(Strict):
     room: str
     provider: str
-    kind: Literal["status", "latency", "hang", "reset", "malformed"]
+    kind: FaultKind = Field(
+        description="Of calls: `status`; `latency`, an answer `latency_s` late; `drip`, a body "
+        "that trickles in over `latency_s`; `hang`; `reset`; `truncate`, less than the headers "
+        "promise; `malformed`. Of webhooks: `hook_duplicate`, the same again `latency_s` later; "
+        "`hook_reorder`, the last event first; `hook_delay`, `latency_s` late; `hook_drop`, never "
+        "sent; `hook_bad_signature`, at every try"
+    )
     when: Literal["before", "after"] = Field(
         "before", description="`after`: the request is accepted, then the answer goes wrong"
     )
     account: str | None = Field(None, description="Account id; all accounts if null")
     method: str | None = None
     path: str | None = Field(None, description="Paths that begin so; all if null")
+    event: str | None = Field(None, description="Webhooks whose event begins so; all if null")
     http: int = Field(503, ge=400, le=599, description="For `status`")
-    name: str | None = Field(None, description="The provider's error name; its usual one if null")
+    name: str | None = Field(
+        None,
+        description="The provider's error name, which brings its own status unless "
+        "`http` is given as well; the status's usual one if null",
+    )
     message: str | None = None
     retry_after_s: int | None = Field(None, ge=0)
     latency_s: float = Field(5.0, ge=0, le=3600)
-    times: int | None = Field(None, ge=1, description="How many calls meet it; all if null")
-    share: float = Field(1.0, gt=0, le=1, description="Part of the calls that meet it, by chance")
+    times: int | None = Field(None, ge=1, description="How many meet it; all if null")
+    share: float = Field(1.0, gt=0, le=1, description="Part of them that meet it, by seeded chance")
 
 
 class BreakIn(Strict):
-    preset: Literal[
-        "down", "server_error", "slow", "silent", "key_revoked", "rate_limited", "answers_lost"
-    ] = "down"
+    preset: str = Field("down", description="One of those that `/presets` lists")
     account: str | None = None
     times: int | None = Field(None, ge=1)
     latency_s: float | None = Field(None, ge=0, le=3600)
@@ -68,7 +78,8 @@ class AccountIn(Strict):
     webhook_secret: str | None = None
     rate_per_s: int | None = Field(None, ge=1, description="The provider's usual limit if null")
     options: dict[str, Any] = Field(
-        default_factory=dict, description="Resend: `domains` (list), `permission`"
+        default_factory=dict,
+        description="The provider's options, for this account alone; Resend: `domains` (list) too",
     )
 
 
@@ -77,6 +88,10 @@ class AccountChange(Strict):
     webhook_secret: str | None = None
     rate_per_s: int | None = Field(None, ge=1)
     options: dict[str, Any] | None = None
+
+
+class KeyIn(Strict):
+    api_key: str = Field(min_length=1)
 
 
 class ConsumeIn(Strict):
@@ -195,6 +210,36 @@ def create_control(world: World) -> FastAPI:
         await kit.journal.flush()
         return _account(account)
 
+    @app.post(
+        "/accounts/{room}/{provider}/{account_id}/keys",
+        status_code=201,
+        summary="Let an account use one more key, as while keys are rotated",
+    )
+    async def add_key(
+        room: Room, provider: Provider, account_id: str, body: KeyIn
+    ) -> dict[str, Any]:
+        account = _find_account(world, room, provider, account_id)
+        if kit.accounts.by_key(room, provider, body.api_key) is not None:
+            raise Refused("key_in_use", "api_key: an account uses this key already")
+        account = kit.accounts.add_key(account, body.api_key)
+        await kit.journal.flush()
+        return _account(account)
+
+    @app.delete(
+        "/accounts/{room}/{provider}/{account_id}/keys/{key_id}",
+        summary="Accept a key of an account no longer; `key_id` is one of its `keys`",
+    )
+    async def revoke_key(
+        room: Room, provider: Provider, account_id: str, key_id: str
+    ) -> dict[str, Any]:
+        account = _find_account(world, room, provider, account_id)
+        digests = dict(zip(account.key_ids(), account.key_hashes, strict=True))
+        if key_id not in digests:
+            raise Refused("unknown_key", "the account uses no key of this id")
+        account = kit.accounts.revoke_key(account, digests[key_id])
+        await kit.journal.flush()
+        return _account(account)
+
     @app.get("/options/{room}/{provider}", summary="What may be changed of a provider's behaviour")
     async def get_options(room: Room, provider: Provider) -> dict[str, Any]:
         return kit.options.get(room, provider)
@@ -225,9 +270,10 @@ def create_control(world: World) -> FastAPI:
     async def mailbox(
         account: str | None = None,
         room: str | None = None,
+        to: Annotated[str | None, Query(description="Part of a recipient's address")] = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 100,
     ) -> list[dict[str, Any]]:
-        found = kit.outbox.items(room=room, account=account, limit=limit)
+        found = kit.outbox.items(room=room, account=account, to=to, limit=limit)
         return [_accepted(world, item) for item in found]
 
     @app.get("/webhooks", summary="Webhooks and how they fare, newest first, without bodies")
@@ -236,11 +282,7 @@ def create_control(world: World) -> FastAPI:
         account: str | None = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 100,
     ) -> list[dict[str, Any]]:
-        hooks = kit.hooks.all(pending=pending, account=account)[:limit]
-        return [
-            {name: value for name, value in asdict(hook).items() if name != "body"}
-            for hook in hooks
-        ]
+        return [_hook(hook) for hook in kit.hooks.all(pending=pending, account=account)[:limit]]
 
     @app.post("/webhooks/{hook_id}/replay", summary="Send a webhook again, with the same id")
     async def replay(hook_id: str) -> dict[str, bool]:
@@ -293,8 +335,14 @@ def _fault(world: World, fault: Fault) -> dict[str, Any]:
 
 
 def _account(account: Account) -> dict[str, Any]:
-    hidden = ("key_hash", "webhook_secret")
-    return {name: value for name, value in asdict(account).items() if name not in hidden}
+    hidden = ("key_hashes", "revoked", "webhook_secret")
+    shown = {name: value for name, value in asdict(account).items() if name not in hidden}
+    return {**shown, "keys": account.key_ids(), "revoked_keys": account.revoked_ids()}
+
+
+def _hook(hook: Hook) -> dict[str, Any]:
+    shown = {name: value for name, value in asdict(hook).items() if name != "body"}
+    return {**shown, "tries": len(hook.tries), "last_http": hook.last_http}
 
 
 def _accepted(world: World, item: Accepted) -> dict[str, Any]:

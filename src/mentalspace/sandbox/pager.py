@@ -75,7 +75,10 @@ class Pager:
         self._kit.journal.emit("page", page=fields)
         return json_reply(200, {"id": page.id}, accepted=(page.id,))
 
-    def busy(self, account: Account | None) -> Reply:  # noqa: ARG002
+    def claims(self, call: Call) -> str | None:  # noqa: ARG002
+        return None
+
+    def busy(self, call: Call, account: Account | None) -> Reply:  # noqa: ARG002
         return json_reply(409, {"error": "busy"})
 
     def fail(self, account: Account | None, fault: Fault) -> Reply:  # noqa: ARG002

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -54,6 +55,7 @@ class Pages:
             Route("/{room}", self._room),
             Route("/{room}/messages/{item}", self._message),
             Route("/{room}/messages/{item}/html", self._message_html),
+            Route("/{room}/messages/{item}/attachments/{file}", self._attachment),
             Route("/{room}/break", self._break, methods=["POST"]),
             Route("/{room}/heal", self._heal, methods=["POST"]),
             Route("/{room}/outside", self._outside, methods=["POST"]),
@@ -114,6 +116,21 @@ class Pages:
         return HTMLResponse(
             item.content.get("html") or "", headers={"content-security-policy": MAIL_POLICY}
         )
+
+    async def _attachment(self, request: Request) -> Response:
+        item = self._known_item(request, self._known_room(request))
+        for file in item.content.get("attachments") or ():
+            if file.get("id") == request.path_params["file"] and file.get("content") is not None:
+                name = quote(str(file.get("filename") or file["id"]))
+                return Response(
+                    base64.b64decode(file["content"]),
+                    headers={
+                        # Whatever it is, it is saved and never shown as part of our pages.
+                        "content-type": "application/octet-stream",
+                        "content-disposition": f"attachment; filename*=UTF-8''{name}",
+                    },
+                )
+        raise HTTPException(404, "No such attachment is kept.")
 
     async def _pager(self, _request: Request) -> Response:
         return self._show("pager.html", title="Pager", pages=self._world.pager.pages(limit=100))

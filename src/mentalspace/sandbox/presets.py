@@ -54,5 +54,41 @@ PRESETS: Mapping[str, Preset] = {
             "Takes what it is given, then resets the connection before answering.",
             {"kind": "reset", "when": "after"},
         ),
+        Preset(
+            "answers_cut",
+            "Answers cut short",
+            "Takes what it is given, and ends the connection in the middle of the answer.",
+            {"kind": "truncate", "when": "after"},
+        ),
+        Preset(
+            "answers_drip",
+            "Answers trickle in",
+            "Takes what it is given, and spends half a minute on each answer's body.",
+            {"kind": "drip", "latency_s": 30.0},
+        ),
+        Preset(
+            "hooks_twice",
+            "Webhooks twice",
+            "Sends every webhook again after a second, with the same id.",
+            {"kind": "hook_duplicate", "latency_s": 1.0},
+        ),
+        Preset(
+            "hooks_reordered",
+            "Webhooks out of order",
+            "Tells what happened last first: delivered, then sent.",
+            {"kind": "hook_reorder"},
+        ),
+        Preset(
+            "hooks_lost",
+            "Webhooks lost",
+            "Sends no webhook for what it takes from now on; only asking tells.",
+            {"kind": "hook_drop"},
+        ),
+        Preset(
+            "hooks_forged",
+            "Webhooks badly signed",
+            "Signs its webhooks wrongly until it is healed; they are tried again for a day.",
+            {"kind": "hook_bad_signature"},
+        ),
     )
 }

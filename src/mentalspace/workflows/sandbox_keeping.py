@@ -60,7 +60,8 @@ async def keep_sandbox(services: Services) -> None:
     if abs(clock["offset_s"] - offset_s) > 0.5:
         await call_sandbox(services, "PUT", "/clock", {"offset_s": offset_s})
     accounts = await call_sandbox(services, "GET", "/accounts")
-    known = {account["id"] for account in accounts}
+    # A key that was revoked there stays revoked: that is how a provider behaves, too.
+    known = {key for account in accounts for key in (*account["keys"], *account["revoked_keys"])}
     for row in await _sandboxed(services):
         room, endpoint = row["integration"], row["endpoint"]
         provider = services.rooms[room].provider(row["provider"])

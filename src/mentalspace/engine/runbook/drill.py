@@ -17,7 +17,7 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     # the sandbox meets this account so, in the emulator's words; without `times`, until healed
     "fault": frozenset(
         {"kind", "when", "http", "name", "message", "retry_after_s", "latency_s", "times", "share"}
-        | {"method", "path"}
+        | {"method", "path", "event"}
     ),
     # the drill's credential gets these fields instead of the right ones
     "credential": None,
