@@ -47,6 +47,8 @@ MEANINGS = {
     "MENTALSPACE_HOME": "Where state and logs are kept",
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
     "MENTALSPACE_LINK_KEYS": "Names of the keys of links in mails; the first signs, all hold",
+    "MENTALSPACE_JWT_SECRET_BEFORE": "Signed tokens until lately; they hold until they expire",
+    "MENTALSPACE_MASTER_KEY_BEFORE": "Sealed until lately; needed until `mentalspace keys reseal`",
     "MENTALSPACE_MASTER_KEY": "Seals credentials, bodies and raw webhooks; 32 bytes, base64",
     "MENTALSPACE_PAGE_ASSIGNED": "Pages of medium severity; Apprise addresses, separated by spaces",
     "MENTALSPACE_PAGE_CTO": "Pages of critical severity, and what nobody acknowledged in time",

@@ -20,7 +20,9 @@ from mentalspace.kernel.settings import Settings, load_settings
 if TYPE_CHECKING:
     from mentalspace.drills.run import DrillResult
     from mentalspace.engine.runbook import Runbooks
+    from mentalspace.engine.secrets import Vault
     from mentalspace.engine.services import Services
+    from mentalspace.engine.signing import SigningKey
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
 
@@ -73,6 +75,25 @@ class MentalSpace:
     def master_key(self) -> bytes:
         return self.settings.master_key or _kept_secret(self.settings.home / "secrets/master.key")
 
+    def vault(self) -> Vault:
+        """Seals under today's master key, opens what the one before it sealed."""
+        from mentalspace.engine.secrets import Vault
+
+        before = self.settings.master_key_before
+        return Vault(self.master_key, *([before] if before else []))
+
+    def _signing_keys(self) -> list[SigningKey]:
+        """Those of today's master key first; links signed under the one before still open."""
+        from mentalspace.engine.signing import derive_keys
+
+        masters = [self.master_key, self.settings.master_key_before]
+        return [
+            key
+            for master in masters
+            if master
+            for key in derive_keys(master, self.settings.link_keys)
+        ]
+
     @cached_property
     def jwt_secret(self) -> str:
         if self.settings.jwt_secret:
@@ -124,23 +145,21 @@ class MentalSpace:
         """Before anything is changed: a migration would lock out the hosts with the right key."""
         from mentalspace.engine.credentials import key_fits
         from mentalspace.engine.db import connect_owner
-        from mentalspace.engine.secrets import Vault
         from mentalspace.kernel.errors import SettingsError
 
         async with connect_owner(admin_url) as owner:
-            if not await key_fits(owner, Vault(self.master_key)):
+            if not await key_fits(owner, self.vault()):
                 raise SettingsError(
                     ["MENTALSPACE_MASTER_KEY: another key sealed this database; give that one"]
                 )
 
     async def _put_in_place(self, admin_url: str) -> None:
         from mentalspace.engine.db import connect_owner
-        from mentalspace.engine.secrets import Vault
         from mentalspace.practice.identity import end_demo_sessions
         from mentalspace.practice.tenancy import adopt_environment, ensure_practice
         from mentalspace.workflows.demo import seed_demo
 
-        vault, rooms = Vault(self.master_key), self.rooms()
+        vault, rooms = self.vault(), self.rooms()
         async with connect_owner(admin_url) as owner, owner.transaction():
             if self.settings.is_production:
                 await end_demo_sessions(owner)
@@ -297,14 +316,13 @@ class MentalSpace:
         from mentalspace.engine.inbox import Inbox
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
-        from mentalspace.engine.secrets import Vault
         from mentalspace.engine.services import Services
-        from mentalspace.engine.signing import Signer, derive_keys
+        from mentalspace.engine.signing import Signer
         from mentalspace.kernel.clock import OffsetClock
 
         admin_url = await asyncio.to_thread(self._known_admin_url)
         url = login_url(admin_url, self.master_key)
-        rooms, vault, clock, queue = self.rooms(), Vault(self.master_key), OffsetClock(), Queue(url)
+        rooms, vault, clock, queue = self.rooms(), self.vault(), OffsetClock(), Queue(url)
         async with connect(url, size=pool_size) as database:
             await follow_clock(database, clock)
             try:
@@ -312,7 +330,7 @@ class MentalSpace:
                     settings=self.settings,
                     database=database,
                     vault=vault,
-                    signer=Signer(derive_keys(self.master_key, self.settings.link_keys)),
+                    signer=Signer(self._signing_keys()),
                     queue=queue,
                     rooms=rooms,
                     runbooks=self.runbooks(),
@@ -322,6 +340,7 @@ class MentalSpace:
                     admin_url=admin_url,
                     login_url=url,
                     jwt_secret=self.jwt_secret,
+                    jwt_secret_before=self.settings.jwt_secret_before,
                 )
             finally:
                 await queue.close()

@@ -299,6 +299,7 @@ appointments.write  x             x         -      x          -      -
 clients.read        x             x         x      x          -      -
 clients.write       x             x         -      x          -      -
 credentials.write   x             -         -      -          -      -
+deliveries.decide   x             x         -      x          -      x
 deliveries.read     x             x         x      x          x      x
 drills.run          x             -         -      -          -      x
 imports.write       x             -         -      x          -      -

@@ -113,7 +113,9 @@ async def _by_token(services: Services, header: str) -> Person:
     if scheme.lower() != "bearer":
         raise _unauthorized("token_invalid", "send Authorization: Bearer, then the token")
     try:
-        person = person_of_token(services.jwt_secret, token.strip())
+        person = person_of_token(
+            services.jwt_secret, token.strip(), before=services.jwt_secret_before
+        )
     except TokenRefused as error:
         raise _unauthorized(error.code, str(error)) from error
     return await _as_known(services, person)

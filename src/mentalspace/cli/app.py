@@ -14,6 +14,7 @@ from mentalspace.cli import (
     credentials,
     dead_letters,
     engine_room,
+    keys,
     looking,
     people,
     runbook,
@@ -57,6 +58,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
         credentials,
         agreements,
         audit,
+        keys,
         runbook,
     ):
         group.add(app, make_application)

@@ -30,4 +30,5 @@ class Services:
     shape: str  # of the database this program is for; see engine/db/shape.py
     admin_url: str = field(repr=False)  # the owner's; for credentials and migrations only
     login_url: str = field(repr=False)
-    jwt_secret: str = field(repr=False)
+    jwt_secret: str = field(repr=False)  # signs
+    jwt_secret_before: str | None = field(repr=False, default=None)  # still holds

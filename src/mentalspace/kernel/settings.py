@@ -28,7 +28,9 @@ class Settings:
     port: int
     database_url: str | None = field(repr=False)
     master_key: bytes | None = field(repr=False)
+    master_key_before: bytes | None = field(repr=False)
     jwt_secret: str | None = field(repr=False)
+    jwt_secret_before: str | None = field(repr=False)
     link_keys: tuple[str, ...]
     site_url: str
     runbooks: Path | None
@@ -69,8 +71,8 @@ _OURS = "MENTALSPACE_"
 _KNOWN = frozenset(
     _OURS + name
     for name in (
-        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "LINK_KEYS", "MASTER_KEY", "PORT",
-        "RUNBOOKS",
+        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS",
+        "MASTER_KEY", "MASTER_KEY_BEFORE", "PORT", "RUNBOOKS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
@@ -92,8 +94,22 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         home=Path(environment.get("MENTALSPACE_HOME", ".mentalspace")).absolute(),
         port=_port(environment, mistakes),
         database_url=_database_url(environment, mistakes),
-        master_key=_master_key(environment, mistakes),
-        jwt_secret=_jwt_secret(environment, mistakes),
+        master_key=_master_key(
+            "MENTALSPACE_MASTER_KEY", environment.get("MENTALSPACE_MASTER_KEY"), mistakes
+        ),
+        master_key_before=_master_key(
+            "MENTALSPACE_MASTER_KEY_BEFORE",
+            environment.get("MENTALSPACE_MASTER_KEY_BEFORE"),
+            mistakes,
+        ),
+        jwt_secret=_jwt_secret(
+            "MENTALSPACE_JWT_SECRET", environment.get("MENTALSPACE_JWT_SECRET"), mistakes
+        ),
+        jwt_secret_before=_jwt_secret(
+            "MENTALSPACE_JWT_SECRET_BEFORE",
+            environment.get("MENTALSPACE_JWT_SECRET_BEFORE"),
+            mistakes,
+        ),
         link_keys=_link_keys(environment, mistakes),
         site_url=_site_url(environment, mistakes),
         runbooks=_runbooks(environment, mistakes),
@@ -156,8 +172,7 @@ def _split(value: str) -> SplitResult:
         return SplitResult("", "", "", "", "")
 
 
-def _master_key(environment: Mapping[str, str], mistakes: list[str]) -> bytes | None:
-    value = environment.get("MENTALSPACE_MASTER_KEY")
+def _master_key(name: str, value: str | None, mistakes: list[str]) -> bytes | None:
     if not value:
         return None
     try:
@@ -165,15 +180,14 @@ def _master_key(environment: Mapping[str, str], mistakes: list[str]) -> bytes | 
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != 32:
-        mistakes.append("MENTALSPACE_MASTER_KEY: give 32 random bytes in URL-safe base64")
+        mistakes.append(f"{name}: give 32 random bytes in URL-safe base64")
     return key
 
 
-def _jwt_secret(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
-    value = environment.get("MENTALSPACE_JWT_SECRET") or None
-    if value is not None and len(value) < 32:
-        mistakes.append("MENTALSPACE_JWT_SECRET: give at least 32 characters")
-    return value
+def _jwt_secret(name: str, value: str | None, mistakes: list[str]) -> str | None:
+    if value and len(value) < 32:
+        mistakes.append(f"{name}: give at least 32 characters")
+    return value or None
 
 
 def _link_keys(environment: Mapping[str, str], mistakes: list[str]) -> tuple[str, ...]:

@@ -1,0 +1,85 @@
+"""Seals everything anew under today's master key, so that the one before it may be forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from mentalspace.engine.secrets import SealBroken, Vault
+
+BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """One column of sealed bytes; its table has `practice_id`, and `key` names its rows."""
+
+    table: str
+    column: str
+    purpose: str
+    key: str = "id"
+
+
+# Every sealed column there is; a test compares it with the catalog.
+SEALED = (
+    Sealed("credential", "secrets", "credential"),
+    Sealed("delivery", "payload", "delivery"),
+    Sealed("inbox", "payload", "inbox"),
+    Sealed("import_row", "raw", "import_row"),
+    Sealed("import_row", "header", "import_row"),
+    Sealed("api_request", "body", "api_request", key="key"),
+)
+_TAKE = """
+select {key} as key, practice_id, {column} as sealed from {table}
+ where {column} is not null and substring({column} for $1) <> $2 and not {key}::text = any ($3)
+ limit $4 for update skip locked
+"""
+_PUT = "update {table} set {column} = $3 where {key} = $1 and practice_id = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How many of a column were sealed anew, and how many no known key opens."""
+
+    sealed: Sealed
+    renewed: int
+    unreadable: int
+
+
+async def reseal(
+    owner: asyncpg.Connection[Any], vault: Vault, say: Callable[[Resealed], None]
+) -> list[Resealed]:
+    """Column by column, a batch a transaction; may be stopped anywhere and run again.
+
+    Runs beside a working system: what is written meanwhile is under today's key already.
+    """
+    done = []
+    for sealed in SEALED:
+        result = await _column(owner, vault, sealed)
+        say(result)
+        done.append(result)
+    return done
+
+
+async def _column(owner: asyncpg.Connection[Any], vault: Vault, sealed: Sealed) -> Resealed:
+    names = {"table": sealed.table, "column": sealed.column, "key": sealed.key}
+    take, put = _TAKE.format(**names), _PUT.format(**names)
+    renewed = 0
+    broken: list[str] = []
+    while True:
+        async with owner.transaction():
+            rows = await owner.fetch(take, len(vault.mark), vault.mark, broken, BATCH)
+            for row in rows:
+                try:
+                    plain = vault.open(row["practice_id"], sealed.purpose, row["sealed"])
+                except SealBroken:
+                    broken.append(str(row["key"]))
+                    continue
+                anew = vault.seal(row["practice_id"], sealed.purpose, plain)
+                await owner.execute(put, row["key"], row["practice_id"], anew)
+                renewed += 1
+        if not rows:
+            return Resealed(sealed, renewed, len(broken))
