@@ -273,7 +273,7 @@ async def _incident(stage: Stage, delivery_id: UUID, now: datetime) -> None:
         credential_id=credential_id,
         practice_id=stage.mesa,
         severity=Severity.CRITICAL,
-        title="Resend refuses a practice's key",
+        title="A provider refuses a practice's credential",
         fault="ours",
         since=now - timedelta(minutes=1),
         facts={"failed_recipients": 2, "first_step": "Verify the RESEND_API_KEY secret"},

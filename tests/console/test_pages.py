@@ -67,7 +67,7 @@ async def test_the_on_call_engineer_takes_an_incident(
     """From the fleet to an acknowledged incident, its facts and runbook read on the way."""
     async with signed_in(browser, stage, "oncall", width=width) as page:
         await expect(page.get_by_role("heading", name="1 incident not resolved")).to_be_visible()
-        await page.get_by_role("link", name="Resend refuses a practice's key").click()
+        await page.get_by_role("link", name="A provider refuses a practice's credential").click()
         main = page.get_by_role("main")
         await expect(main.get_by_role("region", name="Ours or theirs")).to_contain_text("Ours")
         await expect(main.get_by_role("region", name="Ours or theirs")).to_contain_text(

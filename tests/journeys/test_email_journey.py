@@ -89,7 +89,7 @@ async def test_a_refused_key_pauses_and_pages(house: House) -> None:
 async def test_what_is_never_heard_of_again_is_asked_after(house: House) -> None:
     """When no webhook comes, the provider is asked, and its answer moves the delivery forward."""
     for account in await house.sandbox("GET", "/accounts"):
-        if account["room"] == "email":
+        if account["provider"] == "resend":
             path = f"/accounts/email/resend/{account['id']}"
             await house.sandbox("PATCH", path, {"webhook_url": None})
     await house.book()

@@ -81,13 +81,21 @@ async def _store(
     from mentalspace.cli.tokens import practice_id_of
     from mentalspace.engine.credentials import NewCredential
     from mentalspace.engine.db import connect_owner
-    from mentalspace.practice.tenancy import base_url_of, is_live, store
+    from mentalspace.practice.tenancy import base_url_of, is_live, rank_of, store
 
     practice_id = await practice_id_of(services, practice)
     url = base_url or base_url_of(room.name, provider, services.settings)
     async with connect_owner(services.admin_url) as owner, owner.transaction():
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
-        new = NewCredential(practice_id, room.name, endpoint, url, is_live(url), secrets)
+        new = NewCredential(
+            practice_id,
+            room.name,
+            endpoint,
+            url,
+            is_live(url),
+            secrets,
+            rank=rank_of(room, provider),
+        )
         await store(owner, services.vault, provider, new, services.settings)
     return f"/v1/hooks/{room.name}/{endpoint}" if provider.calls_back else endpoint
 

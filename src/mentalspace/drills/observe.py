@@ -10,6 +10,9 @@ from mentalspace.workflows.sandbox_keeping import call_sandbox
 
 Observed = dict[str, Any]
 
+# Requests that ask something and send nothing.
+_HARMLESS = frozenset({"GET", "NOOP"})
+
 
 async def observe(stage: Stage) -> Observed:
     """Counts and states of this run, from the database and the sandbox's recorder."""
@@ -17,7 +20,7 @@ async def observe(stage: Stage) -> Observed:
     requests = await call_sandbox(stage.services, "GET", f"/recorder?account={stage.account}")
     summary = await call_sandbox(stage.services, "GET", "/summary")
     account = summary.get(stage.account, {})
-    seen["requests"] = len([r for r in requests if r["method"] == "POST"])
+    seen["requests"] = len([r for r in requests if r["method"] not in _HARMLESS])
     seen["accepted"] = account.get("accepted", 0)
     seen["accepted_twice"] = _count(account.get("accepted_twice", 0))
     return seen
@@ -30,7 +33,7 @@ async def _ledger(stage: Stage) -> Observed:
             "select status, attempts from delivery where drill = $1", run_id
         )
         attempts = await connection.fetch(
-            "select state, case_id from attempt where drill = $1", run_id
+            "select case_id, evidence_kind from attempt where drill = $1", run_id
         )
         lane = await connection.fetch(
             "select distinct state from lane where credential_id = $1", stage.credential_id
@@ -48,7 +51,7 @@ async def _ledger(stage: Stage) -> Observed:
         "statuses": sorted(row["status"] for row in deliveries),
         "cases": sorted({data["case"] for data in classified}),
         "refused_locally": sum(bool(data["refused_locally"]) for data in classified),
-        "failed_attempts": len([a for a in attempts if a["case_id"] is not None]),
+        "failed_attempts": len([a for a in attempts if _failed(a)]),
         "logged": len([d for d in classified if not d["refused_locally"]]),
         "lane": sorted(row["state"] for row in lane),
         "steps": sorted({_STEP_OF[line["kind"]] for line in lines if line["kind"] in _STEP_OF}),
@@ -111,6 +114,11 @@ def promised(expect: Expect) -> dict[str, Any]:
         for name, value in fields.items()
         if value not in (None, ())
     }
+
+
+def _failed(attempt: Any) -> bool:
+    """Whether the provider's side failed it; our own refusals are counted apart."""
+    return attempt["case_id"] is not None and attempt["evidence_kind"] != "refused_locally"
 
 
 def _count(value: Any) -> int:

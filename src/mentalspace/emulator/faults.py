@@ -130,9 +130,16 @@ class Faults:
         """How many more will meet it; None is no end."""
         return None if fault.times is None else fault.times - self._used[fault.id]
 
-    def pick(self, room: str, provider: str, account: str | None, call: Call) -> Fault | None:
-        """The fault this call meets, if any; it is thereby used once."""
+    def pick(
+        self, room: str, provider: str, account: str | None, call: Call, *, named: bool = False
+    ) -> Fault | None:
+        """The fault this call meets, if any; it is thereby used once.
+
+        `named` leaves out those that meet every method.
+        """
         for fault in reversed(self._faults.values()):
+            if named and fault.method is None:
+                continue
             if fault.matches(room, provider, account, call) and self._strikes(fault):
                 return fault
         return None

@@ -19,8 +19,9 @@ from mentalspace.kernel.integration import Provider
 
 _SAVE = """
 insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
-                        rate_per_s, burst, drill, test_only, demands_agreement)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+                        rate_per_s, burst, drill, test_only, demands_agreement, rank,
+                        fail_over_after_s)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
@@ -34,7 +35,12 @@ returning id
 @dataclass(frozen=True, slots=True)
 class NewCredential:
     """`test_only` lets nothing through but what reaches the provider's test recipients.
-    `demands_agreement` is for drills: it is held to an agreement as a live one is."""
+    `demands_agreement` is for drills: it is held to an agreement as a live one is.
+
+    `rank` is its place among the practice's credentials for the integration, and
+    `fail_over_after_s` how long it may be out before the next has what waits. Both are for a new
+    one: a rotation leaves them as they are.
+    """
 
     practice_id: UUID
     integration: str
@@ -45,6 +51,8 @@ class NewCredential:
     drill: str | None = None
     test_only: bool = False
     demands_agreement: bool = False
+    rank: int = 1
+    fail_over_after_s: float = 60.0
 
 
 async def save_credential(
@@ -79,6 +87,8 @@ async def save_credential(
         new.drill,
         new.test_only or provider.is_for_tests(new.secrets),
         new.demands_agreement,
+        new.rank,
+        new.fail_over_after_s,
     )
     if credential_id is None:
         raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")

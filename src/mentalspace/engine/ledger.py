@@ -47,7 +47,7 @@ _LANE = """
 select l.id, l.credential_id from lane l join credential c on c.id = l.credential_id
  where l.practice_id = $1 and l.integration = $2 and l.class = $3
    and (c.id = $4 or ($4::uuid is null and c.active and c.drill is null))
- order by c.created_at limit 1
+ order by c.rank, c.created_at limit 1
 """
 _INSERT = """
 insert into delivery (practice_id, lane_id, credential_id, integration, kind, subject_type,

@@ -25,8 +25,9 @@ MOST_QUESTIONS = 5
 _BATCH = 10
 
 _SILENT = """
-select distinct practice_id, credential_id from delivery
- where status = 'accepted' and ask_at <= app.now() limit 20
+select distinct d.practice_id, d.credential_id, c.integration, c.provider
+  from delivery d join credential c on c.id = d.credential_id
+ where d.status = 'accepted' and d.ask_at <= app.now() limit 20
 """
 _TAKE = """
 update delivery set questions = questions + 1,
@@ -47,13 +48,17 @@ class SilenceKeeper:
         """Ask after a few of each credential; how many were asked after."""
         async with self.database.as_dispatcher() as connection:
             rows = await connection.fetch(_SILENT)
-        return sum([await self._ask(row["practice_id"], row["credential_id"]) for row in rows])
+        return sum([await self._ask(row) for row in rows])
 
-    async def _ask(self, practice_id: UUID, credential_id: UUID) -> int:
+    async def _ask(self, row: Any) -> int:
+        practice_id, credential_id = row["practice_id"], row["credential_id"]
+        room = self.adapters.rooms.get(row["integration"])
+        follows = room is None or room.provider(row["provider"]).follows
         async with self.database.as_worker(practice_id) as connection:
-            taken = await connection.fetch(
-                _TAKE, credential_id, ASK_AFTER_S, MOST_QUESTIONS, _BATCH
-            )
+            questions = MOST_QUESTIONS if follows else 0
+            taken = await connection.fetch(_TAKE, credential_id, ASK_AFTER_S, questions, _BATCH)
+        if not follows:
+            return 0
         try:
             adapter = await self.adapters.of(practice_id, credential_id)
         except (LookupError, SealBroken) as error:
@@ -62,8 +67,8 @@ class SilenceKeeper:
                 "credential_unusable", credential_id=credential_id, error=type(error).__name__
             )
             return 0
-        for row in taken:
-            await self._ask_after(adapter, practice_id, credential_id, row)
+        for message in taken:
+            await self._ask_after(adapter, practice_id, credential_id, message)
         return len(taken)
 
     async def _ask_after(

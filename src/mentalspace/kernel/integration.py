@@ -163,7 +163,7 @@ class Provider:
     name: str
     package: str
     title: str
-    live_base_url: str
+    live_base_url: str | None  # None: each practice has its own
     base_url_env: str
     credential_fields: tuple[CredentialField, ...]
     rate: Rate
@@ -176,6 +176,7 @@ class Provider:
     ) = None
     parse_webhook: Callable[[bytes], Sequence[Event]] | None = None
     deadline_s: float = 30.0
+    follows: bool = True  # whether it ever says what became of a message it took
     encrypted: tuple[str, ...] = ("https",)
     sandbox_door: Door | None = None
     # refuse_outside_tests(payload, test_only): evidence if it would reach a person by a

@@ -73,6 +73,7 @@ async def adopt_environment(
                 base_url,
                 is_live(base_url),
                 secrets,
+                rank=rank_of(room, provider),
             )
             await _save_if_changed(owner, vault, provider, new, settings)
             adopted.append(room.name)
@@ -136,10 +137,15 @@ def _from_environment(provider: Provider, environment: Mapping[str, str]) -> dic
 
 
 def base_url_of(room: str, provider: Provider, settings: Settings) -> str:
-    """Where the provider is: as told; else itself in production, the sandbox in a demo."""
+    """Where the provider is: as told; else itself in production, the sandbox in a demo.
+
+    Raises SettingsError for one that only its customer knows the address of.
+    """
     if told := settings.environment.get(provider.base_url_env):
         return told
     if settings.is_production:
+        if provider.live_base_url is None:
+            raise SettingsError([f"{provider.base_url_env}: say where the practice's own is"])
         return provider.live_base_url
     return sandbox_address(room, provider, settings)
 
@@ -158,6 +164,11 @@ def endpoint_of(slug: str | None, room: Integration, provider: Provider) -> str:
     """
     own = slug or "default"
     return own if provider is room.providers[0] else f"{own}-{provider.name}"
+
+
+def rank_of(room: Integration, provider: Provider) -> int:
+    """Its place until a person says otherwise: the room's order of providers."""
+    return room.providers.index(provider) + 1
 
 
 def is_live(base_url: str) -> bool:

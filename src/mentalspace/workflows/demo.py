@@ -25,6 +25,7 @@ from mentalspace.practice.tenancy import (
     Owner,
     endpoint_of,
     ensure_practice,
+    rank_of,
     sandbox_address,
 )
 from mentalspace.workflows.appointments import AppointmentExists, book
@@ -129,6 +130,7 @@ async def _sandbox_credentials(
                 base_url,
                 False,
                 demo_secrets(provider.credential_fields, endpoint),
+                rank=rank_of(room, provider),
             ),
         )
 

@@ -9,8 +9,10 @@ from mentalspace.integrations.email.resend.wire import (
     is_for_tests,
     refuse_outside_tests,
 )
+from mentalspace.integrations.email.smtp.adapter import SmtpAdapter
 from mentalspace.kernel.integration import (
     CredentialField,
+    Door,
     Integration,
     Provider,
     Rate,
@@ -42,10 +44,30 @@ resend = Provider(
     status_page=StatusPage("https://resend-status.com", env="RESEND_STATUS_URL"),
 )
 
+smtp = Provider(
+    name="smtp",
+    package="mentalspace.integrations.email.smtp",
+    title="SMTP relay",
+    live_base_url=None,
+    base_url_env="SMTP_BASE_URL",
+    credential_fields=(
+        CredentialField("username", "SMTP_USERNAME", demo="{endpoint}", identifies=True),
+        CredentialField("password", "SMTP_PASSWORD", demo="{random}", identifies=True),
+    ),
+    # Relays differ; this is what the smaller plans of most allow.
+    rate=Rate(per_s=10),
+    adapter=SmtpAdapter,
+    guard=guard,
+    deadline_s=30,
+    follows=False,  # what a relay took, it took: failures come back as mails of their own
+    encrypted=("smtps", "smtp"),  # with smtp the adapter insists on STARTTLS
+    sandbox_door=Door("smtp", 2),
+)
+
 integration = Integration(
     name="email",
     title="Email",
     package="mentalspace.integrations.email",
-    providers=(resend,),
+    providers=(resend, smtp),
     examine=examine,
 )
