@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mentalspace.engine.signing import SigningKey
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
+    from mentalspace.workflows.doctor import Report
 
 DATABASE = "mentalspace"
 DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
@@ -374,7 +375,7 @@ class MentalSpace:
 
         return await run_drills(services, selection, say)
 
-    async def doctor(self, services: Services, room: str | None) -> list[Any]:
+    async def doctor(self, services: Services, room: str | None) -> list[Report]:
         from mentalspace.workflows.doctor import examine
 
         return await examine(services, room)

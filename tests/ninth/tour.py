@@ -42,7 +42,8 @@ async def tour(room: str, admin_url: str, home: Path) -> dict[str, Any]:
                 "console": await _console(house),
                 "doctor": [
                     (finding.subject, finding.check, finding.state)
-                    for finding in await house.app.doctor(house.services, room)
+                    for report in await house.app.doctor(house.services, room)
+                    for finding in report.findings
                 ],
                 "drills": await _drill(house, room),
                 "incidents": [

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import Integration
-    from mentalspace.workflows.doctor import Finding
+    from mentalspace.workflows.doctor import Report
 
 Say = Callable[[str], None]
 
@@ -54,7 +54,7 @@ class Application(Protocol):
         self, services: Services, selection: list[str], say: Say
     ) -> Awaitable[Sequence[DrillResult]]: ...
 
-    def doctor(self, services: Services, room: str | None) -> Awaitable[Sequence[Finding]]: ...
+    def doctor(self, services: Services, room: str | None) -> Awaitable[Sequence[Report]]: ...
 
     def runbooks(self) -> Runbooks: ...
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,15 +61,21 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         room: Annotated[str | None, typer.Argument(metavar="[ROOM]")] = None,
         as_json: Json = False,
     ) -> None:
-        """Ask every provider whether it is well, and whose fault it is if not."""
+        """What is wrong with a room, ours or theirs, and what to do about it; one screen a room.
+
+        Asks the provider, the DNS and the status page, and counts the rates. Exits with 1 if
+        something is bad.
+        """
+        from mentalspace.cli.doctor import screen
+
         application = make()
-        findings = ask(application, lambda services: application.doctor(services, room))
-        well = all(finding.state != "bad" for finding in findings)
+        reports = ask(application, lambda services: application.doctor(services, room))
+        well = all(report.ok for report in reports)
         if as_json:
-            print(json.dumps({"ok": well, "findings": list(map(asdict, findings))}, indent=2))
+            told = [report.public() for report in reports]
+            findings = [finding for report in told for finding in report["findings"]]
+            whole = {"ok": well, "findings": findings, "rooms": told}
+            print(json.dumps(whole, indent=2, default=str))
         else:
-            for finding in findings:
-                whose = f" ({finding.whose})" if finding.whose else ""
-                what = f"{finding.room} {finding.subject}, {finding.check}"
-                print(f"{finding.state:<8} {what}: {finding.text}{whose}")
+            print("\n\n".join(map(screen, reports)))
         raise typer.Exit(0 if well else 1)

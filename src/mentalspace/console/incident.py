@@ -22,7 +22,7 @@ from mentalspace.console.queries.incident import (
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incidents import acknowledge, resolve
-from mentalspace.engine.runbook import markdown_html
+from mentalspace.engine.runbook import AlertRule, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 
 _DONE = {
@@ -49,9 +49,9 @@ async def incident(visit: Visit) -> Response:
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
     provider = visit.provider_title(found["integration"], found["provider"])
-    case = _case(visit, found["case_id"])
+    case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     # The diagnosis runs when a person opens the page, not at every refresh of it.
-    checks = [] if visit.is_fragment else await diagnose(visit, case)
+    checks = [] if visit.is_fragment else await diagnose(visit, case, rule)
     return await visit.show(
         "incident.html",
         incident=found,
@@ -87,6 +87,13 @@ async def _act(
             raise Missing
         changed = await action(connection, incident_id, visit.person.name)
     return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")
+
+
+def _rule(visit: Visit, rule_id: str) -> AlertRule | None:
+    try:
+        return visit.services.runbooks.alert(rule_id)
+    except LookupError:
+        return None
 
 
 def _case(visit: Visit, case_id: Any) -> ErrorCase | None:

@@ -52,6 +52,11 @@ class Settings:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
     @property
+    def dns_port(self) -> int:
+        """Where the sandbox's name server is."""
+        return self.port + 3
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 

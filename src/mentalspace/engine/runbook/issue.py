@@ -11,8 +11,9 @@ from pathlib import Path
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, Table
 
-# The checks a diagnosis may name. `provider` is the adapter's own harmless call.
-CHECKS = frozenset({"provider"})
+# The checks a diagnosis may name: `provider` is the adapter's own harmless call, `room` what the
+# room itself looks at, such as a sending domain. The doctor makes both.
+CHECKS = frozenset({"provider", "room"})
 
 
 class CheckKind(StrEnum):
@@ -22,11 +23,15 @@ class CheckKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One step of a diagnosis: `run` is SQL to be executed verbatim, or a check's name."""
+    """One step of a diagnosis: `run` is SQL to be executed verbatim, or a check's name.
+
+    What is `on_screen` shows its rows in the doctor's one screen.
+    """
 
     kind: CheckKind
     run: str
     title: str
+    on_screen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ def _check(table: Table) -> Check:
         table.problem("title", "a diagnosis needs one thing to run", "give either sql or check")
     if check is not None and check not in CHECKS:
         table.problem("check", f"unknown check {check!r}", f"use {', '.join(sorted(CHECKS))}")
+    on_screen = bool(table.maybe_flag("on_screen"))
     table.done()
     if sql is not None:
-        return Check(CheckKind.SQL, sql.strip(), title)
+        return Check(CheckKind.SQL, sql.strip(), title, on_screen)
     return Check(CheckKind.CHECK, check or "", title)

@@ -39,7 +39,7 @@ async def examine(checkup: Checkup) -> Sequence[Finding]:
         domain = await checkup.adapter.sending_domain(name)
     except ProviderError:
         # Why it does not answer is the provider check's to say.
-        return await _without_provider(name, checkup.look_up)
+        return await _records(checkup.adapter.usual_domain(name), checkup.look_up)
     findings = [judge_domain(domain, checkup.provider_title)]
     return findings + await _records(domain, checkup.look_up)
 

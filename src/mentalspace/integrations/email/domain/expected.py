@@ -41,6 +41,10 @@ class KnowsDomain(Protocol):
         """Without expected records if the provider has no such domain. Raises ProviderError."""
         ...
 
+    def usual_domain(self, name: str) -> SendingDomain:
+        """What it wants of every domain, for when it cannot be asked."""
+        ...
+
 
 def sender_domain(address: str) -> str:
     """Of `Name <a@b.org>` or `a@b.org`, in lower case; empty if there is none."""

@@ -96,6 +96,9 @@ class ResendAdapter:
             return unknown_domain(name)
         return _read(await self._get(f"/domains/{found}"), domain_of)
 
+    def usual_domain(self, name: str) -> SendingDomain:
+        return usual_domain(name)
+
     async def _get(self, path: str) -> Answer:
         return await self._http.request("GET", f"{self._base_url}{path}", headers=self._headers)
 

@@ -1,0 +1,21 @@
+"""The doctor: what is wrong in a room, whose it is, and what a person does; in one report."""
+
+from mentalspace.workflows.doctor.examine import examine
+from mentalspace.workflows.doctor.report import (
+    AlertLine,
+    CredentialLine,
+    Report,
+    RoomFinding,
+    StatusLine,
+)
+from mentalspace.workflows.doctor.verdict import Verdict
+
+__all__ = [
+    "AlertLine",
+    "CredentialLine",
+    "Report",
+    "RoomFinding",
+    "StatusLine",
+    "Verdict",
+    "examine",
+]

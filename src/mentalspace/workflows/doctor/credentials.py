@@ -1,0 +1,172 @@
+"""Each credential of a room: does its provider answer it, may it send, and what waits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.agreement import Standing
+from mentalspace.engine.services import Services
+from mentalspace.kernel.case import Fault, classify
+from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
+from mentalspace.kernel.errors import Evidence, ProviderError, Refused
+from mentalspace.kernel.integration import Adapter, Checkup
+from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
+
+# Time enough to have a renewal signed.
+AGREEMENT_WARNS_DAYS = 30
+# A queue older than this is no longer a matter of a moment.
+QUEUE_WARNS_S = 60.0
+# The doctor does not wait as long for a provider as a delivery does.
+CALL_WITHIN_S = 8.0
+
+CREDENTIALS = """
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.name as practice,
+       s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
+       (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
+         where credential_id = c.id and state = 'paused') as paused,
+       w.waiting, w.oldest_s, w.held, w.unknown
+  from credential c join practice p on p.id = c.practice_id
+  left join credential_state s on s.credential_id = c.id
+ cross join lateral (
+    select count(*) filter (where d.status not in ('held', 'unknown')) as waiting,
+           extract(epoch from app.now() - min(d.due_at)
+             filter (where d.status <> 'held'))::float8 as oldest_s,
+           count(*) filter (where d.status = 'held') as held,
+           count(*) filter (where d.status = 'unknown') as unknown
+      from delivery d where d.credential_id = c.id and d.due_at <= app.now()
+       and d.status in ('pending', 'due', 'sending', 'unknown', 'held')) w
+ where c.active and c.drill is null and not p.is_drill
+   and ($1::text is null or c.integration = $1) and ($2::uuid is null or c.practice_id = $2)
+ order by c.integration, p.is_default desc, p.name, c.endpoint
+"""
+
+
+async def call(
+    services: Services, adapters: Adapters, row: Any, look_up: LookUp
+) -> tuple[RoomFinding, list[RoomFinding]]:
+    """One harmless call to the provider with the runbook's word on its answer; and what the
+    room itself looks at with this credential."""
+    adapter = await adapters.of(row["practice_id"], row["id"])
+    room = services.rooms[row["integration"]]
+    answered, examined = _ask(services, adapter, row), []
+    if room.examine is not None:
+        checkup = Checkup(
+            room.provider(row["provider"]).title, adapter, services.settings.environment, look_up
+        )
+        found, own = await asyncio.gather(answered, room.examine(checkup))
+        examined = [_of_room(row, finding) for finding in own]
+    else:
+        found = await answered
+    return found, examined
+
+
+async def _ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
+    provider = services.rooms[row["integration"]].provider(row["provider"])
+    try:
+        seen = await _in_time(adapter)
+    except Refused as error:
+        return finding(row, "provider", "bad", str(error), "ours")
+    except ProviderError as error:
+        cases = services.runbooks.room(row["integration"]).cases_for(row["provider"])
+        case = classify(cases, error.evidence)
+        text = f"{provider.title} answered {error.evidence.summary()}: {case.title} ({case.id})"
+        whose: Whose = "theirs" if case.fault is Fault.THEIRS else "ours"
+        return finding(row, "provider", "bad", text, whose)
+    return finding(row, "provider", "good", f"{provider.title}: {seen}")
+
+
+async def _in_time(adapter: Adapter) -> str:
+    try:
+        async with asyncio.timeout(CALL_WITHIN_S):
+            return await adapter.check()
+    except TimeoutError as error:
+        raise ProviderError(Evidence("timeout")) from error
+
+
+def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
+    """Whether this credential may carry clients' data to its vendor, and to whom."""
+    title = services.rooms[standing.integration].provider(standing.provider).title
+    row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
+    if standing.test_only:
+        text = "test only: it reaches the provider's test recipients and nobody else"
+        return [finding(row, "test mode", "warning", text, "ours")]
+    if standing.is_missing:
+        text = (
+            f"none with {title} holds today: what names clients waits (mentalspace agreement add)"
+        )
+        return [finding(row, "agreement", "bad", text, "ours")]
+    if not standing.needs_agreement:
+        return []
+    if standing.ends_on is None:
+        return [finding(row, "agreement", "good", f"one with {title} holds, without an end")]
+    days = (standing.ends_on - standing.today).days
+    state: State = "warning" if days <= AGREEMENT_WARNS_DAYS else "good"
+    text = f"the one with {title} ends on {standing.ends_on}, in {days} days"
+    return [finding(row, "agreement", state, text)]
+
+
+def health(row: Any) -> list[RoomFinding]:
+    """What our own ledger says of it."""
+    last = row["last_good_at"]
+    good = f"{last:%Y-%m-%d %H:%M} UTC" if last else "none yet"
+    # Where nothing was ever sent there is nothing to miss.
+    missed: State = "good" if last or not row["waiting"] else "warning"
+    found = [finding(row, "last good call", missed, good)]
+    if row["breaker"] != "closed":
+        text = f"the breaker is {row['breaker'].replace('_', ' ')}"
+        found.append(finding(row, "breaker", "bad", text, "theirs"))
+    if row["paused"]:
+        found.append(finding(row, "lanes", "bad", f"paused: {row['paused']}", "ours"))
+    oldest_s = row["oldest_s"] or 0.0
+    state: State = "warning" if oldest_s > QUEUE_WARNS_S else "good"
+    text = (
+        f"{row['waiting']} wait, the oldest for {oldest_s:.0f} s" if oldest_s else "nothing waits"
+    )
+    found.append(finding(row, "queue age", state, text))
+    for name in ("held", "unknown"):
+        if row[name]:
+            found.append(finding(row, name, "warning", f"{row[name]} wait for a person"))
+    return found
+
+
+def line(row: Any, called: RoomFinding) -> CredentialLine:
+    return CredentialLine(
+        id=row["id"],
+        subject=_subject(row),
+        practice=row["practice"],
+        live=row["live"],
+        call=called,
+        last_good_at=row["last_good_at"],
+        breaker=row["breaker"],
+        paused=row["paused"],
+        waiting=row["waiting"],
+        oldest_s=row["oldest_s"],
+        held=row["held"],
+        unknown=row["unknown"],
+    )
+
+
+def finding(
+    row: Mapping[str, Any], check: str, state: State, text: str, whose: Whose | None = None
+) -> RoomFinding:
+    return RoomFinding(row["integration"], _subject(row), check, state, text, whose)
+
+
+def _of_room(row: Any, own: Finding) -> RoomFinding:
+    return RoomFinding(
+        row["integration"],
+        _subject(row),
+        own.check,
+        own.state,
+        own.text,
+        own.whose,
+        own.cure,
+        own.publish,
+    )
+
+
+def _subject(row: Mapping[str, Any]) -> str:
+    return f"{row['provider']}/{row['endpoint']}"

@@ -1,0 +1,286 @@
+"""Looks at every credential of a room, its providers' status pages, its rates and its rules."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.agreement import standings
+from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
+from mentalspace.engine.process import DEAD_AFTER_S
+from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
+from mentalspace.engine.resolver import Resolver
+from mentalspace.engine.runbook import AlertKind, AlertState, CheckKind, RoomRunbook
+from mentalspace.engine.services import Services
+from mentalspace.engine.status_page import read_status_page
+from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
+from mentalspace.kernel.errors import Refused
+from mentalspace.kernel.integration import Provider
+from mentalspace.workflows.doctor.credentials import (
+    CREDENTIALS,
+    call,
+    going_live,
+    health,
+    line,
+)
+from mentalspace.workflows.doctor.queries import Answer, run_check
+from mentalspace.workflows.doctor.queries import Reading as ReadAs
+from mentalspace.workflows.doctor.report import (
+    AlertLine,
+    CredentialLine,
+    Report,
+    RoomFinding,
+    StatusLine,
+)
+from mentalspace.workflows.doctor.verdict import judge
+
+# So many credentials are asked at once.
+AT_ONCE = 8
+STATUS_WITHIN_S = 3.0
+
+_WORKERS = (
+    "select count(*) from heartbeat where kind = 'worker'"
+    " and beat_at > clock_timestamp() - $1 * interval '1 s'"
+)
+_STATES = """
+select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
+  from alert_state a join credential c on a.key = a.rule_id || ':' || c.id
+ where c.id = any ($1)
+"""
+_INCIDENTS = """
+select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as subject, i.fault
+  from incident i join credential c on c.id = i.credential_id
+ where i.status <> 'resolved' and c.id = any ($1)
+"""
+_URGENCY = ("alerting", "recovering", "no_data", "normal")
+
+
+async def examine(
+    services: Services,
+    room: str | None,
+    *,
+    practice_id: UUID | None = None,
+    reading: ReadAs | None = None,
+) -> list[Report]:
+    """A report for each room, or for one; of one practice's credentials if one is given.
+
+    `reading` is as whom the runbook's queries run; on-call, if nobody is given. Raises Refused
+    for a room there is not.
+    """
+    if room is not None and room not in services.rooms:
+        raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(services.rooms)}")
+    async with services.database.as_oncall() as connection:
+        rows = await connection.fetch(CREDENTIALS, room, practice_id)
+    reports = []
+    for name in services.rooms if room is None else [room]:
+        own = [row for row in rows if row["integration"] == name]
+        reports.append(await _report(services, name, own, reading))
+    return reports
+
+
+async def _report(
+    services: Services, room: str, rows: Sequence[Any], reading: ReadAs | None
+) -> Report:
+    book = services.runbooks.room(room)
+    async with AsyncExitStack() as stack:
+        clients = {
+            live: await stack.enter_async_context(open_client(live=live)) for live in (False, True)
+        }
+        (lines, called, domain), status, answers = await asyncio.gather(
+            _ask_all(services, rows, clients),
+            _status_pages(services, room, rows, clients),
+            _answers(book, reading or services.database.as_oncall),
+        )
+    rates, alerts, own = await _from_ledger(services, book, rows)
+    now = await _now(services)
+    findings = [*called, *domain, *own]
+    troubled = any(f.state == "bad" and f.check in ("provider", "breaker") for f in findings)
+    findings += [_of_status(room, said, troubled) for said in status]
+    return Report(
+        room=room,
+        title=book.overview.title,
+        now=now,
+        verdict=judge(findings),
+        overview=book.overview,
+        credentials=lines,
+        domain=domain,
+        status=status,
+        rates=rates,
+        alerts=alerts,
+        answers=answers,
+        findings=findings,
+    )
+
+
+async def _ask_all(
+    services: Services, rows: Sequence[Any], clients: Mapping[bool, Client]
+) -> tuple[list[CredentialLine], list[RoomFinding], list[RoomFinding]]:
+    """Every credential at its provider, a few at once; what many find alike is told once."""
+    adapters = Adapters(services.database, services.vault, services.rooms, clients)
+    turn, resolvers = asyncio.Semaphore(AT_ONCE), _resolvers(services)
+
+    async def one(row: Any) -> tuple[RoomFinding, list[RoomFinding]]:
+        async with turn:
+            return await call(services, adapters, row, resolvers[row["live"]])
+
+    answered = await asyncio.gather(*(one(row) for row in rows))
+    async with services.database.as_oncall() as connection:
+        standing = {found.credential_id: found for found in await standings(connection)}
+    lines: list[CredentialLine] = []
+    findings: list[RoomFinding] = []
+    domain: list[RoomFinding] = []
+    for row, (called, own) in zip(rows, answered, strict=True):
+        lines.append(line(row, called))
+        findings.append(called)
+        if (found := standing.get(row["id"])) is not None:
+            findings += going_live(services, found)
+        findings += health(row)
+        alike = {(f.check, f.text) for f in domain}
+        domain += [f for f in own if (f.check, f.text) not in alike]
+    return lines, findings, domain
+
+
+def _resolvers(services: Services) -> dict[bool, LookUp]:
+    """By whether the credential is live: the system's resolver, or the sandbox's name server."""
+    emulated = ("127.0.0.1", services.settings.dns_port)
+    return {False: _remembering(Resolver(emulated)), True: _remembering(Resolver(None))}
+
+
+def _remembering(resolver: Resolver) -> LookUp:
+    """Each question once in a report, however many credentials raise it."""
+    asked: dict[tuple[str, str], asyncio.Task[DnsAnswer]] = {}
+
+    async def look_up(name: str, kind: str) -> DnsAnswer:
+        key = (name.lower(), kind)
+        if key not in asked:
+            asked[key] = asyncio.create_task(resolver.look_up(name, kind))
+        return await asked[key]
+
+    return look_up
+
+
+# Status pages -----------------------------------------------------------------------------------
+
+
+async def _status_pages(
+    services: Services, room: str, rows: Sequence[Any], clients: Mapping[bool, Client]
+) -> list[StatusLine]:
+    used = sorted({(row["provider"], row["live"]) for row in rows})
+    asked = [
+        read_status(services, room, services.rooms[room].provider(name), live, clients[live])
+        for name, live in used
+    ]
+    return [found for found in await asyncio.gather(*asked) if found is not None]
+
+
+async def read_status(
+    services: Services, room: str, provider: Provider, live: bool, client: Client
+) -> StatusLine | None:
+    """What the provider's page says now; None where it has none. A sandbox's stays here."""
+    if provider.status_page is None:
+        return None
+    url = f"{services.settings.sandbox_url}/status/{room}/{provider.name}"
+    if live:
+        told = services.settings.environment.get(provider.status_page.env)
+        url = told or provider.status_page.url
+    said = await read_status_page(DeadlinedHttp(client, STATUS_WITHIN_S), url)
+    return StatusLine(provider.title, url, said.indicator, said.description, said.problem)
+
+
+def _of_status(room: str, said: StatusLine, troubled: bool) -> RoomFinding:
+    """It weighs when we have trouble as well; by itself it is a warning."""
+    if said.problem is not None:
+        text = f"{said.provider}'s cannot be read: {said.problem}"
+        return RoomFinding(room, said.provider, "status page", "warning", text)
+    text = f"{said.provider} says: {said.description}"
+    if said.indicator == "none":
+        return RoomFinding(room, said.provider, "status page", "good", text)
+    state: State = "bad" if troubled else "warning"
+    return RoomFinding(room, said.provider, "status page", state, text, "theirs")
+
+
+# The ledger -------------------------------------------------------------------------------------
+
+
+async def _from_ledger(
+    services: Services, book: RoomRunbook, rows: Sequence[Any]
+) -> tuple[Rates, list[AlertLine], list[RoomFinding]]:
+    ids = [row["id"] for row in rows]
+    async with services.database.as_oncall() as connection:
+        rates = await read_rates(
+            connection, book.overview, book.recipient_cases, ids, SPANS, pooled=True
+        )
+        states = await connection.fetch(_STATES, ids)
+        incidents = await connection.fetch(_INCIDENTS, ids)
+        workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
+    alerts = [_alert(rule, states, incidents) for rule in _live(book)]
+    findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
+    findings += [
+        RoomFinding(
+            book.room,
+            row["subject"],
+            "alert",
+            "bad",
+            services.runbooks.alert(row["rule_id"]).title,
+            "theirs" if row["fault"] == "theirs" else "ours",
+        )
+        for row in incidents
+        if row["recovered_at"] is None and _is_known(services, row["rule_id"])
+    ]
+    if rows and not workers:
+        text = "no worker's heart beats: nothing is being sent"
+        findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
+    return rates, alerts, findings
+
+
+def _live(book: RoomRunbook) -> list[Any]:
+    return [rule for rule in book.overview.alerts if rule.state is AlertState.LIVE]
+
+
+def _is_known(services: Services, rule_id: str) -> bool:
+    return any(rule.id == rule_id for rule in services.runbooks.alerts)
+
+
+def _alert(rule: Any, states: Sequence[Any], incidents: Sequence[Any]) -> AlertLine:
+    """A rate's own state; any other rule is as its incidents are."""
+    if rule.kind is AlertKind.RATE:
+        found = [(row["state"], row["since"], row["subject"]) for row in states]
+        mine = [f for f, row in zip(found, states, strict=True) if row["rule_id"] == rule.id]
+    else:
+        mine = [
+            ("recovering" if row["recovered_at"] else "alerting", row["since"], row["subject"])
+            for row in incidents
+            if row["rule_id"] == rule.id
+        ]
+    if not mine:
+        quiet = "no_data" if rule.kind is AlertKind.RATE else "normal"
+        return AlertLine(rule, quiet, None, None)
+    state, since, subject = min(mine, key=lambda found: _URGENCY.index(found[0]))
+    return AlertLine(rule, state, since, subject)
+
+
+def _of_reading(room: str, reading: Reading) -> RoomFinding:
+    metric = reading.metric
+    target = f"target {metric.op.value} {metric.target:g}"
+    text = f"{metric.title} {reading.text} in 24 h, {target}"
+    state: State = "warning" if reading.on_target is False else "good"
+    return RoomFinding(room, metric.id, "rate", state, text)
+
+
+async def _answers(book: RoomRunbook, reading: ReadAs) -> list[Answer]:
+    """The queries whose rows belong on the doctor's screen, in the runbook's order."""
+    return [
+        await run_check(reading, issue, check)
+        for issue in book.issues
+        for check in issue.diagnosis
+        if check.kind is CheckKind.SQL and check.on_screen
+    ]
+
+
+async def _now(services: Services) -> Any:
+    async with services.database.as_oncall() as connection:
+        return await connection.fetchval("select app.now()")

@@ -1,0 +1,142 @@
+"""What the doctor found out about one room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.rates import Rates
+from mentalspace.engine.runbook import AlertRule, Overview
+from mentalspace.kernel.checkup import DnsRecord, State, Whose
+from mentalspace.workflows.doctor.queries import Answer
+from mentalspace.workflows.doctor.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFinding:
+    """One thing looked at. `whose` is set when something is wrong and it is known whose.
+
+    `cure` is what a person does; `publish` the very records to publish, where those are the cure.
+    """
+
+    room: str
+    subject: str
+    check: str
+    state: State
+    text: str
+    whose: Whose | None = None
+    cure: str | None = None
+    publish: tuple[DnsRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialLine:
+    """A credential at a glance. `call` is what its provider answered just now."""
+
+    id: UUID
+    subject: str
+    practice: str
+    live: bool
+    call: RoomFinding
+    last_good_at: datetime | None
+    breaker: str
+    paused: str | None
+    waiting: int
+    oldest_s: float | None
+    held: int
+    unknown: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """What a provider's own status page says; `problem` why it could not be read."""
+
+    provider: str
+    url: str
+    indicator: str | None
+    description: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """A live rule in its worst state over the credentials; `subject` is where that is."""
+
+    rule: AlertRule
+    state: str
+    since: datetime | None
+    subject: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`domain` are the room's own checks; `findings` everything, also what the lines show."""
+
+    room: str
+    title: str
+    now: datetime
+    verdict: Verdict
+    overview: Overview
+    credentials: Sequence[CredentialLine]
+    domain: Sequence[RoomFinding]
+    status: Sequence[StatusLine]
+    rates: Rates
+    alerts: Sequence[AlertLine]
+    answers: Sequence[Answer]
+    findings: Sequence[RoomFinding]
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is bad; warnings may be."""
+        return all(finding.state != "bad" for finding in self.findings)
+
+    def public(self) -> dict[str, Any]:
+        """For machines. Keys are stable; rows of queries are as on-call sees them."""
+        return {
+            "room": self.room,
+            "ok": self.ok,
+            "at": self.now.isoformat(),
+            "verdict": asdict(self.verdict),
+            "credentials": [_credential(line) for line in self.credentials],
+            "findings": [asdict(finding) for finding in self.findings],
+            "status_pages": [asdict(line) for line in self.status],
+            "rates": [_rate(reading) for reading in _readings(self.rates)],
+            "alerts": [
+                {
+                    "rule": line.rule.id,
+                    "state": line.state,
+                    "since": line.since.isoformat() if line.since else None,
+                    "subject": line.subject,
+                }
+                for line in self.alerts
+            ],
+            "queries": [answer.public() for answer in self.answers],
+        }
+
+
+def _credential(line: CredentialLine) -> Mapping[str, Any]:
+    return {
+        **asdict(line),
+        "id": str(line.id),
+        "call": line.call.text,
+        "last_good_at": line.last_good_at.isoformat() if line.last_good_at else None,
+    }
+
+
+def _readings(rates: Rates) -> list[Any]:
+    return [reading for readings in rates.readings.values() for reading in readings]
+
+
+def _rate(reading: Any) -> Mapping[str, Any]:
+    return {
+        "metric": reading.metric.id,
+        "span_s": reading.span_s,
+        "hits": reading.hits,
+        "n": reading.n,
+        "value": reading.value,
+        "target": reading.metric.target,
+        "on_target": reading.on_target,
+    }

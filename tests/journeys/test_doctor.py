@@ -1,0 +1,117 @@
+"""The doctor over a running house: what a provoked failure left, whose it is, and the cure."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from mentalspace.cli.doctor import WIDTH, screen
+from mentalspace.workflows.doctor import Report
+from tests.house import House, until
+
+
+async def look(house: House) -> Report:
+    [report] = await house.app.doctor(house.services, "email")
+    return report
+
+
+async def _statuses(house: House) -> list[str]:
+    return sorted(row["status"] for row in await house.deliveries())
+
+
+async def test_all_is_well(house: House) -> None:
+    """Two practices answered, a domain as it should be, one screen that says so first."""
+    await house.book()
+    await until(lambda: _is(house, ["delivered"]))
+    report = await look(house)
+    print(screen(report))
+    assert report.ok
+    assert report.verdict.whose == "nobody"
+    assert [(line.subject, line.call.state) for line in report.credentials] == [
+        ("resend/default", "good"),
+        ("resend/mesa", "good"),
+    ]
+    assert {f.check for f in report.domain} >= {"SPF", "DKIM", "DMARC"}
+    assert screen(report).startswith("Email: WELL.")
+
+
+async def test_the_seeds_query_shows_what_a_failure_left(house: House) -> None:
+    """A mail taken and silent, and one sent back: both rows are there, and name nobody."""
+    options = {"lag_min_s": 3600.0, "lag_max_s": 3600.0}
+    await house.book("bounced@resend.dev", external_id="a-1")
+    await until(lambda: _is(house, ["bounced"]))
+    await house.sandbox("PUT", "/options/email/resend", options)
+    await house.book("silent.person@demo.example", external_id="a-2")
+    await until(lambda: _is(house, ["accepted", "bounced"]))
+    report = await look(house)
+    seed, failed = report.answers
+    assert seed.sql.startswith("-- Check recent email logs\nSELECT * FROM appointment_notif")
+    [row] = [dict(zip(seed.columns, row, strict=True)) for row in seed.rows]
+    assert (row["status"], row["delivery_status"]) == ("sent", "accepted")
+    assert row["recipient_email"] == "s***@***"
+    [row] = [dict(zip(failed.columns, row, strict=True)) for row in failed.rows]
+    assert (row["delivery_status"], row["recipient_email"]) == ("bounced", "b***@***")
+    shown = screen(report)
+    print(shown)
+    assert "s***@***" in shown
+    assert "silent.person" not in shown
+    assert all(len(line) <= WIDTH for line in shown.splitlines())
+    assert len(shown.splitlines()) <= 42
+
+
+async def test_a_broken_record_is_ours_and_says_what_to_publish(house: House) -> None:
+    """The provider answers and the record is wrong: the first line says ours, and the value to
+    publish stands whole in a line of its own."""
+    await house.sandbox("POST", "/dns/break", {"domain": "mentalspace.app", "preset": "dkim_cut"})
+    report = await look(house)
+    print(screen(report))
+    assert report.verdict.whose == "ours"
+    [dkim] = [f for f in report.domain if f.check == "DKIM"]
+    lines = [line.strip() for line in screen(report).splitlines()]
+    assert lines[0].startswith("Email: OURS. DKIM: resend._domainkey.mentalspace.app is cut short")
+    assert dkim.publish[0].value in lines
+    assert not report.ok
+
+
+async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
+    """Answers of 503 and a status page that admits it: theirs, said in one line."""
+    await house.sandbox("POST", "/break/email/resend", {"preset": "down"})
+    said = {"indicator": "critical", "description": "Email sending is down"}
+    await house.sandbox("PUT", "/status-pages/email/resend", said)
+    report = await look(house)
+    print(screen(report))
+    assert report.verdict.whose == "theirs"
+    assert "503 service_unavailable" in report.verdict.text
+    assert "email.unavailable" in report.verdict.text
+    assert "Email sending is down" in screen(report)
+    states = {f.check: f.state for f in report.findings}
+    assert states["status page"] == "bad"
+
+
+async def test_their_page_alone_is_a_warning(house: House) -> None:
+    """While we are answered, what their page reports is told and is nobody's trouble yet."""
+    await house.sandbox("PUT", "/status-pages/email/resend", {"indicator": "minor"})
+    report = await look(house)
+    assert report.ok
+    assert "status page: Resend says: Partially Degraded Service" in report.verdict.text
+
+
+async def test_the_rates_and_the_cost_are_counted(house: House) -> None:
+    """After a quarter of an hour a mail counts: rate, time and price, with n beside."""
+    for number in range(3):
+        await house.book(f"c{number}@demo.example", external_id=f"a-{number}")
+    await until(lambda: _is(house, ["delivered"] * 3))
+    await house.advance(timedelta(minutes=16))
+    report = await look(house)
+    shown = screen(report)
+    assert "Email delivery rate    3 of 3" in shown
+    assert "0.0027 USD" in shown
+    public = report.public()
+    [rate] = [
+        r for r in public["rates"] if (r["metric"], r["span_s"]) == ("email.delivery_rate", 3600)
+    ]
+    assert (rate["hits"], rate["n"], rate["value"]) == (3, 3, 1.0)
+    assert public["verdict"]["whose"] == "nobody"
+
+
+async def _is(house: House, wanted: list[str]) -> bool:
+    return await _statuses(house) == wanted
