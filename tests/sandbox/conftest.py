@@ -41,9 +41,13 @@ class Client:
             return answer.status, await answer.text(), lower
 
     async def send(
-        self, subject: str = "Your appointment", key: str | None = None, within_s: float = 5.0
+        self,
+        subject: str = "Your appointment",
+        key: str | None = None,
+        within_s: float = 5.0,
+        api_key: str = "re_sandbox",
     ) -> tuple[int, Any]:
-        headers = {"authorization": "Bearer re_sandbox"}
+        headers = {"authorization": f"Bearer {api_key}"}
         if key is not None:
             headers["idempotency-key"] = key
         async with self.http.post(

@@ -52,6 +52,40 @@ async def test_an_answer_cut_short_was_accepted(client: Client) -> None:
     assert await client.accepted() == ["Cut"]
 
 
+async def test_an_answer_that_ends_too_early_was_accepted(client: Client) -> None:
+    """The headers promise more than comes; the mail was taken, and its key finds it."""
+    fault = {"room": "email", "provider": "resend", "kind": "truncate", "when": "after", "times": 1}
+    await client.control("POST", "/faults", fault, http=201)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await client.send("Cut", key="k")
+    assert (await client.send("Cut", key="k"))[0] == 200
+    assert await client.accepted() == ["Cut"]
+
+
+async def test_an_answer_that_trickles_in_meets_the_clients_deadline(client: Client) -> None:
+    """Its headers come at once and its body over time: whole only for who waits."""
+    fault = {"room": "email", "provider": "resend", "kind": "drip", "latency_s": 0.4}
+    await client.control("POST", "/faults", fault, http=201)
+    with pytest.raises(TimeoutError):
+        await client.send("Late", within_s=0.2)
+    assert (await client.send("Whole"))[0] == 200
+    assert await client.accepted() == ["Whole", "Late"]
+
+
+async def test_an_account_takes_another_key_and_gives_one_up(client: Client) -> None:
+    """Both keys are the same customer; one that was revoked opens nothing, and is remembered."""
+    (account,) = await client.control("GET", "/accounts")
+    url = f"/accounts/email/resend/{account['id']}/keys"
+    await client.control("POST", url, {"api_key": "re_next"}, http=201)
+    await client.control("POST", url, {"api_key": "re_next"}, http=422)
+    assert (await client.send(api_key="re_next"))[0] == 200
+    assert (await client.send())[0] == 200
+    changed = await client.control("DELETE", f"{url}/{account['keys'][0]}")
+    assert changed["revoked_keys"] == account["keys"]
+    assert [(await client.send())[0], (await client.send(api_key="re_next"))[0]] == [403, 200]
+    await client.control("DELETE", f"{url}/{account['keys'][0]}", http=422)
+
+
 async def test_break_and_heal(client: Client) -> None:
     """A preset breaks one account's calls until it is lifted."""
     account = (await client.control("GET", "/accounts"))[0]["id"]

@@ -39,8 +39,21 @@ class Hooks:
         """The types of the first `count` webhooks, once they have come."""
         async with asyncio.timeout(8):
             while len(self.got) < count:
-                self.came.clear()
-                await self.came.wait()
+                await self.more()
+        return self.types()
+
+    async def told(self, kind: str) -> bytes:
+        """The first webhook of this type, once it has come."""
+        async with asyncio.timeout(8):
+            while kind not in self.types():
+                await self.more()
+        return self.got[self.types().index(kind)][1]
+
+    async def more(self) -> None:
+        self.came.clear()
+        await self.came.wait()
+
+    def types(self) -> list[str]:
         return [json.loads(body)["type"] for _headers, body in self.got]
 
 

@@ -189,7 +189,9 @@ def _item(visit: Visit, domain_id: str) -> Json:
 def _save(visit: Visit, item: Json, event: str, at: datetime | None = None) -> None:
     visit.kit.shelf.put(visit.team.id, THING, item["id"], item)
     moment = at or visit.now
-    body = {"type": event, "created_at": stamp(moment), "data": _told(_shown(item, moment))}
+    made_at = stamp(datetime.fromisoformat(item["created_at"]))
+    told = {**_told(_shown(item, moment)), "created_at": made_at}
+    body = {"type": event, "created_at": stamp(moment), "data": told}
     news = News(message_id(), event, json.dumps(body), moment, item["id"])
     tell(visit.kit, visit.team, [news])
 
