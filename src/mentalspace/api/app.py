@@ -19,6 +19,7 @@ from mentalspace.api import (
     me,
     problem,
     reference,
+    reminders,
     tasks,
 )
 from mentalspace.api.edge import Edge
@@ -32,6 +33,7 @@ _ROUTES = (
     clients,
     dead_letters,
     deliveries,
+    reminders,
     tasks,
     imports,
     incidents,

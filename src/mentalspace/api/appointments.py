@@ -43,8 +43,8 @@ routes = APIRouter(tags=["appointments"])
 
 _COLUMNS = """
 select a.id, a.external_id, a.client_id, a.clinician_email, a.starts_at, a.duration_min,
-       coalesce(c.timezone, p.timezone) as timezone, a.status, a.version, a.created_at,
-       a.updated_at
+       coalesce(c.timezone, p.timezone) as timezone, a.status, a.version, a.confirmed_at,
+       a.cancelled_by, a.created_at, a.updated_at
   from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
 """
 _LIST = (
@@ -86,7 +86,8 @@ class Move(Body):
 
 class Appointment(Out):
     """`timezone` is the client's, else the practice's. `version` rises with every change the
-    client is told of."""
+    client is told of. `confirmed_at` and `cancelled_by` are a client's own answer by a mail's
+    link."""
 
     id: UUID
     external_id: str
@@ -97,6 +98,8 @@ class Appointment(Out):
     timezone: str
     status: Status
     version: int
+    confirmed_at: datetime | None
+    cancelled_by: Literal["client"] | None
     created_at: datetime
     updated_at: datetime
 

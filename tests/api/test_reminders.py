@@ -1,0 +1,54 @@
+"""Rules and choices for reminders, through the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.api.conftest import Api
+
+
+async def test_rules_are_read_and_changed(api: Api) -> None:
+    """The default is a day; new rules are answered sorted, kept per practice, and audited."""
+    before = (await api.call("GET", "/v1/reminders", practice="mesa")).body
+    assert (before["leads_min"], before["cancel_before_h"]) == ([1440], 24)
+    new = {"leads_min": [120, 10080, 1440], "cancel_before_h": 48}
+    changed = await api.call("PUT", "/v1/reminders", new)
+    assert changed.http == 200
+    assert (changed.body["leads_min"], changed.body["cancel_before_h"]) == ([10080, 1440, 120], 48)
+    assert (await api.call("GET", "/v1/reminders", role="front_desk")).body == changed.body
+    assert (await api.call("GET", "/v1/reminders", practice="mesa")).body == before
+    assert await api.admin.fetchval("select count(*) from audit where action = 'reminders.changed'")
+    await api.call("PUT", "/v1/reminders", {"leads_min": [1440], "cancel_before_h": 24})
+
+
+async def test_wrong_rules_are_explained(api: Api) -> None:
+    """Too many, too short, twice, or hours that nobody means: one sentence each, nothing kept."""
+    for leads, hours, says in (
+        ([1440, 1440], 24, "at the same time"),
+        ([5], 24, "between 15 minutes and 30 days"),
+        ([10**40], 24, "between 15 minutes and 30 days"),
+        ([1440], -1, "from 0 to 336 hours"),
+        ([1440], 10**40, "from 0 to 336 hours"),
+    ):
+        wrong = {"leads_min": leads, "cancel_before_h": hours}
+        answer = await api.call("PUT", "/v1/reminders", wrong)
+        assert (answer.http, answer.body["code"]) == (422, "reminders_wrong"), leads
+        assert says in answer.body["detail"]
+    for body in ({"leads_min": [1] * 6}, {"leads_min": "1440"}, {"leads_min": [True]}, {}):
+        answer = await api.call("PUT", "/v1/reminders", {"cancel_before_h": 24, **body})
+        assert (answer.http, answer.body["code"]) == (422, "request_invalid"), body
+
+
+async def test_a_clients_choice_changes_what_waits(api: Api, booking: dict[str, Any]) -> None:
+    """Switched off, the reminder that waits is cancelled; the appointment shows no answer yet."""
+    made = (await api.call("POST", "/v1/appointments", booking)).body
+    assert (made["confirmed_at"], made["cancelled_by"]) == (None, None)
+    path = f"/v1/clients/{made['client_id']}/reminders"
+    assert (await api.call("GET", path)).body == {"enabled": True, "leads_min": None}
+    off = {"enabled": False, "leads_min": None}
+    assert (await api.call("PUT", path, off, role="front_desk")).body == off
+    query = f"/v1/deliveries?subject_id={made['id']}&kind=reminder"
+    [reminder] = (await api.call("GET", query)).body["items"]
+    assert reminder["status"] == "cancelled"
+    nothing = {"enabled": True, "leads_min": []}
+    assert (await api.call("PUT", path, nothing)).body["code"] == "reminders_wrong"
