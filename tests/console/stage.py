@@ -53,6 +53,7 @@ class Stage:
     incident: UUID = NOBODY
     held: UUID = NOBODY
     delivered: UUID = NOBODY
+    client: UUID = NOBODY
     drills: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -133,6 +134,7 @@ async def _play(stage: Stage) -> None:
         owner, stage.held, 400, "validation_error", "email.validation_error", "human", "ours"
     )
     await walk(owner, stage.held, "held", held_reason="Resend finds the message malformed: 400")
+    stage.client = await owner.fetchval("select id from client where name = $1", CLIENT)
     broken = [
         await _booked(stage, stage.mesa, f"Mesa Number{n}", now + timedelta(hours=4 + n), 40 + n)
         for n in range(5)

@@ -121,6 +121,8 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
         "frontdesk": [
             "/appointments",
             "/clients",
+            f"/clients/{stage.client}",
+            "/settings/reminders",
             "/tasks",
             "/tasks?state=done",
             "/imports",
@@ -166,7 +168,16 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
             "/drills",
             "/sandbox",
         ],
-        "admin": ["/", "/appointments", "/clients", "/tasks", "/templates", f"/imports/rows/{row}"],
+        "admin": [
+            "/",
+            "/appointments",
+            "/clients",
+            f"/clients/{stage.client}",
+            "/settings/reminders",
+            "/tasks",
+            "/templates",
+            f"/imports/rows/{row}",
+        ],
     }.items():
         async with signed_in(browser, stage, who, width=360) as page:
             for path in paths:

@@ -38,7 +38,7 @@ async def appointments(visit: Visit) -> Response:
         rows = await read_day(connection, start, end)
         following = None if rows else await next_start(connection, end)
     await visit.note_reading("appointments.read")
-    shown = [_appointment(row) for row in rows]
+    shown = [_without_what_was_replaced(shown_appointment(row)) for row in rows]
     return await visit.show(
         "appointments.html",
         day=day,
@@ -79,16 +79,32 @@ async def finish(visit: Visit) -> Response:
     return visit.go("/tasks")
 
 
-def _appointment(row: Any) -> dict[str, Any]:
+def shown_appointment(row: Any) -> dict[str, Any]:
+    """The row with its mails in words, and whether nobody could be told."""
     mails = json.loads(row["mails"]) if isinstance(row["mails"], str) else row["mails"]
     scheduled = row["status"] == "scheduled"
     failed = [mail for mail in mails if mail["status"] in _UNREACHED]
     reached = any(mail["status"] == "delivered" for mail in mails)
     return {
         **dict(row),
-        "mails": [{**mail, "kind": words.kind(mail["type"])} for mail in mails],
+        "mails": [_mail(mail) for mail in mails],
         "unreached": scheduled and not reached and (bool(failed) or not row["has_email"]),
     }
+
+
+def _mail(mail: dict[str, Any]) -> dict[str, Any]:
+    waits = mail["lead"] is not None and mail["status"] == "pending"
+    return {
+        **mail,
+        "kind": words.kind(mail["type"]),
+        "waits_until": datetime.fromisoformat(mail["due_at"]) if waits else None,
+    }
+
+
+def _without_what_was_replaced(shown: dict[str, Any]) -> dict[str, Any]:
+    """A day has no room for reminders in whose place others stand; the client's page has."""
+    mails = [m for m in shown["mails"] if m["lead"] is None or m["status"] != "cancelled"]
+    return {**shown, "mails": mails}
 
 
 def _day(value: str) -> date | None:

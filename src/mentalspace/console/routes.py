@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from mentalspace.console import (
     calendar,
+    client,
     day,
     dead_letters,
     decide,
@@ -17,6 +18,7 @@ from mentalspace.console import (
     incident,
     mail_templates,
     message,
+    reminder_rules,
     runbook,
 )
 from mentalspace.console.client_link import ClientLinks
@@ -80,6 +82,8 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/drills/{id:path}", drill.run, "drills.run"),
     ("/appointments", day.appointments, "appointments.read"),
     ("/clients", day.clients, "clients.read"),
+    ("/clients/{id}", client.client, "clients.read"),
+    ("/settings/reminders", reminder_rules.rules, "reminders.read"),
     ("/tasks", day.tasks, "tasks.read"),
     ("/imports", calendar.imports, "imports.write"),
     ("/imports/rows/{id}", calendar.row, "imports.write"),
@@ -100,6 +104,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),
+    ("/clients/{id}/reminders", client.choose, "clients.write"),
+    ("/settings/reminders", reminder_rules.save, "reminders.write"),
     ("/imports", calendar.upload, "imports.write"),
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),
     ("/templates/line", mail_templates.save, "mails.preview"),

@@ -69,14 +69,21 @@ class Templates:
 
 
 def _time(
-    moment: datetime | None, now: datetime, zone: str, *, relative: bool = True, day: bool = False
+    moment: datetime | None,
+    now: datetime,
+    zone: str,
+    *,
+    relative: bool = True,
+    day: bool = False,
+    seconds: bool = True,
 ) -> Markup:
     """`03:12:10 UTC · 4 min ago`, with the day unless it is today and nobody asked for it."""
     if moment is None:
         return Markup('<span class="none">never</span>')
     local, today = moment.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone))
     # Unbreakable inside the day and inside the hour, so that a narrow place breaks between them.
-    clock = f"{local:%H:%M:%S}\N{NO-BREAK SPACE}{local.tzname()}"
+    hour = f"{local:%H:%M:%S}" if seconds else f"{local:%H:%M}"
+    clock = f"{hour}\N{NO-BREAK SPACE}{local.tzname()}"
     if day or local.date() != today.date():
         year = f" {local.year}" if local.year != today.year else ""
         date = f"{local:%a} {local.day} {local:%b}{year},".replace(" ", "\N{NO-BREAK SPACE}")

@@ -69,6 +69,8 @@ _KIND: Mapping[str, str] = {
     "receipt": "Receipt",
 }
 
+_LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}
+
 _FAULT: Mapping[str, str] = {
     "ours": "Ours",
     "theirs": "Theirs",
@@ -101,6 +103,19 @@ def fault(name: str | None) -> str:
 
 def role(name: str) -> str:
     return _ROLE.get(name, plain(name))
+
+
+def language(code: str) -> str:
+    known = _LANGUAGE.get(code.lower().replace("_", "-").partition("-")[0])
+    return known or f"{code} (mails are in English)"
+
+
+def lead(minutes: int) -> str:
+    """How long before an appointment, in its largest whole unit: `7 days`, `90 minutes`."""
+    for name, length in (("day", 1440), ("hour", 60)):
+        if minutes % length == 0:
+            return count(minutes // length, name)
+    return count(minutes, "minute")
 
 
 def plain(code: str) -> str:

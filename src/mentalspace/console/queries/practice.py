@@ -8,19 +8,30 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 
-_DAY = """
-select a.id, a.starts_at, a.duration_min, a.status, a.clinician_email, k.name as client_name,
+_TOLD = """
+select a.id, a.starts_at, a.duration_min, a.status, a.clinician_email, a.confirmed_at,
+       a.cancelled_by, k.id as client_id, k.name as client_name,
        k.email is not null as has_email, k.timezone as client_timezone,
        coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'type', n.notification_type,
          'status', coalesce(d.status, n.status), 'provider', c.provider,
-         'integration', coalesce(d.integration, 'email'), 'why', n.error_message)
+         'integration', coalesce(d.integration, 'email'), 'why', n.error_message,
+         'lead', n.lead_min, 'due_at', d.due_at)
          order by n.created_at, d.due_at) filter (where n.id is not null), '[]') as mails
   from appointment a join client k on k.id = a.client_id
   left join appointment_notifications n on n.appointment_id = a.id
   left join delivery d on d.id = n.delivery_id
   left join credential c on c.id = d.credential_id
- where a.starts_at >= $1 and a.starts_at < $2 and a.drill is null
- group by a.id, k.id order by a.starts_at, k.name limit 500
+ where a.drill is null and {which}
+ group by a.id, k.id order by {order} limit {limit}
+"""
+_DAY = _TOLD.format(
+    which="a.starts_at >= $1 and a.starts_at < $2", order="a.starts_at, k.name", limit=500
+)
+_OF_CLIENT = _TOLD.format(which="a.client_id = $1", order="a.starts_at desc", limit="$2")
+_CLIENT = """
+select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
+       p.timezone as practice_timezone
+  from client k join practice p on p.id = k.practice_id where k.id = $1
 """
 _CLIENTS = """
 select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
@@ -60,6 +71,15 @@ async def next_start(connection: Connection, after: datetime) -> datetime | None
 async def read_day(connection: Connection, start: datetime, end: datetime) -> list[Any]:
     """Appointments that begin in the half-open span, each with the states of its mails."""
     return list(await connection.fetch(_DAY, start, end))
+
+
+async def find_client(connection: Connection, client_id: UUID) -> Any | None:
+    return await connection.fetchrow(_CLIENT, client_id)
+
+
+async def read_appointments_of(connection: Connection, client_id: UUID, limit: int) -> list[Any]:
+    """The newest first, each with the states of its mails."""
+    return list(await connection.fetch(_OF_CLIENT, client_id, limit))
 
 
 async def read_clients(connection: Connection, limit: int, offset: int) -> list[Any]:

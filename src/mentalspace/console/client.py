@@ -1,0 +1,93 @@
+"""A client's page: how they are reached, what they chose, their appointments and every message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from starlette.responses import Response
+
+from mentalspace.console.day import shown_appointment
+from mentalspace.console.door import Missing, Visit
+from mentalspace.console.lead_form import UNITS, LeadRow, leads_of, rows_of, sent_rows
+from mentalspace.console.queries.practice import find_client, read_appointments_of
+from mentalspace.console.reminder_rules import NOT_A_NUMBER
+from mentalspace.practice.audit import note
+from mentalspace.practice.reminder_policy import (
+    PolicyWrong,
+    ReminderChoice,
+    read_choice,
+    read_policy,
+)
+from mentalspace.workflows.reminder_rules import ClientUnknown, choose_reminders
+
+APPOINTMENTS = 100
+
+
+async def client(visit: Visit) -> Response:
+    return await _page(visit, visit.id(), done=visit.query("done") == "saved")
+
+
+async def choose(visit: Visit) -> Response:
+    client_id, rows, kind = visit.id(), sent_rows(visit.field), visit.field("kind")
+    leads = leads_of(rows) if kind == "own" else []
+    if leads is None:
+        return await _page(visit, client_id, problem=NOT_A_NUMBER, kind=kind, rows=rows)
+    own = tuple(sorted(leads, reverse=True)) if kind == "own" else None
+    try:
+        changed = await choose_reminders(
+            visit.services, visit.person.claims(), client_id, ReminderChoice(kind != "none", own)
+        )
+    except ClientUnknown as error:
+        raise Missing from error
+    except PolicyWrong as error:
+        return await _page(visit, client_id, problem=str(error), kind=kind, rows=rows)
+    if changed:
+        async with visit.reading() as connection:
+            await note(
+                connection,
+                str(visit.person.user_id),
+                "client.reminders_changed",
+                practice_id=visit.person.practice_id,
+                subject=client_id,
+            )
+    return visit.go(f"/clients/{client_id}?done=saved")
+
+
+async def _page(
+    visit: Visit,
+    client_id: UUID,
+    *,
+    done: bool = False,
+    problem: str | None = None,
+    kind: str | None = None,
+    rows: Sequence[LeadRow] | None = None,
+) -> Response:
+    assert visit.person.practice_id is not None
+    async with visit.reading() as connection:
+        found = await find_client(connection, client_id)
+        choice = await read_choice(connection, client_id)
+        if found is None or choice is None:
+            raise Missing
+        policy = await read_policy(connection, visit.person.practice_id)
+        appointments = await read_appointments_of(connection, client_id, APPOINTMENTS)
+        now = await connection.fetchval("select app.now()")
+    await visit.note_reading("client.read", client_id)
+    shown = [shown_appointment(row) for row in appointments]
+    chosen = "none" if not choice.enabled else "own" if choice.leads_min else "practice"
+    return await visit.show(
+        "client.html",
+        http=200 if problem is None else 422,
+        client=found,
+        leads_min=(choice.leads_min or policy.leads_min) if choice.enabled else (),
+        policy=policy,
+        coming=[a for a in reversed(shown) if a["starts_at"] > now],
+        past=[a for a in shown if a["starts_at"] <= now],
+        most=APPOINTMENTS,
+        kind=kind or chosen,
+        rows=rows_of(choice.leads_min or ()) if rows is None else rows,
+        units=UNITS,
+        may_change=visit.person.may("clients.write"),
+        done=done,
+        problem=problem,
+    )

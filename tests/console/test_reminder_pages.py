@@ -1,0 +1,119 @@
+"""Reminders as the practice sees them: its rules, a client's page, the day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from mentalspace.practice.reminder_policy import save_policy
+from mentalspace.workflows.client_answer import confirm
+from mentalspace.workflows.demo import system_claims
+from mentalspace.workflows.reminder_rules import rewrite_reminders
+from tests.console.stage import Stage, _booked
+from tests.console.test_client_link import address
+from tests.console.test_pages import signed_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+
+async def test_an_administrator_sets_the_rules(browser: Browser, stage: Stage) -> None:
+    """Wrong times are explained and kept in the form; saved, the page counts who follows."""
+    starts_at = datetime.now(UTC) + timedelta(days=10)
+    await _booked(stage, stage.lakeside, "Rhea Rules", starts_at, 70)
+    async with signed_in(browser, stage, "admin") as page:
+        await page.get_by_role("link", name="Reminders").click()
+        main = page.get_by_role("main")
+        first, second = (
+            page.get_by_label(f"Reminder {n}: how long before", exact=True) for n in (1, 2)
+        )
+        await expect(first).to_have_value("1")
+        await second.fill("5")
+        await page.get_by_label("Reminder 2: unit").select_option("minutes")
+        await page.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("alert")).to_contain_text("between 15 minutes and 30 days")
+        await expect(second).to_have_value("5")
+        await page.get_by_label("Reminder 2: unit").select_option("hours")
+        await page.get_by_label("Closed").fill("48")
+        await page.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("status").first).to_contain_text("Saved")
+        await expect(main).to_contain_text("still have reminders by the earlier rules")
+        await rewrite_reminders(stage.services)
+        await expect(main).to_contain_text("follow these rules", timeout=8000)
+    row = await stage.owner.fetchrow("select leads_min, cancel_before_h from reminder_policy")
+    assert row is not None and tuple(row) == ([1440, 300], 48)
+    leads = await stage.owner.fetch(
+        "select n.lead_min from appointment_notifications n join appointment a"
+        " on a.id = n.appointment_id where a.external_id = 'a-70' and n.status = 'pending'"
+        " and n.notification_type = 'reminder' order by 1"
+    )
+    assert [each["lead_min"] for each in leads] == [300, 1440]
+
+
+async def test_the_front_desk_sees_the_rules_and_changes_none(
+    browser: Browser, stage: Stage
+) -> None:
+    """The fields are shown closed, without a button; a biller has no such page."""
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.goto(f"{stage.url}/settings/reminders")
+        await expect(page.get_by_role("button", name="Save")).to_have_count(0)
+        await expect(page.get_by_label("Closed")).to_be_disabled()
+    async with signed_in(browser, stage, "biller") as page:
+        await page.goto(f"{stage.url}/settings/reminders")
+        await expect(page.get_by_role("main")).to_contain_text("does not include this page")
+
+
+async def test_a_clients_page_tells_and_lets_choose(browser: Browser, stage: Stage) -> None:
+    """From the day to the client: how they are reached, what waits and when; own times replace
+    the practice's, and the reading is audited by the client's id."""
+    starts_at = datetime.now(UTC) + timedelta(days=10)
+    await _booked(stage, stage.lakeside, "Paz Pageperson", starts_at, 72)
+    client = await stage.owner.fetchval("select id from client where external_id = 'c-72'")
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.goto(f"{stage.url}/clients")
+        await page.get_by_role("link", name="Paz Pageperson").click()
+        assert page.url == f"{stage.url}/clients/{client}"
+        main = page.get_by_role("main")
+        await expect(main.get_by_role("region", name="How they are reached")).to_contain_text(
+            "English"
+        )
+        coming = main.get_by_role("region", name="Coming appointments")
+        await expect(coming).to_contain_text("Reminder, 1 day before due")
+        await page.get_by_text("Change", exact=True).click()
+        await page.get_by_label("Their own:").check()
+        await page.get_by_label("Reminder 1: how long before").fill("3")
+        await page.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("status").first).to_contain_text("Saved")
+        await expect(coming).to_contain_text("Reminder, 3 hours before due")
+        await expect(main).to_contain_text("Reminded 3 hours before.")
+    audited = await stage.owner.fetch(
+        "select action from audit where subject = $1 order by id", str(client)
+    )
+    assert [row["action"] for row in audited] == [
+        "client.read",
+        "client.reminders_changed",
+        "client.read",
+    ]
+
+
+async def test_the_day_shows_answers_and_reminders(browser: Browser, stage: Stage) -> None:
+    """Who confirmed, and which reminder waits until when; what was replaced is left out."""
+    claims = system_claims(stage.lakeside)
+    async with stage.services.database.as_user(claims) as connection:
+        await save_policy(connection, stage.lakeside, (120,), 24)
+    starts_at = datetime.now(UTC) + timedelta(days=10)
+    [first, *_] = await _booked(stage, stage.lakeside, "Cora Confirmed", starts_at, 71)
+    await confirm(stage.services, (await address(stage, first)).rpartition("/")[2])
+    async with stage.services.database.as_user(claims) as connection:
+        await save_policy(connection, stage.lakeside, (180,), 24)
+    await rewrite_reminders(stage.services)
+    zone = await stage.owner.fetchval("select timezone from practice where id = $1", stage.lakeside)
+    day = await stage.owner.fetchval("select ($1::timestamptz at time zone $2)::date::text",
+                                     starts_at, zone)  # fmt: skip
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.goto(f"{stage.url}/appointments?day={day}")
+        row = page.get_by_role("row").filter(has_text="Cora Confirmed")
+        await expect(row).to_contain_text("Client confirmed")
+        await expect(row).to_contain_text("Reminder, 3 hours before due")
+        await expect(row).not_to_contain_text("2 hours before")
