@@ -11,12 +11,13 @@ import asyncpg
 import pytest
 
 from mentalspace.engine.ledger import NewDelivery, enqueue
-from mentalspace.integrations.email.model import Mail
+from mentalspace.integrations.email.model import Attachment, Mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.kernel.phi import Phi
 from tests.conftest import MASTER_KEY
 from tests.house import House, running_house, until
 
+FILE = Attachment("a.txt", "text/plain", "aGVsbG8=")
 OVERLAY = """+++
 id = "email.unavailable"
 disposition = "refuse"
@@ -27,12 +28,15 @@ Here a mail that cannot leave at once is not wanted any more.
 
 
 async def write(house: House, practice_id: UUID, lane_class: LaneClass, count: int) -> list[UUID]:
-    """So many mails in one transaction, each to somebody else; their ids."""
+    """So many mails in one transaction, each to somebody else and too big for a batch; their
+    ids."""
     ids = []
     async with house.services.database.as_worker(practice_id) as connection:
         for number in range(count):
             to = f"p{number}@clients.example"
-            mail = Mail("noreply@mentalspace.app", "s@mentalspace.app", to, "Hello", "t", "h", "x")
+            mail = Mail(
+                "noreply@mentalspace.app", "s@mentalspace.app", to, "Hello", "t", "h", "x", (FILE,)
+            )
             new = NewDelivery(
                 practice_id=practice_id,
                 integration="email",

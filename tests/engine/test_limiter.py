@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from mentalspace.engine.limiter import keep_slot, reserve_slot, slow_down
+from mentalspace.engine.limiter import Slot, keep_slot, reserve_slot, slow_down
 from mentalspace.kernel.integration import LaneClass
-from tests.engine.toy import Bench
+from tests.engine.toy import Bench, Reply
 
 pytestmark = pytest.mark.alone
 
@@ -18,16 +18,16 @@ async def take(bench: Bench, lane_class: LaneClass, count: int) -> list[float]:
     """A worker's turn: one slot after the other is reserved, each left when it has come."""
     left: list[float] = []
 
-    async def leave(at: float) -> None:
-        await keep_slot(at)
+    async def leave(slot: Slot) -> None:
+        await keep_slot(slot)
         left.append(time.monotonic())
 
     async with asyncio.TaskGroup() as group:
         for _ in range(count):
-            at = await reserve_slot(
+            slot = await reserve_slot(
                 bench.database, bench.practice_id, bench.credential_id, lane_class
             )
-            group.create_task(leave(at))
+            group.create_task(leave(slot))
     return left
 
 
@@ -84,3 +84,20 @@ async def test_what_a_429_asked_for_holds_for_its_time(bench: Bench) -> None:
     await asyncio.sleep(0.3)
     quick = await take(bench, "interactive", 10)
     assert quick[-1] - quick[0] < 0.3
+
+
+async def test_what_an_answer_says_of_the_rate_is_kept_and_obeyed(bench: Bench) -> None:
+    """An answer that names five a second and one left: both stand on the attempt; the next request
+    is the last of that second, and those after it keep to five."""
+    await limit(bench, 100)
+    headers = {"ratelimit-limit": "5", "ratelimit-remaining": "1", "ratelimit-policy": "5;w=1"}
+    bench.server.usual = Reply(headers=headers)
+    await bench.deliver()
+    began = time.monotonic()
+    await bench.turn()
+    row = await bench.admin.fetchrow("select rate_limit, rate_remaining from attempt")
+    assert row is not None
+    assert tuple(row) == (5, 1)
+    first, second = await take(bench, "interactive", 2)
+    assert first - began < 0.9
+    assert second - began >= 1.0

@@ -45,7 +45,7 @@ def failure(attempts: int, retry_after_s: float) -> Failure:
         token=uuid4(),
     )
     evidence = Evidence("http", http=429, retry_after_s=retry_after_s)
-    return Failure(claimed, None, evidence, CASE)
+    return Failure([claimed], None, evidence, CASE)
 
 
 def test_a_short_retry_after_does_not_use_up_the_attempts() -> None:

@@ -32,19 +32,22 @@ ONCALL = {
         needs_agreement rank fail_over_after_s""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
-        last_good_at override_state override_reason override_until""",
+        last_good_at override_state override_reason override_until named_limit named_window_s
+        window_number window_at window_used window_open_by others others_before""",
     "public.lane": """id practice_id credential_id integration provider class state paused_at
         paused_until paused_case paused_by paused_for_phi""",
     "public.delivery": """id practice_id lane_id credential_id integration kind subject_type
         subject_id client_id recipient_key status idempotency_key due_at next_attempt_at expires_at
         attempts starts reconciliations first_attempt_at claimed_by claimed_at provider_message_id
-        last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi""",
+        last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi
+        alone batch_id""",
     "public.vendor_agreement": """id practice_id vendor kind signed_on expires_on recorded_at
         revoked_at drill""",
     "public.attempt": """id practice_id lane_id credential_id integration purpose state
         idempotency_key worker deadline_s started_at finished_at duration_ms evidence_kind http
-        code request_id case_id case_version disposition fault traceparent drill""",
-    "public.attempt_delivery": "attempt_id delivery_id practice_id",
+        code request_id case_id case_version disposition fault traceparent drill
+        size rate_limit rate_remaining""",
+    "public.attempt_delivery": "attempt_id delivery_id practice_id place",
     "public.timeline": """id at practice_id delivery_id attempt_id lane_id incident_id kind data
         actor drill""",
     "public.inbox": """id practice_id credential_id integration provider external_id state tries

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -36,6 +36,8 @@ from mentalspace.kernel.delivery import Receipt, Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import (
+    Answer,
+    Batch,
     Credential,
     Http,
     Integration,
@@ -44,6 +46,7 @@ from mentalspace.kernel.integration import (
     Rate,
 )
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.rate import rate_left
 
 WINDOW = timedelta(hours=24)
 ADDRESS = "someone.private@clients.example"
@@ -55,13 +58,15 @@ ADDRESS = "someone.private@clients.example"
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How the next send is answered. `accept` says whether it counts; `lost` cuts the line
-    after that; `gate` is waited for before answering."""
+    after that; `gate` is waited for before answering. Of a batch, `refused` are
+    not taken."""
 
     http: int = 200
     accept: bool = True
     lost: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    refused: frozenset[bytes] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Request:
     method: str
     key: str
     http: int
+    payloads: tuple[bytes, ...] = ()
 
 
 class ToyServer:
@@ -79,12 +85,18 @@ class ToyServer:
         self.script: deque[Reply] = deque()
         self.usual = Reply()
         self.accepted: dict[str, str] = {}
+        self.batches: dict[str, dict[bytes, str]] = {}
         self.requests: list[Request] = []
         self.statuses: dict[str, str] = {}
         self.asked: list[str] = []
         self.answers_questions = True
         self.arrived = asyncio.Event()
         self.port = 0
+
+    @property
+    def taken(self) -> list[bytes]:
+        """What of batches it took, each as often as that."""
+        return [payload for batch in self.batches.values() for payload in batch]
 
     @property
     def base_url(self) -> str:
@@ -110,6 +122,26 @@ class ToyServer:
         body = {"id": self.accepted.get(key)} if reply.http == 200 else {"error": "as scripted"}
         return web.json_response(body, status=reply.http, headers=reply.headers)
 
+    async def send_batch(self, request: web.Request) -> web.StreamResponse:
+        at, key = time.monotonic(), request.headers["Idempotency-Key"]
+        reply = self.script.popleft() if self.script else self.usual
+        payloads = tuple(each.encode() for each in await request.json())
+        self.requests.append(Request(at, "POST", key, reply.http, payloads))
+        self.arrived.set()
+        if reply.gate is not None:
+            await reply.gate.wait()
+        if reply.http == 200 and reply.accept:
+            good = [payload for payload in payloads if payload not in reply.refused]
+            ids = {payload: f"m-{secrets.token_hex(4)}" for payload in good}
+            self.batches.setdefault(key, ids)
+        if reply.lost:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        taken = self.batches.get(key, {})
+        body = [taken.get(payload) for payload in payloads]
+        return web.json_response(body, status=reply.http, headers=reply.headers)
+
     async def look(self, request: web.Request) -> web.StreamResponse:
         key = request.query["key"]
         self.requests.append(Request(time.monotonic(), "GET", key, 200))
@@ -130,6 +162,7 @@ async def toy_server() -> AsyncIterator[ToyServer]:
     application.add_routes(
         [
             web.post("/send", server.send),
+            web.post("/batch", server.send_batch),
             web.get("/sent", server.look),
             web.get("/status", server.tell),
         ]
@@ -159,16 +192,24 @@ class ToyAdapter:
             headers={"Idempotency-Key": idempotency_key},
             body=payload,
         )
-        if answer.http != 200:
-            raise ProviderError(
-                Evidence(
-                    "http",
-                    http=answer.http,
-                    message=Phi(f"we do not like {ADDRESS}"),
-                    retry_after_s=retry_after_s(answer.headers),
-                )
-            )
-        return Receipt(json.loads(answer.body)["id"])
+        return Receipt(_good(answer)["id"], rate=rate_left(answer.headers))
+
+    async def send_batch(
+        self, payloads: Sequence[bytes], *, idempotency_key: str
+    ) -> Sequence[Receipt | Evidence]:
+        answer = await self._http.request(
+            "POST",
+            f"{self._base_url}/batch",
+            headers={"Idempotency-Key": idempotency_key},
+            body=json.dumps([payload.decode() for payload in payloads]).encode(),
+        )
+        rate = rate_left(answer.headers)
+        return [
+            Evidence("http", answer.http, "not_you", rate=rate)
+            if name is None
+            else Receipt(name, rate=rate)
+            for name in _good(answer)
+        ]
 
     async def reconcile(
         self,
@@ -198,6 +239,20 @@ class ToyAdapter:
 
     async def check(self) -> str:
         return "it answers"
+
+
+def _good(answer: Answer) -> Any:
+    if answer.http != 200:
+        raise ProviderError(
+            Evidence(
+                "http",
+                http=answer.http,
+                message=Phi(f"we do not like {ADDRESS}"),
+                retry_after_s=retry_after_s(answer.headers),
+                rate=rate_left(answer.headers),
+            )
+        )
+    return json.loads(answer.body)
 
 
 def _guard(payload: bytes) -> Evidence | None:
@@ -239,6 +294,10 @@ PROVIDER = Provider(
     verify_webhook=_verify,
     parse_webhook=_parse,
     deadline_s=5,
+)
+# The same, of a provider that takes up to four in one request.
+BATCHING = replace(
+    PROVIDER, batch=Batch(most=4, fits=lambda payload: b"big" not in payload, key_lasts=WINDOW)
 )
 ROOM = Integration(name="toy", title="Toy", package="tests.engine.toy", providers=(PROVIDER,))
 
@@ -332,6 +391,7 @@ class Bench:
         key: str | None = None,
         to: str = ADDRESS,
         expires_in: timedelta | None = None,
+        drill: str | None = None,
     ) -> UUID:
         """Enqueue one delivery; its id."""
         practice_id = practice_id or self.practice_id
@@ -349,6 +409,7 @@ class Bench:
                     payload=payload,
                     recipient=Phi(to),
                     expires_at=None if expires_in is None else now + expires_in,
+                    drill=drill,
                 ),
             )
         assert delivery_id is not None

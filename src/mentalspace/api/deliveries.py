@@ -33,7 +33,8 @@ _LIST = (
 )
 _ATTEMPTS = """
 select a.id, a.purpose, a.state, a.started_at, a.finished_at, a.duration_ms, a.http, a.code,
-       a.evidence_kind, a.case_id, a.case_version, a.disposition, a.request_id, a.traceparent
+       a.evidence_kind, a.case_id, a.case_version, a.disposition, a.request_id, a.traceparent,
+       a.size, a.rate_limit, a.rate_remaining
   from attempt a join attempt_delivery ad on ad.attempt_id = a.id
  where ad.delivery_id = $1 order by a.started_at, a.id
 """
@@ -64,7 +65,11 @@ class Delivery(Out):
 
 
 class Attempt(Out):
-    """One request to the provider, with what it answered and what the runbook made of it."""
+    """One request to the provider, with what it answered and what the runbook made of it.
+
+    `size` is how many deliveries were in it. `rate_limit` and `rate_remaining` are the provider's
+    words: requests in its window, and what was left of them.
+    """
 
     id: UUID
     purpose: str
@@ -80,6 +85,9 @@ class Attempt(Out):
     disposition: str | None
     request_id: str | None
     traceparent: str
+    size: int
+    rate_limit: int | None
+    rate_remaining: int | None
 
 
 class Moment(Out):

@@ -58,9 +58,11 @@ def _created(data: Data, _provider: str) -> str:
 
 
 def _attempt_opened(data: Data, provider: str) -> str:
+    size = int(data.get("size") or 1)
+    batch = f", in one request with {size - 1} more" if size > 1 else ""
     if data.get("reconcile"):
-        return f"Asked {provider} what became of it"
-    return f"Try {data.get('number', '')} began".replace("  ", " ")
+        return f"Asked {provider} what became of it{batch}"
+    return f"Try {data.get('number', '')} began".replace("  ", " ") + batch
 
 
 def _classified(data: Data, _provider: str) -> str:
@@ -109,8 +111,8 @@ def _opened(data: Data, _provider: str) -> str:
 
 
 def _recovered(data: Data, _provider: str) -> str:
-    calls = words.count(int(data.get("successes", 0)), "call")
-    return f"Looks recovered: {calls} succeeded since"
+    messages = words.count(int(data.get("successes", 0)), "message")
+    return f"Looks recovered: {messages} went through since"
 
 
 def _escalated(data: Data, _provider: str) -> str:
@@ -138,6 +140,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "attempt_opened":     ("info", _attempt_opened),
     "accepted":           ("ok",   _accepted),
     "classified":         ("bad",  _classified),
+    "left_batch":         ("warn", _with("It goes by itself now; the batch got", "because")),
     "retry_scheduled":    ("warn", _retry),
     "outcome_unknown":    ("warn", _outcome_unknown),
     "held":               ("warn", _with("Held for a person", "reason")),

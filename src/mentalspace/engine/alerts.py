@@ -59,9 +59,9 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, s.
    and d.due_at <= app.now()
  where c.integration = $1 and c.active group by c.id, s.last_good_at
 """
-# Successes since it opened and since anything failed: one failure among them begins anew.
+# Deliveries that went since it opened and since anything failed: one failure begins anew.
 _GOOD_SINCE = """
-select count(*) from attempt
+select count(*) from attempt join attempt_delivery ad on ad.attempt_id = attempt.id
  where credential_id = $1 and state = 'succeeded' and finished_at > $2
    and finished_at > coalesce((select max(finished_at) from attempt
                                 where credential_id = $1 and fault in ('ours', 'theirs')),

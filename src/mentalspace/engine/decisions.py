@@ -10,7 +10,10 @@ from mentalspace.engine.ledger import record
 
 
 async def release(connection: Connection, delivery_id: UUID, actor: str) -> bool:
-    """Try again, under the same idempotency key. False if it is not held (any more)."""
+    """Try again, under the same idempotency key. False if it is not held (any more).
+
+    One of a batch with an unknown outcome keeps its place there: the batch is asked for.
+    """
     return await _decide(
         connection,
         delivery_id,

@@ -6,9 +6,11 @@ a wake-up's key keeps at most one of it waiting.
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from mentalspace.engine.agreement import resume_agreed
 from mentalspace.engine.db import Connection, Database
-from mentalspace.engine.ledger import record
+from mentalspace.engine.ledger import leave_attempts, record, record_all
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.queue import Queue, WakeUp
@@ -28,12 +30,12 @@ select d.id, d.practice_id, d.drill
         or d.claimed_at < clock_timestamp() - $2 * interval '1 s')
    -- after a restart nobody's heart has beaten for a while; the living get time to
    and pg_postmaster_start_time() < clock_timestamp() - $1 * interval '1 s'
- limit 500 for update of d skip locked
+ limit 1000 for update of d skip locked
 """
-# Asked once the delivery is locked: an attempt may have been opened while we came to it.
-_PERHAPS_SENT = """
-select exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
-                where ad.delivery_id = $1 and a.state in ('open', 'unknown'))
+_TAKE_BACK = """
+update delivery set status = case when id = any ($2) then 'unknown' else 'due' end,
+  claimed_by = null, claim_token = null, claimed_at = null, next_attempt_at = app.now()
+ where id = any ($1)
 """
 _EXPIRE = """
 update delivery set status = 'expired' where id in (
@@ -110,31 +112,25 @@ async def purge_payloads(database: Database) -> None:
 async def _recover(connection: Connection) -> None:
     """Take back what a dead worker held: unknown if it may have left, due if it surely did not."""
     lost = await connection.fetch(_LOST_CLAIMS, DEAD_AFTER_S, LONGEST_CLAIM_S)
-    for row in lost:
-        perhaps_sent = await connection.fetchval(_PERHAPS_SENT, row["id"])
-        status = "unknown" if perhaps_sent else "due"
-        await connection.execute(
-            "update attempt set state = 'unknown', finished_at = app.now()"
-            " where state = 'open' and id in"
-            " (select attempt_id from attempt_delivery where delivery_id = $1)",
-            row["id"],
+    if not lost:
+        return
+    ids = [row["id"] for row in lost]
+    perhaps_sent = await leave_attempts(connection, ids)
+    await connection.execute(_TAKE_BACK, ids, list(perhaps_sent))
+    for practice_id in {row["practice_id"] for row in lost}:
+        lines = [
+            (row["id"], row["drill"], {"now": _now(row["id"], perhaps_sent)})
+            for row in lost
+            if row["practice_id"] == practice_id
+        ]
+        await record_all(
+            connection, "worker_lost", practice_id=practice_id, lines=lines, actor="dispatcher"
         )
-        await connection.execute(
-            "update delivery set status = $2, claimed_by = null, claim_token = null,"
-            " claimed_at = null, next_attempt_at = app.now() where id = $1",
-            row["id"],
-            status,
-        )
-        await record(
-            connection,
-            "worker_lost",
-            practice_id=row["practice_id"],
-            delivery_id=row["id"],
-            data={"now": status},
-            actor="dispatcher",
-            drill=row["drill"],
-        )
-        log.warning("claim_recovered", delivery_id=row["id"], status=status)
+    log.warning("claims_recovered", count=len(lost))
+
+
+def _now(delivery_id: UUID, perhaps_sent: set[UUID]) -> str:
+    return "unknown" if delivery_id in perhaps_sent else "due"
 
 
 async def _expire(connection: Connection) -> None:

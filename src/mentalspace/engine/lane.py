@@ -1,11 +1,11 @@
-"""Works one lane: claims what is due, makes one attempt each, and settles it."""
+"""Works one lane: claims what is due, makes attempts of it, and settles them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
@@ -16,28 +16,45 @@ import asyncpg
 
 from mentalspace.engine.agreement import refuse_phi
 from mentalspace.engine.breaker import ask_passage
-from mentalspace.engine.claim import Claimed, Fenced, expire, hold, let_go
+from mentalspace.engine.claim import (
+    POISON_STARTS,
+    Claimed,
+    LeftBatch,
+    claim,
+    expire,
+    give_back,
+    hold,
+    let_go,
+    lock_mine,
+    read_left,
+)
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
-from mentalspace.engine.inbox import ask_anew
-from mentalspace.engine.ledger import record
-from mentalspace.engine.limiter import keep_slot, reserve_slot
+from mentalspace.engine.limiter import Slot, keep_slot
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.opening import Sender, open_attempts
 from mentalspace.engine.outbound import Client, DeadlinedHttp
-from mentalspace.engine.secrets import SealBroken, Vault
-from mentalspace.engine.settle import Attempt, Failure, settle_failure, settle_success
+from mentalspace.engine.parcel import Parcel, pack
+from mentalspace.engine.secrets import Vault
+from mentalspace.engine.settle import Attempt, Failure, settle_answer, settle_failure
 from mentalspace.engine.steps import Action
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
-from mentalspace.kernel.ids import child_traceparent
-from mentalspace.kernel.integration import Adapter, Credential, Integration, LaneClass, Provider
+from mentalspace.kernel.integration import (
+    Adapter,
+    BatchAdapter,
+    Credential,
+    Integration,
+    LaneClass,
+    Provider,
+)
 
-BATCH = 10
+# Requests of a lane under way at once.
+AT_ONCE = 10
+LARGEST_CLAIM = 100
 # A lane gives way to the others after this long; the dispatcher wakes it again.
 TURN_S = 3.0
 LOOK_AGAIN_S = 0.5
-# Claimed so often without finishing an attempt, a delivery is what kills its worker.
-POISON_STARTS = 5
 # How long a result is held on to while the database is away.
 SETTLE_FOR_S = 60.0
 
@@ -53,34 +70,6 @@ _WAITING = """
 select exists (select from delivery where lane_id = $1 and status in ('due', 'unknown')
                   and next_attempt_at <= app.now() and (not $2 or not carries_phi))
 """
-_CLAIM = """
-with chosen as (
-  select id, status from delivery
-   where lane_id = $1 and status in ('due', 'unknown') and next_attempt_at <= app.now()
-     and (not $4 or not carries_phi)
-   order by next_attempt_at limit $2 for update skip locked
-)
-update delivery d
-   set status = 'sending', claimed_by = $3, claim_token = gen_random_uuid(),
-       claimed_at = clock_timestamp(), starts = d.starts + 1
-  from chosen where d.id = chosen.id
-returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
-  d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.carries_phi, d.attempts, d.starts,
-  chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token,
-  coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
-  coalesce(d.expires_at <= app.now(), false) as expired
-"""
-_OPEN_ATTEMPT = """
-insert into attempt (practice_id, lane_id, credential_id, integration, purpose, idempotency_key,
-                     worker, deadline_s, traceparent, drill)
-select $1, $2, $3, $4, $5, $6, $7, $8, $9, $10
- where exists (select from delivery where id = $11 and claim_token = $12 for update)
-   and exists (select from lane where id = $2 and (state = 'open' or paused_for_phi and not $13))
-returning id
-"""
-# Whoever writes locks the delivery first, then its attempts, then the credential's state: the
-# dispatcher, taking back what a worker lost, goes the same way, so that neither waits in a ring.
-_MINE = "select true from delivery where id = $1 and claim_token = $2 for update"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +78,23 @@ class Lane:
     practice_id: UUID
     lane_class: LaneClass
     credential_id: UUID
+    integration: str
     provider: Provider
     credential: Credential
     client: Client
     cases: tuple[ErrorCase, ...]
     test_only: bool  # it reaches the provider's test recipients and nobody else
     barred: bool  # it needs a vendor agreement and none holds today
-    turnstile: asyncio.Lock  # a batch asks for its slots one after the other
+
+
+@dataclass(frozen=True, slots=True)
+class Haul:
+    """What one claim brought: `left` are the unknown batches that some of it belongs to."""
+
+    lane: Lane
+    claimed: list[Claimed]
+    left: Mapping[UUID, LeftBatch]
+    probing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,174 +120,214 @@ class LaneWorker:
         turn_ends = time.monotonic() + TURN_S
         # In hand, and since when. One that hangs must not stop the others of its lane.
         in_hand: dict[asyncio.Task[None], float] = {}
+        carried: float | None = None  # deliveries a request, the last time
         async with asyncio.TaskGroup() as group:
             while time.monotonic() < turn_ends or _hangs(in_hand):
-                room = BATCH - len(in_hand)
+                room = AT_ONCE - len(in_hand)
+                if room == 0:
+                    await _make_room(in_hand, idle=True)
+                    continue
                 try:
-                    lane, claimed, probing = await self._claim(practice_id, lane_id, room)
+                    haul = await self._claim(practice_id, lane_id, room, carried)
                 except Exception as error:
                     # Raised here it would cancel what is in hand. Nothing was claimed: the
                     # dispatcher wakes the lane again.
                     log.error("claim_failed", lane_id=lane_id, error=type(error).__name__)
                     break
-                for delivery in claimed:
-                    assert lane is not None
-                    task = group.create_task(self._carry(lane, delivery))
-                    in_hand[task] = time.monotonic()
-                if probing or not in_hand:
+                if haul is not None and haul.claimed:
+                    parcels = await self._parcels(haul)
+                    carried = len(haul.claimed) / max(1, len(parcels))
+                    await self._give_back(haul.lane, parcels[room:])
+                    async for parcel, slot in self._opened(haul.lane, parcels[:room]):
+                        task = group.create_task(self._carry(haul.lane, parcel, slot))
+                        in_hand[task] = time.monotonic()
+                    if haul.probing:
+                        break
+                elif not in_hand:
                     break
-                await _make_room(in_hand)
+                await _make_room(in_hand, idle=haul is None or not haul.claimed)
 
     async def _claim(
-        self, practice_id: UUID, lane_id: UUID, room: int = BATCH
-    ) -> tuple[Lane | None, list[Claimed], bool]:
+        self,
+        practice_id: UUID,
+        lane_id: UUID,
+        room: int = AT_ONCE,
+        carried: float | None = None,
+    ) -> Haul | None:
+        """What is due, if the lane may send: as much as `room` requests will take, judging by
+        what they `carried` lately."""
         async with self.database.as_worker(practice_id) as connection:
             row = await connection.fetchrow(_LANE, lane_id)
             if row is None or row["integration"] not in self.rooms:
-                return None, [], False
+                return None
             paused = row["state"] != "open"
             if paused and not row["paused_for_phi"]:
-                return None, [], False
+                return None
             if not await connection.fetchval(_WAITING, lane_id, paused):
-                return None, [], False
+                return None
             passage = await ask_passage(connection, row["credential_id"], self.name)
             if not passage.allowed:
-                return None, [], False
-            claims = await connection.fetch(
-                _CLAIM, lane_id, 1 if passage.probe else room, self.name, paused
+                return None
+            lane = self._lane(row)
+            if carried is None:
+                carried = LARGEST_CLAIM if lane.provider.batch is not None else 1.0
+            most = max(1, min(int(room * carried), LARGEST_CLAIM))
+            claimed = await claim(
+                connection,
+                self.vault,
+                lane_id,
+                1 if passage.probe else most,
+                self.name,
+                without_phi=paused,
             )
-            return self._lane(row), [self._claimed(claim) for claim in claims], passage.probe
+            left = await read_left(connection, self.vault, claimed)
+            return Haul(lane, claimed, left, passage.probe)
 
-    async def _carry(self, lane: Lane, delivery: Claimed) -> None:
-        try:
-            await self._try(lane, delivery)
-        except Fenced:
-            log.warning("fenced", delivery_id=delivery.id, worker=self.name)
+    async def _parcels(self, haul: Haul) -> list[Parcel]:
+        """The requests to be made of a haul. What is not to be sent is put down."""
+        good: list[Claimed] = []
+        held: dict[str, list[Claimed]] = {}
+        expired: list[Claimed] = []
+        hopeless = set(_hopeless(haul))
+        for each in haul.claimed:
+            if reason := _not_again(haul, each, hopeless):
+                held.setdefault(reason, []).append(each)
+            elif each.expired and not each.was_unknown:
+                expired.append(each)
+            elif await self._may_leave(haul.lane, each):
+                good.append(each)
+        for reason, members in held.items():
+            await self._settle(members, _holding(reason))
+        if expired:
+            await self._settle(expired, expire)
+        return pack(good, haul.lane.provider.batch, haul.left)
 
-    async def _try(self, lane: Lane, delivery: Claimed) -> None:
-        """One attempt. Our own trouble with it must not cut off the others of the batch."""
+    async def _may_leave(self, lane: Lane, each: Claimed) -> bool:
+        """Whether our own rules let it go. Our own trouble with it must not stop the others."""
         try:
-            await self._attempt(lane, delivery)
-        except Fenced:
-            raise
+            evidence = _refusal(lane, each)
         except Exception as error:
-            log.error("attempt_broke", delivery_id=delivery.id, error=type(error).__name__)
-            await self._settle(delivery, lambda connection: let_go(connection, delivery))
-
-    async def _attempt(self, lane: Lane, delivery: Claimed) -> None:
-        if reason := _not_again(lane, delivery):
-            await self._settle(delivery, lambda connection: hold(connection, delivery, reason))
-            return
-        if delivery.expired:
-            await self._settle(delivery, lambda connection: expire(connection, delivery))
-            return
-        evidence = _refusal(lane, delivery)
+            log.error("attempt_broke", delivery_id=each.id, error=type(error).__name__)
+            await self._settle([each], let_go)
+            return False
         if evidence is not None:
-            await self._fail(lane, delivery, None, evidence)
-            return
-        # The slot first, the ledger's line while it is waited for: what leaves, leaves on time.
-        async with lane.turnstile:
-            leaves_at = await reserve_slot(
-                self.database, lane.practice_id, lane.credential_id, lane.lane_class
-            )
-        traceparent = child_traceparent(delivery.traceparent)
-        attempt_id = await self._open(lane, delivery, traceparent)
-        if attempt_id is None:
-            return
-        http = DeadlinedHttp(lane.client, lane.provider.deadline_s, traceparent)
-        adapter = lane.provider.adapter(http, lane.credential)
-        await keep_slot(leaves_at)
-        began = time.monotonic()
+            await self._fail(lane, [each], None, evidence)
+        return evidence is None
+
+    async def _opened(
+        self, lane: Lane, parcels: Sequence[Parcel]
+    ) -> AsyncIterator[tuple[Parcel, Slot]]:
+        """Each parcel with its slot, as soon as its attempt is on disk. One that may not leave
+        is given back."""
+        sender = Sender(
+            practice_id=lane.practice_id,
+            lane_id=lane.id,
+            lane_class=lane.lane_class,
+            credential_id=lane.credential_id,
+            integration=lane.integration,
+            worker=self.name,
+            deadline_s=lane.provider.deadline_s,
+        )
+        waiting = list(parcels)
+        while waiting:
+            try:
+                opened = await open_attempts(self.database, sender, waiting)
+                await self._give_back(lane, opened.stopped)
+            except Exception as error:
+                # Perhaps opened, perhaps not: the ledger tells, once it can be asked.
+                first = waiting[0].first
+                log.error("attempt_broke", delivery_id=first.id, error=type(error).__name__)
+                await self._settle([m for parcel in waiting for m in parcel.members], let_go)
+                return
+            for leaving in opened.leaving:
+                yield leaving
+            del waiting[: len(opened.leaving) + len(opened.stopped)]
+            if waiting:
+                await asyncio.sleep(max(0.005, opened.wait_s))
+
+    async def _carry(self, lane: Lane, parcel: Parcel, slot: Slot) -> None:
+        """One attempt. Our own trouble with it must not cut off the others."""
         try:
-            receipt = await _send(adapter, delivery)
+            await self._attempt(lane, parcel, slot)
+        except Exception as error:
+            log.error("attempt_broke", delivery_id=parcel.first.id, error=type(error).__name__)
+            await self._settle(parcel.members, let_go)
+
+    async def _attempt(self, lane: Lane, parcel: Parcel, slot: Slot) -> None:
+        http = DeadlinedHttp(lane.client, lane.provider.deadline_s, parcel.traceparent)
+        adapter = lane.provider.adapter(http, lane.credential)
+        await keep_slot(slot)
+        began = time.monotonic()
+
+        def ended() -> Attempt:
+            now = time.monotonic()
+            return Attempt(parcel.attempt_id, (now - began) * 1000, slot, now)
+
+        try:
+            results = await _send(adapter, lane.provider, parcel)
         except ProviderError as error:
-            await self._fail(lane, delivery, Attempt(attempt_id, _since_ms(began)), error.evidence)
+            await self._fail(lane, parcel.members, ended(), error.evidence, parcel)
             return
         except Refused as error:
             evidence = Evidence("refused_locally", code=error.code)
-            await self._fail(lane, delivery, Attempt(attempt_id, _since_ms(began)), evidence)
+            await self._fail(lane, parcel.members, ended(), evidence, parcel)
             return
-        attempt = Attempt(attempt_id, _since_ms(began))
+        attempt = ended()
         await self._settle(
-            delivery,
-            lambda connection: _succeed(connection, delivery, attempt, receipt),
+            parcel.members,
+            lambda connection, mine: settle_answer(connection, mine, parcel, attempt, results),
         )
-
-    async def _open(self, lane: Lane, delivery: Claimed, traceparent: str) -> UUID | None:
-        """Persist the attempt and its key before anything leaves.
-
-        None, with the delivery given back, if the lane was paused or taken over meanwhile.
-        """
-        async with self.database.as_worker(delivery.practice_id) as connection:
-            attempt_id: UUID | None = await connection.fetchval(
-                _OPEN_ATTEMPT,
-                delivery.practice_id,
-                lane.id,
-                lane.credential_id,
-                delivery.integration,
-                "reconcile" if delivery.was_unknown else "send",
-                delivery.idempotency_key,
-                self.name,
-                lane.provider.deadline_s,
-                traceparent,
-                delivery.drill,
-                delivery.id,
-                delivery.token,
-                delivery.carries_phi,
-            )
-            if attempt_id is None:
-                await _give_back(connection, delivery)
-                return None
-            await connection.execute(
-                "insert into attempt_delivery (attempt_id, delivery_id, practice_id)"
-                " values ($1, $2, $3)",
-                attempt_id,
-                delivery.id,
-                delivery.practice_id,
-            )
-            await connection.execute(
-                "update delivery set first_attempt_at = coalesce(first_attempt_at, app.now()),"
-                " reconciliations = reconciliations + $2 where id = $1",
-                delivery.id,
-                int(delivery.was_unknown),
-            )
-            await record(
-                connection,
-                "attempt_opened",
-                practice_id=delivery.practice_id,
-                delivery_id=delivery.id,
-                attempt_id=attempt_id,
-                lane_id=lane.id,
-                data={"number": delivery.attempts + 1, "reconcile": delivery.was_unknown},
-                actor="worker",
-                drill=delivery.drill,
-            )
-            return attempt_id
 
     async def _fail(
-        self, lane: Lane, delivery: Claimed, attempt: Attempt | None, evidence: Evidence
+        self,
+        lane: Lane,
+        members: Sequence[Claimed],
+        attempt: Attempt | None,
+        evidence: Evidence,
+        parcel: Parcel | None = None,
     ) -> None:
-        failure = Failure(delivery, attempt, evidence, classify(lane.cases, evidence))
+        case = classify(lane.cases, evidence)
+        batch = parcel is not None and parcel.batch_id is not None
         await self._settle(
-            delivery,
-            lambda connection: settle_failure(connection, failure, self.actions, self.random),
+            members,
+            lambda connection, mine: settle_failure(
+                connection,
+                Failure(mine, attempt, evidence, case, batch),
+                self.actions,
+                self.random,
+            ),
         )
 
-    async def _settle(self, delivery: Claimed, write: Callable[[Connection], Any]) -> None:
-        """Write a result down, holding on to it while the database is away."""
+    async def _give_back(self, lane: Lane, parcels: Iterable[Parcel]) -> None:
+        members = [member for parcel in parcels for member in parcel.members]
+        if members:
+            async with self.database.as_worker(lane.practice_id) as connection:
+                await give_back(connection, members)
+
+    async def _settle(
+        self,
+        members: Sequence[Claimed],
+        write: Callable[[Connection, list[Claimed]], Awaitable[None]],
+    ) -> None:
+        """Write a result down for those still ours, holding on to it while the database is
+        away. Whatever another worker holds now is that one's: the key keeps it from going
+        twice."""
         give_up_at = time.monotonic() + SETTLE_FOR_S
         while True:
             try:
-                async with self.database.as_worker(delivery.practice_id) as connection:
-                    if not await connection.fetchval(_MINE, delivery.id, delivery.token):
-                        raise Fenced
-                    await write(connection)
-                return
+                async with self.database.as_worker(members[0].practice_id) as connection:
+                    mine = await lock_mine(connection, members)
+                    if mine:
+                        await write(connection, mine)
+                break
             except (*CONNECTION_LOST, asyncpg.TransactionRollbackError) as error:
                 if time.monotonic() > give_up_at:
                     raise
-                log.warning("settle_waits", delivery_id=delivery.id, error=type(error).__name__)
+                log.warning("settle_waits", delivery_id=members[0].id, error=type(error).__name__)
                 await asyncio.sleep(0.5)
+        if len(mine) < len(members):
+            count = len(members) - len(mine)
+            log.warning("fenced", delivery_id=members[0].id, count=count, worker=self.name)
 
     def _lane(self, row: Any) -> Lane:
         provider = self.rooms[row["integration"]].provider(row["provider"])
@@ -298,6 +337,7 @@ class LaneWorker:
             practice_id=row["practice_id"],
             lane_class=row["class"],
             credential_id=row["credential_id"],
+            integration=row["integration"],
             provider=provider,
             credential=Credential(
                 str(row["practice_id"]), row["endpoint"], row["base_url"], secrets
@@ -306,17 +346,7 @@ class LaneWorker:
             cases=self.cases(row["integration"], row["provider"]),
             test_only=row["test_only"],
             barred=row["barred"],
-            turnstile=asyncio.Lock(),
         )
-
-    def _claimed(self, row: Any) -> Claimed:
-        values = dict(row)
-        try:
-            values["payload"] = self.vault.open(row["practice_id"], "delivery", row["payload"])
-        except SealBroken:
-            values["payload"] = b""
-        values["token"] = values.pop("claim_token")
-        return Claimed(**values)
 
 
 def _hangs(in_hand: Mapping[asyncio.Task[None], float]) -> bool:
@@ -324,79 +354,90 @@ def _hangs(in_hand: Mapping[asyncio.Task[None], float]) -> bool:
     return any(time.monotonic() - began > TURN_S for began in in_hand.values())
 
 
-async def _make_room(in_hand: dict[asyncio.Task[None], float]) -> None:
-    """Wait until half the batch is done, though never longer than a look at the lane is worth."""
+async def _make_room(in_hand: dict[asyncio.Task[None], float], *, idle: bool) -> None:
+    """Wait until half the requests are done, though never longer than a look at the lane is
+    worth. `idle`, with nothing found to claim, one must be done at least."""
     ends = time.monotonic() + LOOK_AGAIN_S
-    while True:
+    while idle or len(in_hand) > AT_ONCE // 2:
         left_s = max(0.0, ends - time.monotonic())
         done, _ = await asyncio.wait(in_hand, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del in_hand[task]
-        if not done or len(in_hand) <= BATCH // 2:
+        if not done:
             return
+        idle = False
 
 
-def _since_ms(began: float) -> float:
-    return (time.monotonic() - began) * 1000
-
-
-def _not_again(lane: Lane, delivery: Claimed) -> str | None:
-    """Why a person should look before this is touched again, if they should."""
-    if not delivery.payload:
+def _not_again(haul: Haul, each: Claimed, hopeless: set[UUID]) -> str | None:
+    """Why a person should look before this is touched again, if they should. Of an unknown
+    batch, everything in it is looked at: it would go again with this one."""
+    payloads: tuple[bytes, ...] = (each.payload,)
+    if each.batch_id is not None:
+        payloads = haul.left[each.batch_id].payloads
+    if not all(payloads):
         return "its content cannot be opened"
-    if delivery.starts > POISON_STARTS:
-        return (
-            f"taken up {delivery.starts - 1} times and never finished: it may be what stops workers"
-        )
-    if delivery.expired and delivery.was_unknown:
+    if each.starts > POISON_STARTS:
+        return f"taken up {each.starts - 1} times and never finished: it may be what stops workers"
+    useless = each.expired if each.batch_id is None else each.batch_id in hopeless
+    if each.was_unknown and useless:
         return "outcome unknown, and no longer useful to send"
-    if delivery.was_unknown and lane.provider.refuse_outside_tests(
-        delivery.payload, lane.test_only
-    ):
+    provider, test_only = haul.lane.provider, haul.lane.test_only
+    if each.perhaps_left and any(provider.refuse_outside_tests(p, test_only) for p in payloads):
         return "outcome unknown, and its credential reaches test addresses only by now"
     return None
 
 
-def _refusal(lane: Lane, delivery: Claimed) -> Evidence | None:
+def _refusal(lane: Lane, each: Claimed) -> Evidence | None:
     """Why this may not leave, by our own rules, before anything is asked of the provider.
 
     What was perhaps sent is only kept from going without an agreement: whether it was, the
     provider alone can say.
     """
-    barred = refuse_phi(barred=lane.barred, carries_phi=delivery.carries_phi)
-    if barred is not None or delivery.was_unknown:
+    barred = refuse_phi(barred=lane.barred, carries_phi=each.carries_phi)
+    if barred is not None or each.perhaps_left:
         return barred
-    tests = lane.provider.refuse_outside_tests(delivery.payload, lane.test_only)
-    if tests is not None or delivery.bypass_guard:
+    tests = lane.provider.refuse_outside_tests(each.payload, lane.test_only)
+    if tests is not None or each.bypass_guard:
         return tests
-    return lane.provider.guard(delivery.payload)
+    return lane.provider.guard(each.payload)
 
 
-async def _succeed(
-    connection: Connection, delivery: Claimed, attempt: Attempt, receipt: Receipt
-) -> None:
-    await settle_success(connection, delivery, attempt, receipt)
-    if delivery.was_unknown:
-        await ask_anew(connection, delivery.credential_id)
+def _hopeless(haul: Haul) -> Iterable[UUID]:
+    """The unknown batches of which nothing is useful any more. While something is, the batch is
+    asked for, and what is not goes with it: the request must be the same to the letter."""
+    for batch_id in haul.left:
+        if all(each.expired for each in haul.claimed if each.batch_id == batch_id):
+            yield batch_id
 
 
-async def _send(adapter: Adapter, delivery: Claimed) -> Receipt:
-    if delivery.was_unknown:
+def _holding(reason: str) -> Callable[[Connection, list[Claimed]], Awaitable[None]]:
+    return lambda connection, mine: hold(connection, mine, reason)
+
+
+async def _send(
+    adapter: Adapter, provider: Provider, parcel: Parcel
+) -> Sequence[Receipt | Evidence]:
+    """What the provider says of each payload. Raises ProviderError, Refused."""
+    if parcel.batch_id is None:
+        return [await _send_one(adapter, parcel)]
+    assert isinstance(adapter, BatchAdapter)
+    assert provider.batch is not None
+    if parcel.repeats and parcel.age_s >= provider.batch.key_lasts.total_seconds():
+        raise ProviderError(Evidence("refused_locally", code="idempotency_window_passed"))
+    results = await adapter.send_batch(parcel.payloads, idempotency_key=parcel.key)
+    if len(results) != len(parcel.payloads):
+        raise ProviderError(Evidence("malformed"))
+    return results
+
+
+async def _send_one(adapter: Adapter, parcel: Parcel) -> Receipt:
+    [payload] = parcel.payloads
+    if parcel.repeats:
         receipt = await adapter.reconcile(
-            delivery.payload,
-            idempotency_key=delivery.idempotency_key,
-            first_attempt_age=timedelta(seconds=delivery.first_attempt_age_s),
+            payload,
+            idempotency_key=parcel.key,
+            first_attempt_age=timedelta(seconds=parcel.age_s),
         )
         if receipt is not None:
             return receipt
-    return await adapter.send(delivery.payload, idempotency_key=delivery.idempotency_key)
-
-
-async def _give_back(connection: Connection, delivery: Claimed) -> None:
-    await connection.execute(
-        "update delivery set status = $3, claimed_by = null, claim_token = null,"
-        " claimed_at = null, starts = greatest(starts - 1, 0) where id = $1 and claim_token = $2",
-        delivery.id,
-        delivery.token,
-        "unknown" if delivery.was_unknown else "due",
-    )
+    return await adapter.send(payload, idempotency_key=parcel.key)

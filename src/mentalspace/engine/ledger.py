@@ -58,6 +58,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now
 on conflict (practice_id, integration, idempotency_key) do nothing
 returning id
 """
+_PERHAPS_SENT = """
+select distinct ad.delivery_id from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+ where ad.delivery_id = any ($1) and a.state in ('open', 'unknown')
+"""
+_LEAVE_ATTEMPTS = """
+update attempt set state = 'unknown', finished_at = app.now() where state = 'open'
+   and id in (select attempt_id from attempt_delivery where delivery_id = any ($1))
+"""
 
 
 async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUID | None:
@@ -154,6 +162,16 @@ async def _record_cancelled(
     return [row["id"] for row in rows]
 
 
+async def leave_attempts(connection: Connection, delivery_ids: Sequence[UUID]) -> set[UUID]:
+    """Close the attempts under way for deliveries that are taken back; which perhaps went out.
+
+    The caller has locked them: an attempt could be opened between the question and the answer.
+    """
+    rows = await connection.fetch(_PERHAPS_SENT, delivery_ids)
+    await connection.execute(_LEAVE_ATTEMPTS, delivery_ids)
+    return {row["delivery_id"] for row in rows}
+
+
 async def record(
     connection: Connection,
     kind: str,
@@ -180,4 +198,30 @@ async def record(
         dict(data or {}),
         actor,
         drill,
+    )
+
+
+async def record_all(
+    connection: Connection,
+    kind: str,
+    *,
+    practice_id: UUID,
+    lines: Sequence[tuple[UUID, str | None, Mapping[str, Any]]],
+    attempt_id: UUID | None = None,
+    lane_id: UUID | None = None,
+    actor: str = "system",
+) -> None:
+    """Append one line for each of many deliveries, given as delivery, drill and data."""
+    await connection.execute(
+        "insert into timeline (practice_id, delivery_id, attempt_id, lane_id, kind, data, actor,"
+        " drill) select $1, line.delivery_id, $2, $3, $4, line.data, $5, line.drill"
+        " from unnest($6::uuid[], $7::text[], $8::jsonb[]) as line (delivery_id, drill, data)",
+        practice_id,
+        attempt_id,
+        lane_id,
+        kind,
+        actor,
+        [delivery_id for delivery_id, _, _ in lines],
+        [drill for _, drill, _ in lines],
+        [dict(data) for _, _, data in lines],
     )

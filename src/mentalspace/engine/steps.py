@@ -95,3 +95,5 @@ async def note(context: StepContext) -> None:
 ENGINE_ACTIONS: Mapping[str, Action] = MappingProxyType(
     {"pause_lane": pause_lane, "slow_lane": slow_lane, "note": note}
 )
+# These do to the lane what need not be done again for each delivery of a batch.
+LANE_ACTIONS = frozenset({"pause_lane", "slow_lane"})

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from mentalspace.kernel.rate import RateLeft
+
 
 class Status(StrEnum):
     PENDING = "pending"  # its time has not come, or it waits for the next try
@@ -61,3 +63,4 @@ class Receipt:
     provider_message_id: str
     request_id: str | None = None
     details: Mapping[str, str] = field(default_factory=dict)
+    rate: RateLeft | None = None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.rate import RateLeft
 
 EvidenceKind = Literal[
     "http", "reply", "timeout", "reset", "connect", "malformed", "refused_locally"
@@ -73,6 +74,7 @@ class Evidence:
     message: Phi[str] | None = None
     request_id: str | None = None
     retry_after_s: float | None = None
+    rate: RateLeft | None = None
 
     @property
     def answered(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from mentalspace.kernel.checkup import Finding, LookUp
 from mentalspace.kernel.delivery import Receipt
@@ -109,6 +109,21 @@ class Adapter(Protocol):
         ...
 
 
+@runtime_checkable
+class BatchAdapter(Protocol):
+    """The further method of an adapter whose provider takes batches."""
+
+    async def send_batch(
+        self, payloads: Sequence[bytes], *, idempotency_key: str
+    ) -> Sequence[Receipt | Evidence]:
+        """Hand over several deliveries in one request: for each, in order, a receipt, or why
+        that one was refused. Raises ProviderError with evidence if the request as a whole was.
+
+        The same payloads under the same key within the provider's window send nothing twice.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialField:
     """One secret of a credential, and the environment name that gives the default practice's.
@@ -153,6 +168,19 @@ class StatusPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Batch:
+    """What a provider takes in one request: up to `most` payloads that each `fits`.
+
+    For `key_lasts` a repeated idempotency key gives the first request's answer, so that an
+    unknown outcome is asked for by the same request.
+    """
+
+    most: int
+    fits: Callable[[bytes], bool]
+    key_lasts: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class Provider:
     """One provider of a room. Its folder holds `errors/`, found through `package`.
 
@@ -185,6 +213,7 @@ class Provider:
     # is_for_tests(secrets): whether these let somebody try and nothing else
     is_for_tests: Callable[[Mapping[str, str]], bool] = no_test_secrets
     status_page: StatusPage | None = None
+    batch: Batch | None = None  # its adapter is then a BatchAdapter
 
     @property
     def calls_back(self) -> bool:

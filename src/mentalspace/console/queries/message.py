@@ -39,7 +39,7 @@ select d.*, p.name as practice_name, p.timezone as practice_timezone, c.provider
 _ATTEMPTS = """
 select a.id, a.purpose, a.state, a.started_at, a.finished_at, a.duration_ms, a.deadline_s,
        a.evidence_kind, a.http, a.code, a.request_id, a.case_id, a.case_version, a.disposition,
-       a.fault, a.worker, a.traceparent
+       a.fault, a.worker, a.traceparent, a.size, a.rate_limit, a.rate_remaining
   from attempt a join attempt_delivery ad on ad.attempt_id = a.id
  where ad.delivery_id = $1 order by a.started_at
 """

@@ -91,6 +91,11 @@ def guard(payload: bytes) -> Evidence | None:
     return Evidence("refused_locally", code="phi") if mail.findings() else None
 
 
+def fits_batch(payload: bytes) -> bool:
+    """Whether it may travel in one request with others: not with attachments."""
+    return not json.loads(payload).get("attachments")
+
+
 def _shown_lines(attachment: Attachment) -> list[str]:
     """What a calendar shows of an entry to whoever looks at it."""
     if not attachment.content_type.startswith("text/calendar"):

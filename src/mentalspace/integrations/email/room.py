@@ -1,16 +1,19 @@
 """The email room's seam."""
 
 from mentalspace.integrations.email.domain.examine import examine
-from mentalspace.integrations.email.model import guard
+from mentalspace.integrations.email.model import fits_batch, guard
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.integrations.email.resend.adapter import ResendAdapter
 from mentalspace.integrations.email.resend.wire import (
+    IDEMPOTENCY_WINDOW,
     LIVE_BASE_URL,
+    MOST_IN_BATCH,
     is_for_tests,
     refuse_outside_tests,
 )
 from mentalspace.integrations.email.smtp.adapter import SmtpAdapter
 from mentalspace.kernel.integration import (
+    Batch,
     CredentialField,
     Door,
     Integration,
@@ -32,8 +35,8 @@ resend = Provider(
         CredentialField("webhook_secret", "RESEND_WEBHOOK_SECRET", demo="whsec_{random}"),
     ),
     # source: https://resend.com/docs/api-reference/rate-limit (10 a second for a team)
-    # A little under it: the road's own jitter must not make an eleventh.
-    rate=Rate(per_s=9.5),
+    rate=Rate(per_s=10),
+    batch=Batch(most=MOST_IN_BATCH, fits=fits_batch, key_lasts=IDEMPOTENCY_WINDOW),
     adapter=ResendAdapter,
     guard=guard,
     deadline_s=10,

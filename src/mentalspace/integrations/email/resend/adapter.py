@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ from mentalspace.integrations.email.domain.expected import SendingDomain
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.resend.wire import (
     IDEMPOTENCY_WINDOW,
+    batch_body,
+    batch_results,
     domain_id,
     domain_of,
     email_body,
@@ -25,6 +27,7 @@ from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence, ProviderError
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import Answer, Credential, Http
+from mentalspace.kernel.rate import rate_left
 
 T = TypeVar("T")
 
@@ -60,6 +63,27 @@ class ResendAdapter:
         if first_attempt_age >= IDEMPOTENCY_WINDOW:
             raise ProviderError(Evidence("refused_locally", code="idempotency_window_passed"))
         return await self.send(payload, idempotency_key=idempotency_key)
+
+    async def send_batch(
+        self, payloads: Sequence[bytes], *, idempotency_key: str
+    ) -> Sequence[Receipt | Evidence]:
+        """POST /emails/batch, permissive: one bad address does not stop the other mails."""
+        answer = await self._http.request(
+            "POST",
+            f"{self._base_url}/emails/batch",
+            headers={
+                **self._headers,
+                "Idempotency-Key": idempotency_key,
+                "x-batch-validation": "permissive",
+            },
+            body=batch_body(Mail.from_bytes(payload) for payload in payloads),
+        )
+        if answer.http not in (200, 201):
+            raise error_of(answer, retry_after_s(answer.headers))
+        try:
+            return batch_results(answer, len(payloads))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise _unreadable(answer) from error
 
     async def look_up(self, provider_message_id: str) -> Event | None:
         """GET /emails/{id}: its last event, under the webhooks' names."""
@@ -115,9 +139,14 @@ def _read(answer: Answer, read: Callable[[Answer], T]) -> T:
 
 def _receipt(answer: Answer) -> Receipt:
     try:
-        return Receipt(message_id(answer), request_id(answer))
+        return Receipt(message_id(answer), request_id(answer), rate=rate_left(answer.headers))
     except (ValueError, KeyError, TypeError) as error:
-        # A success that cannot be read was probably processed.
-        raise ProviderError(
-            Evidence("malformed", http=answer.http, request_id=request_id(answer))
-        ) from error
+        raise _unreadable(answer) from error
+
+
+def _unreadable(answer: Answer) -> ProviderError:
+    """A success that cannot be read was probably processed."""
+    rate = rate_left(answer.headers)
+    return ProviderError(
+        Evidence("malformed", http=answer.http, request_id=request_id(answer), rate=rate)
+    )

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +15,12 @@ from typing import Any
 from mentalspace.integrations.email.domain.expected import Expected, Purpose, SendingDomain
 from mentalspace.integrations.email.model import Mail
 from mentalspace.kernel.checkup import DnsRecord
-from mentalspace.kernel.delivery import Status
+from mentalspace.kernel.delivery import Receipt, Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import TEST_MODE, Answer
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.rate import rate_left
 
 LIVE_BASE_URL = "https://api.resend.com"
 DOMAINS_PAGE = "https://resend.com/domains"
@@ -27,6 +28,9 @@ USUAL_SPF = "v=spf1 include:amazonses.com ~all"
 
 # source: https://resend.com/docs/dashboard/emails/idempotency-keys
 IDEMPOTENCY_WINDOW = timedelta(hours=24)
+
+# source: https://resend.com/docs/api-reference/emails/send-batch-emails
+MOST_IN_BATCH = 100
 
 # source: https://docs.svix.com/receiving/verifying-payloads/how-manual
 SIGNATURE_TOLERANCE = timedelta(minutes=5)
@@ -96,6 +100,14 @@ def email_body(mail: Mail) -> bytes:
     return json.dumps(fields, sort_keys=True).encode()
 
 
+def batch_body(mails: Iterable[Mail]) -> bytes:
+    """The body of POST /emails/batch: the same mails in the same order give the same bytes.
+
+    source: https://resend.com/docs/api-reference/emails/send-batch-emails
+    """
+    return b"[" + b",".join(email_body(mail) for mail in mails) + b"]"
+
+
 def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
     """Evidence of a refusal: status, Resend's name for it, its prose as PHI.
 
@@ -115,6 +127,7 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
             message=Phi(message) if isinstance(message, str) else None,
             request_id=request_id(answer),
             retry_after_s=retry_after_s,
+            rate=rate_left(answer.headers),
         )
     )
 
@@ -223,6 +236,30 @@ def message_id(answer: Answer) -> str:
     if not _MESSAGE_ID.fullmatch(found):
         raise ValueError("not an id as Resend gives them")
     return str(found)
+
+
+def batch_results(answer: Answer, size: int) -> list[Receipt | Evidence]:
+    """What a permissive batch's success says of each mail. `data` holds the good ones alone, in
+    order; `errors` names the others by their index.
+
+    Raises ValueError, KeyError or TypeError if it does not account for every mail.
+    """
+    body = json.loads(answer.body)
+    refused = {error["index"]: error["message"] for error in body.get("errors") or ()}
+    ids = [each["id"] for each in body["data"]]
+    if len(ids) + len(refused) != size or not set(range(size)) >= refused.keys():
+        raise ValueError("not an answer to every mail of the batch")
+    if not all(_MESSAGE_ID.fullmatch(each) for each in ids):
+        raise ValueError("not an id as Resend gives them")
+    found, rate, request = iter(ids), rate_left(answer.headers), request_id(answer)
+    return [
+        Evidence(
+            "http", answer.http, "refused_in_batch", Phi(str(refused[place])), request, rate=rate
+        )
+        if place in refused
+        else Receipt(next(found), request, rate=rate)
+        for place in range(size)
+    ]
 
 
 def request_id(answer: Answer) -> str | None:
