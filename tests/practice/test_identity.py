@@ -305,6 +305,7 @@ drills.run          x             -         -      -          -      x
 imports.write       x             -         -      x          -      -
 incidents.act       -             -         -      -          -      x
 incidents.read      x             -         -      -          -      x
+mails.preview       x             -         -      x          -      -
 runbooks.read       x             x         x      x          -      x
 sandbox.use         x             x         x      x          -      x
 tasks.read          x             x         x      x          -      -

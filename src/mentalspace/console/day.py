@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
@@ -20,9 +21,26 @@ from mentalspace.console.queries.practice import (
     read_day,
     read_tasks,
 )
+from mentalspace.workflows.access_mails import NoCredential, invite
 
 CLIENTS_A_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a page says after a change."""
+
+    tone: str
+    text: str
+
+
 _PAGE = re.compile(r"[0-9]{1,4}")
+_INVITED = {
+    "invited": Told("ok", "The invitation is on its way. Its link works once, for seven days."),
+    "no_address": Told("bad", "No address is known for this client. Ask them for one."),
+    "taken": Told("bad", "Somebody else here already logs in with this address."),
+    "no_credential": Told("bad", "The practice has no e-mail credential, so nothing was sent."),
+}
 _UNREACHED = frozenset({"bounced", "refused", "failed", "expired", "held"})
 
 
@@ -61,7 +79,19 @@ async def clients(visit: Visit) -> Response:
         clients=rows[:CLIENTS_A_PAGE],
         page=page,
         has_more=len(rows) > CLIENTS_A_PAGE,
+        done=_INVITED.get(visit.query("done")),
     )
+
+
+async def invite_to_portal(visit: Visit) -> Response:
+    """Send a client the link; the page says that it went, or why it cannot."""
+    try:
+        outcome: str = await invite(visit.services, visit.person.claims(), visit.id())
+    except NoCredential:
+        outcome = "no_credential"
+    if outcome == "unknown":
+        raise Missing
+    return visit.go(f"/clients?done={outcome}")
 
 
 async def tasks(visit: Visit) -> Response:

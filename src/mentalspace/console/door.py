@@ -39,6 +39,12 @@ HEADERS = {
 }
 
 
+_NOT_FOR = {
+    True: "The console is for the practice’s staff.",
+    False: "This page is for the practice’s clients.",
+}
+
+
 class Missing(Exception):
     """There is no such thing, or not for this person."""
 
@@ -63,9 +69,10 @@ class Door:
         *,
         needs: Permission | None,
         method: str = "GET",
+        for_clients: bool = False,
     ) -> None:
-        """Serve `path` to staff and on-call who have the permission; a POST must carry the
-        session's token."""
+        """Serve `path` to staff and on-call who have the permission, or to clients alone; a POST
+        must carry the session's token."""
 
         async def endpoint(request: Request) -> Response:
             person = await person_of(
@@ -75,8 +82,10 @@ class Door:
                 return _to_login(request)
             visit = Visit(self, request, person)
             try:
-                if person.role == "client":
-                    raise Forbidden("The console is for the practice’s staff.")
+                if person.role == "client" and path == "/":
+                    return visit.go("/portal")
+                if (person.role == "client") != for_clients:
+                    raise Forbidden(_NOT_FOR[person.role == "client"])
                 if needs is not None and not person.may(needs):
                     raise Forbidden("Your role does not include this page.")
                 if request.method == "POST":

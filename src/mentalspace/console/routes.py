@@ -18,9 +18,11 @@ from mentalspace.console import (
     incident,
     mail_templates,
     message,
+    portal,
     reminder_rules,
     runbook,
 )
+from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
 from mentalspace.console.door import Door, Missing, StartDrill, Visit
 from mentalspace.console.sign_in import SignIn
@@ -43,12 +45,15 @@ def router(
     web.serve(routes)
     templates = Templates(services, web)
     SignIn(services, templates, shown_password).serve(routes)
+    AccessPages(services, templates).serve(routes)
     ClientLinks(services, templates).serve(routes)
     door = Door(services, templates, start_drill)
     for path, handler, needs in _PAGES:
         door.page(routes, path, handler, needs=needs)
     for path, handler, needs in _CHANGES:
         door.page(routes, path, handler, needs=needs, method="POST")
+    for path, handler, needs in _CLIENT_PAGES:
+        door.page(routes, path, handler, needs=needs, for_clients=True)
     return routes
 
 
@@ -91,6 +96,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/templates/preview", mail_templates.preview, "mails.preview"),
     ("/sandbox", _sandbox, "sandbox.use"),
 )
+_CLIENT_PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
+    ("/portal", portal.portal, "appointments.read"),
+)
 _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),
     ("/incidents/{id}/resolve", incident.close, "incidents.act"),
@@ -103,6 +111,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.decide"),
     ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
+    ("/clients/{id}/invite", day.invite_to_portal, "clients.write"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),
     ("/clients/{id}/reminders", client.choose, "clients.write"),
     ("/settings/reminders", reminder_rules.save, "reminders.write"),

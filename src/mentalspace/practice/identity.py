@@ -63,7 +63,7 @@ _KNOWN = "select id, active from app_user where lower(email) = lower($1)"
 _MEMBERSHIP = """
 select m.role, m.practice_id, m.client_id from membership m
   left join practice p on p.id = m.practice_id
- where m.user_id = $1 order by p.name nulls first, m.role limit 1
+ where m.user_id = $1 order by m.role = 'client', p.name nulls first, m.role limit 1
 """
 _PERSON = """
 select s.user_id, u.name, u.email, s.role, s.practice_id, p.name as practice_name, s.client_id,

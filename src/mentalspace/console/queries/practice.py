@@ -36,7 +36,12 @@ select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
 _CLIENTS = """
 select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
        (select min(a.starts_at) from appointment a where a.client_id = k.id
-           and a.status = 'scheduled' and a.starts_at > app.now()) as next_at
+           and a.status = 'scheduled' and a.starts_at > app.now()) as next_at,
+       exists (select from access_token t where t.client_id = k.id and t.used_at is not null)
+         as in_portal,
+       (select max(t.created_at) from access_token t where t.client_id = k.id
+           and t.used_at is null and t.voided_at is null and t.expires_at > clock_timestamp())
+         as invited_at
   from client k where exists (select from appointment a where a.client_id = k.id
      and a.drill is null)
  order by lower(k.name), k.id limit $1 offset $2
