@@ -31,7 +31,7 @@ DATABASE = "mentalspace"
 DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
 DEMO_DAY_EVERY_S = 6.0
 SANDBOX_KEEP_EVERY_S = 2.0
-REWRITE_EVERY_S = 1.0
+REWRITE_EVERY_S = 0.5
 AUDIT_HEADS_EVERY_S = 3600.0
 
 Say = Callable[[str], None]

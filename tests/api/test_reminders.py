@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
-from tests.api.conftest import Api
+from tests.api.conftest import Api, written
 
 
 async def test_rules_are_read_and_changed(api: Api) -> None:
@@ -52,3 +55,27 @@ async def test_a_clients_choice_changes_what_waits(api: Api, booking: dict[str, 
     assert reminder["status"] == "cancelled"
     nothing = {"enabled": True, "leads_min": []}
     assert (await api.call("PUT", path, nothing)).body["code"] == "reminders_wrong"
+
+
+async def test_a_clients_link_leaves_no_trace_in_the_log(
+    api: Api, booking: dict[str, Any], logs: Path
+) -> None:
+    """The page answers at the real door, under its own policy; its address is logged as a
+    pattern, for whoever holds it may answer."""
+    made = (await api.call("POST", "/v1/appointments", booking)).body
+    payload = await api.admin.fetchval(
+        "select payload from delivery where subject_id = $1 and kind = 'appointment_created'",
+        UUID(made["id"]),
+    )
+    mail = api.services.vault.open(api.practices["lakeside"], "delivery", payload).decode()
+    found = re.search(r"/a/([\w.-]+)", mail)
+    assert found is not None
+    for method, path, http in (("GET", "", 200), ("HEAD", "", 200), ("POST", "/confirm", 303)):
+        answer = await api.call(method, f"/a/{found[1]}{path}", role=None)
+        assert answer.http == http
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    after = (await api.call("GET", f"/v1/appointments/{made['id']}")).body
+    assert after["confirmed_at"] is not None
+    assert "/a/{token}/confirm" in written(logs)
+    assert found[1] not in written(logs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -44,7 +45,10 @@ async def rules(office: Office, *leads_min: int, cancel_before_h: int = 24) -> N
 
 async def booked(office: Office, hours: float = 240, external_id: str = "a-1") -> Any:
     starts_at = office.services.clock.now() + hours * HOUR
-    new = new_appointment(ADDRESS, starts_at, external_id)
+    # In Phoenix a day is 24 hours on every day of the year.
+    new = replace(
+        new_appointment(ADDRESS, starts_at, external_id), client_timezone="America/Phoenix"
+    )
     return (await book(office.services, office.claims, new)).appointment_id
 
 
@@ -192,8 +196,10 @@ async def test_what_has_left_is_not_written_again(
     for status in ("due", "sending", "accepted"):
         await _move(admin, WEEK, status)
     await _move(admin, DAY, "due")
-    new = new_appointment("other@demo.example", datetime(2031, 1, 1, tzinfo=UTC), "a-2")
-    object.__setattr__(new, "client_external_id", f"c-{ADDRESS}")
+    new = replace(
+        new_appointment("other@demo.example", datetime(2031, 1, 1, tzinfo=UTC), "a-2"),
+        client_external_id=f"c-{ADDRESS}",
+    )
     await book(office.services, office.claims, new)
     first = [r for r in await office.fetch(_REMINDERS) if r["starts_at"].year < 2031]
     assert [(r["lead_min"], r["status"]) for r in first] == [
@@ -238,8 +244,10 @@ async def test_random_lives_keep_one_right_reminder_for_each_lead(office: Office
         return jump + timedelta(minutes=random.randint(-3000, 15000))
 
     for number in range(40):
-        new = new_appointment(f"p{number}@demo.example", hour(), f"a-{number}")
-        object.__setattr__(new, "client_timezone", random.choice(zones))
+        new = replace(
+            new_appointment(f"p{number}@demo.example", hour(), f"a-{number}"),
+            client_timezone=random.choice(zones),
+        )
         ids.append((await book(office.services, office.claims, new)).appointment_id)
     moves: list[Callable[[], Awaitable[Any]]] = [
         lambda: reschedule(office.services, office.claims, random.choice(ids), starts_at=hour()),

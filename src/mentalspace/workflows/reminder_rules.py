@@ -16,7 +16,7 @@ from mentalspace.workflows.demo import system_claims
 
 # A transaction holds so many appointments; a turn makes so many transactions.
 BATCH = 50
-BATCHES_A_TURN = 4
+BATCHES_A_TURN = 2
 
 # A booking that read the old rules may commit after the last batch: they are looked at for
 # ten minutes more, which no transaction of ours outlives.
