@@ -46,13 +46,14 @@ class Client:
         key: str | None = None,
         within_s: float = 5.0,
         api_key: str = "re_sandbox",
+        **fields: Any,
     ) -> tuple[int, Any]:
         headers = {"authorization": f"Bearer {api_key}"}
         if key is not None:
             headers["idempotency-key"] = key
         async with self.http.post(
             f"{self.sandbox.url}/email/resend/emails",
-            json={**MAIL, "subject": subject},
+            json={**MAIL, "subject": subject, **fields},
             headers=headers,
             timeout=aiohttp.ClientTimeout(total=within_s),
         ) as answer:

@@ -39,7 +39,7 @@ async def test_pages_are_accessible_and_fit(
     )
     page = await context.new_page()
     page.on("console", lambda message: complaints.append(message.text))
-    for path in ("/", "/email", f"/email/messages/{item}", "/pager", "/_control"):
+    for path in ("/", "/email", "/email/mailbox", f"/email/messages/{item}", "/pager", "/_control"):
         await page.goto(client.sandbox.url + path)
         found = (await Axe().run(page)).response["violations"]
         assert [violation["id"] for violation in found] == [], path

@@ -14,7 +14,7 @@ async def test_every_page_is_strict(client: Client) -> None:
     """All pages answer with the policy, and none has inline script, inline style, or a CDN."""
     await client.send()
     item = client.sandbox.world.kit.outbox.items()[0].id
-    for path in ("/", "/email", f"/email/messages/{item}", "/pager", "/_control"):
+    for path in ("/", "/email", "/email/mailbox", f"/email/messages/{item}", "/pager", "/_control"):
         status, text, headers = await client.page(path)
         assert status == 200
         assert headers["content-security-policy"] == HEADERS["content-security-policy"]
@@ -35,6 +35,56 @@ async def test_the_mailbox_shows_the_mail_behind_glass(client: Client) -> None:
     _status, html, headers = await client.page(f"/email/messages/{item}/html")
     assert "Hello <b>you</b>" in html
     assert headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+
+
+async def test_the_mailbox_finds_by_recipient_account_and_state(client: Client) -> None:
+    """Each filter leaves only what fits, and a long list is turned page by page."""
+    kit = client.sandbox.world.kit
+    kit.options.put("email", "resend", {"rate_per_s": 1000, "fates": {"bad*": "bounced"}})
+    other = kit.accounts.put("email", "resend", "re_other")
+    for number in range(27):
+        await client.send(f"Mail {number}.", to=f"c{number}@demo.example")
+    await client.send("Bounced.", to="bad@demo.example")
+    await client.send("Later.", scheduled_at="in 1 hour")
+    await client.send("Other.", api_key="re_other")
+    kit.clock.move(60)
+
+    async def subjects(query: str = "") -> list[str]:
+        status, text, _headers = await client.page(f"/email/mailbox{query}")
+        assert status == 200
+        return re.findall(r">([^<>]+\.)</a>", text)
+
+    assert len(await subjects()) == 25
+    assert await subjects("?page=2") == [f"Mail {n}." for n in (4, 3, 2, 1, 0)]
+    assert await subjects("?to=C26@demo") == ["Mail 26."]
+    assert await subjects("?state=trouble") == ["Bounced."]
+    assert await subjects("?state=waiting") == ["Later."]
+    assert await subjects(f"?account={other.id}") == ["Other."]
+    assert await subjects("?to=nobody&page=zero&state=odd") == []
+
+
+async def test_a_mails_page_tells_what_became_of_it_and_gives_its_files(client: Client) -> None:
+    """Its events stand there with their reasons and webhooks, and a file is saved, never shown."""
+    kit = client.sandbox.world.kit
+    kit.options.put("email", "resend", {"fates": {"client": "bounced"}})
+    (account,) = (a for a in kit.accounts.all() if a.provider == "resend")
+    kit.accounts.change(account, webhook_url="http://127.0.0.1:9/hook")
+    kit.faults.add(room="email", provider="resend", kind="hook_drop", event="email.bounced")
+    page = {"filename": "page.html", "content": "PHNjcmlwdD4=", "content_type": "text/html"}
+    await client.send(attachments=[page])
+    (item,) = kit.outbox.items()
+    _status, text, _headers = await client.page(f"/email/messages/{item.id}")
+    assert "bounced</span> (ahead)" in text
+    assert "Permanent, General: " in text
+    assert "lost on purpose" in text
+    file = item.content["attachments"][0]["id"]
+    url = f"/email/messages/{item.id}/attachments/{file}"
+    assert url in text
+    status, body, headers = await client.page(url)
+    assert (status, body) == (200, "<script>")
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers["content-disposition"] == "attachment; filename*=UTF-8''page.html"
+    assert (await client.page(f"/email/messages/{item.id}/attachments/none"))[0] == 404
 
 
 async def test_the_break_button_breaks_and_heals(client: Client) -> None:

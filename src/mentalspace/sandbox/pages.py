@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -17,12 +16,12 @@ from starlette.routing import BaseRoute, Route
 
 from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
+from mentalspace.sandbox import mailbox
 from mentalspace.sandbox.outside import change_outside, shown_outside
 from mentalspace.sandbox.presets import PRESETS
 from mentalspace.sandbox.world import World
 
-MAILS_SHOWN = 25
-REQUESTS_SHOWN = 25
+NEWEST_SHOWN = 8
 # A mail is foreign content: no scripts, no forms, no network, an origin of its own.
 MAIL_POLICY = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
@@ -43,7 +42,10 @@ class Pages:
             undefined=jinja2.StrictUndefined,
         )
         self._templates.filters["clock"] = _clock
+        self._templates.filters["short"] = _short
         self._templates.filters["happened"] = self._happened
+        self._templates.filters["tone"] = mailbox.tone_of
+        self._templates.filters["account_name"] = mailbox.name_of
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -53,6 +55,7 @@ class Pages:
             Route("/pager", self._pager),
             Route("/clock", self._move_clock, methods=["POST"]),
             Route("/{room}", self._room),
+            Route("/{room}/mailbox", self._mailbox),
             Route("/{room}/messages/{item}", self._message),
             Route("/{room}/messages/{item}/html", self._message_html),
             Route("/{room}/messages/{item}/attachments/{file}", self._attachment),
@@ -85,7 +88,6 @@ class Pages:
     async def _room(self, request: Request) -> Response:
         kit = self._world.kit
         room = self._known_room(request)
-        entries = list(kit.recorder.entries(room=room))
         return self._show(
             "room.html",
             title=room.capitalize(),
@@ -94,10 +96,34 @@ class Pages:
             presets=list(PRESETS.values()),
             faults=[f for f in kit.faults.all() if f.room == room],
             left=kit.faults.left,
-            items=kit.outbox.items(room=room, limit=MAILS_SHOWN),
-            entries=list(islice(reversed(entries), REQUESTS_SHOWN)),
-            pending=len(kit.hooks.all(pending=True)),
+            items=kit.outbox.items(room=room, limit=NEWEST_SHOWN),
+            entries=kit.recorder.newest(NEWEST_SHOWN, room=room),
+            pending=kit.hooks.pending,
             **shown_outside(self._world, room),
+        )
+
+    async def _mailbox(self, request: Request) -> Response:
+        kit = self._world.kit
+        room = self._known_room(request)
+        want = mailbox.wanted(request.query_params)
+        items, total = mailbox.listed(kit, room, want)
+        last = max(1, -(-total // mailbox.SHOWN))
+        turns = {"Newer": want.page - 1, "Older": want.page + 1}
+        return self._show(
+            "mailbox.html",
+            title="Mailbox",
+            room=room,
+            want=want,
+            items=items,
+            total=total,
+            last=last,
+            states=mailbox.STATES,
+            accounts={a.id: mailbox.name_of(a) for a in kit.accounts.all() if a.room == room},
+            turns={
+                word: want.url(f"/{quote(room)}", page)
+                for word, page in turns.items()
+                if 1 <= page <= last
+            },
         )
 
     async def _message(self, request: Request) -> Response:
@@ -108,6 +134,8 @@ class Pages:
             title=item.content.get("subject") or item.id,
             room=room,
             item=item,
+            account=self._world.kit.accounts.get(item.account),
+            events=mailbox.events_of(self._world.kit, item),
             html_url=f"/{quote(room)}/messages/{quote(item.id)}/html",
         )
 
@@ -193,8 +221,7 @@ class Pages:
         return item
 
     def _happened(self, item: Accepted) -> str:
-        steps = item.so_far(self._world.kit.clock.now())
-        return steps[-1].kind.rpartition(".")[2] if steps else "accepted"
+        return mailbox.state_of(item, self._world.kit.clock.now())
 
     def _console_url(self) -> str | None:
         """Whoever takes webhooks under our own path has a console beside it, and the clock."""
@@ -218,3 +245,8 @@ class Pages:
 def _clock(value: str | datetime) -> str:
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _short(value: str | datetime) -> str:
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return at.strftime("%d %b %H:%M:%S")
