@@ -38,6 +38,7 @@ async def log_in_restored(admin: asyncpg.Connection[Any]) -> AsyncIterator[None]
 # What is bytes without being sealed.
 _PLAIN_BYTES = {
     "session.id_hash", "audit.hash", "audit.previous", "audit_head.hash",
+    "recovery_code.code_hash", "half_log_in.id_hash", "access_token.token_hash",
 }  # fmt: skip
 _BYTES = """
 select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid

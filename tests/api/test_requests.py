@@ -48,6 +48,9 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("GET", f"/v1/incidents/{NOBODY}", "incidents.read"),
     ("POST", f"/v1/incidents/{NOBODY}/acknowledge", "incidents.act"),
     ("POST", f"/v1/incidents/{NOBODY}/resolve", "incidents.act"),
+    ("GET", "/v1/agreements", "agreements.read"),
+    ("POST", "/v1/agreements", "agreements.write"),
+    ("POST", f"/v1/agreements/{NOBODY}/revoke", "agreements.write"),
 )
 
 
@@ -78,6 +81,26 @@ async def test_no_route_is_forgotten_above(api: Api) -> None:
         for method in operations
     }
     assert offered == {(method, path) for method, path, _ in ROUTES}
+
+
+async def test_an_agreement_is_recorded_and_revoked(api: Api) -> None:
+    """It holds from when it was signed until it is revoked, once; a wrong one says what is."""
+    new = {"vendor": "resend", "signed_on": "2026-01-02", "reference": "binder 3"}
+    made = await api.call("POST", "/v1/agreements", new)
+    assert (made.http, made.body["holds"], made.body["reference"]) == (201, True, "binder 3")
+    [seen] = (await api.call("GET", "/v1/agreements", role="oncall")).body
+    assert (seen["holds"], seen["reference"]) == (True, None)
+    path = f"/v1/agreements/{made.body['id']}/revoke"
+    assert (await api.call("POST", path, {}, practice="mesa")).http == 404
+    assert (await api.call("POST", path, {})).body["holds"] is False
+    assert (await api.call("POST", path, {})).http == 404
+    for wrong, code in (
+        ({"vendor": "pigeon"}, "no_such_vendor"),
+        ({"expires_on": "2026-01-01"}, "ends_before_it_begins"),
+        ({"reference": "a\u0000b"}, "bad_reference"),
+    ):
+        answer = await api.call("POST", "/v1/agreements", {**new, **wrong})
+        assert (answer.http, answer.body["code"]) == (422, code)
 
 
 async def test_other_practices_do_not_exist(api: Api, booking: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import secrets
@@ -19,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from mentalspace.console import router
+from mentalspace.console.door import StartDrill
 from mentalspace.engine.incidents import NewIncident, open_incident
 from mentalspace.engine.ledger import record
 from mentalspace.engine.services import Services
@@ -98,14 +100,30 @@ class _Guest(uvicorn.Server):
 
 @asynccontextmanager
 async def _serving(stage: Stage, port: int) -> AsyncIterator[None]:
-    import asyncio
-
     async def start_drill(drill: str, actor: str) -> str:
         stage.drills.append((drill, actor))
         return await write_drill(stage.owner, drill, None)
 
+    async with _served(stage.services, start_drill, port):
+        yield
+
+
+@asynccontextmanager
+async def serving(services: Services) -> AsyncIterator[str]:
+    """The address of another console, without drills."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with _served(services, None, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@asynccontextmanager
+async def _served(
+    services: Services, start_drill: StartDrill | None, port: int
+) -> AsyncIterator[None]:
     app = FastAPI(openapi_url=None)
-    app.include_router(router(stage.services, start_drill=start_drill, shown_password=PASSWORD))
+    app.include_router(router(services, start_drill=start_drill, shown_password=PASSWORD))
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
     server = _Guest(config)
     task = asyncio.create_task(server.serve())

@@ -76,6 +76,9 @@ PRIVATE = {
     "public.import_row": {"raw", "header"},
     "public.task": {"text", "client_id"},
     "public.session": {"id_hash", "csrf"},
+    "public.second_factor": {"secret", "pending"},
+    "public.recovery_code": {"code_hash"},
+    "public.half_log_in": {"id_hash"},
     "public.api_request": {"body"},
 }
 

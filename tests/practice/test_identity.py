@@ -294,6 +294,8 @@ def staff_ids() -> tuple[UUID, UUID]:
 # Read as a person would: who may do what. A change of the table must be made here as well.
 MATRIX = """
                     administrator clinician biller front_desk client oncall
+agreements.read     x             -         -      -          -      x
+agreements.write    x             -         -      -          -      -
 appointments.read   x             x         x      x          x      -
 appointments.write  x             x         -      x          -      -
 clients.read        x             x         x      x          -      -
@@ -306,6 +308,9 @@ imports.write       x             -         -      x          -      -
 incidents.act       -             -         -      -          -      x
 incidents.read      x             -         -      -          -      x
 mails.preview       x             -         -      x          -      -
+people.write        x             -         -      -          -      -
+reminders.read      x             x         -      x          -      -
+reminders.write     x             -         -      -          -      -
 runbooks.read       x             x         x      x          -      x
 sandbox.use         x             x         x      x          -      x
 tasks.read          x             x         x      x          -      -

@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 
 from mentalspace.api import (
+    agreements,
     appointments,
     clients,
     dead_letters,
@@ -37,6 +38,7 @@ _ROUTES = (
     tasks,
     imports,
     incidents,
+    agreements,
 )
 
 

@@ -90,6 +90,8 @@ async def signed_in(
     person = await person_of(services.database, request.cookies.get(SESSION_COOKIE, ""))
     if person is None:
         raise _unauthorized("not_signed_in", "sign in, or send a token")
+    if person.must_enrol:
+        raise Problem(403, "second_factor_missing", "set up a second factor on the console first")
     if request.method not in _SAFE and not csrf_holds(person, request.headers.get(CSRF_HEADER)):
         raise Problem(
             403, "csrf_missing", "with a session cookie, send its token in X-CSRF-Token as well"

@@ -44,6 +44,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         ask(application, lambda services: _add(services, email, name, role, practice, password))
         print(f"{role} added")
 
+    @user.command("reset-second-factor")
+    def reset_second_factor(email: str) -> None:
+        """For whoever lost device and recovery codes: the next log-in begins a new one."""
+        had = ask(make(), lambda services: _reset(services, email))
+        print("second factor removed; their sessions ended" if had else "they had none")
+
     tenants = typer.Typer(help="The practices.", no_args_is_help=True)
     app.add_typer(tenants, name="practice")
 
@@ -91,6 +97,14 @@ async def _add(
         await create_user(owner, email, name, password, [(role, practice_id)])
     if known:
         print("known already: the password stays as it was", file=sys.stderr)
+
+
+async def _reset(services: Services, email: str) -> bool:
+    from mentalspace.engine.db import connect_owner
+    from mentalspace.practice.colleague import reset_by_operator
+
+    async with connect_owner(services.admin_url) as owner, owner.transaction():
+        return await reset_by_operator(owner, email, "command line")
 
 
 async def _add_practice(

@@ -24,6 +24,8 @@ from mentalspace.practice.audit import note
 from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
 
 SESSION_COOKIE = "ms_session"
+# Whoever must set up a second factor finds every other door leading here.
+ENROL = "/second-factor"
 
 StartDrill: TypeAlias = Callable[[str, str], Awaitable[str]]
 
@@ -81,6 +83,8 @@ class Door:
             if person is None:
                 return _to_login(request)
             visit = Visit(self, request, person)
+            if person.must_enrol and not path.startswith(ENROL):
+                return visit.go(ENROL)
             try:
                 if person.role == "client" and path == "/":
                     return visit.go("/portal")

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from mentalspace.console import (
+    agreement,
     calendar,
     client,
     day,
@@ -21,6 +22,7 @@ from mentalspace.console import (
     portal,
     reminder_rules,
     runbook,
+    second_factor,
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
@@ -95,6 +97,10 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/templates", mail_templates.templates, "mails.preview"),
     ("/templates/preview", mail_templates.preview, "mails.preview"),
     ("/sandbox", _sandbox, "sandbox.use"),
+    ("/second-factor", second_factor.state, None),
+    ("/second-factor/qr.svg", second_factor.picture, None),
+    ("/agreements", agreement.agreements, "agreements.read"),
+    ("/people", second_factor.people, "people.write"),
 )
 _CLIENT_PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/portal", portal.portal, "appointments.read"),
@@ -119,4 +125,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),
     ("/templates/line", mail_templates.save, "mails.preview"),
     ("/imports/rows/{id}/discard", calendar.discard, "imports.write"),
+    ("/agreements", agreement.record, "agreements.write"),
+    ("/agreements/{id}/revoke", agreement.revoke, "agreements.write"),
+    ("/second-factor", second_factor.change, None),
+    ("/people/{id}/reset-second-factor", second_factor.reset, "people.write"),
 )

@@ -15,12 +15,14 @@ BATCH = 200
 
 @dataclass(frozen=True, slots=True)
 class Sealed:
-    """One column of sealed bytes; its table has `practice_id`, and `key` names its rows."""
+    """One column of sealed bytes. `key` names its table's rows, `whose` the column of the id
+    that the bytes are sealed for."""
 
     table: str
     column: str
     purpose: str
     key: str = "id"
+    whose: str = "practice_id"
 
 
 # Every sealed column there is; a test compares it with the catalog.
@@ -31,13 +33,15 @@ SEALED = (
     Sealed("import_row", "raw", "import_row"),
     Sealed("import_row", "header", "import_row"),
     Sealed("api_request", "body", "api_request", key="key"),
+    Sealed("second_factor", "secret", "second_factor", key="user_id", whose="user_id"),
+    Sealed("second_factor", "pending", "second_factor", key="user_id", whose="user_id"),
 )
 _TAKE = """
-select {key} as key, practice_id, {column} as sealed from {table}
+select {key} as key, {whose} as whose, {column} as sealed from {table}
  where {column} is not null and substring({column} for $1) <> $2 and not {key}::text = any ($3)
  limit $4 for update skip locked
 """
-_PUT = "update {table} set {column} = $3 where {key} = $1 and practice_id = $2"
+_PUT = "update {table} set {column} = $3 where {key} = $1 and {whose} = $2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ async def reseal(
 
 
 async def _column(owner: asyncpg.Connection[Any], vault: Vault, sealed: Sealed) -> Resealed:
-    names = {"table": sealed.table, "column": sealed.column, "key": sealed.key}
+    names = {name: getattr(sealed, name) for name in ("table", "column", "key", "whose")}
     take, put = _TAKE.format(**names), _PUT.format(**names)
     renewed = 0
     broken: list[str] = []
@@ -74,12 +78,12 @@ async def _column(owner: asyncpg.Connection[Any], vault: Vault, sealed: Sealed) 
             rows = await owner.fetch(take, len(vault.mark), vault.mark, broken, BATCH)
             for row in rows:
                 try:
-                    plain = vault.open(row["practice_id"], sealed.purpose, row["sealed"])
+                    plain = vault.open(row["whose"], sealed.purpose, row["sealed"])
                 except SealBroken:
                     broken.append(str(row["key"]))
                     continue
-                anew = vault.seal(row["practice_id"], sealed.purpose, plain)
-                await owner.execute(put, row["key"], row["practice_id"], anew)
+                anew = vault.seal(row["whose"], sealed.purpose, plain)
+                await owner.execute(put, row["key"], row["whose"], anew)
                 renewed += 1
         if not rows:
             return Resealed(sealed, renewed, len(broken))

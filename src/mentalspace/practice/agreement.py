@@ -10,8 +10,11 @@ from mentalspace.engine.agreement import NewAgreement, add_agreement, revoke_agr
 from mentalspace.engine.db import Connection
 from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Integration
+from mentalspace.practice.audit import note
 
 LONGEST_REFERENCE = 500
+# When the administrator is asked to have it renewed: so many days before it ends.
+WARN_DAYS = (30, 7)
 
 _REGISTER = """
 select id, vendor, kind, signed_on, expires_on, reference, recorded_by, recorded_at, revoked_at,
@@ -41,7 +44,14 @@ async def record_agreement(
     if len(new.reference) > LONGEST_REFERENCE or not new.reference.isprintable():
         raise Refused("bad_reference", f"say in one line of {LONGEST_REFERENCE} where it is kept")
     agreement_id = await add_agreement(connection, new, name)
-    await _audit(connection, new.practice_id, actor, "agreement_recorded", agreement_id, new.vendor)
+    await note(
+        connection,
+        actor,
+        "agreement_recorded",
+        practice_id=new.practice_id,
+        subject=agreement_id,
+        vendor=new.vendor,
+    )
     return agreement_id
 
 
@@ -51,28 +61,17 @@ async def withdraw_agreement(
     """Its vendor; None if the practice has no such agreement that held until now."""
     vendor = await revoke_agreement(connection, agreement_id, name)
     if vendor is not None:
-        await _audit(connection, practice_id, actor, "agreement_revoked", agreement_id, vendor)
+        await note(
+            connection,
+            actor,
+            "agreement_revoked",
+            practice_id=practice_id,
+            subject=agreement_id,
+            vendor=vendor,
+        )
     return vendor
 
 
 async def read_register(connection: Connection) -> list[Any]:
     """Every agreement of the administrator's practice; those that hold stand first."""
     return list(await connection.fetch(_REGISTER))
-
-
-async def _audit(
-    connection: Connection,
-    practice_id: UUID,
-    actor: str,
-    action: str,
-    agreement_id: UUID,
-    vendor: str,
-) -> None:
-    await connection.execute(
-        "insert into audit (practice_id, actor, action, subject, data) values ($1, $2, $3, $4, $5)",
-        practice_id,
-        actor,
-        action,
-        str(agreement_id),
-        {"vendor": vendor},
-    )

@@ -4,7 +4,10 @@ elsewhere every hour, so that nothing can be taken out of it unseen."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
+
+import asyncpg
 
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.log import get_logger
@@ -52,7 +55,7 @@ async def write_heads_down(database: Database) -> None:
 
 
 async def note(
-    connection: Connection,
+    connection: Connection | asyncpg.Connection[Any],
     actor: str,
     action: str,
     *,

@@ -1,4 +1,5 @@
-"""Log-in, sessions and log-out; whoever knocks is nobody until this module says otherwise."""
+"""Log-in in one or two steps, sessions and log-out; whoever knocks is nobody until this module
+says otherwise."""
 
 from __future__ import annotations
 
@@ -6,18 +7,24 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
 
 from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.audit import note
 from mentalspace.practice.password import hash_is_dated, hash_password, password_holds
 from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Person, Role
+from mentalspace.practice.second_factor import (
+    SecondFactorRefused,
+    check_code,
+    second_factor_of,
+)
 
 __all__ = [
     "PERMISSIONS",
@@ -26,12 +33,16 @@ __all__ = [
     "Permission",
     "Person",
     "Role",
+    "SecondFactorAsked",
     "create_user",
     "csrf_holds",
     "end_demo_sessions",
+    "finish_log_in",
     "log_in",
     "log_out",
     "person_of",
+    "require_password",
+    "session_hash",
 ]
 
 # Instants here are real time: a demo's clock that jumps a week must not sign everybody out.
@@ -39,6 +50,8 @@ IDLE = timedelta(minutes=30)
 LONGEST_SESSION = timedelta(hours=12)
 MOST_FAILURES = 5
 LOCKED_FOR = timedelta(minutes=15)
+# From the right password to the right code.
+HALF_WAY = timedelta(minutes=10)
 DEMO_DOMAIN = "@demo.example"
 
 _REFUSAL = (
@@ -67,7 +80,7 @@ select m.role, m.practice_id, m.client_id from membership m
 """
 _PERSON = """
 select s.user_id, u.name, u.email, s.role, s.practice_id, p.name as practice_name, s.client_id,
-       s.csrf, s.seen_at < clock_timestamp() - interval '1 min' as seen_long_ago
+       s.csrf, s.must_enrol, s.seen_at < clock_timestamp() - interval '1 min' as seen_long_ago
   from session s
   join app_user u on u.id = s.user_id and u.active
   join membership m on m.user_id = s.user_id and m.role = s.role
@@ -77,6 +90,11 @@ select s.user_id, u.name, u.email, s.role, s.practice_id, p.name as practice_nam
  where s.id_hash = $1 and s.ended_at is null
    and s.seen_at > clock_timestamp() - $2::interval
    and s.created_at > clock_timestamp() - $3::interval
+"""
+
+_HALF_WAY = """
+select h.user_id from half_log_in h join app_user u on u.id = h.user_id and u.active
+ where h.id_hash = $1 and h.ended_at is null and h.created_at > clock_timestamp() - $2::interval
 """
 
 
@@ -89,13 +107,29 @@ class LogInRefused(MentalSpaceError):
         self.code = code
 
 
+class SecondFactorAsked(MentalSpaceError):
+    """The password is right and a code is asked for as well; `ticket` says so to
+    `finish_log_in` for ten minutes, and opens nothing by itself."""
+
+    def __init__(self, ticket: str) -> None:
+        super().__init__("a code of the second factor is asked for")
+        self.ticket = ticket
+
+
 async def log_in(
-    database: Database, email: str, password: str, *, demo_allowed: bool
+    database: Database,
+    email: str,
+    password: str,
+    *,
+    demo_allowed: bool,
+    second_factor_required: bool = False,
 ) -> tuple[Person, str]:
-    """The person and the cookie of their new session. Raises LogInRefused.
+    """The person and the cookie of their new session. Raises LogInRefused, or SecondFactorAsked
+    if they have one.
 
     Five failures in a row lock the account for 15 minutes. `demo_allowed` is False in
-    production, where the demo's people stay out even if their rows are still there.
+    production, where the demo's people stay out even if their rows are still there. Where a
+    second factor is required, staff without one may only enrol.
     """
     known, refusal = await _knock(database, email, demo_allowed)
     holds = await password_holds(known["password_hash"] if known else None, password)
@@ -104,6 +138,7 @@ async def log_in(
         raise LogInRefused(refusal)
     renewed = await hash_password(password) if hash_is_dated(known["password_hash"]) else None
     cookie = secrets.token_urlsafe(32)
+    has_factor = await second_factor_of(database, known["id"]) is not None
     async with database.as_door() as connection:
         await connection.execute(
             "update app_user set failed_logins = 0, locked_until = null,"
@@ -112,19 +147,56 @@ async def log_in(
             renewed,
         )
         member = await connection.fetchrow(_MEMBERSHIP, known["id"])
+        if has_factor:
+            await connection.execute(
+                "insert into half_log_in (id_hash, user_id) values ($1, $2)",
+                session_hash(cookie),
+                known["id"],
+            )
+        elif member is not None:
+            must_enrol = second_factor_required and member["role"] != "client"
+            await _open_session(connection, known["id"], member, cookie, must_enrol)
+    if has_factor:
+        raise SecondFactorAsked(cookie)
+    return await _opened(database, cookie)
+
+
+async def finish_log_in(
+    database: Database, vault: Vault, ticket: str, code: str, at: datetime
+) -> tuple[Person, str]:
+    """The second step: the person and the cookie of their new session.
+
+    `code` is the device's or a recovery code, `at` the real time. Raises SecondFactorRefused;
+    five wrong codes in a row lock the second factor for 15 minutes.
+    """
+    async with database.as_door() as connection:
+        user_id = await connection.fetchval(_HALF_WAY, session_hash(ticket), HALF_WAY)
+        if user_id is None:
+            raise SecondFactorRefused("expired")
+        member = await connection.fetchrow(_MEMBERSHIP, user_id)
+    practice_id = None if member is None else member["practice_id"]
+    refusal = await check_code(database, vault, user_id, practice_id, code, at)
+    if refusal is not None:
+        raise SecondFactorRefused(refusal)
+    cookie = secrets.token_urlsafe(32)
+    async with database.as_door() as connection:
+        spent = await connection.fetchval(
+            "update half_log_in set ended_at = clock_timestamp()"
+            " where id_hash = $1 and ended_at is null returning true",
+            session_hash(ticket),
+        )
+        if not spent:
+            raise SecondFactorRefused("expired")
         if member is not None:
-            await _open_session(connection, known["id"], member, cookie)
-    person = None if member is None else await person_of(database, cookie)
-    if person is None:  # no membership, or the account was closed this very moment
-        raise LogInRefused("inactive")
-    return person, cookie
+            await _open_session(connection, user_id, member, cookie, False)
+    return await _opened(database, cookie)
 
 
 async def person_of(database: Database, cookie: str) -> Person | None:
     """Who the session belongs to; None if it ended, lay idle, or the membership is gone."""
     if not cookie:
         return None
-    id_hash = _hash(cookie)
+    id_hash = session_hash(cookie)
     async with database.as_door() as connection:
         row = await connection.fetchrow(_PERSON, id_hash, IDLE, LONGEST_SESSION)
         if row is None:
@@ -142,7 +214,28 @@ async def person_of(database: Database, cookie: str) -> Person | None:
         practice_name=row["practice_name"],
         client_id=row["client_id"],
         csrf=row["csrf"],
+        must_enrol=row["must_enrol"],
     )
+
+
+async def require_password(database: Database, person: Person, password: str) -> None:
+    """Ask somebody signed in for their password again, counted as at log-in. LogInRefused."""
+    known, refusal = await _knock(database, person.email.reveal(), demo_allowed=True)
+    holds = await password_holds(known["password_hash"] if known else None, password)
+    if known is None or not holds:
+        await _note_refusal(database, known, refusal)
+        raise LogInRefused(refusal)
+    async with database.as_door() as connection:
+        await connection.execute(
+            "update app_user set failed_logins = 0, locked_until = null where id = $1", known["id"]
+        )
+
+
+async def _opened(database: Database, cookie: str) -> tuple[Person, str]:
+    person = await person_of(database, cookie)
+    if person is None:  # no membership, or the account was closed this very moment
+        raise LogInRefused("inactive")
+    return person, cookie
 
 
 async def log_out(database: Database, cookie: str) -> None:
@@ -151,7 +244,7 @@ async def log_out(database: Database, cookie: str) -> None:
         row = await connection.fetchrow(
             "update session set ended_at = clock_timestamp()"
             " where id_hash = $1 and ended_at is null returning user_id, practice_id",
-            _hash(cookie),
+            session_hash(cookie),
         )
         if row is not None:
             await note(connection, str(row["user_id"]), "log_out", practice_id=row["practice_id"])
@@ -235,16 +328,19 @@ async def _knock(
     return None, "locked" if known["active"] else "inactive"
 
 
-async def _open_session(connection: Connection, user_id: UUID, member: Any, cookie: str) -> None:
+async def _open_session(
+    connection: Connection, user_id: UUID, member: Any, cookie: str, must_enrol: bool
+) -> None:
     await connection.execute(
-        "insert into session (id_hash, user_id, practice_id, role, client_id, csrf)"
-        " values ($1, $2, $3, $4, $5, $6)",
-        _hash(cookie),
+        "insert into session (id_hash, user_id, practice_id, role, client_id, csrf, must_enrol)"
+        " values ($1, $2, $3, $4, $5, $6, $7)",
+        session_hash(cookie),
         user_id,
         member["practice_id"],
         member["role"],
         member["client_id"],
         secrets.token_urlsafe(32),
+        must_enrol,
     )
     await note(connection, str(user_id), "log_in", practice_id=member["practice_id"])
 
@@ -260,5 +356,6 @@ async def _note_refusal(database: Database, known: Any | None, code: str) -> Non
             await note(connection, actor, "account_locked", practice_id=practice_id)
 
 
-def _hash(cookie: str) -> bytes:
+def session_hash(cookie: str) -> bytes:
+    """What the database knows a cookie by."""
     return hashlib.sha256(cookie.encode("utf-8", "surrogatepass")).digest()

@@ -14,6 +14,8 @@ Role = Literal["administrator", "clinician", "biller", "front_desk", "client", "
 ROLES: tuple[Role, ...] = get_args(Role)
 
 Permission = Literal[
+    "agreements.read",
+    "agreements.write",
     "appointments.read",
     "appointments.write",
     "clients.read",
@@ -26,6 +28,7 @@ Permission = Literal[
     "incidents.act",
     "incidents.read",
     "mails.preview",
+    "people.write",
     "reminders.read",
     "reminders.write",
     "runbooks.read",
@@ -39,6 +42,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
         "administrator": frozenset(
             {
+                "agreements.read",
+                "agreements.write",
                 "appointments.read",
                 "appointments.write",
                 "clients.read",
@@ -50,6 +55,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 "imports.write",
                 "incidents.read",
                 "mails.preview",
+                "people.write",
                 "reminders.read",
                 "reminders.write",
                 "runbooks.read",
@@ -104,6 +110,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         "client": frozenset({"appointments.read", "deliveries.read"}),
         "oncall": frozenset(
             {
+                "agreements.read",
                 "deliveries.decide",
                 "deliveries.read",
                 "drills.run",
@@ -122,7 +129,8 @@ class Person:
     """Somebody signed in, in one role at one practice; on-call engineers have no practice.
 
     `name`, `email` and `practice_name` are empty for whoever came with a token. `csrf` is the
-    session's token, empty where there is no session.
+    session's token, empty where there is no session. Whoever `must_enrol` a second factor may
+    do that and nothing else.
     """
 
     user_id: UUID
@@ -133,6 +141,7 @@ class Person:
     practice_name: str | None
     client_id: UUID | None
     csrf: str = field(repr=False)
+    must_enrol: bool = False
 
     def may(self, permission: Permission) -> bool:
         return permission in PERMISSIONS[self.role]

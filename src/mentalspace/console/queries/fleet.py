@@ -18,7 +18,9 @@ BUCKETS = 12
 ENOUGH = 20
 
 _CREDENTIALS = """
-select c.id, c.integration, c.provider, c.endpoint, c.live, p.name as practice_name,
+select c.id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
+       c.needs_agreement and not app.agreement_holds(c.practice_id, c.provider)
+         as agreement_missing, p.name as practice_name,
        s.breaker, s.open_until, s.last_good_at, s.recent,
        case when s.override_until > app.now() then s.override_state end as override_state,
        s.override_reason, s.override_until,

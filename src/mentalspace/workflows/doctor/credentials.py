@@ -13,10 +13,9 @@ from mentalspace.kernel.case import Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 from mentalspace.kernel.integration import Adapter, Checkup
+from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
 
-# Time enough to have a renewal signed.
-AGREEMENT_WARNS_DAYS = 30
 # A queue older than this is no longer a matter of a moment.
 QUEUE_WARNS_S = 60.0
 # The doctor does not wait as long for a provider as a delivery does.
@@ -103,7 +102,7 @@ def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
     if standing.ends_on is None:
         return [finding(row, "agreement", "good", f"one with {title} holds, without an end")]
     days = (standing.ends_on - standing.today).days
-    state: State = "warning" if days <= AGREEMENT_WARNS_DAYS else "good"
+    state: State = "warning" if days <= WARN_DAYS[0] else "good"
     text = f"the one with {title} ends on {standing.ends_on}, in {days} days"
     return [finding(row, "agreement", state, text)]
 
