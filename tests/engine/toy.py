@@ -469,13 +469,27 @@ class Bench:
         assert row is not None
         return dict(row)
 
-    async def save_credential(self, practice_id: UUID, endpoint: str, api_key: str) -> UUID:
+    async def save_credential(
+        self,
+        practice_id: UUID,
+        endpoint: str,
+        api_key: str,
+        *,
+        base_url: str | None = None,
+        rank: int = 1,
+    ) -> UUID:
         return await save_credential(
             self.admin,
             self.vault,
             self.provider,
             NewCredential(
-                practice_id, "toy", endpoint, self.server.base_url, False, {"api_key": api_key}
+                practice_id,
+                "toy",
+                endpoint,
+                base_url or self.server.base_url,
+                False,
+                {"api_key": api_key},
+                rank=rank,
             ),
         )
 

@@ -56,6 +56,25 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         ask(application, lambda s: _switch(s, of_room, chosen, practice, test_only=not off))
         print("everybody is reached" if off else "only test recipients are reached")
 
+    @credential.command("order")
+    def order(
+        room: Annotated[str, typer.Argument(help="Such as email.")],
+        providers: Annotated[list[str], typer.Argument(help="The first choice first.")],
+        practice: Annotated[str, typer.Option(help="Slug or id.")],
+        after_s: Annotated[
+            float | None,
+            typer.Option("--after", min=0, help="Seconds out before the next takes over."),
+        ] = None,
+    ) -> None:
+        """Say which of its providers a practice uses first, and which takes over.
+
+        What is new goes to the first. What waits behind one that is out goes on to the next.
+        """
+        application = make()
+        chosen = [_chosen(application, room, name) for name in providers]
+        for place in ask(application, lambda s: _order(s, chosen, practice, after_s)):
+            print(place)
+
 
 def _chosen(
     application: Application, room: str, provider: str | None
@@ -112,6 +131,27 @@ async def _switch(
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
         if not await set_test_only(owner, room.name, endpoint, test_only):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+
+
+async def _order(
+    services: Services,
+    chosen: list[tuple[Provider, Integration]],
+    practice: str,
+    after_s: float | None,
+) -> list[str]:
+    from mentalspace.cli.tokens import practice_id_of
+    from mentalspace.engine.credentials import set_order
+    from mentalspace.engine.db import connect_owner
+
+    practice_id = await practice_id_of(services, practice)
+    room = chosen[0][1]
+    async with connect_owner(services.admin_url) as owner, owner.transaction():
+        endpoints = [await _endpoint_of(owner, practice_id, room, p) for p, _room in chosen]
+        known = await set_order(owner, practice_id, room.name, endpoints, after_s)
+        for endpoint, (provider, _room) in zip(endpoints, chosen, strict=True):
+            if endpoint not in known:  # and nothing is changed
+                raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+    return [f"{place}. {endpoint}" for place, endpoint in enumerate(known, start=1)]
 
 
 async def _endpoint_of(

@@ -87,6 +87,14 @@ def _paused(data: Data, _provider: str) -> str:
     return f"Paused the lane {until}; what waits is kept"
 
 
+def _moved(data: Data, _provider: str) -> str:
+    since = "is paused" if data.get("because") == "paused" else "keeps failing"
+    return (
+        f"Went over to {words.plain(str(data.get('to', 'the next provider')))}:"
+        f" {words.plain(str(data.get('from', 'the first one')))} {since}"
+    )
+
+
 def _slowed(data: Data, _provider: str) -> str:
     return f"Slowed to {data.get('per_s', '?')} a second for {words.span(data.get('for_s'))}"
 
@@ -155,6 +163,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "note":               ("info", lambda d, _p: str(d.get("text") or "A note")),
     "task_opened":        ("info", _task),
     "mail_not_written":   ("warn", _with("No message was written", "reason")),
+    "moved":              ("warn", _moved),
     "lane_paused":        ("warn", _paused),
     "lane_slowed":        ("warn", _slowed),
     "lane_resumed":       ("ok",   _with("The lane runs again", "because")),

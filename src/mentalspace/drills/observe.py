@@ -17,13 +17,27 @@ _HARMLESS = frozenset({"GET", "NOOP"})
 async def observe(stage: Stage) -> Observed:
     """Counts and states of this run, from the database and the sandbox's recorder."""
     seen = await _ledger(stage)
-    requests = await call_sandbox(stage.services, "GET", f"/recorder?account={stage.account}")
     summary = await call_sandbox(stage.services, "GET", "/summary")
-    account = summary.get(stage.account, {})
-    seen["requests"] = len([r for r in requests if r["method"] not in _HARMLESS])
-    seen["accepted"] = account.get("accepted", 0)
-    seen["accepted_twice"] = _count(account.get("accepted_twice", 0))
+    seen |= {"requests": 0, "accepted": 0, "accepted_twice": 0}
+    reached: list[str] = []
+    for account in stage.accounts:
+        requests = await call_sandbox(stage.services, "GET", f"/recorder?account={account}")
+        counted = summary.get(account, {})
+        seen["requests"] += len([r for r in requests if r["method"] not in _HARMLESS])
+        seen["accepted"] += counted.get("accepted", 0)
+        seen["accepted_twice"] += _count(counted.get("accepted_twice", 0))
+        reached += await _reached(stage, account)
+    # Each recipient of a drill gets one thing, so one who got it from two providers got it twice.
+    seen["accepted_twice"] += len(reached) - len(set(reached))
     return seen
+
+
+async def _reached(stage: Stage, account: str) -> set[str]:
+    """Whom this provider has something for; of interest where there are two."""
+    if len(stage.accounts) < 2:
+        return set()
+    items = await call_sandbox(stage.services, "GET", f"/mailbox?account={account}&limit=10000")
+    return {recipient for item in items for recipient in item["content"].get("to", ())}
 
 
 async def _ledger(stage: Stage) -> Observed:
@@ -50,6 +64,7 @@ async def _ledger(stage: Stage) -> Observed:
     return {
         "statuses": sorted(row["status"] for row in deliveries),
         "cases": sorted({data["case"] for data in classified}),
+        "moved": len([line for line in lines if line["kind"] == "moved"]),
         "refused_locally": sum(bool(data["refused_locally"]) for data in classified),
         "failed_attempts": len([a for a in attempts if _failed(a)]),
         "logged": len([d for d in classified if not d["refused_locally"]]),
@@ -77,6 +92,8 @@ def misses(expect: Expect, seen: Observed) -> list[str]:
         if not holds:
             missing.append(name)
 
+    if expect.moved is not None:
+        hold("moved", seen["moved"] == expect.moved)
     if expect.refused_locally is not None:
         hold("refused_locally", seen["refused_locally"] == expect.refused_locally)
     if expect.requests_min is not None:

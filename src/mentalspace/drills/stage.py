@@ -25,7 +25,8 @@ PRACTICE = "drill"
 
 @dataclass(slots=True)
 class Stage:
-    """Set up by `open_stage`; `account` is the sandbox's public id of the drill's own key."""
+    """Set up by `open_stage`; `accounts` are the sandbox's public ids of the drill's own keys,
+    the first provider's first."""
 
     services: Services
     drill: Drill
@@ -34,7 +35,7 @@ class Stage:
     practice_id: UUID
     endpoint: str
     secrets: Mapping[str, str]
-    account: str
+    accounts: list[str]
     credential_id: UUID = field(init=False)  # known once `store` has run
     test_only: bool = False
     demands_agreement: bool = False
@@ -53,6 +54,9 @@ class Stage:
                 door = self.provider.sandbox_door
                 scheme = door.scheme if door else "http"
                 await self.store(self.secrets, f"{scheme}://127.0.0.1:{_closed_port()}")
+            case "fallback":
+                after_s = float(action.params.get("after_s", 60))
+                await self._fall_back_on(str(action.params["provider"]), after_s)
             case "demand_agreement":
                 self.demands_agreement = True
                 await self._revoke_agreements()
@@ -102,7 +106,7 @@ class Stage:
             await self._revoke_agreements()
         async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
-                "update credential set active = false where id = $1", self.credential_id
+                "update credential set active = false where drill = $1", self.run_id
             )
             await owner.execute(
                 "update incident set status = 'resolved', resolved_at = app.now(),"
@@ -121,13 +125,13 @@ class Stage:
             **params,
             "room": self.drill.room,
             "provider": self.provider.name,
-            "account": self.account,
+            "account": self.accounts[0],
         }
         fault = await call_sandbox(self.services, "POST", "/faults", body)
         self.faults.append(fault["id"])
 
     async def _consume(self, per_s: int) -> None:
-        path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.account}/consume"
+        path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.accounts[0]}/consume"
         await call_sandbox(self.services, "POST", path, {"per_s": per_s})
 
     async def _heal(self) -> None:
@@ -156,6 +160,33 @@ class Stage:
             self.credential_id = await save_credential(
                 owner, self.services.vault, self.provider, new
             )
+
+    async def _fall_back_on(self, name: str, after_s: float) -> None:
+        """A second credential of the practice, at another provider of the room."""
+        provider = self.services.rooms[self.drill.room].provider(name)
+        endpoint = f"{self.endpoint}-{name}"
+        secrets = demo_secrets(provider.credential_fields, endpoint)
+        new = NewCredential(
+            practice_id=self.practice_id,
+            integration=self.drill.room,
+            endpoint=endpoint,
+            base_url=sandbox_address(self.drill.room, provider, self.services.settings),
+            live=False,
+            secrets=secrets,
+            drill=self.run_id,
+            rank=2,
+        )
+        async with connect_owner(self.services.admin_url) as owner, owner.transaction():
+            await save_credential(owner, self.services.vault, provider, new)
+            await owner.execute(
+                "update credential set fail_over_after_s = $2 where id = $1",
+                self.credential_id,
+                after_s,
+            )
+        account = await register_account(
+            self.services, self.drill.room, provider, endpoint, secrets
+        )
+        self.accounts.append(account)
 
     async def _retry_now(self) -> None:
         """What waits goes now, and an open breaker may probe now."""
@@ -223,7 +254,7 @@ async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
         practice_id=practice_id,
         endpoint=endpoint,
         secrets=secrets,
-        account=account_id(drill.room, provider.name, provider.customer(secrets)),
+        accounts=[account_id(drill.room, provider.name, provider.customer(secrets))],
     )
     await stage.store(secrets)
     await register_account(services, drill.room, provider, endpoint, secrets)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -124,6 +124,39 @@ async def set_test_only(
         test_only,
     )
     return bool(found)
+
+
+async def set_order(
+    owner: asyncpg.Connection[Any] | Connection,
+    practice_id: UUID,
+    integration: str,
+    endpoints: Sequence[str],
+    after_s: float | None,
+) -> list[str]:
+    """Rank these first, the practice's others for the integration after them as they were.
+
+    `after_s` is how long each may be out; None leaves it. Gives all of them in their new order.
+    """
+    rows = await owner.fetch(
+        "select endpoint from credential where practice_id = $1 and integration = $2"
+        " and active and drill is null order by rank, created_at",
+        practice_id,
+        integration,
+    )
+    known = [row["endpoint"] for row in rows]
+    ordered = [e for e in dict.fromkeys(endpoints) if e in known]
+    ordered += [e for e in known if e not in ordered]
+    for rank, endpoint in enumerate(ordered, start=1):
+        await owner.execute(
+            "update credential set rank = $3,"
+            " fail_over_after_s = coalesce($4, fail_over_after_s)"
+            " where integration = $1 and endpoint = $2",
+            integration,
+            endpoint,
+            rank,
+            after_s,
+        )
+    return ordered
 
 
 async def read_secrets(

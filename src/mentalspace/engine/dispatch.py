@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mentalspace.engine.agreement import resume_agreed
 from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.failover import fail_over
 from mentalspace.engine.ledger import leave_attempts, record, record_all
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.process import DEAD_AFTER_S
@@ -78,10 +79,12 @@ update delivery set payload = null, purged_at = app.now() where id in (
 
 
 async def dispatch(database: Database, queue: Queue) -> int:
-    """One tick: recover, expire, mark what is due, wake the lanes; how many were woken."""
+    """One tick: recover, expire, move what waits behind a provider that is out, mark what is
+    due, wake the lanes; how many were woken."""
     async with database.as_dispatcher() as connection:
         await _recover(connection)
         await _expire(connection)
+        await fail_over(connection)
         await connection.execute(_MARK_DUE)
         await _resume(connection)
         await resume_agreed(connection)

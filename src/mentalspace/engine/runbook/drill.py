@@ -27,6 +27,9 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "unreachable": frozenset(),
     # the drill's credential is held to a vendor agreement as a live one is, and there is none
     "demand_agreement": frozenset(),
+    # the practice has a second credential, at this provider of the room, which takes over once
+    # the first has been out for `after_s`
+    "fallback": frozenset({"provider", "after_s"}),
     # the drill's credential reaches the provider's test recipients only
     "test_mode": frozenset(),
 }
@@ -56,9 +59,10 @@ class Action:
 class Expect:
     """What must hold before the drill's time is up; a field left out is not looked at.
 
-    Requests and accepted messages are the sandbox's count, for this drill's account alone.
+    Requests and accepted messages are the sandbox's count, for this drill's accounts alone.
     """
 
+    moved: int | None = None  # deliveries that went on to the second provider
     refused_locally: int | None = None  # deliveries that our own guard refused
     requests_min: int | None = None
     requests_max: int | None = None
@@ -166,6 +170,7 @@ def _expect(tables: tuple[Table, ...]) -> Expect:
         return Expect()
     table = tables[0]
     expect = Expect(
+        moved=table.maybe_whole("moved"),
         refused_locally=table.maybe_whole("refused_locally"),
         requests_min=table.maybe_whole("requests_min"),
         requests_max=table.maybe_whole("requests_max"),
