@@ -25,7 +25,6 @@ class ReminderPolicy:
 
     leads_min: tuple[int, ...]
     cancel_before_h: int
-    revision: int
     waiting: int
     coming: int
 
@@ -39,7 +38,7 @@ class ReminderChoice:
 
 
 _READ = """
-select r.leads_min, r.cancel_before_h, coalesce(r.revision, 0) as revision, a.coming, a.waiting
+select r.leads_min, r.cancel_before_h, a.coming, a.waiting
   from (select count(*) as coming,
                count(*) filter (where a.rules_revision < coalesce(r.revision, 0)) as waiting
           from appointment a left join reminder_policy r on r.practice_id = a.practice_id
@@ -67,7 +66,6 @@ async def read_policy(connection: Connection, practice_id: UUID) -> ReminderPoli
         cancel_before_h=(
             CANCEL_BEFORE_H if row["cancel_before_h"] is None else row["cancel_before_h"]
         ),
-        revision=row["revision"],
         waiting=row["waiting"],
         coming=row["coming"],
     )

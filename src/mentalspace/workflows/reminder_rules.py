@@ -22,8 +22,7 @@ BATCHES_A_TURN = 2
 # ten minutes more, which no transaction of ours outlives.
 _TO_DO = """
 select practice_id from reminder_policy
- where revision > 0
-   and (rewritten_at is null or changed_at > clock_timestamp() - interval '10 min')
+ where rewritten_at is null or changed_at > clock_timestamp() - interval '10 min'
 """
 _BATCH = """
 select a.id from appointment a join reminder_policy r on r.practice_id = a.practice_id
