@@ -15,6 +15,7 @@ from mentalspace.integrations.email.facts import (
     Sender,
     language_of,
 )
+from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
@@ -113,28 +114,7 @@ async def _write(
         return
     assert appointment.client_email is not None
     due_at = None if reminder is None else reminder.due_at
-    language = language_of(appointment.language)
-    mail = appointment_mail(
-        kind,
-        AppointmentFacts(
-            appointment_id=appointment.id,
-            version=appointment.version,
-            written_at=desk.now,
-            starts_at=appointment.starts_at,
-            duration_min=appointment.duration_min,
-            timezone=appointment.timezone,
-            language=language,
-            practice_name=appointment.practice_name,
-            practice_phone=appointment.practice_phone,
-            note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
-            links=None if kind == "cancelled" else desk.links.of(appointment),
-            # No lead: a reminder may leave late, and must not say "tomorrow" of today.
-            further=desk.further or 0,
-        ),
-        appointment.client_email.reveal(),
-        desk.sender,
-        must_not_say=(appointment.client_name.reveal(),),
-    )
+    mail = compose(desk, appointment, kind)
     if mail.findings():
         due_at = None  # the guard refuses it now, while there is time to tell the client otherwise
     lane_class: LaneClass = "bulk" if kind == "reminder" else "interactive"
@@ -146,7 +126,7 @@ async def _write(
             integration="email",
             lane_class=lane_class,
             kind=mail.kind,
-            idempotency_key=_key(mail.kind, appointment, reminder),
+            idempotency_key=mail_key(mail.kind, appointment, reminder),
             payload=mail.to_bytes(),
             recipient=appointment.client_email,
             due_at=due_at,
@@ -178,7 +158,34 @@ async def _write(
     )
 
 
-def _key(kind: str, appointment: Appointment, reminder: Reminder | None) -> str:
+def compose(desk: MailDesk, appointment: Appointment, kind: AppointmentKind) -> Mail:
+    """The mail as it will be frozen. Its client has an address."""
+    assert appointment.client_email is not None
+    language = language_of(appointment.language)
+    return appointment_mail(
+        kind,
+        AppointmentFacts(
+            appointment_id=appointment.id,
+            version=appointment.version,
+            written_at=desk.now,
+            starts_at=appointment.starts_at,
+            duration_min=appointment.duration_min,
+            timezone=appointment.timezone,
+            language=language,
+            practice_name=appointment.practice_name,
+            practice_phone=appointment.practice_phone,
+            note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
+            links=None if kind == "cancelled" else desk.links.of(appointment),
+            # No lead: a reminder may leave late, and must not say "tomorrow" of today.
+            further=desk.further or 0,
+        ),
+        appointment.client_email.reveal(),
+        desk.sender,
+        must_not_say=(appointment.client_name.reveal(),),
+    )
+
+
+def mail_key(kind: str, appointment: Appointment, reminder: Reminder | None) -> str:
     """One mail for each change the client hears of; one reminder for each lead of it."""
     key = f"email/{kind}/{appointment.id}/{appointment.version}"
     return key if reminder is None else f"{key}.{appointment.rewrites}/{reminder.lead_min}"

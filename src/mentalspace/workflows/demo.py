@@ -94,14 +94,14 @@ async def seed_demo(
             phone=practice.phone,
             is_default=practice.is_default,
         )
-        await _sandbox_credentials(owner, vault, rooms, settings, practice, practice_id)
+        await sandbox_credentials(owner, vault, rooms, settings, practice, practice_id)
         if practice.is_default:
             for local, name, role in DEMO_PEOPLE:
                 tenant = None if role == "oncall" else practice_id
                 await make_user(owner, f"{local}@demo.example", name, password, role, tenant)
 
 
-async def _sandbox_credentials(
+async def sandbox_credentials(
     owner: Owner,
     vault: Vault,
     rooms: Mapping[str, Integration],
@@ -109,6 +109,7 @@ async def _sandbox_credentials(
     practice: DemoPractice,
     practice_id: UUID,
 ) -> None:
+    """A credential of each provider that the sandbox plays; those there already are left."""
     for room, provider in ((r, p) for r in rooms.values() for p in r.providers):
         endpoint = endpoint_of(None if practice.is_default else practice.slug, room, provider)
         known = await owner.fetchrow(
