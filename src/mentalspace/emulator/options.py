@@ -27,6 +27,11 @@ class Options:
         where = (room, provider)
         return {**self._defaults.get(where, {}), **self._changed.get(where, {})}
 
+    def value(self, room: str, provider: str, name: str) -> Any:
+        """One option of a provider, as it is now. Raises KeyError for an unknown one."""
+        changed = self._changed.get((room, provider), {})
+        return changed[name] if name in changed else self._defaults[room, provider][name]
+
     def put(self, room: str, provider: str, changes: Mapping[str, Any]) -> None:
         """Raises Refused, changing nothing, when one of the changes does not fit."""
         defaults = self._defaults.get((room, provider), {})

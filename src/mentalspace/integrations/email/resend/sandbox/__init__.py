@@ -30,7 +30,7 @@ from mentalspace.integrations.email.resend.sandbox.records import (
 from mentalspace.integrations.email.resend.sandbox.signature import signed
 from mentalspace.integrations.email.resend.sandbox.used import Used
 from mentalspace.integrations.email.resend.sandbox.visit import Visit
-from mentalspace.integrations.email.resend.sandbox.words import PROVIDER, ROOM
+from mentalspace.integrations.email.resend.sandbox.words import PROVIDER, ROOM, option
 
 # What a fresh sandbox accepts; never valid anywhere else.
 DEMO_API_KEY = "re_sandbox"
@@ -169,11 +169,11 @@ class ResendSandbox:
     def _authorise(self, call: Call, account: Account | None) -> Account:
         if not call.headers.get("authorization"):
             raise Problem(401, "missing_api_key")
-        options = self._kit.options.get(ROOM, PROVIDER)
         if account is None:
-            http = options["invalid_key_http"]
-            raise Problem(http, options["invalid_key_name"], "API key is invalid.")
-        match account.options.get("key_status", options["key_status"]):
+            options = self._kit.options.get(ROOM, PROVIDER)
+            http, name = options["invalid_key_http"], options["invalid_key_name"]
+            raise Problem(http, name, "API key is invalid.")
+        match option(self._kit, account, "key_status"):
             case "suspended":
                 raise Problem(403, "suspended_api_key")
             case "inactive":

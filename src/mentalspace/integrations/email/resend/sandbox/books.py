@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
 from mentalspace.emulator.recorder import Entry
@@ -11,7 +10,7 @@ from mentalspace.integrations.email.resend.sandbox.domains import all_domains
 from mentalspace.integrations.email.resend.sandbox.errors import not_found
 from mentalspace.integrations.email.resend.sandbox.limits import rate_of
 from mentalspace.integrations.email.resend.sandbox.visit import Handler, Visit, page
-from mentalspace.integrations.email.resend.sandbox.words import Json, row_stamp, stamp
+from mentalspace.integrations.email.resend.sandbox.words import Json, lasting_id, row_stamp, stamp
 
 LOGS_SHOWN = 1000
 
@@ -75,7 +74,7 @@ def _log(entry: Entry) -> Json:
 
 
 def _log_id(entry: Entry) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"log {entry.number}"))
+    return lasting_id(f"log {entry.number}")
 
 
 def _used(used: int, limit: int, resets_at: datetime) -> Json:

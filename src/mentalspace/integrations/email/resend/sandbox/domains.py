@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
-import uuid
 from datetime import datetime, timedelta
 
 from mentalspace.emulator.accounts import Account
@@ -24,6 +24,7 @@ from mentalspace.integrations.email.resend.sandbox.records import RETURN_PATH, d
 from mentalspace.integrations.email.resend.sandbox.visit import Handler, Visit, page, text_of
 from mentalspace.integrations.email.resend.sandbox.words import (
     Json,
+    lasting_id,
     message_id,
     new_id,
     option,
@@ -144,8 +145,9 @@ def _kept(kit: Kit, team: Account) -> list[Json]:
     return list({**given, **own}.values())
 
 
+@functools.cache
 def _given(name: str) -> Json:
-    return _made(name, str(uuid.uuid5(uuid.NAMESPACE_DNS, name)), "verified")
+    return _made(name, lasting_id(name), "verified")
 
 
 def _made(name: str, domain_id: str, status: str, at: datetime | None = None) -> Json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from mentalspace.integrations.email.resend.sandbox.errors import invalid, missin
 from mentalspace.integrations.email.resend.sandbox.visit import Handler, Visit, page, text_of
 from mentalspace.integrations.email.resend.sandbox.words import (
     Json,
+    lasting_id,
     new_id,
     row_stamp,
 )
@@ -125,7 +125,7 @@ def _first(kit: Kit, team: Account) -> list[Json]:
     until = changed.get("until", {})
     return [
         {
-            "id": str(uuid.uuid5(uuid.NAMESPACE_OID, team.id)),
+            "id": lasting_id(team.id),
             "endpoint": team.webhook_url,
             "events": changed.get("events"),
             "status": changed.get("status", "enabled"),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import secrets
-import uuid
 
 from mentalspace.emulator.accounts import Account, hash_key
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.words import Reply, json_reply
 from mentalspace.integrations.email.resend.sandbox.errors import Problem, invalid, not_found
 from mentalspace.integrations.email.resend.sandbox.visit import Handler, Visit, page, text_of
-from mentalspace.integrations.email.resend.sandbox.words import Json, new_id, option, row_stamp
+from mentalspace.integrations.email.resend.sandbox.words import (
+    Json,
+    lasting_id,
+    new_id,
+    option,
+    row_stamp,
+)
 
 THING = "api_key"
 PERMISSIONS = ("full_access", "sending_access")
@@ -19,7 +24,7 @@ PERMISSIONS = ("full_access", "sending_access")
 def key_of(kit: Kit, team: Account, key_hash: str) -> Json:
     """What is known of one of the team's keys; the one it began with has the team's permission."""
     return kit.shelf.get(team.id, THING, key_hash) or {
-        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, key_hash)),
+        "id": lasting_id(key_hash),
         "hash": key_hash,
         "name": "Onboarding",
         "permission": option(kit, team, "permission"),

@@ -35,7 +35,7 @@ def rate_of(kit: Kit, account: Account | None) -> int:
     """Requests a second; nobody's calls are told the provider's usual number."""
     if account is not None and account.rate_per_s is not None:
         return account.rate_per_s
-    return int(kit.options.get(ROOM, PROVIDER)["rate_per_s"])
+    return int(kit.options.value(ROOM, PROVIDER, "rate_per_s"))
 
 
 # source: https://resend.com/docs/api-reference/rate-limit; the policy header is in recordings

@@ -25,7 +25,6 @@ from mentalspace.integrations.email.resend.sandbox.limits import check_quota
 from mentalspace.integrations.email.resend.sandbox.mail import (
     as_list,
     attachments_of,
-    bare,
     check_mail,
     domain_of,
 )
@@ -49,8 +48,11 @@ KEPT_BYTES = 256 * 1024
 
 def plan(kit: Kit, team: Account, content: Json, at: datetime) -> tuple[Step, ...]:
     """What becomes of a mail that is sent at `at`: that of the recipient who fares worst."""
-    listed = suppressed(kit, team, at)
-    fates = {fate_of(kit, team, to, listed): bare(to).lower() for to in reversed(content["to"])}
+    why = {to: suppressed(kit, team, to, at) for to in content["to"]}
+    fates = {
+        fate_of(kit, team, to, is_suppressed=why[to] is not None): to
+        for to in reversed(content["to"])
+    }
     if len(fates) > 1:
         fates.pop("delivered", None)
     fate, address = next(reversed(fates.items()))
@@ -58,7 +60,7 @@ def plan(kit: Kit, team: Account, content: Json, at: datetime) -> tuple[Step, ..
         opens, clicks = tracking_of(kit, team, content["from"])
         if opens or clicks:
             fate = read_by(kit, team, address, opens=opens, clicks=clicks)
-    return steps_of(kit, team, fate, at, listed.get(address))
+    return steps_of(kit, team, fate, at, why[address])
 
 
 def report(kit: Kit, team: Account, item: Accepted, steps: Sequence[Step]) -> None:
@@ -80,7 +82,7 @@ def report(kit: Kit, team: Account, item: Accepted, steps: Sequence[Step]) -> No
         if hard or step.kind == "email.complained":
             fate, origin = ("bounced", "bounce") if hard else ("complained", "complaint")
             for address in item.content["to"]:
-                if fate_of(kit, team, address, {}) == fate and domain_of(address) != TEST_DOMAIN:
+                if fate_of(kit, team, address) == fate and domain_of(address) != TEST_DOMAIN:
                     at = datetime.fromisoformat(step.at)
                     suppress(kit, team, address, origin, at, item.id)
 
@@ -175,8 +177,8 @@ def _accept(visit: Visit, email: Json) -> str:
         steps=(*waits, *steps),
     )
     kit.outbox.add(item)
-    # Apart, so that a fault which reorders does so among what happens together.
-    report(kit, team, item, waits)
+    if waits:  # apart, so that a fault which reorders does so among what happens together
+        report(kit, team, item, waits)
     report(kit, team, item, steps)
     return item.id
 

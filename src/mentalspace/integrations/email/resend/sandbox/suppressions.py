@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 
 from mentalspace.emulator.accounts import Account
@@ -27,13 +26,10 @@ ORIGINS = ("bounce", "complaint", "manual")
 MOST = 100
 
 
-def suppressed(kit: Kit, team: Account, at: datetime) -> Mapping[str, str]:
-    """Addresses in lower case → why, as the list stands at `at`."""
-    return {
-        item["email"]: item["origin"]
-        for item in kit.shelf.all(team.id, THING)
-        if datetime.fromisoformat(item["created_at"]) <= at
-    }
+def suppressed(kit: Kit, team: Account, address: str, at: datetime) -> str | None:
+    """Why the address is on the list as it stands at `at`; None if it is not."""
+    item = kit.shelf.get(team.id, THING, bare(address).lower())
+    return item["origin"] if item and _is_in_force(item, at) else None
 
 
 def suppress(
@@ -113,9 +109,12 @@ def _remove(visit: Visit) -> Reply:
 
 def _items(visit: Visit) -> list[Json]:
     """In force by now, newest first."""
-    in_force = suppressed(visit.kit, visit.team, visit.now)
     items = visit.kit.shelf.all(visit.team.id, THING)
-    return [item for item in reversed(items) if item["email"] in in_force]
+    return [item for item in reversed(items) if _is_in_force(item, visit.now)]
+
+
+def _is_in_force(item: Json, at: datetime) -> bool:
+    return datetime.fromisoformat(item["created_at"]) <= at
 
 
 def _find(visit: Visit) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from datetime import UTC, datetime
 from typing import Any
@@ -18,11 +19,17 @@ Json = dict[str, Any]
 def option(kit: Kit, team: Account, name: str) -> Any:
     """The team's own setting, or else the provider's."""
     found = team.options.get(name)
-    return kit.options.get(ROOM, PROVIDER)[name] if found is None else found
+    return kit.options.value(ROOM, PROVIDER, name) if found is None else found
 
 
 def new_id() -> str:
     return str(uuid.uuid4())
+
+
+@functools.lru_cache(maxsize=4096)
+def lasting_id(name: str) -> str:
+    """The id of a thing that was never made here: the same at every call."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, name))
 
 
 def message_id() -> str:
