@@ -8,6 +8,7 @@ import pytest
 
 from mentalspace.workflows.appointments import cancel, reschedule
 from mentalspace.workflows.demo import system_claims
+from mentalspace.workflows.sandbox_keeping import keep_sandbox
 from tests.house import House, until
 
 
@@ -59,6 +60,7 @@ async def test_the_reminder_goes_a_day_ahead(house: House) -> None:
         ({"kind": "status", "http": 500, "times": 1}, "email.server_error", "delivered"),
         ({"kind": "reset", "when": "after", "times": 1}, "email.no_answer", "delivered"),
         ({"kind": "malformed", "when": "after", "times": 1}, "email.no_answer", "delivered"),
+        ({"kind": "truncate", "when": "after", "times": 1}, "email.no_answer", "delivered"),
     ],
 )
 async def test_a_passing_fault_is_survived(
@@ -71,6 +73,53 @@ async def test_a_passing_fault_is_survived(
     [delivery] = await house.deliveries()
     assert delivery["last_case"] == case
     assert len(await house.sandbox("GET", "/mailbox")) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "hook_duplicate", "latency_s": 0.2},
+        {"kind": "hook_reorder"},
+        {"kind": "hook_delay", "latency_s": 0.3, "event": "email.sent"},
+    ],
+)
+async def test_webhooks_twice_or_out_of_order_say_nothing_new(
+    house: House, fault: dict[str, object]
+) -> None:
+    """However the events come, the delivery ends delivered, and each is heard once."""
+    await house.sandbox("POST", "/faults", {"room": "email", "provider": "resend", **fault})
+    await house.book()
+    await until(lambda: _statuses(house, ["delivered"]))
+    await until(lambda: _all_told(house))
+    await until(lambda: _heard(house))
+    assert await _heard(house) == ["email.delivered", "email.sent"]
+    assert await _statuses(house, ["delivered"])
+
+
+async def test_a_lost_webhook_is_found_by_asking(house: House) -> None:
+    """Nothing is told of what became of the mail; after a while the provider is asked."""
+    fault = {"room": "email", "provider": "resend", "kind": "hook_drop"}
+    await house.sandbox("POST", "/faults", fault)
+    await house.book()
+    await until(lambda: _statuses(house, ["accepted"]))
+    await house.advance(timedelta(minutes=16))
+    await until(lambda: _statuses(house, ["delivered"]))
+
+
+async def test_a_key_revoked_at_the_provider_is_not_brought_back(house: House) -> None:
+    """The sandbox is kept in step with our keys, and yet one that it revoked stays revoked."""
+    [account, *_rest] = [
+        account
+        for account in await house.sandbox("GET", "/accounts")
+        if account["webhook_url"] and account["webhook_url"].endswith("/default")
+    ]
+    path = f"/accounts/email/{account['provider']}/{account['id']}/keys"
+    await house.sandbox("POST", path, {"api_key": "re_next"})
+    await house.sandbox("DELETE", f"{path}/{account['keys'][0]}")
+    await keep_sandbox(house.services)
+    after = [one for one in await house.sandbox("GET", "/accounts") if one["id"] == account["id"]]
+    assert after[0]["revoked_keys"] == account["keys"]
+    assert len(after) == 1
 
 
 async def test_a_refused_key_pauses_and_pages(house: House) -> None:
@@ -104,6 +153,20 @@ async def test_what_is_never_heard_of_again_is_asked_after(house: House) -> None
             delivery["id"],
         )
     assert heard == "asked"
+
+
+async def _heard(house: House) -> list[str]:
+    """The events of the one delivery, once there are two."""
+    async with house.services.database.as_oncall() as connection:
+        rows = await connection.fetch(
+            "select data ->> 'event' as event from timeline where kind = 'provider_event'"
+        )
+    events = sorted(row["event"] for row in rows)
+    return events if len(events) > 1 else []
+
+
+async def _all_told(house: House) -> bool:
+    return not await house.sandbox("GET", "/webhooks?pending=true")
 
 
 async def _pages(house: House, count: int) -> list[dict[str, object]]:

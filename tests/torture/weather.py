@@ -21,6 +21,10 @@ WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
     "503":            {"kind": "status", "http": 503, "share": 0.1},
     "429":            {"kind": "status", "http": 429, "retry_after_s": 1, "times": 2},
     "slow":           {"kind": "latency", "latency_s": 1.0, "share": 0.2},
+    "cut short":      {"kind": "truncate", "when": "after", "share": 0.1},
+    "trickling":      {"kind": "drip", "latency_s": 1.0, "share": 0.2},
+    "webhooks twice": {"kind": "hook_duplicate", "latency_s": 0.5, "share": 0.3},
+    "webhooks mixed": {"kind": "hook_reorder", "share": 0.3},
 }  # fmt: skip
 
 
