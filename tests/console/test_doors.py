@@ -89,9 +89,13 @@ async def test_log_in_goes_nowhere_else(stage: Stage) -> None:
 async def test_roles_open_their_own_doors(stage: Stage) -> None:
     """Each role sees its pages and is refused the others, whatever the menu shows."""
     for who, allowed, refused in (
-        ("oncall", "/ /incidents /drills /messages", "/clients /imports /tasks"),
+        ("oncall", "/ /incidents /doctor/email /drills /messages", "/clients /imports /tasks"),
         ("admin", "/ /incidents /drills /clients /imports", ""),
-        ("frontdesk", "/appointments /tasks /imports /templates", "/incidents /drills"),
+        (
+            "frontdesk",
+            "/appointments /tasks /imports /templates",
+            "/incidents /doctor/email /drills",
+        ),
         ("clinician", "/appointments /clients", "/imports /incidents /templates"),
         ("biller", "/appointments /tasks", "/imports /drills"),
     ):
@@ -107,6 +111,7 @@ async def test_on_call_sees_no_names(stage: Stage) -> None:
     """No page open to an on-call engineer names a client or gives an address."""
     await stage.owner.execute("update incident set case_id = 'email.invalid_recipient'")
     paths = ["/", "/incidents", f"/incidents/{stage.incident}", "/messages", "/drills"]
+    paths += ["/doctor/email"]
     paths += [f"/messages/{stage.held}", f"/messages/{stage.delivered}"]
     async with visitor(stage, "oncall") as http:
         for path in paths:
@@ -355,3 +360,59 @@ async def test_a_page_number_that_is_none_shows_the_first(stage: Stage) -> None:
         for page in ("x", "-1", "\u00b2", "\u0663", "9" * 5000):
             async with http.get("/clients", params={"page": page}) as answer:
                 assert (page[:3], answer.status) == (page[:3], 200)
+
+
+async def test_the_doctors_page_stands_while_the_provider_is_away(stage: Stage) -> None:
+    """Nobody answers here: it says whose that is, shows the rows it has, and what was counted."""
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/doctor") as answer:
+            assert answer.url.path == "/doctor/email"
+            text = await answer.text()
+        assert "Ours and theirs" in text, "a paused lane, and a provider that is not there"
+        assert "status page cannot be read" in text
+        assert "Average send time" in text
+        assert "What was sent in the last day" in text
+        async with http.get("/doctor/email?fragment=1") as answer:
+            assert "Average send time" not in await answer.text(), "a refresh asks nobody"
+        async with http.get("/doctor/nothing") as answer:
+            assert answer.status == 404
+
+
+async def test_an_administrators_doctor_knows_their_practice_alone(stage: Stage) -> None:
+    """Their own credentials, rates and rows; that clients' data was read is written down."""
+    async with visitor(stage, "admin") as http, http.get("/doctor/email") as answer:
+        text = await answer.text()
+    assert "resend/default" in text
+    assert "resend/mesa" not in text
+    read = await stage.owner.fetchval(
+        "select count(*) from audit where practice_id = $1 and action = 'doctor.read'",
+        stage.lakeside,
+    )
+    assert read == 1
+
+
+async def test_an_incident_of_a_rate_tells_the_rate_and_its_people(stage: Stage) -> None:
+    """Without an error case behind it: the share with its n, who was not reached, the issue."""
+    await stage.owner.execute(
+        "update incident set rule_id = 'email.bounce_rate_high', case_id = null,"
+        " fault = 'recipient', since = app.now() - interval '1 hour', facts = $1,"
+        " credential_id = (select credential_id from delivery where id = $2)",
+        {
+            "metric": "Bounce rate",
+            "value": 0.375,
+            "n": 8,
+            "target": 0.02,
+            "window_s": 86400,
+            "first_step": "Investigate domain reputation",
+        },
+        stage.held,
+    )
+    await stage.owner.execute("update delivery set status = 'bounced' where id = $1", stage.held)
+    path = f"/incidents/{stage.incident}"
+    async with visitor(stage, "oncall") as http, http.get(path) as answer:
+        text = await answer.text()
+    assert "Bounce rate 37.5% of 8 in the last 24 h, target 2%" in text
+    assert re.search(r"People affected</h2>\s*<p class=\"big\">[1-9]", text)
+    assert "Emails Not Being Delivered" in text
+    assert "What did not arrive in the last day" in text
+    assert "b***@***" not in text.partition("What did not arrive")[0]

@@ -100,15 +100,15 @@ def _checks(report: Report) -> Iterator[str]:
     ]
     if shown:
         yield ""
+    several = len({f.subject.partition("/")[0] for f in report.domain}) > 1
     for finding in sorted(shown, key=lambda f: ("bad", "warning", "good").index(f.state)):
-        yield from _check(finding)
+        yield from _check(finding, of=finding.subject.partition("/")[0] if several else "")
 
 
-def _check(finding: RoomFinding) -> Iterator[str]:
+def _check(finding: RoomFinding, of: str) -> Iterator[str]:
+    check = f"{of} {finding.check}".strip()
     whose = f" ({finding.whose})" if finding.whose and finding.state != "good" else ""
-    yield from _wrapped(
-        f"{finding.state:<{_STATE}}", f"{finding.check}: {finding.text}{whose}", _STATE
-    )
+    yield from _wrapped(f"{finding.state:<{_STATE}}", f"{check}: {finding.text}{whose}", _STATE)
     if finding.cure:
         yield from _wrapped(" " * _STATE, f"→ {finding.cure}", _STATE + 2)
     for record in finding.publish:
@@ -130,7 +130,7 @@ def _rates(report: Report) -> Iterator[str]:
         return
     yield ""
     rows = [
-        (first.metric.title, *(_reading(column[n]) for column in columns), _target(first))
+        (_title(first.metric.title), *(_reading(column[n]) for column in columns), _target(first))
         for n, first in enumerate(columns[0])
     ]
     counts = [report.rates.counts[None, span_s] for span_s in spans]
@@ -139,9 +139,14 @@ def _rates(report: Report) -> Iterator[str]:
         costs = [_money(c.accepted * price.amount, price.currency) for c in counts]
         rows.append(("Cost", *costs, f"{price.amount:g} each"))
     apart = [f"{c.recipient:,} and {c.silent:,}" for c in counts]
-    rows.append(("Sent back, and silent", *apart, ""))
+    rows.append(("Sent back and silent", *apart, ""))
     names = ("Metric", *(words.get(span_s, "") for span_s in spans), "Target")
     yield from _table(names, rows, cut=None)
+
+
+def _title(title: str) -> str:
+    """Without what goes without saying here."""
+    return title.removeprefix("Average ").removeprefix("Email ").capitalize()
 
 
 def _money(amount: float, currency: str) -> str:
@@ -184,11 +189,10 @@ def _answer(answer: Answer, now: datetime) -> Iterator[str]:
         return
     many = f"{answer.count} row{'s'[: answer.count != 1]}"
     yield from _wrapped("", f"{answer.title}: {many}{', the newest:' if answer.rows else ''}")
-    places = [answer.columns.index(name) for name in answer.narrow]
-    today = f"{now:%Y-%m-%d} "
-    rows = [tuple(_short(row[n], today) for n in places) for row in answer.rows[:ROWS]]
+    today, narrow = f"{now:%Y-%m-%d} ", answer.narrowed(ROWS)
+    rows = [tuple(_short(text, today) for text in row) for row in narrow.rows]
     if rows:
-        yield from _table(answer.narrow, rows, cut=None)
+        yield from _table(narrow.columns, rows, cut=None)
 
 
 def _table(

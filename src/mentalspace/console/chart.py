@@ -1,9 +1,10 @@
-"""The fleet card's bars: one stacked column for each five minutes of the last hour."""
+"""Bars of outcomes, stacked: five minutes each for the last hour, or a day each for two weeks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 _HEIGHT = 32.0
 _STEP = 10.0
@@ -21,6 +22,14 @@ class Bucket:
     @property
     def total(self) -> int:
         return self.good + self.recipient + self.bad
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Messages of one day by how they ended."""
+
+    day: date
+    outcomes: Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +53,20 @@ class Chart:
 
 def draw(buckets: Sequence[Bucket]) -> Chart:
     """Oldest first. The text says what the drawing shows, for whoever does not see it."""
+    return _draw(buckets, _text(buckets))
+
+
+def draw_days(days: Sequence[Day]) -> Chart:
+    """Oldest first, one bar a day."""
+    return _draw([day.outcomes for day in days], _days_text(days))
+
+
+def _draw(buckets: Sequence[Bucket], text: str) -> Chart:
     most = max((bucket.total for bucket in buckets), default=0)
     bars: list[Bar] = []
     for index, bucket in enumerate(buckets):
         bars += _column(index * _STEP, bucket, most)
-    return Chart(len(buckets) * _STEP, _HEIGHT, tuple(bars), _text(buckets))
+    return Chart(len(buckets) * _STEP, _HEIGHT, tuple(bars), text)
 
 
 def _column(x: float, bucket: Bucket, most: int) -> list[Bar]:
@@ -73,4 +91,18 @@ def _text(buckets: Sequence[Bucket]) -> str:
     return (
         f"Last hour, in five minutes each: {good} tries succeeded, {bad} failed, "
         f"{recipient} failed by the recipient’s fault."
+    )
+
+
+def _days_text(days: Sequence[Day]) -> str:
+    good = sum(day.outcomes.good for day in days)
+    recipient = sum(day.outcomes.recipient for day in days)
+    bad = sum(day.outcomes.bad for day in days)
+    if not good + recipient + bad:
+        return f"Last {len(days)} days: no messages."
+    busiest = max(days, key=lambda day: day.outcomes.total)
+    return (
+        f"Last {len(days)} days, a day each: {good:,} accepted or delivered, {bad:,} failed, "
+        f"{recipient:,} by the recipient’s fault; most on {busiest.day:%-d %b}, "
+        f"{busiest.outcomes.total:,}."
     )

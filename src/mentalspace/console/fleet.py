@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from uuid import UUID
+
 from starlette.responses import Response
 
 from mentalspace.console.door import Visit
 from mentalspace.console.queries.fleet import (
+    Card,
     drills_of,
     is_alive,
     last_drills,
@@ -13,6 +17,8 @@ from mentalspace.console.queries.fleet import (
     read_heartbeats,
 )
 from mentalspace.console.queries.incident import open_incidents
+from mentalspace.engine.db import Connection
+from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 
 
@@ -24,8 +30,10 @@ async def home(visit: Visit) -> Response:
     async with visit.reading() as connection:
         cards = await read_fleet(connection, recipients)
         incidents = await open_incidents(connection)
-    # Processes and drills belong to the installation and name no practice.
+    # Processes and drills belong to the installation and name no practice; rates are counted for
+    # the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
+        rates = await _rates(visit, connection, cards)
         heartbeats = await read_heartbeats(connection)
         drills = await last_drills(connection)
     rooms = {card.credential["integration"] for card in cards}
@@ -34,5 +42,19 @@ async def home(visit: Visit) -> Response:
         cards=cards,
         incidents=incidents,
         heartbeats=[(beat, is_alive(beat)) for beat in heartbeats],
+        rates=rates,
         drills={room: drills_of(room, drills) for room in rooms},
     )
+
+
+async def _rates(
+    visit: Visit, connection: Connection, cards: Sequence[Card]
+) -> dict[UUID, Sequence[Reading]]:
+    """Each credential's metrics over the last day."""
+    found: dict[UUID, Sequence[Reading]] = {}
+    for room in visit.services.runbooks.rooms:
+        ids = [c.credential["id"] for c in cards if c.credential["integration"] == room.room]
+        if ids:
+            rates = await read_rates(connection, room.overview, room.recipient_cases, ids, [DAY_S])
+            found |= {each: rates.at(each, DAY_S) for each in ids}
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
@@ -22,8 +23,11 @@ from mentalspace.console.queries.incident import (
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incidents import acknowledge, resolve
-from mentalspace.engine.runbook import AlertRule, markdown_html
+from mentalspace.engine.outbound import open_client
+from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
+from mentalspace.workflows.doctor import StatusLine, read_status
+from mentalspace.workflows.doctor.queries import Answer
 
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped.",
@@ -50,8 +54,14 @@ async def incident(visit: Visit) -> Response:
         pages = await read_pages(connection, found["id"])
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
-    # The diagnosis runs when a person opens the page, not at every refresh of it.
-    checks = [] if visit.is_fragment else await diagnose(visit, case, rule)
+    # Both are asked when a person opens the page, not at every refresh of it.
+    checks: list[Answer] = []
+    status_page = None
+    if not visit.is_fragment:
+        checks, status_page = await asyncio.gather(
+            diagnose(visit, case, rule), _status_page(visit, found)
+        )
+    issue = _issue(visit, rule)
     return await visit.show(
         "incident.html",
         incident=found,
@@ -64,7 +74,10 @@ async def incident(visit: Visit) -> Response:
         case=case,
         # Its prose is rendered without any tag of its own.
         case_body=Markup(markdown_html(case.body)) if case else None,  # noqa: S704
+        issue=issue,
+        issue_body=Markup(markdown_html(issue.body)) if issue else None,  # noqa: S704
         checks=checks,
+        status_page=status_page,
         may_act=visit.person.may("incidents.act"),
         done=_DONE.get(visit.query("done")),
     )
@@ -87,6 +100,22 @@ async def _act(
             raise Missing
         changed = await action(connection, incident_id, visit.person.name)
     return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")
+
+
+async def _status_page(visit: Visit, found: Any) -> StatusLine | None:
+    """What the provider's own page says now; a slow one costs three seconds, once."""
+    room = visit.services.rooms.get(found["integration"])
+    if room is None or found["provider"] not in [p.name for p in room.providers]:
+        return None
+    async with open_client(live=found["live"]) as client:
+        provider = room.provider(found["provider"])
+        return await read_status(visit.services, room.name, provider, found["live"], client)
+
+
+def _issue(visit: Visit, rule: AlertRule | None) -> Issue | None:
+    """The page a rule names for when no error case is behind it."""
+    found = [room.issue(rule.issue) for room in visit.services.runbooks.rooms] if rule else []
+    return next((issue for issue in found if issue is not None), None)
 
 
 def _rule(visit: Visit, rule_id: str) -> AlertRule | None:

@@ -22,11 +22,12 @@ class Verdict:
 
 
 def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
-    return Verdict(
-        words.fault(incident["fault"]),
-        rate_text(incident["facts"]) or _because(incident["fault"], facts["latest"], provider),
-        _elsewhere(facts, provider),
-    )
+    whose = words.fault(incident["fault"])
+    if rate := rate_text(incident["facts"]):
+        # Answers elsewhere say nothing of addresses or of a reputation.
+        return Verdict(whose, rate, None)
+    because = _because(incident["fault"], facts["latest"], provider)
+    return Verdict(whose, because, _elsewhere(facts, provider))
 
 
 def _because(fault: str, latest: Any | None, provider: str) -> str:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mentalspace.console.queries.fleet import PAUSED
 from mentalspace.engine.db import Connection
+from mentalspace.engine.rate_alerts import rate_text
 
 _LIST = """
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
@@ -39,7 +40,8 @@ select i.*, p.name as practice_name, p.timezone as practice_timezone, c.provider
 # Everybody whose message failed by our or the provider's fault since it began, and whoever
 # waited in line behind them until $5, the first good answer after the last failure: what then
 # got through, what still waits, and what ran out of time. Without a good answer yet, whoever
-# waits now. People are counted by the keyed hash of their address.
+# waits now. People are counted by the keyed hash of their address. An incident of a rate ($6) is
+# about whom a message came back from, too.
 _IMPACT = """
 with line as (
   select coalesce($5::timestamptz, $3, app.now()) as until
@@ -59,6 +61,10 @@ with line as (
    where d.credential_id = $1 and d.drill is not distinct from $4 and d.due_at <= line.until
      and (d.status in ('pending', 'due', 'sending', 'unknown', 'held')
        or d.status = 'expired' and d.ended_at between $2 and line.until)
+  union
+  select d.id from delivery d
+   where $6 and d.credential_id = $1 and d.drill is not distinct from $4 and d.status = 'bounced'
+     and d.ended_at >= $2 and d.ended_at <= coalesce($3::timestamptz, 'infinity')
 ), told as (
   select d.recipient_key, d.status, d.attempts, d.next_attempt_at,
          d.status in ('accepted', 'delivered') as through,
@@ -146,6 +152,7 @@ async def read_facts(connection: Connection, incident: Any) -> dict[str, Any]:
     """Everything that is counted live; the incident's own `facts` are from when it was judged."""
     credential_id, until = incident["credential_id"], incident["resolved_at"]
     since, drill = incident["since"], incident["drill"]
+    is_rate = rate_text(incident["facts"]) is not None
     latest = await connection.fetchrow(_LATEST, credential_id, until)
     failed_at = latest["finished_at"] if latest else None
     good_after_at = latest["good_after_at"] if latest else None
@@ -153,7 +160,7 @@ async def read_facts(connection: Connection, incident: Any) -> dict[str, Any]:
     compared_until = failed_at if good_after_at else None
     return {
         "impact": await connection.fetchrow(
-            _IMPACT, credential_id, since, until, drill, good_after_at
+            _IMPACT, credential_id, since, until, drill, good_after_at, is_rate
         ),
         "coming": await connection.fetchrow(_COMING, credential_id, drill),
         "tries": await connection.fetchrow(_TRIES, credential_id, since, until),

@@ -1,6 +1,6 @@
 """The doctor: what is wrong in a room, whose it is, and what a person does; in one report."""
 
-from mentalspace.workflows.doctor.examine import examine
+from mentalspace.workflows.doctor.examine import examine, read_status
 from mentalspace.workflows.doctor.report import (
     AlertLine,
     CredentialLine,
@@ -18,4 +18,5 @@ __all__ = [
     "StatusLine",
     "Verdict",
     "examine",
+    "read_status",
 ]

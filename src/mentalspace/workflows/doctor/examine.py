@@ -56,7 +56,7 @@ select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as su
   from incident i join credential c on c.id = i.credential_id
  where i.status <> 'resolved' and c.id = any ($1)
 """
-_URGENCY = ("alerting", "recovering", "no_data", "normal")
+_URGENCY = ("alerting", "recovering", "normal", "no_data")
 
 
 async def examine(

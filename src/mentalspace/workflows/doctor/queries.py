@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -41,6 +41,12 @@ class Answer:
     @property
     def count(self) -> int:
         return len(self.rows) + self.more
+
+    def narrowed(self, most: int) -> Answer:
+        """The narrow columns of the first rows."""
+        places = [self.columns.index(name) for name in self.narrow]
+        rows = tuple(tuple(row[n] for n in places) for row in self.rows[:most])
+        return replace(self, columns=self.narrow, rows=rows, more=self.count - len(rows))
 
     def public(self) -> dict[str, Any]:
         return {

@@ -35,6 +35,11 @@ class Verdict:
     warnings: int
 
     @property
+    def is_uneasy(self) -> bool:
+        """Nothing fails, and something should be mended."""
+        return self.whose == "nobody" and bool(self.warnings)
+
+    @property
     def word(self) -> str:
         return {
             "nobody": "WELL",

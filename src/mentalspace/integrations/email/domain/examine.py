@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mentalspace.integrations.email.domain.expected import (
     DEFAULT_SENDER,
@@ -74,8 +75,13 @@ async def _without_provider(name: str, look_up: LookUp) -> list[Finding]:
     answer = await look_up(name, "TXT")
     found = policies(answer)
     spf = await read_spf(found[0], look_up) if len(found) == 1 else None
-    findings = [judge_spf(name, None, answer, spf)]
-    return [*findings, await _dmarc(name, look_up, signed=True, return_path=name)]
+    judged = judge_spf(name, None, answer, spf)
+    if answer.state not in ("failed", "timeout") and not found:
+        # Whether it needs one is the relay's own business, which it does not tell.
+        cure = "publish the SPF record that the relay asks for"
+        judged = replace(judged, state="warning", cure=cure)
+    findings = [judged]
+    return [*findings, await _dmarc(name, look_up, signed=False, return_path=name)]
 
 
 async def _dmarc(domain: str, look_up: LookUp, *, signed: bool, return_path: str) -> Finding:

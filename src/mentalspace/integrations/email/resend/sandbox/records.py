@@ -80,11 +80,13 @@ SPF_OF_THE_INCLUDE = Published("amazonses.com", "TXT", "v=spf1 ip4:192.0.2.0/24 
 
 
 def published(domain: str, records: Iterable[Json]) -> list[Published]:
-    """The records of a domain whose owner did all that was asked, and a DMARC policy."""
+    """The records of a domain whose owner did all that was asked, and what a well-kept one has
+    besides: an SPF record of its own, and a DMARC policy."""
     return [
         *(
             Published(f"{r['name']}.{domain}", r["type"], r["value"], r.get("priority"))
             for r in records
         ),
+        Published(domain, "TXT", "v=spf1 include:amazonses.com ~all"),
         Published(f"_dmarc.{domain}", "TXT", f"v=DMARC1; p=quarantine; rua=mailto:dmarc@{domain}"),
     ]
