@@ -96,7 +96,12 @@ async def test_a_forgotten_password_is_chosen_anew(stage: Stage) -> None:
         assert await _set(http, link, "short") == 422
         async with elsewhere.get("/tasks") as answer:
             assert answer.url.path == "/tasks"
+        await stage.owner.execute(
+            "insert into half_log_in (id_hash, user_id)"
+            " select '\\x00', id from app_user where email = 'biller@demo.example'"
+        )
         assert await _set(http, link, NEW) == 200
+        assert await stage.owner.fetchval("select ended_at is not null from half_log_in")
         assert await _set(http, link, "yet another one") == 404
         async with elsewhere.get("/tasks") as answer:
             assert answer.url.path == "/login"

@@ -28,9 +28,8 @@ async def test_a_line_stands_in_the_mails_of_its_language(office: Office) -> Non
     assert said["c0@demo.example"].count("Park behind the house.") == 2
     assert said["c1@demo.example"].count("Estacione detrás.") == 2
     assert "Park" not in said["c1@demo.example"]
-    actions = await office.fetch("select action, subject, data from audit order by id")
-    assert [row["subject"] for row in actions] == ["en", "es"]
-    assert "Park" not in str(actions)
+    actions = await office.fetch("select action, data from audit order by id")
+    assert [row["data"] for row in actions] == [{"language": "en"}, {"language": "es"}]
 
 
 async def test_a_line_that_gives_away_is_not_kept(office: Office) -> None:

@@ -50,6 +50,12 @@ select t.client_id is not null as invited, p.name as practice_name, t.language
 """
 
 
+# Whoever gave the old password and not yet their code.
+_END_HALF_WAY = """
+update half_log_in set ended_at = clock_timestamp() where user_id = $1 and ended_at is null
+"""
+
+
 def new_token() -> str:
     return secrets.token_urlsafe(32)
 
@@ -114,6 +120,7 @@ async def redeem(database: Database, token: str, password: str) -> bool:
         )
         if row is None:
             return False
+        await connection.execute(_END_HALF_WAY, row["user_id"])
         action = "portal_joined" if row["invited"] else "password_reset"
         await note(connection, str(row["user_id"]), action, practice_id=row["practice_id"])
         return True

@@ -9,6 +9,7 @@ from uuid import UUID
 from mentalspace.engine.services import Services
 from mentalspace.integrations.email.facts import Language
 from mentalspace.integrations.email.lint import Finding, lint
+from mentalspace.practice.audit import note as audit
 
 LONGEST_NOTE = 300
 
@@ -17,10 +18,6 @@ _SAVE = """
 insert into practice_text (practice_id, language, note, changed_by) values ($1, $2, $3, $4)
 on conflict (practice_id, language) do update
    set note = excluded.note, changed_by = excluded.changed_by, changed_at = app.now()
-"""
-_AUDIT = """
-insert into audit (practice_id, actor, action, subject, data)
-values ($1, $2, 'mail_text.changed', $3, $4)
 """
 
 
@@ -42,15 +39,15 @@ async def save_note(
     note = " ".join(note.split())
     if len(note) > LONGEST_NOTE:
         raise ValueError(f"a line has at most {LONGEST_NOTE} characters")
-    practice_id = UUID(str(claims["practice"]))
+    practice_id, actor = UUID(str(claims["practice"])), str(claims["sub"])
     async with services.database.as_user(claims) as connection:
         practice = await connection.fetchrow(_LETTERHEAD, practice_id)
         assert practice is not None
         may_say = tuple(filter(None, practice))
         if findings := lint("line", note, lock_screen=False, may_say=may_say):
             return findings
-        await connection.execute(_SAVE, practice_id, language, note, str(claims["sub"]))
-        await connection.execute(
-            _AUDIT, practice_id, str(claims["sub"]), language, {"length": len(note)}
+        await connection.execute(_SAVE, practice_id, language, note, actor)
+        await audit(
+            connection, actor, "mail_text_changed", practice_id=practice_id, language=language
         )
     return []

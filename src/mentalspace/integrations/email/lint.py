@@ -60,7 +60,7 @@ def lint(
     allowed = () if lock_screen else tuple(filter(None, may_say))
     read = _ADDRESSES.sub(" ", text)
     for phrase in allowed:
-        read = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", " · ", read)
+        read = re.sub(rf"{re.escape(phrase)}(?!\w)", " · ", read)
     plain = _plain(read)
     found = [*_words(plain, lock_screen), *_names(plain, must_not_say), *_titles(read)]
     found += _numbers(plain, allowed)

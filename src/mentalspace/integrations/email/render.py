@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from mentalspace.integrations.email import spoken
@@ -108,7 +109,8 @@ def receipt_mail(facts: ReceiptFacts, letterhead: Letterhead, to: str, sender: S
         ),
         outro=(_contact("questions", letterhead.practice_phone, language),),
     )
-    return mail_of(letter, kind="receipt", to=to, sender=sender)
+    mail = mail_of(letter, kind="receipt", to=to, sender=sender)
+    return replace(mail, may_say=(*mail.may_say, facts.reference))
 
 
 def _intro(kind: AppointmentKind, facts: AppointmentFacts) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
+from mentalspace.integrations.email.facts import Letterhead, ReceiptFacts
 from mentalspace.integrations.email.lint import CURES, lint, preheader, visible
 from mentalspace.integrations.email.model import Attachment, Mail, guard
-from mentalspace.integrations.email.render import appointment_mail
+from mentalspace.integrations.email.render import appointment_mail, receipt_mail
 from mentalspace.integrations.email.tests.samples import FACTS, SENDER, TO, every_mail
 from mentalspace.integrations.email.words import LANGUAGES, WORDS
 
@@ -100,6 +102,13 @@ def test_a_lock_screen_may_show_less() -> None:
     assert _rules("call +1 (555) 010-0199", lock_screen=True) == ["telephone"]
     assert _rules("For our patients", lock_screen=True) == ["lock_screen_word"]
     assert _rules("For our patients") == []
+
+
+def test_a_receipts_reference_is_no_identity_number() -> None:
+    """Whatever the payment's reference looks like, the client may read it on the receipt."""
+    receipt = ReceiptFacts(12550, "usd", date(2026, 11, 24), "PI20261124001")
+    letterhead = Letterhead("Lakeside Counseling", None, "en")
+    assert receipt_mail(receipt, letterhead, TO, SENDER).findings() == []
 
 
 def _mail(**changed: object) -> Mail:
