@@ -268,6 +268,17 @@ def _drills(books: Runbooks) -> str:
         ]
         for drill in books.drills
     ]
+    rows += [
+        [
+            f"[`{rehearsal.id}`]({_link(rehearsal.path)})",
+            rehearsal.title,
+            NEVER,
+            NEVER,
+            "; ".join(f"{step.do}: {step.expect}" for step in rehearsal.steps),
+            NEVER,
+        ]
+        for rehearsal in books.rehearsals
+    ]
     return (
         "Run one with `mentalspace drill email/invalid_api_key`, all with `mentalspace drill "
         "--all`.\nThe third column names the cases a drill proves, the fourth the items of "

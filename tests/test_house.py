@@ -13,6 +13,7 @@ import grimp
 import pytest
 
 import mentalspace
+from mentalspace.drills.second_factor import ACTS
 from mentalspace.engine.runbook import RoomRunbook, check, load_runbooks
 from mentalspace.engine.steps import ENGINE_ACTIONS
 from mentalspace.integrations import discover_rooms, discover_sandboxes, room_names
@@ -135,6 +136,12 @@ def test_modules_say_what_they_are() -> None:
         if text.strip():
             docstring = ast.get_docstring(ast.parse(text))
             assert docstring and docstring.split("\n\n")[0].strip().endswith((".", ":", "?")), path
+
+
+def test_rehearsals_do_what_the_code_can() -> None:
+    """Each step of the house's own drills is an act that is registered, and each act is used."""
+    named = {step.do for rehearsal in RUNBOOKS.rehearsals for step in rehearsal.steps}
+    assert named == set(ACTS)
 
 
 def test_alert_rules_name_their_drill() -> None:

@@ -78,7 +78,7 @@ def _cases() -> set[str]:
 
 
 def _drills() -> set[str]:
-    return {drill.id for drill in BOOKS.drills}
+    return {drill.id for drill in BOOKS.all_drills}
 
 
 def _alerts() -> set[str]:

@@ -162,6 +162,30 @@ async def test_on_call_is_written_to_by_the_default_practice(stage: Stage) -> No
     assert (practice_id, mail.to) == (stage.lakeside, "oncall@demo.example")
 
 
+async def test_only_a_colleagues_reset_waits_for_no_agreement(stage: Stage) -> None:
+    """That somebody is a client is health information, in their reset as in their invitation."""
+    await _invited(stage)
+    [(_, invitation)] = await _mails(stage, "portal_invitation")
+    async with visitor(stage, None) as http:
+        assert await _set(http, _link(invitation), NEW) == 200
+        for address in ("biller@demo.example", CLIENT):
+            await _forgot(http, address)
+    await until(lambda: _both_written(stage))
+    rows = await stage.owner.fetch(
+        "select kind, carries_phi from delivery where kind <> all ($1) order by created_at",
+        ["appointment_created", "reminder"],
+    )
+    assert [tuple(row) for row in rows if row["kind"] != "appointment_updated"] == [
+        ("portal_invitation", True),
+        ("password_reset", False),
+        ("password_reset", True),
+    ]
+
+
+async def _both_written(stage: Stage) -> bool:
+    return len(await _mails(stage, "password_reset")) == 2
+
+
 async def test_a_locked_account_opens_with_a_new_password(stage: Stage) -> None:
     """Whoever locked themselves out by guessing need not wait once the mailbox was theirs."""
     async with visitor(stage, None) as http:

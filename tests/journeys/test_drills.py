@@ -6,6 +6,8 @@ import json
 from dataclasses import replace
 
 from mentalspace.drills.run import run_drill, run_drills
+from mentalspace.engine.db import connect_owner
+from mentalspace.engine.runbook.rehearsal import RehearsalStep
 from tests.house import House
 
 
@@ -13,9 +15,12 @@ async def test_every_drill_passes_and_proves_its_cases(house: House) -> None:
     """Each drill shows what it promises, and each case it names was really met."""
     results = await run_drills(house.services, [], lambda _line: None)
     drills = {drill.id: drill for drill in house.services.runbooks.drills}
-    assert {result.id for result in results} == set(drills)
+    of_the_house = {rehearsal.id for rehearsal in house.services.runbooks.rehearsals}
+    assert {result.id for result in results} == {*drills, *of_the_house}
     for result in results:
         assert result.passed, f"{result.id}: {json.dumps(result.observed, indent=1)}"
+        if result.id in of_the_house:
+            continue
         seen = {case for phase in result.observed.values() for case in phase["cases"]}
         assert seen.issuperset(drills[result.id].cases), result.id
 
@@ -31,6 +36,27 @@ async def test_a_drill_leaves_nothing_behind(house: House) -> None:
     async with house.services.database.as_oncall() as connection:
         unmarked = await connection.fetchval("select count(*) from delivery where drill is null")
     assert unmarked == 0
+
+
+async def test_a_rehearsal_says_what_went_otherwise(house: House) -> None:
+    """A step that ends otherwise than promised fails the drill, and so does what builds on one
+    that could not be done; the made-up colleague is gone afterwards."""
+    [rehearsal] = house.services.runbooks.rehearsals
+    after = rehearsal.steps[0]
+    for step, missing in (
+        (RehearsalStep("log_in_with_the_password_alone", "asked for a code"), 1),
+        (RehearsalStep("log_in_with_a_recovery_code", "signed in"), 2),
+    ):
+        result = await run_drill(
+            house.services, replace(rehearsal, steps=(step, after)), f"run-{missing}"
+        )
+        assert not result.passed
+        assert result.observed["missing"] == [step.do, after.do][:missing]
+    async with connect_owner(house.services.admin_url) as owner:
+        active = await owner.fetchval(
+            "select count(*) from app_user where active and email like '%@drill.example'"
+        )
+    assert active == 0
 
 
 async def test_a_failing_drill_says_what_is_missing(house: House) -> None:

@@ -56,7 +56,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """Simulate failures, or list the drills if none is named."""
         application = make()
         if not (selection or everything or as_json):
-            for known in application.runbooks().drills:
+            for known in application.runbooks().all_drills:
                 print(f"{known.id:<44}{known.title}")
             return
         if application.settings.is_production:

@@ -53,7 +53,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         rows += [
             (rule.id, "alert", rule.severity.value, "", "", rule.title) for rule in runbooks.alerts
         ]
-        rows += [(drill.id, "drill", "", "", "", drill.title) for drill in runbooks.drills]
+        rows += [(drill.id, "drill", "", "", "", drill.title) for drill in runbooks.all_drills]
         print(table(("id", "is", "severity", "disposition", "review", "title"), rows))
 
 
@@ -84,6 +84,10 @@ def page(runbooks: Runbooks, page_id: str) -> str:
                 proves = ", ".join(drill.cases) or "no case"
                 text = drill.path.read_text(encoding="utf-8").rstrip()
                 return f"{drill.id} · {drill.title}\n\nProves {proves}\n\n{text}\n"
+    for rehearsal in runbooks.rehearsals:
+        if rehearsal.id == page_id:
+            text = rehearsal.path.read_text(encoding="utf-8").rstrip()
+            return f"{rehearsal.id} · {rehearsal.title}\n\n{text}\n"
     raise Refused("no_such_page", f"no page has the id {page_id!r}; see `mentalspace runbook list`")
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from mentalspace.console import words
 from mentalspace.console.door import Forbidden, Missing, Visit
 from mentalspace.console.queries.fleet import last_drills
-from mentalspace.engine.runbook import Drill
+from mentalspace.engine.runbook import HOUSE, Drill, Rehearsal
 
 # Which of the things seen answers an expectation.
 _ANSWERED_BY: Mapping[str, str] = {
@@ -59,7 +59,10 @@ async def drills(visit: Visit) -> Response:
         )
     return await visit.show(
         "drills.html",
-        rooms=visit.services.runbooks.rooms,
+        groups=[
+            *((r.room, r.overview.title, r.drills) for r in visit.services.runbooks.rooms),
+            (HOUSE, "The house itself", visit.services.runbooks.rehearsals),
+        ],
         latest=latest,
         recent=recent,
         may_run=_refusal(visit) is None,
@@ -87,10 +90,12 @@ async def run(visit: Visit) -> Response:
         )
     if found is None:
         raise Missing
+    drill = _drill(visit, found["drill"])
     return await visit.show(
         "drill_run.html",
         run=found,
-        drill=_drill(visit, found["drill"]),
+        drill=drill,
+        is_rehearsal=isinstance(drill, Rehearsal),
         expectations=compare(found["expected"], found["observed"]),
         missing=found["observed"].get("missing") or [],
         error=found["observed"].get("error"),
@@ -138,8 +143,8 @@ def _text(value: Any) -> str:
     return str(value)
 
 
-def _drill(visit: Visit, drill_id: str) -> Drill | None:
-    return next((d for d in visit.services.runbooks.drills if d.id == drill_id), None)
+def _drill(visit: Visit, drill_id: str) -> Drill | Rehearsal | None:
+    return next((d for d in visit.services.runbooks.all_drills if d.id == drill_id), None)
 
 
 def _refusal(visit: Visit) -> str | None:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentalspace.drills.observe import Observed, misses, observe, promised
+from mentalspace.drills.rehearse import rehearse
 from mentalspace.drills.stage import Stage, open_stage
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.runbook import Drill, Expect
+from mentalspace.engine.runbook import HOUSE, Drill, Expect, Rehearsal
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 
@@ -32,16 +33,20 @@ class DrillResult:
     run_id: str
 
 
-def select(services: Services, selection: list[str]) -> list[Drill]:
-    """`[]` is every drill; `room` all of a room's; `room/drill` one. Raises Refused."""
-    drills = services.runbooks.drills
+def select(services: Services, selection: list[str]) -> list[Drill | Rehearsal]:
+    """`[]` is every drill; `room`, or `house`, all of it; `room/drill` one. Raises Refused."""
+    drills = services.runbooks.all_drills
     if not selection:
         return list(drills)
-    chosen = [d for d in drills if d.id in selection or d.room in selection]
+    chosen = [d for d in drills if d.id in selection or _room(d) in selection]
     for wanted in selection:
-        if not any(wanted in (d.id, d.room) for d in drills):
+        if not any(wanted in (d.id, _room(d)) for d in drills):
             raise Refused("no_such_drill", f"there is no drill or room {wanted!r}")
     return chosen
+
+
+def _room(drill: Drill | Rehearsal) -> str:
+    return HOUSE if isinstance(drill, Rehearsal) else drill.room
 
 
 async def run_drills(
@@ -52,7 +57,7 @@ async def run_drills(
     drills = select(services, selection)
     turn = asyncio.Semaphore(AT_ONCE)
 
-    async def one(drill: Drill) -> DrillResult:
+    async def one(drill: Drill | Rehearsal) -> DrillResult:
         async with turn:
             result = await run_drill(services, drill, new_run_id())
         say(f"{'passed' if result.passed else 'FAILED'}  {drill.id}  {result.seconds:.1f} s")
@@ -90,9 +95,13 @@ def refuse_live(services: Services) -> None:
         raise Refused("production", "drills run in a demo, never in production")
 
 
-async def run_drill(services: Services, drill: Drill, run_id: str) -> DrillResult:
+async def run_drill(services: Services, drill: Drill | Rehearsal, run_id: str) -> DrillResult:
     """Arrange, act, wait for what was promised, recover, wait for the recovery."""
     began = time.monotonic()
+    if isinstance(drill, Rehearsal):
+        promised_steps = {"then": {step.do: step.expect for step in drill.steps}}
+        seen, failed = await rehearse(services, drill, run_id)
+        return await _finish(services, drill, run_id, promised_steps, {"then": seen}, failed, began)
     expected = {"then": promised(drill.expect), "recovered": promised(drill.recovered)}
     observed: dict[str, Any] = {}
     failures: list[str] = []
@@ -132,7 +141,7 @@ async def _wait(stage: Stage, expect: Expect, timeout_s: float) -> tuple[Observe
 
 async def _finish(
     services: Services,
-    drill: Drill,
+    drill: Drill | Rehearsal,
     run_id: str,
     expected: dict[str, Any],
     observed: dict[str, Any],

@@ -26,11 +26,13 @@ Invited = Literal["invited", "unknown", "no_address", "taken"]
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """A link that was made for somebody. `practice_id` is whose mail carries it."""
+    """A link that was made for somebody. `practice_id` is whose mail carries it; `is_staff`, that
+    they are nobody's client."""
 
     user_id: UUID
     practice_id: UUID
     language: str
+    is_staff: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,11 @@ async def open_reset(
         await note(
             connection, str(row["user_id"]), "password_reset_asked", practice_id=row["practice_id"]
         )
-        return Reset(**dict(row))
+        is_staff = await connection.fetchval(
+            "select not exists (select from membership where user_id = $1 and role = 'client')",
+            row["user_id"],
+        )
+        return Reset(**dict(row), is_staff=is_staff)
 
 
 async def invite_client(

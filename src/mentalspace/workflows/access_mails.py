@@ -46,7 +46,9 @@ async def ask_reset(services: Services, address: str) -> None:
     )
     if reset is None:
         return
-    letter = _Letter("password_reset", Phi(address), reset.language, token, reset.user_id)
+    letter = _Letter(
+        "password_reset", Phi(address), reset.language, token, reset.user_id, reset.is_staff
+    )
     try:
         await _send(services, system_claims(reset.practice_id), letter)
     except NoCredential:
@@ -75,13 +77,17 @@ async def invite(services: Services, claims: Mapping[str, Any], client_id: UUID)
 
 @dataclass(frozen=True, slots=True)
 class _Letter:
-    """A link to one person; `about` is the user of a reset, the client of an invitation."""
+    """A link to one person; `about` is the user of a reset, the client of an invitation.
+
+    That somebody is a client is health information; that a colleague forgot a password is none.
+    """
 
     kind: AccessKind
     to: Phi[str]
     language: str
     token: str = field(repr=False)
     about: UUID
+    to_staff: bool = False
 
 
 _LASTS: Mapping[AccessKind, timedelta] = {
@@ -122,6 +128,7 @@ async def _write(
         subject_type="client" if is_client else "user",
         subject_id=letter.about,
         client_id=letter.about if is_client else None,
+        carries_phi=not letter.to_staff,
     )
     if await enqueue(connection, services.vault, new) is None:
         raise NoCredential("the practice has no e-mail credential")

@@ -19,8 +19,10 @@ from mentalspace.engine.runbook.overview import (
 )
 from mentalspace.engine.runbook.page import case_html, issue_html, markdown_html, to_text
 from mentalspace.engine.runbook.problem import Problem
+from mentalspace.engine.runbook.rehearsal import HOUSE, Rehearsal
 
 __all__ = [
+    "HOUSE",
     "Action",
     "AlertKind",
     "AlertRule",
@@ -38,6 +40,7 @@ __all__ = [
     "Overview",
     "Price",
     "Problem",
+    "Rehearsal",
     "RoomRunbook",
     "Runbooks",
     "Rung",

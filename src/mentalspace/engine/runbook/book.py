@@ -8,6 +8,7 @@ from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.escalation import Escalation
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.overview import AlertRule, Overview
+from mentalspace.engine.runbook.rehearsal import Rehearsal
 from mentalspace.kernel.case import ErrorCase, Fault
 
 
@@ -48,6 +49,7 @@ class RoomRunbook:
 class Runbooks:
     rooms: tuple[RoomRunbook, ...]
     escalation: Escalation
+    rehearsals: tuple[Rehearsal, ...] = ()
 
     def room(self, name: str) -> RoomRunbook:
         """LookupError if there is none."""
@@ -77,6 +79,11 @@ class Runbooks:
     @property
     def alerts(self) -> tuple[AlertRule, ...]:
         return tuple(rule for room in self.rooms for rule in room.overview.alerts)
+
+    @property
+    def all_drills(self) -> tuple[Drill | Rehearsal, ...]:
+        """The rooms' and the house's own."""
+        return (*self.drills, *self.rehearsals)
 
     @property
     def drills(self) -> tuple[Drill, ...]:

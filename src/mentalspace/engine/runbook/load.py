@@ -17,6 +17,7 @@ from mentalspace.engine.runbook.issue import parse_issue
 from mentalspace.engine.runbook.overview import Overview, parse_overview
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, parse_toml, split_head
+from mentalspace.engine.runbook.rehearsal import Rehearsal, parse_rehearsal
 from mentalspace.kernel.case import ErrorCase
 from mentalspace.kernel.errors import RunbookError
 from mentalspace.kernel.integration import Integration
@@ -64,7 +65,8 @@ def read_runbooks(
         _refuse_strangers(overlay, known, "no room has this name", problems)
     if escalation is None:
         return None, problems
-    return Runbooks(tuple(room for room in read if room is not None), escalation), problems
+    rooms_read = tuple(room for room in read if room is not None)
+    return Runbooks(rooms_read, escalation, _read_rehearsals(problems)), problems
 
 
 def _read_escalation(problems: list[Problem]) -> Escalation | None:
@@ -74,6 +76,13 @@ def _read_escalation(problems: list[Problem]) -> Escalation | None:
     if values is None:
         return None
     return parse_escalation(values, source, targets=PAGE_TARGETS, problems=problems)
+
+
+def _read_rehearsals(problems: list[Problem]) -> tuple[Rehearsal, ...]:
+    folder = files("mentalspace.engine.runbook") / "house_drills"
+    return _present(
+        parse_rehearsal(values, source, problems) for values, source in _tomls(folder, problems)
+    )
 
 
 def _read_room(
