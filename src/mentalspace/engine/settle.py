@@ -160,7 +160,17 @@ async def settle_failure(
         because = [{"because": evidence.summary()}] * len(failure.claimed)
         await _send_alone(connection, failure.claimed, failure.attempt, because)
         return
-    classified = {
+    classified = classification(case, evidence)
+    await _record(connection, "classified", failure, failure.claimed, classified)
+    await _dispose(connection, failure, random)
+    for step in case.steps:
+        for each in failure.claimed[:1] if step.do in LANE_ACTIONS else failure.claimed:
+            await actions[step.do](_context(connection, failure, each, step.params))
+
+
+def classification(case: ErrorCase, evidence: Evidence) -> dict[str, Any]:
+    """What a timeline says of a failure."""
+    return {
         "case": case.id,
         "version": case.version,
         "overlaid": case.overlaid,
@@ -169,11 +179,6 @@ async def settle_failure(
         "evidence": evidence.summary(),
         "refused_locally": evidence.kind == "refused_locally",
     }
-    await _record(connection, "classified", failure, failure.claimed, classified)
-    await _dispose(connection, failure, random)
-    for step in case.steps:
-        for each in failure.claimed[:1] if step.do in LANE_ACTIONS else failure.claimed:
-            await actions[step.do](_context(connection, failure, each, step.params))
 
 
 def _scatters(failure: Failure) -> bool:

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.settle import classification
 from mentalspace.integrations.email.facts import AppointmentKind
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
@@ -163,7 +164,7 @@ class Story:
         tried = self._try(at, self.random.lognormvariate(5.2, 0.5), "succeeded", None, None)
         self.status, self.accepted_at = "accepted", tried.finished_at
         self.message_id = str(made_id(self.letter.id, "message"))
-        data = {"request_id": tried.request_id, "reconciled": asked}
+        data = {"request_id": tried.request_id, "reconciled": asked, "size": 1}
         self.tell(tried.finished_at, "accepted", data, tried=tried.id)
         return tried.finished_at
 
@@ -247,7 +248,7 @@ class Story:
             case=case,
         )
         self.tries.append(tried)
-        opened = {"number": number, "reconcile": asks}
+        opened = {"number": number, "reconcile": asks, "size": 1}
         self.tell(at, "attempt_opened", opened, tried=attempt_id)
         return tried
 
@@ -255,16 +256,7 @@ class Story:
         self, at: datetime, evidence: Evidence, case: ErrorCase, tried: UUID | None
     ) -> None:
         self.last_case = case.id
-        data = {
-            "case": case.id,
-            "version": case.version,
-            "overlaid": case.overlaid,
-            "disposition": case.disposition.value,
-            "fault": case.fault.value,
-            "evidence": evidence.summary(),
-            "refused_locally": evidence.kind == "refused_locally",
-        }
-        self.tell(at, "classified", data, tried=tried)
+        self.tell(at, "classified", classification(case, evidence), tried=tried)
 
 
 # What becomes of a mail whose time has come ------------------------------------------------------
