@@ -141,7 +141,8 @@ def _twice(tally: _Tally, summary: Mapping[str, Any], requests: list[dict[str, A
     taken: Counter[tuple[str, str]] = Counter()
     for request in requests:
         if request["idempotency_key"] and not request["replayed"]:
-            taken[request["account"], request["idempotency_key"]] += len(request["accepted"])
+            # One key may be a whole batch's.
+            taken[request["account"], request["idempotency_key"]] += bool(request["accepted"])
     by_key = sum(count > 1 for count in taken.values())
     tally.forbid("accepted_twice", by_content, "mails were accepted twice, by their content")
     tally.forbid("accepted_twice_by_key", by_key, "keys were accepted more than once")
