@@ -16,6 +16,7 @@ import mentalspace
 from mentalspace.drills.second_factor import ACTS
 from mentalspace.engine.runbook import RoomRunbook, check, load_runbooks
 from mentalspace.engine.steps import ENGINE_ACTIONS
+from mentalspace.engine.suppression import SUPPRESSING
 from mentalspace.integrations import discover_rooms, discover_sandboxes, room_names
 from mentalspace.kernel.case import Disposition, ErrorCase
 from mentalspace.kernel.integration import Integration, Provider
@@ -25,7 +26,7 @@ ROOMS = discover_rooms()
 RUNBOOKS = load_runbooks(list(ROOMS.values()), None)
 PROVIDERS = [(room, provider) for room in ROOMS.values() for provider in room.providers]
 CASES = list(RUNBOOKS.cases)
-STEPS = {*ENGINE_ACTIONS, "open_task"}
+STEPS = {*ENGINE_ACTIONS, *SUPPRESSING, "open_task"}
 
 
 def folder(room: Integration) -> Path:

@@ -37,7 +37,7 @@ async def log_in_restored(admin: asyncpg.Connection[Any]) -> AsyncIterator[None]
 
 # What is bytes without being sealed.
 _PLAIN_BYTES = {
-    "session.id_hash", "audit.hash", "audit.previous", "audit_head.hash",
+    "session.id_hash", "recipient_key.sealed", "audit.hash", "audit.previous", "audit_head.hash",
     "recovery_code.code_hash", "half_log_in.id_hash", "access_token.token_hash",
 }  # fmt: skip
 _BYTES = """
@@ -99,7 +99,7 @@ async def test_mails_written_under_the_old_key_leave_under_the_new(
     admin_url: str, admin: asyncpg.Connection[Any], tmp_path: Path
 ) -> None:
     """A mail waits while the key changes; the house under the new key sends it, everything is
-    sealed anew, and the old key is needed no more."""
+    sealed anew, and the old key is needed no more; people are known by their old hashes."""
     port = {"MENTALSPACE_PORT": str(free_ports())}
     before = {"MENTALSPACE_MASTER_KEY_BEFORE": base64.urlsafe_b64encode(MASTER_KEY).decode()}
     async with running_house(admin_url, MASTER_KEY, tmp_path, **port) as house:
@@ -118,6 +118,8 @@ async def test_mails_written_under_the_old_key_leave_under_the_new(
         assert sum(result.renewed + result.unreadable for result in again) == 0
     async with running_house(admin_url, NEW_KEY, tmp_path, **port) as house:
         assert await stored_secrets(house) == old
+        key = house.services.vault.recipient_key(house.practice_id, "waits@demo.example")
+        assert key == Vault(MASTER_KEY).recipient_key(house.practice_id, "waits@demo.example")
         later = await house.book("later@demo.example", external_id="a-2")
         await until(lambda: _accepted(admin, later.appointment_id))
 

@@ -19,6 +19,7 @@ from mentalspace.kernel.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from mentalspace.drills.run import DrillResult
+    from mentalspace.engine.events import Reactor
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.secrets import Vault
     from mentalspace.engine.services import Services
@@ -285,7 +286,9 @@ class MentalSpace:
                 evaluator=Evaluator(heart, runbooks),
                 pager=Pager(heart, runbooks, self.page_urls(), self.settings.site_url),
                 silence=SilenceKeeper(
-                    heart, Adapters(heart, services.vault, services.rooms, clients)
+                    heart,
+                    Adapters(heart, services.vault, services.rooms, clients),
+                    services.inbox.reactor,
                 ),
                 clock=services.clock,
                 chores=self._chores(services),
@@ -317,15 +320,17 @@ class MentalSpace:
         from mentalspace.engine.inbox import Inbox
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
+        from mentalspace.engine.reseal import with_kept_recipients
         from mentalspace.engine.services import Services
         from mentalspace.engine.signing import Signer
         from mentalspace.kernel.clock import OffsetClock
 
         admin_url = await asyncio.to_thread(self._known_admin_url)
         url = login_url(admin_url, self.master_key)
-        rooms, vault, clock, queue = self.rooms(), self.vault(), OffsetClock(), Queue(url)
+        rooms, runbooks, clock, queue = self.rooms(), self.runbooks(), OffsetClock(), Queue(url)
         async with connect(url, size=pool_size) as database:
             await follow_clock(database, clock)
+            vault = await with_kept_recipients(database, self.vault())
             try:
                 yield Services(
                     settings=self.settings,
@@ -334,9 +339,9 @@ class MentalSpace:
                     signer=Signer(self._signing_keys()),
                     queue=queue,
                     rooms=rooms,
-                    runbooks=self.runbooks(),
+                    runbooks=runbooks,
                     clock=clock,
-                    inbox=Inbox(database, vault, rooms, clock),
+                    inbox=Inbox(database, vault, rooms, clock, self._reactor(runbooks)),
                     shape=shape_of(self.packages),
                     admin_url=admin_url,
                     login_url=url,
@@ -388,9 +393,17 @@ class MentalSpace:
 
     def _actions(self) -> Mapping[str, Any]:
         from mentalspace.engine.steps import ENGINE_ACTIONS
+        from mentalspace.engine.suppression import SUPPRESSING
         from mentalspace.practice.task import open_task
 
-        return {**ENGINE_ACTIONS, "open_task": open_task}
+        return {**ENGINE_ACTIONS, **SUPPRESSING, "open_task": open_task}
+
+    def _reactor(self, runbooks: Runbooks) -> Reactor:
+        from mentalspace.engine.events import Reactor
+
+        return Reactor(
+            lambda room, provider: runbooks.room(room).cases_for(provider), self._actions()
+        )
 
     def _chores(
         self, services: Services

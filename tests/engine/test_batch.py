@@ -263,6 +263,7 @@ def claimed(payload: bytes = b"x", **changes: Any) -> Claimed:
             payload=payload,
             bypass_guard=False,
             carries_phi=True,
+            suppressed=False,
             attempts=0,
             starts=1,
             was_unknown=False,

@@ -27,13 +27,15 @@ from mentalspace.engine.runbook import (
 )
 from mentalspace.engine.runbook.case import parse_case
 from mentalspace.engine.runbook.read import parse_toml, split_head
+from mentalspace.engine.steps import ENGINE_ACTIONS
+from mentalspace.engine.suppression import SUPPRESSING
 from mentalspace.kernel.case import Disposition, Fault, Severity, classify
 from mentalspace.kernel.errors import Evidence, RunbookError
 from mentalspace.kernel.integration import Integration
 from mentalspace.kernel.phi import Phi
 
 TODAY = date(2026, 11, 23)
-STEPS = frozenset({"pause_lane", "slow_lane", "open_task", "note"})
+STEPS = frozenset({*ENGINE_ACTIONS, *SUPPRESSING, "open_task"})
 
 DATES = 'owner = "someone"\nreviewed = 2026-11-01\nnext_review = 2027-02-01\n'
 BUSY = f"""+++
@@ -150,7 +152,7 @@ def fax(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Room:
 
 @pytest.fixture(scope="module")
 def email() -> RoomRunbook:
-    return load_room("mentalspace.integrations.email", ["resend"], None)
+    return load_room("mentalspace.integrations.email", ["resend", "smtp"], None)
 
 
 def together(*rooms: RoomRunbook) -> Runbooks:
@@ -510,7 +512,42 @@ def test_the_email_runbook_passes_its_check(email: RoomRunbook) -> None:
         ),
         (Evidence("refused_locally", code="not_live"), "unmatched", "human", "ours"),
         (Evidence("http", 429, "rate_limit_exceeded"), "rate_limited", "retry", "ours"),
-        (Evidence("http", 429, "daily_quota_exceeded"), "unmatched", "human", "ours"),
+        (Evidence("http", 429, "daily_quota_exceeded"), "daily_quota", "wait", "ours"),
+        (Evidence("http", 429, "monthly_quota_exceeded"), "monthly_quota", "wait", "ours"),
+        (Evidence("http", 401, "missing_api_key"), "unauthorized", "wait", "ours"),
+        (Evidence("http", 403, "suspended_api_key"), "unauthorized", "wait", "ours"),
+        (Evidence("http", 403, "invalid_permission"), "unauthorized", "wait", "ours"),
+        (
+            Evidence("http", 400, "validation_error", Phi("API key is invalid")),
+            "unauthorized",
+            "wait",
+            "ours",
+        ),
+        (
+            Evidence("http", 403, "validation_error", Phi("The x.org domain is not verified.")),
+            "domain_not_verified",
+            "wait",
+            "ours",
+        ),
+        (
+            Evidence("http", 403, "validation_error", Phi("You can only send testing emails to")),
+            "domain_not_verified",
+            "wait",
+            "ours",
+        ),
+        (Evidence("http", 403, "edge_1010"), "no_user_agent", "wait", "ours"),
+        (Evidence("http", 404, "not_found"), "wrong_address", "wait", "ours"),
+        (Evidence("http", 405, "method_not_allowed"), "wrong_address", "wait", "ours"),
+        (Evidence("http", 409, "resource_locked"), "resource_locked", "retry", "theirs"),
+        (Evidence("http", 422, "missing_required_parameter"), "validation_error", "refuse", "ours"),
+        (Evidence("http", 422, "invalid_attachment"), "validation_error", "refuse", "ours"),
+        (Evidence("event", code="bounced"), "bounced", "refuse", "recipient"),
+        (Evidence("event", code="bounced_for_now"), "bounced_for_now", "refuse", "recipient"),
+        (Evidence("event", code="complained"), "complained", "refuse", "recipient"),
+        (Evidence("event", code="suppressed"), "suppressed_by_provider", "refuse", "recipient"),
+        (Evidence("event", code="failed"), "failed_later", "refuse", "theirs"),
+        (Evidence("event", code="delayed"), "delayed", "refuse", "recipient"),
+        (Evidence("refused_locally", code="suppressed"), "suppressed", "refuse", "recipient"),
         (Evidence("http", 500, "application_error"), "server_error", "reconcile", "theirs"),
         (Evidence("http", 500), "server_error", "reconcile", "theirs"),
         (Evidence("http", 503, "service_unavailable"), "unavailable", "retry", "theirs"),
@@ -527,7 +564,13 @@ def test_the_email_runbook_passes_its_check(email: RoomRunbook) -> None:
         (Evidence("malformed", 200), "no_answer", "reconcile", "theirs"),
         (Evidence("connect"), "unreachable", "retry", "theirs"),
         (Evidence("http", 418, "teapot"), "unmatched", "human", "ours"),
-        (Evidence("http", 409, "invalid_idempotent_request"), "unmatched", "human", "ours"),
+        (
+            Evidence("http", 409, "invalid_idempotent_request"),
+            "idempotency_conflict",
+            "human",
+            "ours",
+        ),
+        (Evidence("http", 400, "invalid_idempotency_key"), "idempotency_conflict", "human", "ours"),
     ],
 )
 def test_resend_answers_mean(
@@ -647,6 +690,13 @@ def test_the_escalation_matrix_is_the_seeds() -> None:
 
 
 def test_a_recipients_fault_is_never_counted_as_ours(email: RoomRunbook) -> None:
-    """Only the case about the address lays the fault on the recipient."""
-    blamed = [case.id for case in email.cases if case.fault is Fault.RECIPIENT]
-    assert blamed == ["email.invalid_recipient"]
+    """Only the cases about an address, or about what its owner did, blame the recipient."""
+    blamed = {
+        case.id.partition(".")[2]
+        for case in email.cases_for("resend")
+        if case.fault is Fault.RECIPIENT
+    }
+    assert blamed == {
+        "bounced", "bounced_for_now", "complained", "delayed", "invalid_recipient", "suppressed",
+        "suppressed_by_provider",
+    }  # fmt: skip

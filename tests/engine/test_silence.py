@@ -16,7 +16,7 @@ LATER = timedelta(days=1)
 
 def keeper(bench: Bench) -> SilenceKeeper:
     adapters = Adapters(bench.database, bench.vault, {"toy": bench.room}, bench.clients)
-    return SilenceKeeper(bench.database, adapters)
+    return SilenceKeeper(bench.database, adapters, bench.reactor)
 
 
 async def accepted(bench: Bench) -> tuple[UUID, str]:

@@ -55,6 +55,8 @@ ONCALL = {
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
         title fault status opened_at since recovered_at acknowledged_at acknowledged_by resolved_at
         resolved_by ack_due_at escalation_step next_escalation_at facts drill""",
+    "public.suppression": """id practice_id integration recipient_key delivery_id case_id reason
+        created_at lifted_at lifted_by drill""",
     "public.page": "id incident_id target step state tries error next_try_at created_at sent_at",
     "public.alert_state": "key rule_id state since checked_at detail",
     "public.heartbeat": "process kind host pid started_at beat_at",

@@ -22,6 +22,7 @@ from aiohttp import web
 from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import Database
 from mentalspace.engine.dispatch import dispatch
+from mentalspace.engine.events import Reactor
 from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.ledger import NewDelivery, enqueue
@@ -30,6 +31,7 @@ from mentalspace.engine.process import DEAD_AFTER_S, beat
 from mentalspace.engine.queue import Queue
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.steps import ENGINE_ACTIONS
+from mentalspace.engine.suppression import SUPPRESSING
 from mentalspace.kernel.case import Disposition, ErrorCase, Fault, Match, Severity, Step
 from mentalspace.kernel.clock import OffsetClock
 from mentalspace.kernel.delivery import Receipt, Status
@@ -370,7 +372,7 @@ class Bench:
             rooms={"toy": self.room},
             cases=lambda _room, _provider: self.cases,
             clients=self.clients,
-            actions=ENGINE_ACTIONS,
+            actions={**ENGINE_ACTIONS, **SUPPRESSING},
             name=name,
             random=Random(1),
         )
@@ -379,8 +381,12 @@ class Bench:
     def room(self) -> Integration:
         return Integration("toy", "Toy", "tests.engine.toy", (self.provider,))
 
+    @property
+    def reactor(self) -> Reactor:
+        return Reactor(lambda _room, _provider: self.cases, {**ENGINE_ACTIONS, **SUPPRESSING})
+
     def inbox(self) -> Inbox:
-        return Inbox(self.database, self.vault, {"toy": self.room}, OffsetClock())
+        return Inbox(self.database, self.vault, {"toy": self.room}, OffsetClock(), self.reactor)
 
     async def deliver(
         self,

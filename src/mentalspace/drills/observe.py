@@ -61,9 +61,10 @@ async def _ledger(stage: Stage) -> Observed:
     async with stage.services.database.as_oncall() as connection:
         lines = await connection.fetch("select kind, data from timeline where drill = $1", run_id)
     classified = [line["data"] for line in lines if line["kind"] == "classified"]
+    told = [line["data"] for line in lines if line["kind"] == "provider_event"]
     return {
         "statuses": sorted(row["status"] for row in deliveries),
-        "cases": sorted({data["case"] for data in classified}),
+        "cases": sorted({data["case"] for data in (*classified, *told) if "case" in data}),
         "moved": len([line for line in lines if line["kind"] == "moved"]),
         "refused_locally": sum(bool(data["refused_locally"]) for data in classified),
         "failed_attempts": len([a for a in attempts if _failed(a)]),
@@ -81,6 +82,7 @@ _STEP_OF = {
     "lane_paused": "pause_lane",
     "task_opened": "open_task",
     "note": "note",
+    "suppressed": "suppress",
 }
 
 

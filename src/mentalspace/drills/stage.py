@@ -14,6 +14,7 @@ from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.runbook import Action, Drill
 from mentalspace.engine.services import Services
+from mentalspace.engine.suppression import suppress
 from mentalspace.kernel.integration import Provider
 from mentalspace.practice.tenancy import ensure_practice, sandbox_address
 from mentalspace.workflows.demo import demo_secrets, system_claims
@@ -61,6 +62,15 @@ class Stage:
                 self.demands_agreement = True
                 await self._revoke_agreements()
                 await self.store(self.secrets)
+            case "fate":
+                options = {
+                    "fates": {str(action.params["of"]): str(action.params["is"])},
+                    "delay_s": float(action.params.get("after_s", 0.5)),
+                }
+                path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.accounts[0]}"
+                await call_sandbox(self.services, "PATCH", path, {"options": options})
+            case "suppress":
+                await self._suppress(str(action.params.get("reason", "drill")))
             case "test_mode":
                 self.test_only = True
                 await self.store(self.secrets)
@@ -115,9 +125,27 @@ class Stage:
                 self.run_id,
             )
             await owner.execute(
+                "update suppression set lifted_at = app.now(), lifted_by = 'drill'"
+                " where drill = $1 and lifted_at is null",
+                self.run_id,
+            )
+            await owner.execute(
                 "update delivery set status = 'cancelled' where drill = $1"
                 " and status in ('pending', 'due', 'held')",
                 self.run_id,
+            )
+
+    async def _suppress(self, reason: str) -> None:
+        """As an earlier bounce of the first act's recipient would have left it."""
+        to = str(self.drill.act[0].params["to"]).format(n=1)
+        async with self.services.database.as_worker(self.practice_id) as connection:
+            await suppress(
+                connection,
+                self.practice_id,
+                self.drill.room,
+                self.services.vault.recipient_key(self.practice_id, to),
+                reason=reason,
+                drill=self.run_id,
             )
 
     async def _fault(self, params: Mapping[str, Any]) -> None:

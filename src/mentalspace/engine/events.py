@@ -1,14 +1,42 @@
-"""Applies what a provider says of a delivery, whether it told us or we asked."""
+"""Applies what a provider says of a delivery, whether it told us or we asked; where the runbook has
+a case for it, the case's steps run."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
+from mentalspace.engine.steps import Action, StepContext
+from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.delivery import Status, may_move
+from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Reactor:
+    """What the runbook says of an event's trouble, and the actions that its steps name."""
+
+    cases: Callable[[str, str], tuple[ErrorCase, ...]]
+    actions: Mapping[str, Action]
+
+    def case_of(self, integration: str, provider: str, event: Event) -> ErrorCase | None:
+        """None for an event that is no trouble, or that no case speaks of."""
+        if event.trouble is None:
+            return None
+        case = classify(self.cases(integration, provider), _evidence(event))
+        return case if case.match else None
+
+
+_OURS = """
+select d.id, d.status, d.integration, d.lane_id, d.client_id, d.subject_id, d.drill, c.provider
+  from delivery d join credential c on c.id = d.credential_id
+ where d.credential_id = $1 and d.provider_message_id = $2 for update of d
+"""
 
 
 async def apply_event(
@@ -17,22 +45,22 @@ async def apply_event(
     credential_id: UUID,
     event: Event,
     drill: str | None,
+    reactor: Reactor,
     *,
     heard: Literal["webhook", "asked"] = "webhook",
 ) -> bool:
     """Move the delivery forward if the event does; False if it names no message of ours yet."""
-    row = await connection.fetchrow(
-        "select id, status, drill from delivery where credential_id = $1"
-        " and provider_message_id = $2 for update",
-        credential_id,
-        event.provider_message_id,
-    )
+    row = await connection.fetchrow(_OURS, credential_id, event.provider_message_id)
     if row is None:
         return False
+    case = reactor.case_of(row["integration"], row["provider"], event)
     moved = event.status is not None and may_move(Status(row["status"]), event.status)
-    if moved and event.status is not None:
+    if (moved and event.status is not None) or case is not None:
         await connection.execute(
-            "update delivery set status = $2 where id = $1", row["id"], event.status.value
+            "update delivery set status = $2, last_case = coalesce($3, last_case) where id = $1",
+            row["id"],
+            event.status.value if moved and event.status else row["status"],
+            case.id if case else None,
         )
     await record(
         connection,
@@ -45,8 +73,41 @@ async def apply_event(
             "moved_to": event.status.value if moved and event.status else None,
             "occurred_at": event.occurred_at.isoformat(),
             "heard": heard,
+            **({"case": case.id} if case else {}),
         },
         actor="provider",
         drill=row["drill"] or drill,
     )
+    if case is not None:
+        await _react(connection, practice_id, credential_id, row, event, case, reactor)
     return True
+
+
+async def _react(
+    connection: Connection,
+    practice_id: UUID,
+    credential_id: UUID,
+    row: Any,
+    event: Event,
+    case: ErrorCase,
+    reactor: Reactor,
+) -> None:
+    for step in case.steps:
+        context = StepContext(
+            connection=connection,
+            practice_id=practice_id,
+            delivery_id=row["id"],
+            client_id=row["client_id"],
+            subject_id=row["subject_id"],
+            lane_id=row["lane_id"],
+            credential_id=credential_id,
+            case=case,
+            evidence=_evidence(event),
+            params=step.params,
+            drill=row["drill"],
+        )
+        await reactor.actions[step.do](context)
+
+
+def _evidence(event: Event) -> Evidence:
+    return Evidence("event", code=event.trouble)

@@ -10,11 +10,13 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
-from mentalspace.engine.events import apply_event
+from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.secrets import Vault
+from mentalspace.engine.suppression import list_recipient, unlist_recipient
 from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
+from mentalspace.kernel.event import Event, ListChange
 from mentalspace.kernel.integration import Integration
 
 # An event may overtake the commit that names its message: ask again for about ten minutes.
@@ -61,6 +63,7 @@ class Inbox:
     vault: Vault
     rooms: Mapping[str, Integration]
     clock: Clock
+    reactor: Reactor
 
     async def receive(
         self, room: str, endpoint: str, raw: bytes, headers: Mapping[str, str]
@@ -126,11 +129,19 @@ class Inbox:
         raw = self.vault.open(practice_id, "inbox", row["payload"])
         parse = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook
         assert parse is not None  # what came in was verified by the same provider
-        applied = [
-            await apply_event(connection, practice_id, row["credential_id"], event, row["drill"])
-            for event in parse(raw)
-        ]
-        return all(applied)
+        return all([await self._apply(connection, practice_id, row, one) for one in parse(raw)])
+
+    async def _apply(
+        self, connection: Connection, practice_id: UUID, row: Any, said: Event | ListChange
+    ) -> bool:
+        if isinstance(said, Event):
+            return await apply_event(
+                connection, practice_id, row["credential_id"], said, row["drill"], self.reactor
+            )
+        change = list_recipient if said.listed else unlist_recipient
+        recipient_key = self.vault.recipient_key(practice_id, said.recipient.reveal())
+        await change(connection, practice_id, row["integration"], recipient_key)
+        return True
 
 
 async def ask_anew(connection: Connection, credential_id: UUID) -> None:

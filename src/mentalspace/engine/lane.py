@@ -37,6 +37,7 @@ from mentalspace.engine.parcel import Parcel, pack
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.settle import Attempt, Failure, settle_answer, settle_failure
 from mentalspace.engine.steps import Action
+from mentalspace.engine.suppression import refuse_suppressed
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
@@ -396,6 +397,8 @@ def _refusal(lane: Lane, each: Claimed) -> Evidence | None:
     barred = refuse_phi(barred=lane.barred, carries_phi=each.carries_phi)
     if barred is not None or each.perhaps_left:
         return barred
+    if (suppressed := refuse_suppressed(each.suppressed)) is not None:
+        return suppressed
     tests = lane.provider.refuse_outside_tests(each.payload, lane.test_only)
     if tests is not None or each.bypass_guard:
         return tests

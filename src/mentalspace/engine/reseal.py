@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
+from mentalspace.engine.db import Database
 from mentalspace.engine.secrets import SealBroken, Vault
 
 BATCH = 200
@@ -44,6 +46,17 @@ select {key} as key, {whose} as whose, {column} as sealed from {table}
 _PUT = "update {table} set {column} = $3 where {key} = $1 and {whose} = $2"
 
 
+NOBODYS = UUID(int=0)  # what belongs to no practice is sealed as its
+_RECIPIENTS = "recipients"
+
+
+async def with_kept_recipients(database: Database, vault: Vault) -> Vault:
+    """The vault, knowing people by the key they were known by before any rotation."""
+    async with database.as_door() as connection:
+        sealed = await connection.fetchval("select sealed from app.recipient_key")
+    return vault if sealed is None else vault.keeping(vault.open(NOBODYS, _RECIPIENTS, sealed))
+
+
 @dataclass(frozen=True, slots=True)
 class Resealed:
     """How many of a column were sealed anew, and how many no known key opens."""
@@ -61,6 +74,7 @@ async def reseal(
     Runs beside a working system: what is written meanwhile is under today's key already.
     """
     done = []
+    await _keep_recipients(owner, vault)
     for sealed in SEALED:
         result = await _column(owner, vault, sealed)
         say(result)
@@ -87,3 +101,12 @@ async def _column(owner: asyncpg.Connection[Any], vault: Vault, sealed: Sealed) 
                 renewed += 1
         if not rows:
             return Resealed(sealed, renewed, len(broken))
+
+
+async def _keep_recipients(owner: asyncpg.Connection[Any], vault: Vault) -> None:
+    """The key of people's hashes followed from the first master key; from now on it is kept."""
+    await owner.execute(
+        "insert into app.recipient_key (sealed) values ($1)"
+        " on conflict (only_row) do update set sealed = excluded.sealed",
+        vault.seal(NOBODYS, _RECIPIENTS, vault.recipients),
+    )

@@ -28,17 +28,30 @@ class Vault:
     """AES-256-GCM under one key per practice and purpose, derived from the master key.
 
     `before` are master keys that were used earlier: they still open, and seal nothing.
+    `recipients` keys the hash that people are counted and suppressed by; it outlives the master
+    key that it was first derived from, the oldest one known.
     """
 
-    def __init__(self, master_key: bytes, *before: bytes) -> None:
+    def __init__(self, master_key: bytes, *before: bytes, recipients: bytes | None = None) -> None:
         self._keys = {_name(key): key for key in (master_key, *before)}
         self._master_key = master_key
         self._mark = _NAMED + _name(master_key)
+        oldest = [master_key, *before][-1]
+        self.recipients = recipients or HKDF(
+            SHA256(), 32, salt=None, info=b"mentalspace|recipients"
+        ).derive(oldest)
 
     @property
     def mark(self) -> bytes:
         """How everything begins that was sealed under today's master key."""
         return self._mark
+
+    def keeping(self, recipients: bytes) -> Vault:
+        """The same keys, with the recipients' key that this installation has kept."""
+        kept = Vault.__new__(Vault)
+        kept._keys, kept._master_key, kept._mark = self._keys, self._master_key, self._mark
+        kept.recipients = recipients
+        return kept
 
     def seal(self, practice_id: UUID, purpose: str, plain: bytes) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
@@ -73,7 +86,7 @@ class Vault:
     def recipient_key(self, practice_id: UUID, address: str) -> str:
         """A keyed hash of an address: the same person counts once, and nobody is named."""
         message = _context(practice_id, "recipient") + address.strip().lower().encode()
-        return hmac.new(self._master_key, message, hashlib.sha256).hexdigest()[:32]
+        return hmac.new(self.recipients, message, hashlib.sha256).hexdigest()[:32]
 
 
 def _context(practice_id: UUID, purpose: str) -> bytes:

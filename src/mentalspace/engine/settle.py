@@ -264,7 +264,7 @@ async def _dispose(connection: Connection, failure: Failure, random: Random) -> 
         case Disposition.RECONCILE:
             await _reconcile_later(connection, failure, random)
         case Disposition.WAIT:
-            params = _pause(failure.evidence)
+            params = _pause(failure)
             await pause_lane(_context(connection, failure, failure.first, params))
             await _back(connection, failure, members, 0.0)
         case Disposition.REFUSE:
@@ -302,11 +302,12 @@ async def _reconcile_later(connection: Connection, failure: Failure, random: Ran
     await _record(connection, "outcome_unknown", failure, left, data)
 
 
-def _pause(evidence: Evidence) -> dict[str, str]:
-    """How long a lane waits, and for what."""
-    if evidence.code == NO_AGREEMENT:
+def _pause(failure: Failure) -> dict[str, str]:
+    """How long a lane waits, and for what: as the provider says, else as the case does."""
+    if failure.evidence.code == NO_AGREEMENT:
         return {"only": "phi"}
-    return {} if evidence.retry_after_s is None else {"for_s": str(evidence.retry_after_s)}
+    for_s = failure.evidence.retry_after_s or failure.case.wait_s
+    return {} if for_s is None else {"for_s": str(for_s)}
 
 
 def _spent_and_left(failure: Failure) -> tuple[list[Claimed], list[Claimed]]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.db import Database
-from mentalspace.engine.events import apply_event
+from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.ledger import record
 from mentalspace.engine.limiter import keep_slot, reserve_slot
 from mentalspace.engine.log import get_logger
@@ -43,6 +43,7 @@ returning id, provider_message_id, questions, ask_at is null as last, drill
 class SilenceKeeper:
     database: Database
     adapters: Adapters
+    reactor: Reactor
 
     async def tick(self) -> int:
         """Ask after a few of each credential; how many were asked after."""
@@ -82,7 +83,13 @@ class SilenceKeeper:
         async with self.database.as_worker(practice_id) as connection:
             if event is not None:
                 await apply_event(
-                    connection, practice_id, credential_id, event, row["drill"], heard="asked"
+                    connection,
+                    practice_id,
+                    credential_id,
+                    event,
+                    row["drill"],
+                    self.reactor,
+                    heard="asked",
                 )
             if row["last"] and (event is None or event.status is None):
                 await record(

@@ -95,6 +95,7 @@ class ErrorCase:
     integration: str
     provider: str | None
     overlaid: bool = False
+    wait_s: float | None = None  # how long `wait` pauses, where the provider does not say
 
     def review_overdue(self, today: date) -> bool:
         return today > self.next_review

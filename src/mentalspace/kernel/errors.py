@@ -18,7 +18,7 @@ from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.rate import RateLeft
 
 EvidenceKind = Literal[
-    "http", "reply", "timeout", "reset", "connect", "malformed", "refused_locally"
+    "http", "reply", "timeout", "reset", "connect", "malformed", "refused_locally", "event"
 ]
 
 
@@ -63,7 +63,8 @@ class Evidence:
     `kind` is how we know: an HTTP answer; the reply of a provider that speaks another protocol
     (`reply`); no answer before the deadline (`timeout`); the connection broke after we may have
     sent (`reset`); it never opened, or ended before anything was handed over (`connect`); a
-    success whose body cannot be read (`malformed`); or our own guard (`refused_locally`).
+    success whose body cannot be read (`malformed`); our own guard (`refused_locally`); or what
+    the provider told us later (`event`).
     `http` is the answer's number: the status, or the reply's code. `message` is the provider's
     prose. It may quote an address, so it is PHI.
     """

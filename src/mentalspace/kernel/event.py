@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mentalspace.kernel.delivery import Status
+from mentalspace.kernel.phi import Phi
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +14,8 @@ class Event:
     """One normalised webhook event about one delivery.
 
     `status` is None for events that change nothing (opened, scheduled). `code` is the
-    provider's own reason, PHI-free. `kind` is the provider's own event name.
+    provider's own reason, PHI-free. `kind` is the provider's own event name. `trouble` is what
+    the runbook knows such an event by, where it has a case for it.
     """
 
     provider_message_id: str
@@ -21,3 +23,15 @@ class Event:
     status: Status | None
     occurred_at: datetime
     code: str | None = None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ListChange:
+    """The provider put a recipient on its own list of whom it does not write to, or took them
+    off it; of no delivery of ours."""
+
+    recipient: Phi[str]
+    kind: str
+    listed: bool
+    occurred_at: datetime

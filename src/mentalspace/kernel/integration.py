@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from mentalspace.kernel.checkup import Finding, LookUp
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence
-from mentalspace.kernel.event import Event
+from mentalspace.kernel.event import Event, ListChange
 
 if TYPE_CHECKING:
     from socket import socket
@@ -202,7 +202,7 @@ class Provider:
     verify_webhook: (
         Callable[[bytes, Mapping[str, str], Mapping[str, str], datetime], str] | None
     ) = None
-    parse_webhook: Callable[[bytes], Sequence[Event]] | None = None
+    parse_webhook: Callable[[bytes], Sequence[Event | ListChange]] | None = None
     deadline_s: float = 30.0
     follows: bool = True  # whether it ever says what became of a message it took
     encrypted: tuple[str, ...] = ("https",)

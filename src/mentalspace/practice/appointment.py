@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.task import ADDRESS, close_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ async def save_client(
     )
     assert row is not None
     moved = before is not None and tuple(before) != tuple(row)[1:]
+    if before is not None and before["email"] != row["email"]:
+        await close_tasks(connection, row["id"], ADDRESS)
     return SavedClient(row["id"], moved)
 
 

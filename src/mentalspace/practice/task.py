@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
 from mentalspace.engine.steps import StepContext
 
+# What is wrong with a client's address is one task, whatever showed it.
+ADDRESS = "address"
+
+_OPEN = """
+insert into task (practice_id, for_role, text, case_id, delivery_id, client_id, drill, topic)
+select $1, $2, $3, $4, $5, $6, $7, $8
+ where $6::uuid is null or not exists (
+   select from task where client_id = $6 and topic = $8 and state = 'open'
+      and drill is not distinct from $7)
+on conflict do nothing returning id
+"""
+_CLOSE = """
+update task set state = 'done', done_at = app.now(), done_by = app.user_id()
+ where client_id = $1 and topic = $2 and state = 'open'
+"""
+
 
 async def open_task(context: StepContext) -> None:
-    """Ask a role of the practice to do something; once for each delivery and case."""
+    """Ask a role of the practice to do something: once for each delivery and case, and once for
+    each client and `topic` (the case, if none is named) while the task is open."""
     opened = await context.connection.fetchval(
-        "insert into task (practice_id, for_role, text, case_id, delivery_id, client_id, drill)"
-        " values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing returning id",
+        _OPEN,
         context.practice_id,
         context.params.get("for", "front_desk"),
         context.params["text"],
@@ -18,6 +37,7 @@ async def open_task(context: StepContext) -> None:
         context.delivery_id,
         context.client_id,
         context.drill,
+        context.params.get("topic", context.case.id),
     )
     if opened is not None:
         await record(
@@ -28,3 +48,8 @@ async def open_task(context: StepContext) -> None:
             data={"for": context.params.get("for", "front_desk"), "case": context.case.id},
             drill=context.drill,
         )
+
+
+async def close_tasks(connection: Connection, client_id: UUID, topic: str) -> None:
+    """What was asked for has come about by itself: a new address, say."""
+    await connection.execute(_CLOSE, client_id, topic)

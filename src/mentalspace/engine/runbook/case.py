@@ -13,6 +13,7 @@ from mentalspace.kernel.errors import EvidenceKind
 
 KINDS = frozenset(get_args(EvidenceKind))
 _LONGEST_PATTERN = 200
+_LONGEST_WAIT_S = 30 * 86_400.0
 _NESTED_REPEAT = re.compile(r"\((?:[^()\\]|\\.)*[*+}](?:[^()\\]|\\.)*\)[*+{]")
 _BACKREFERENCE = re.compile(r"\\[1-9]|\(\?P=")
 
@@ -36,6 +37,7 @@ def parse_case(
         match=tuple(_match(inner) for inner in table.tables("match")),
         severity=table.one_of("severity", Severity),
         disposition=table.one_of("disposition", Disposition),
+        wait_s=_wait_s(table),
         fault=table.one_of("fault", Fault),
         steps=tuple(_step(inner) for inner in table.tables("steps")),
         drill=table.maybe_text("drill"),
@@ -52,6 +54,13 @@ def parse_case(
     )
     table.done()
     return case if len(problems) == before else None
+
+
+def _wait_s(table: Table) -> float | None:
+    wait_s = table.maybe_number("wait_s")
+    if wait_s is not None and not 0 < wait_s <= _LONGEST_WAIT_S:
+        table.problem("wait_s", "no lane pauses for so long", "give seconds, up to 30 days")
+    return wait_s
 
 
 def _match(table: Table) -> Match:

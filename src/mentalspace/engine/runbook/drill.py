@@ -32,6 +32,10 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "fallback": frozenset({"provider", "after_s"}),
     # the drill's credential reaches the provider's test recipients only
     "test_mode": frozenset(),
+    # what the sandbox takes for these recipients (a pattern) ends so, after that long
+    "fate": frozenset({"of", "is", "after_s"}),
+    # the recipients of the first act are written to no more, as if for an earlier bounce
+    "suppress": frozenset({"reason"}),
 }
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly; what is

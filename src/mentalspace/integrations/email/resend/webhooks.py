@@ -7,9 +7,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from mentalspace.integrations.email.resend.wire import STATUS_OF, verify_signature
+from mentalspace.integrations.email.resend.wire import (
+    LISTED,
+    STATUS_OF,
+    trouble_of,
+    verify_signature,
+)
 from mentalspace.kernel.errors import WebhookRefused
-from mentalspace.kernel.event import Event
+from mentalspace.kernel.event import Event, ListChange
+from mentalspace.kernel.phi import Phi
 
 
 def verify(
@@ -18,11 +24,13 @@ def verify(
     return verify_signature(raw, headers, secrets["webhook_secret"], now)
 
 
-def parse(raw: bytes) -> Sequence[Event]:
+def parse(raw: bytes) -> Sequence[Event | ListChange]:
     """The events of one webhook; none for kinds that speak of no mail (domains, contacts)."""
     try:
         body = json.loads(raw)
         kind = body["type"]
+        if kind in LISTED:
+            return (_list_change(kind, body),)
         if kind not in STATUS_OF:
             return ()
         data = body["data"]
@@ -33,10 +41,19 @@ def parse(raw: bytes) -> Sequence[Event]:
                 status=STATUS_OF[kind],
                 occurred_at=datetime.fromisoformat(body["created_at"]),
                 code=_reason(data),
+                trouble=trouble_of(kind, data),
             ),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WebhookRefused("body", "not an event as Resend describes them") from error
+
+
+def _list_change(kind: str, body: Mapping[str, Any]) -> ListChange:
+    address = body["data"]["email"]
+    if not isinstance(address, str) or "@" not in address:
+        raise ValueError("whom it is about is missing")
+    at = datetime.fromisoformat(body["created_at"])
+    return ListChange(Phi(address), kind, LISTED[kind], at)
 
 
 def _reason(data: Mapping[str, Any]) -> str | None:

@@ -51,8 +51,27 @@ STATUS_OF = {
 }  # fmt: skip
 
 
+# What the runbook knows an event by. A bounce is told apart by its type below.
+TROUBLE_OF = {
+    "email.bounced":          "bounced",
+    "email.complained":       "complained",
+    "email.suppressed":       "suppressed",
+    "email.failed":           "failed",
+    "email.delivery_delayed": "delayed",
+}  # fmt: skip
+# source: https://resend.com/docs/dashboard/emails/email-bounces; "Temporary" appears as well
+_PASSING = {"transient": "bounced_for_now", "temporary": "bounced_for_now",
+            "undetermined": "bounced_for_now"}  # fmt: skip
+
+# source: https://resend.com/docs/webhooks/event-types
+LISTED = {"suppression.added": True, "suppression.removed": False}
+
+
 # Anything else in the place of a name or an id may be prose, and prose may quote a person.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+# What stands before Resend answers in plain text.
+# source: https://resend.com/docs/knowledge-base/403-error-1010
+_EDGE_ERROR = re.compile(rb"\s*error code: ([0-9]{3,5})\b")
 _MESSAGE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
@@ -108,6 +127,15 @@ def batch_body(mails: Iterable[Mail]) -> bytes:
     return b"[" + b",".join(email_body(mail) for mail in mails) + b"]"
 
 
+def trouble_of(kind: str, data: Mapping[str, Any]) -> str | None:
+    """The runbook's word for an event; None for those that are no trouble."""
+    bounce = data.get("bounce")
+    passing = str(bounce.get("type", "")).lower() if isinstance(bounce, dict) else ""
+    if kind == "email.bounced" and passing in _PASSING:
+        return _PASSING[passing]
+    return TROUBLE_OF.get(kind)
+
+
 def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
     """Evidence of a refusal: status, Resend's name for it, its prose as PHI.
 
@@ -119,6 +147,8 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     name, message = fields.get("name"), fields.get("message")
+    if body is None and (edge := _EDGE_ERROR.match(answer.body)):
+        name = f"edge_{edge[1].decode()}"
     return ProviderError(
         Evidence(
             "http",
@@ -142,7 +172,9 @@ def last_event(answer: Answer) -> Event | None:
         kind = f"email.{body['last_event']}"
         if STATUS_OF.get(kind) is None:
             return None
-        return Event(str(body["id"]), kind, STATUS_OF[kind], datetime.now(UTC))
+        return Event(
+            str(body["id"]), kind, STATUS_OF[kind], datetime.now(UTC), trouble=trouble_of(kind, {})
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))

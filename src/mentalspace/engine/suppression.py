@@ -1,0 +1,137 @@
+"""Whom an integration writes to no more: by the runbook's word, the provider's list, or a person's.
+
+A recipient stands here by the keyed hash that deliveries count people by, never by name or address.
+What waits for one who is suppressed is refused by the lane at once, while there is time to tell the
+client in another way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.ledger import record
+from mentalspace.engine.steps import Action, StepContext
+from mentalspace.kernel.errors import Evidence
+
+# The evidence's code, and the name of each room's case for it.
+SUPPRESSED = "suppressed"
+BY_THE_PROVIDER = "provider's list"
+
+_SUPPRESS = """
+insert into suppression (practice_id, integration, recipient_key, client_id, delivery_id, case_id,
+                         reason, drill)
+values ($1, $2, $3, $4, $5, $6, $7, $8)
+on conflict (practice_id, integration, recipient_key, coalesce(drill, ''))
+  where lifted_at is null do nothing
+returning id
+"""
+# What waits for them meets the lane now: it refuses each, and the case's steps run.
+_HURRY = """
+update delivery set next_attempt_at = app.now()
+ where practice_id = $1 and integration = $2 and recipient_key = $3 and status = 'pending'
+   and ($4::text is null or drill = $4)
+"""
+_LIFT = """
+update suppression set lifted_at = app.now(), lifted_by = $2
+ where id = $1 and lifted_at is null returning practice_id, delivery_id, drill
+"""
+
+
+def refuse_suppressed(suppressed: bool) -> Evidence | None:
+    """What the lane asks before each attempt."""
+    return Evidence("refused_locally", code=SUPPRESSED) if suppressed else None
+
+
+async def suppress_step(context: StepContext) -> None:
+    """Write to this delivery's recipient no more, for `reason`; what waits for them is refused."""
+    row = await context.connection.fetchrow(
+        "select integration, recipient_key from delivery where id = $1", context.delivery_id
+    )
+    assert row is not None
+    await suppress(
+        context.connection,
+        context.practice_id,
+        row["integration"],
+        row["recipient_key"],
+        reason=context.params.get("reason", context.case.id),
+        client_id=context.client_id,
+        delivery_id=context.delivery_id,
+        case_id=context.case.id,
+        drill=context.drill,
+    )
+
+
+async def list_recipient(
+    connection: Connection, practice_id: UUID, integration: str, recipient_key: str
+) -> None:
+    """The provider writes to them no more, so neither do we."""
+    await suppress(connection, practice_id, integration, recipient_key, reason=BY_THE_PROVIDER)
+
+
+async def unlist_recipient(
+    connection: Connection, practice_id: UUID, integration: str, recipient_key: str
+) -> None:
+    """The provider took them off its list: somebody decided that there."""
+    found = await connection.fetchval(
+        "select id from suppression where practice_id = $1 and integration = $2"
+        " and recipient_key = $3 and lifted_at is null and drill is null",
+        practice_id,
+        integration,
+        recipient_key,
+    )
+    if found is not None:
+        await lift(connection, found, "provider")
+
+
+async def lift(connection: Connection, suppression_id: UUID, actor: str) -> bool:
+    """Write to them again; False if that was decided before."""
+    row = await connection.fetchrow(_LIFT, suppression_id, actor)
+    if row is None:
+        return False
+    await record(
+        connection,
+        "suppression_lifted",
+        practice_id=row["practice_id"],
+        delivery_id=row["delivery_id"],
+        data={"suppression": str(suppression_id)},
+        actor=actor,
+        drill=row["drill"],
+    )
+    return True
+
+
+async def suppress(
+    connection: Connection,
+    practice_id: UUID,
+    integration: str,
+    recipient_key: str,
+    *,
+    reason: str,
+    client_id: UUID | None = None,
+    delivery_id: UUID | None = None,
+    case_id: str | None = None,
+    drill: str | None = None,
+) -> None:
+    """Write to them no more; a second time changes nothing."""
+    who: tuple[Any, ...] = (practice_id, integration, recipient_key)
+    added = await connection.fetchval(
+        _SUPPRESS, *who, client_id, delivery_id, case_id, reason, drill
+    )
+    if added is None:
+        return
+    await connection.execute(_HURRY, *who, drill)
+    await record(
+        connection,
+        "suppressed",
+        practice_id=practice_id,
+        delivery_id=delivery_id,
+        data={"case": case_id, "reason": reason},
+        drill=drill,
+    )
+
+
+SUPPRESSING: Mapping[str, Action] = MappingProxyType({"suppress": suppress_step})
