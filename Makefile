@@ -52,8 +52,8 @@ torture: install ## kill -9 at random moments under load (ROUNDS=20)
 fuzz: install ## the API and the webhooks' door against a few thousand requests (EXAMPLES=100)
 	@MENTALSPACE_TEST_FUZZ=$(or $(EXAMPLES),100) $(PYTEST) --timeout 1800 tests/api/test_fuzz.py
 
-bench: install ## measurements beside a peer (COUNT=1000)
-	@$(BIN)/mentalspace bench --count $(or $(COUNT),1000)
+bench: install ## measurements beside their peers (BENCH="pace --seconds 30")
+	@$(BIN)/mentalspace bench $(BENCH)
 
 room: install ## scaffold a new integration: make room NAME=fax
 	@$(BIN)/mentalspace room "$(NAME)"

@@ -18,11 +18,11 @@ from tests.torture.installation import AWAY
 
 AT_ONCE = 20
 BOOK_WITHIN_S = 20.0
-SHARE_WITH_REMINDER = 0.25
+SHARE_WITH_REMINDER = 0.4
 SHARE_BOUNCING = 0.03
 # How long after its booking a reminder is due. The clock moves while the booking is written:
-# five minutes keep it on its side of a day.
-SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=5), timedelta(minutes=12)
+# three minutes keep it on its side of a day. Those of some minutes come due together, in a batch.
+SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=3), timedelta(minutes=8)
 
 _FIRST = "Quillon Zephrina Thandeka Wolfhart Ysolde Bartholome Xanthe Evander".split()
 _LAST = "Featherstonehaugh Okonkwo-Reyes Villanueva Szczepanski Abernathy Lindqvist".split()

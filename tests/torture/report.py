@@ -15,6 +15,8 @@ _ROWS = (
     ("lost",                      "LOST"),
     ("accepted_twice",            "ACCEPTED TWICE, by content"),
     ("accepted_twice_by_key",     "ACCEPTED TWICE, by key"),
+    ("batches",                   "requests with several mails"),
+    ("batches_unknown",           "of these, without an answer at first"),
     ("repeated_requests_one_key", "requests that repeated a key (harmless)"),
     ("unknown_resolved",          "outcomes once unknown, since resolved"),
     ("unknown_held",              "outcomes still unknown, held for a person"),

@@ -21,6 +21,7 @@ def _delivery(**changes: Any) -> dict[str, Any]:
         "status": "delivered",
         "held_reason": None,
         "idempotency_key": "key-1",
+        "keys": ["key-1"],
         "provider_message_id": "m-1",
         "was_unknown": False,
         **changes,
@@ -54,6 +55,7 @@ def _weigh(
     found = Found(
         deliveries=[_delivery()] if deliveries is None else deliveries,
         attempts=Counter(attempts or {"succeeded": 1}),
+        batches=Counter(),
         inbox=Counter(inbox or {"processed": 2}),
         mailbox=[_mail("m-1")] if mailbox is None else mailbox,
         requests=requests or [_request("m-1"), _request(replayed=True)],
@@ -79,6 +81,19 @@ def test_the_unknown_is_counted_where_it_ended() -> None:
     explained = _weigh(deliveries=[{**held, "held_reason": "outcome unknown"}])
     assert explained.violations == ()
     assert explained.counts["unknown_held"] == 1
+
+
+def test_a_batch_explains_as_many_mails_as_a_person_sees() -> None:
+    """Of a batch's two mails nobody here knows, one delivery is held: the other is nobody's."""
+    request = {**_request("m-1", "m-2"), "idempotency_key": "batch/1"}
+    held = _delivery(status="held", held_reason="unknown", keys=["key-1", "batch/1"])
+    lost = _delivery(status="refused", keys=["key-1"])
+    mails = [_mail("m-1"), _mail("m-2")]
+    known = _weigh(deliveries=[held, held], mailbox=mails, requests=[request])
+    assert known.counts["sent_unseen"] == 0
+    unknown = _weigh(deliveries=[held, lost], mailbox=mails, requests=[request])
+    assert unknown.counts["sent_unseen"] == 1
+    assert known.counts["accepted_twice_by_key"] == 0
 
 
 @pytest.mark.parametrize(

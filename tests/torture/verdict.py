@@ -24,6 +24,8 @@ SHORTEST_LINE = 18
 _DELIVERIES = """
 select d.subject_id, d.kind, d.status, d.held_reason, d.idempotency_key, d.provider_message_id,
        d.credential_id,
+       array (select distinct a.idempotency_key from attempt_delivery ad
+                join attempt a on a.id = ad.attempt_id where ad.delivery_id = d.id) as keys,
        exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
                 where ad.delivery_id = d.id and a.state = 'unknown') as was_unknown
   from delivery d
@@ -53,10 +55,12 @@ class _Tally:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ledger's side, and the provider's. `attempts` and `inbox` count by state."""
+    """The ledger's side, and the provider's. `attempts` and `inbox` count by state, `batches` are
+    the attempts with several deliveries."""
 
     deliveries: list[dict[str, Any]]
     attempts: Counter[str]
+    batches: Counter[str]
     inbox: Counter[str]
     mailbox: list[dict[str, Any]]
     requests: list[dict[str, Any]]
@@ -68,8 +72,9 @@ async def _gather(services: Services) -> Found:
     async with connect_owner(services.admin_url) as owner:
         return Found(
             deliveries=[dict(row) for row in await owner.fetch(_DELIVERIES)],
-            attempts=Counter(
-                row["state"] for row in await owner.fetch("select state from attempt")
+            attempts=Counter(row["state"] for row in await owner.fetch(states.format("attempt"))),
+            batches=Counter(
+                row["state"] for row in await owner.fetch(states.format("attempt where size > 1"))
             ),
             inbox=Counter(row[0] for row in await owner.fetch(states.format("inbox"))),
             mailbox=await call_sandbox(services, "GET", "/mailbox?limit=100000"),
@@ -93,6 +98,8 @@ def weigh(
     _unknown(tally, found.deliveries)
     _twice(tally, found.summary, found.requests)
     _known_to_both(tally, found.deliveries, found.mailbox, found.requests)
+    tally.counts["batches"] = found.batches.total()
+    tally.counts["batches_unknown"] = found.batches["unknown"]
     _webhooks(tally, found.deliveries, found.inbox)
     tally.counts["attempts"] = found.attempts.total()
     tally.forbid("attempts_left_open", found.attempts["open"], "attempts were never closed")
@@ -157,11 +164,12 @@ def _known_to_both(
     """Each mail the provider has is accepted in the ledger or before a person, and vice versa."""
     theirs = {mail["id"] for mail in mailbox}
     ours = {d["provider_message_id"] for d in deliveries if d["status"] in ENDED_WELL}
-    status = {delivery["idempotency_key"]: delivery["status"] for delivery in deliveries}
-    key_of = {mail_id: r["idempotency_key"] for r in requests for mail_id in r["accepted"]}
-    unseen = sum(
-        status.get(key_of.get(mail_id, "")) not in SHOWN_TO_A_PERSON for mail_id in theirs - ours
+    shown = Counter(
+        key for d in deliveries if d["status"] in SHOWN_TO_A_PERSON for key in d["keys"]
     )
+    key_of = {mail_id: r["idempotency_key"] for r in requests for mail_id in r["accepted"]}
+    unknown_to_us = Counter(key_of.get(mail_id, "") for mail_id in theirs - ours)
+    unseen = sum(max(0, count - shown[key]) for key, count in unknown_to_us.items())
     tally.forbid("sent_unseen", unseen, "mails were sent, and neither ledger nor person knows")
     tally.forbid("never_sent", len(ours - theirs), "deliveries accepted that the provider has not")
 

@@ -12,6 +12,11 @@ from mentalspace.workflows.sandbox_keeping import SandboxAway, call_sandbox
 # Taken, and then the connection breaks: the outcome is unknown, and it was sent.
 LOST_ANSWERS: Mapping[str, Any] = {"kind": "reset", "when": "after", "share": 0.06}
 
+# The same of batches, oftener: there are fewer of them, and each is many mails.
+LOST_BATCHES: Mapping[str, Any] = {
+    "kind": "reset", "when": "after", "share": 0.4, "path": "/emails/batch",
+}  # fmt: skip
+
 WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
     "lost answers":   None,
     "never answers":  {"kind": "hang", "when": "after", "share": 0.02},
@@ -33,7 +38,8 @@ async def change_weather(services: Services, random: Random) -> str:
     name = random.choice(list(WEATHERS))
     try:
         await clear(services)
-        for fault in (LOST_ANSWERS, WEATHERS[name]):
+        # The newest that matches wins.
+        for fault in (LOST_ANSWERS, LOST_BATCHES, WEATHERS[name]):
             if fault is not None:
                 body = {"room": "email", "provider": "resend", "path": "/emails", **fault}
                 await call_sandbox(services, "POST", "/faults", body)

@@ -25,6 +25,11 @@ class Passage:
     wait_s: float = 0.0
 
 
+# A good call among good calls says nothing new; the row is the credential's busiest.
+_SETTLED = """
+select exists (select from credential_state where credential_id = $1 and breaker = 'closed'
+   and recent = repeat('S', $2) and (last_good_at > app.now() - interval '1 s' or $3))
+"""
 _LOOK = """
 select breaker, override_state, override_until > app.now() as overridden,
        extract(epoch from open_until - clock_timestamp())::float8 as open_for,
@@ -76,6 +81,8 @@ async def note_outcome(
     Returns 'opened' or 'closed' when the breaker moved, else None. A failure of our own or the
     recipient's making is `answered`: it proves the provider up, but is no good call.
     """
+    if good and await connection.fetchval(_SETTLED, credential_id, WINDOW, answered):
+        return None
     row = await connection.fetchrow(
         "select breaker, recent, open_for_s from credential_state"
         " where credential_id = $1 for update",

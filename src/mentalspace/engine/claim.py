@@ -28,7 +28,9 @@ with first as (
    order by next_attempt_at limit $2 for update skip locked
 ), whole as (
   select id, status from delivery
-   where batch_id in (select batch_id from first where batch_id is not null)
+   where id = any (array (select ad.delivery_id from attempt_delivery ad
+                           where ad.attempt_id = any (array (select batch_id from first))))
+     and batch_id = any (array (select batch_id from first))
      and lane_id = $1 and status in ('due', 'unknown')
    for update skip locked
 ), chosen as (
@@ -61,6 +63,7 @@ _MINE = """
 select d.id from delivery d
   join unnest($1::uuid[], $2::uuid[]) as held (id, token)
     on held.id = d.id and held.token = d.claim_token
+ where d.id = any ($1)
  order by d.id for update of d
 """
 PUT_DOWN = "claimed_by = null, claim_token = null, claimed_at = null"
@@ -78,7 +81,7 @@ _GIVE_BACK = f"""
 update delivery d set status = case when held.unknown then 'unknown' else 'due' end,
   starts = greatest(d.starts - 1, 0), {PUT_DOWN}
   from unnest($1::uuid[], $2::uuid[], $3::bool[]) as held (id, token, unknown)
- where d.id = held.id and d.claim_token = held.token
+ where d.id = any ($1) and d.id = held.id and d.claim_token = held.token
 """
 
 

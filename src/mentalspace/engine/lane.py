@@ -53,6 +53,8 @@ from mentalspace.kernel.integration import (
 # Requests of a lane under way at once.
 AT_ONCE = 10
 LARGEST_CLAIM = 100
+# After so many deliveries looked at, other lanes get a word in.
+BREATH = 10
 # A lane gives way to the others after this long; the dispatcher wakes it again.
 TURN_S = 3.0
 LOOK_AGAIN_S = 0.5
@@ -190,7 +192,9 @@ class LaneWorker:
         held: dict[str, list[Claimed]] = {}
         expired: list[Claimed] = []
         hopeless = set(_hopeless(haul))
-        for each in haul.claimed:
+        for number, each in enumerate(haul.claimed):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
             if reason := _not_again(haul, each, hopeless):
                 held.setdefault(reason, []).append(each)
             elif each.expired and not each.was_unknown:

@@ -18,7 +18,7 @@ with mine as (
     from delivery d
     join unnest($7::uuid[], $8::uuid[], $9::int[], $10::int[]) as held (id, token, parcel, place)
       on held.id = d.id and held.token = d.claim_token
-   where exists (select from lane where id = $2
+   where d.id = any ($7) and exists (select from lane where id = $2
                     and (state = 'open' or paused_for_phi and not d.carries_phi))
    order by d.id for update of d
 ), whole as (
@@ -42,7 +42,8 @@ with mine as (
   update delivery d
      set first_attempt_at = coalesce(d.first_attempt_at, app.now()), batch_id = whole.batch_id,
          reconciliations = d.reconciliations + whole.asks::int
-    from mine join whole on whole.number = mine.parcel where d.id = mine.id
+    from mine join whole on whole.number = mine.parcel
+   where d.id = any ($7) and d.id = mine.id
 ), told as (
   insert into timeline (practice_id, delivery_id, attempt_id, lane_id, kind, data, actor, drill)
   select $1, mine.id, whole.id, $2, 'attempt_opened',

@@ -78,7 +78,8 @@ _TRIED = f"attempts = d.attempts + 1, starts = 0, {PUT_DOWN}"
 _ACCEPT = f"""
 update delivery d set status = 'accepted', provider_message_id = got.message_id, batch_id = null,
   {_TRIED}
-  from unnest($1::uuid[], $2::text[]) as got (id, message_id) where d.id = got.id
+  from unnest($1::uuid[], $2::text[]) as got (id, message_id)
+ where d.id = any ($1) and d.id = got.id
 """
 # Held, or taken back and not claimed again: the answer to the whole batch speaks of these too.
 _ACCEPT_OTHERS = """

@@ -89,6 +89,7 @@ _ADDRESSES = re.compile(r"https?://\S+|[\w.+-]+@[\w.-]+")
 _TITLE = re.compile(
     r"\b(?:Dra?\.\s+[A-ZÁÉÍÓÚÑ]\w+|\w+,? (?:Ph\.?D|Psy\.?D|LCSW|LMFT|LPC|LMHC)\b)\.?"
 )
+_DIGIT = re.compile(r"\d")
 _NUMERIC_DATE = re.compile(
     r"(?<![\w.])(?:\d{1,2}[/.-]\d{1,2}[/.-](?:\d{4}|\d{2})|\d{4}[/.-]\d{1,2}[/.-]\d{1,2})(?!\w)"
 )
@@ -162,6 +163,8 @@ def _titles(text: str) -> Iterator[tuple[Rule, str]]:
 
 
 def _numbers(plain: str, allowed: Sequence[str]) -> Iterator[tuple[Rule, str]]:
+    if not _DIGIT.search(plain):
+        return
     for found in _NUMERIC_DATE.finditer(plain):
         yield "numeric_date", found[0]
     rest = _NUMERIC_DATE.sub(" ", plain)
