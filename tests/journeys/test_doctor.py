@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from mentalspace.cli.doctor import WIDTH, screen
@@ -23,13 +24,11 @@ async def test_all_is_well(house: House) -> None:
     await house.book()
     await until(lambda: _is(house, ["delivered"]))
     report = await look(house)
-    print(screen(report))
     assert report.ok
     assert report.verdict.whose == "nobody"
-    assert [(line.subject, line.call.state) for line in report.credentials] == [
-        ("resend/default", "good"),
-        ("resend/mesa", "good"),
-    ]
+    answered = {line.subject for line in report.credentials if line.call.state == "good"}
+    assert answered >= {"resend/default", "resend/mesa"}
+    assert len(answered) == len(report.credentials)
     assert {f.check for f in report.domain} >= {"SPF", "DKIM", "DMARC"}
     assert screen(report).startswith("Email: WELL.")
 
@@ -51,7 +50,6 @@ async def test_the_seeds_query_shows_what_a_failure_left(house: House) -> None:
     [row] = [dict(zip(failed.columns, row, strict=True)) for row in failed.rows]
     assert (row["delivery_status"], row["recipient_email"]) == ("bounced", "b***@***")
     shown = screen(report)
-    print(shown)
     assert "s***@***" in shown
     assert "silent.person" not in shown
     assert all(len(line) <= WIDTH for line in shown.splitlines())
@@ -63,7 +61,6 @@ async def test_a_broken_record_is_ours_and_says_what_to_publish(house: House) ->
     publish stands whole in a line of its own."""
     await house.sandbox("POST", "/dns/break", {"domain": "mentalspace.app", "preset": "dkim_cut"})
     report = await look(house)
-    print(screen(report))
     assert report.verdict.whose == "ours"
     [dkim] = [f for f in report.domain if f.check == "DKIM"]
     lines = [line.strip() for line in screen(report).splitlines()]
@@ -78,7 +75,6 @@ async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     said = {"indicator": "critical", "description": "Email sending is down"}
     await house.sandbox("PUT", "/status-pages/email/resend", said)
     report = await look(house)
-    print(screen(report))
     assert report.verdict.whose == "theirs"
     assert "503 service_unavailable" in report.verdict.text
     assert "email.unavailable" in report.verdict.text
@@ -103,7 +99,7 @@ async def test_the_rates_and_the_cost_are_counted(house: House) -> None:
     await house.advance(timedelta(minutes=16))
     report = await look(house)
     shown = screen(report)
-    assert "Email delivery rate    3 of 3" in shown
+    assert re.search(r"^Delivery rate +3 of 3 ", shown, re.MULTILINE)
     assert "0.0027 USD" in shown
     public = report.public()
     [rate] = [

@@ -155,7 +155,9 @@ def judge_dmarc(domain: str, answer: DnsAnswer, *, signed: bool, return_path: st
         return Finding(
             check, "warning", text, "ours", "ask for p=quarantine once reports are clean"
         )
-    return Finding(check, "good", f"p={policy}, aligned by {by}, reports to {tags['rua'][:60]}")
+    return Finding(
+        check, "good", f"p={policy}, aligned by {by}, reports to {_address(tags['rua'])}"
+    )
 
 
 def _aligned(tags: dict[str, str], domain: str, signed: bool, return_path: str) -> str:
@@ -164,6 +166,10 @@ def _aligned(tags: dict[str, str], domain: str, signed: bool, return_path: str) 
     related = f".{domain}".endswith(f".{return_path.partition('.')[2]}")
     by_spf = return_path == domain or (related and not strict)
     return " and ".join(word for word, holds in (("DKIM", signed), ("SPF", by_spf)) if holds)
+
+
+def _address(rua: str) -> str:
+    return rua.partition(",")[0].strip().removeprefix("mailto:")[:60]
 
 
 def _spf_problem(spf: Spf) -> tuple[str, str] | None:
