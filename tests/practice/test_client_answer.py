@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from mentalspace.engine.secrets import Vault
+from mentalspace.engine.services import Services
+from mentalspace.engine.signing import Signer, derive_keys
 from mentalspace.practice.reminder_policy import save_policy
 from mentalspace.workflows.appointments import book, cancel, reschedule
 from mentalspace.workflows.calendar_import import import_calendar
 from mentalspace.workflows.client_answer import call_off, confirm, look
+from tests.conftest import MASTER_KEY
 from tests.house import new_appointment
 from tests.practice.office import Office
 
@@ -166,6 +171,20 @@ async def test_whoever_was_written_to_by_mistake_has_no_say(office: Office) -> N
     view = await call_off(office.services, link)
     assert view is not None and view.state == "changed"
     assert await office.fetch("select status from appointment") == [{"status": "scheduled"}]
+
+
+async def test_a_new_master_key_leaves_links_as_they_are(office: Office) -> None:
+    """While the key before is known, a link made under it answers; without it, none does."""
+    _, link = await booked(office)
+    new = b"n" * 32
+
+    def under(*masters: bytes) -> Services:
+        keys = [key for master in masters for key in derive_keys(master, ["1"])]
+        return replace(office.services, vault=Vault(*masters), signer=Signer(keys))
+
+    view = await look(under(new, MASTER_KEY), link)
+    assert view is not None and view.state == "open"
+    assert await look(under(new), link) is None
 
 
 async def test_what_is_over_or_unknown(office: Office) -> None:

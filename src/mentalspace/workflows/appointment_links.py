@@ -29,11 +29,9 @@ class LinkDesk:
         was written to by mistake has no say once the mistake is mended."""
         if appointment.client_email is None:
             return None
-        body = (
-            appointment.id.bytes
-            + appointment.version.to_bytes(_VERSION_BYTES)
-            + address_mark(self.vault, appointment.practice_id, appointment.client_email.reveal())
-        )
+        address = appointment.client_email.reveal()
+        mark = address_mark(self.vault, appointment.practice_id, address)
+        body = appointment.id.bytes + appointment.version.to_bytes(_VERSION_BYTES) + mark
         token = self.signer.sign(_PURPOSE, body, appointment.starts_at)
         url = f"{self.site_url}/a/{token}"
         return AppointmentLinks(confirm_url=url, cancel_url=f"{url}#cancel")
