@@ -14,11 +14,12 @@ import pytest
 
 import mentalspace
 from mentalspace.drills.second_factor import ACTS
-from mentalspace.engine.runbook import RoomRunbook, check, load_runbooks
+from mentalspace.engine.runbook import AlertKind, RoomRunbook, check, load_runbooks
 from mentalspace.engine.steps import ENGINE_ACTIONS
 from mentalspace.engine.suppression import SUPPRESSING
 from mentalspace.integrations import discover_rooms, discover_sandboxes, room_names
-from mentalspace.kernel.case import Disposition, ErrorCase
+from mentalspace.kernel.case import Disposition, ErrorCase, classify
+from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.integration import Integration, Provider
 
 SOURCE = Path(mentalspace.__file__).parent
@@ -137,6 +138,20 @@ def test_modules_say_what_they_are() -> None:
         if text.strip():
             docstring = ast.get_docstring(ast.parse(text))
             assert docstring and docstring.split("\n\n")[0].strip().endswith((".", ":", "?")), path
+
+
+@pytest.mark.parametrize("room", RUNBOOKS.rooms, ids=lambda room: room.room)
+def test_a_room_waits_for_an_agreement(room: RoomRunbook) -> None:
+    """What names a client and lacks a vendor agreement waits, in every room, and pages."""
+    for provider in ROOMS[room.room].providers:
+        case = classify(
+            room.cases_for(provider.name), Evidence("refused_locally", code="no_agreement")
+        )
+        assert (case.id, case.disposition) == (f"{room.room}.no_agreement", Disposition.WAIT)
+    assert any(
+        rule.kind is AlertKind.PAUSED and rule.cases == (f"{room.room}.no_agreement",)
+        for rule in room.overview.alerts
+    )
 
 
 def test_rehearsals_do_what_the_code_can() -> None:

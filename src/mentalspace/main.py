@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
     from mentalspace.workflows.doctor import Report
+    from mentalspace.workflows.readiness import Point
 
 DATABASE = "mentalspace"
 DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
 DEMO_DAY_EVERY_S = 6.0
 SANDBOX_KEEP_EVERY_S = 2.0
 REWRITE_EVERY_S = 0.5
+AGREEMENTS_EVERY_S = 60.0
 AUDIT_HEADS_EVERY_S = 3600.0
 
 Say = Callable[[str], None]
@@ -141,6 +143,8 @@ class MentalSpace:
                 clock_movable=movable,
             )
         await self._put_in_place(admin_url)
+        if self.settings.is_production:
+            await _tell_what_waits(admin_url, say)
         return PreparedDatabase(admin_url, url)
 
     async def _require_fitting_key(self, admin_url: str) -> None:
@@ -385,6 +389,11 @@ class MentalSpace:
 
         return await examine(services, room)
 
+    async def readiness(self, services: Services) -> list[Point]:
+        from mentalspace.workflows.readiness import examine_readiness
+
+        return await examine_readiness(services)
+
     def bench(self, arguments: list[str]) -> int:
         from subprocess import run
 
@@ -408,11 +417,16 @@ class MentalSpace:
     def _chores(
         self, services: Services
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        from mentalspace.practice.agreement import tell_of_ends
         from mentalspace.practice.audit import write_heads_down
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
             "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(services.database)),
+            "agreements": (
+                AGREEMENTS_EVERY_S,
+                lambda: tell_of_ends(services.database, services.rooms),
+            ),
             "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         }
         if self.settings.is_production:
@@ -471,6 +485,18 @@ class _LazyApp:
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             raise
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _tell_what_waits(admin_url: str, say: Say) -> None:
+    """A live credential without its vendor's agreement sends nothing that names a client."""
+    from mentalspace.engine.agreement import standings
+    from mentalspace.engine.db import connect_owner
+
+    async with connect_owner(admin_url) as owner:
+        for standing in await standings(owner):
+            if standing.is_missing:
+                name = f"{standing.integration} {standing.provider}/{standing.endpoint}"
+                say(f"agreement: none holds for {name}; what names clients waits")
 
 
 async def _make_user(

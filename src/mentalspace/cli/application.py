@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import Integration
     from mentalspace.workflows.doctor import Report
+    from mentalspace.workflows.readiness import Point
 
 Say = Callable[[str], None]
 
@@ -55,6 +56,8 @@ class Application(Protocol):
     ) -> Awaitable[Sequence[DrillResult]]: ...
 
     def doctor(self, services: Services, room: str | None) -> Awaitable[Sequence[Report]]: ...
+
+    def readiness(self, services: Services) -> Awaitable[Sequence[Point]]: ...
 
     def runbooks(self) -> Runbooks: ...
 

@@ -1,9 +1,10 @@
-"""Commands that look and change nothing: message, psql, doctor."""
+"""Commands that look and change nothing: message, psql, ready, doctor."""
 
 from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -55,6 +56,24 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             return
         program, environment = ask(application, lambda services: interactive(services, role))
         os.execve(program[0], program, environment)  # noqa: S606 (psql takes this terminal over)
+
+    @app.command()
+    def ready(as_json: Json = False) -> None:
+        """What is missing before anything goes live, and what to do about each point.
+
+        Exits with 1 while something is. In a demo it says what a production would lack.
+        """
+        application = make()
+        points = ask(application, application.readiness)
+        done = all(point.state != "bad" for point in points)
+        if as_json:
+            print(json.dumps({"ok": done, "points": list(map(asdict, points))}, indent=2))
+        else:
+            for point in points:
+                print(f"{point.state:<8} {point.subject}: {point.text}")
+                if point.cure and point.state != "good":
+                    print(f"{'':<8} → {point.cure}")
+        raise typer.Exit(0 if done else 1)
 
     @app.command()
     def doctor(

@@ -127,7 +127,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     )
     mistakes += _unknown_names(environment)
     if mode is Mode.PRODUCTION:
-        mistakes += _production_mistakes(settings)
+        mistakes += production_mistakes(settings)
     if mistakes:
         raise SettingsError(mistakes)
     return settings
@@ -221,7 +221,8 @@ def _runbooks(environment: Mapping[str, str], mistakes: list[str]) -> Path | Non
     return Path(value).absolute()
 
 
-def _production_mistakes(settings: Settings) -> list[str]:
+def production_mistakes(settings: Settings) -> list[str]:
+    """What production would not start without, or with; one line each."""
     needed = {
         "MENTALSPACE_MASTER_KEY": settings.master_key,
         "MENTALSPACE_JWT_SECRET": settings.jwt_secret,

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.agreement import NewAgreement, add_agreement, revoke_agreement
-from mentalspace.engine.db import Connection
+from mentalspace.engine.db import Connection, Database
 from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Integration
 from mentalspace.practice.audit import note
@@ -22,6 +22,27 @@ select id, vendor, kind, signed_on, expires_on, reference, recorded_by, recorded
   from vendor_agreement where drill is null
  order by revoked_at is not null, signed_on desc, recorded_at desc
 """
+_ENDING = """
+select a.id, a.practice_id, a.vendor, a.expires_on,
+       a.expires_on - app.today(a.practice_id) as days_left
+  from vendor_agreement a
+ where a.revoked_at is null and a.drill is null
+   and a.expires_on - app.today(a.practice_id) between 1 and $1
+   and not exists (select from vendor_agreement b
+                    where b.practice_id = a.practice_id and b.vendor = a.vendor
+                      and b.revoked_at is null and b.signed_on <= a.expires_on
+                      and (b.expires_on is null or b.expires_on > a.expires_on))
+"""
+_TOLD = """
+update vendor_agreement set warned_days = $2
+ where id = $1 and revoked_at is null and (warned_days is null or warned_days > $2)
+returning true
+"""
+_TASK = "insert into task (practice_id, for_role, text) values ($1, 'administrator', $2)"
+_WORDS = (
+    "The agreement with {} ends on {}. Have it renewed and record the new one under Agreements,"
+    " or what names clients stops that day"
+)
 
 
 def vendors(rooms: Mapping[str, Integration]) -> dict[str, str]:
@@ -70,6 +91,22 @@ async def withdraw_agreement(
             vendor=vendor,
         )
     return vendor
+
+
+async def tell_of_ends(database: Database, rooms: Mapping[str, Integration]) -> int:
+    """Ask the administrators for a renewal, 30 and 7 days before an agreement ends that none
+    follows; how many were asked. May run anywhere, at any time: each is told once."""
+    async with database.as_dispatcher() as connection:
+        ending = await connection.fetch(_ENDING, WARN_DAYS[0])
+    known, told = vendors(rooms), 0
+    for row in ending:
+        days = min(days for days in WARN_DAYS if row["days_left"] <= days)
+        async with database.as_worker(row["practice_id"]) as connection:
+            if await connection.fetchval(_TOLD, row["id"], days):
+                title, day = known.get(row["vendor"], row["vendor"]), row["expires_on"]
+                await connection.execute(_TASK, row["practice_id"], _WORDS.format(title, day))
+                told += 1
+    return told
 
 
 async def read_register(connection: Connection) -> list[Any]:
