@@ -108,9 +108,6 @@ class Hooks:
         found = (self._hooks.get(hook_id) for hook_id in self._about.get(about, ()))
         return [hook for hook in found if hook is not None]
 
-    def get(self, hook_id: str) -> Hook | None:
-        return self._hooks.get(hook_id)
-
     @property
     def pending(self) -> int:
         return len(self._hooks) - len(self._done)

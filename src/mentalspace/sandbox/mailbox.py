@@ -88,7 +88,7 @@ def events_of(kit: Kit, item: Accepted) -> list[dict[str, Any]]:
             "at": step.at,
             "ahead": datetime.fromisoformat(step.at) > now,
             "why": _why(step.details),
-            "hooks": [{"id": h.message, "state": _hook_state(h)} for h in told.get(step.kind, ())],
+            "hooks": [_hook_state(hook) for hook in told.get(step.kind, ())],
         }
         for step in item.steps
     ]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from mentalspace.emulator.words import Call, Reply, json_reply
 
 ROOM = "pager"
 PROVIDER = "apprise"
+KEPT = 1000  # the newest
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class Pager:
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
-        self._pages: list[Page] = []
+        self._pages: deque[Page] = deque(maxlen=KEPT)
         kit.journal.on("page", self._apply)
+        kit.journal.compact(["page"], self._snapshot)
 
     def furnish(self, hooks_url: str | None) -> None:
         """Nothing: a pager has no customers."""
@@ -71,8 +74,7 @@ class Pager:
             str(title),
             str(message),
         )
-        fields = {name: getattr(page, name) for name in Page.__slots__}
-        self._kit.journal.emit("page", page=fields)
+        self._kit.journal.emit("page", page=_fields(page))
         return json_reply(200, {"id": page.id}, accepted=(page.id,))
 
     def claims(self, call: Call) -> str | None:  # noqa: ARG002
@@ -100,3 +102,11 @@ class Pager:
 
     def _apply(self, record: Record) -> None:
         self._pages.append(Page(**record["page"]))
+
+    def _snapshot(self) -> Iterable[Record]:
+        for page in self._pages:
+            yield {"kind": "page", "page": _fields(page)}
+
+
+def _fields(page: Page) -> Record:
+    return {name: getattr(page, name) for name in Page.__slots__}

@@ -55,10 +55,14 @@ async def test_emails(client: Client, run: Run) -> None:
     async with client.http.get(shared["url"]) as answer:
         assert answer.status == 200
     client.sandbox.world.kit.clock.move(60)
-    counted = await run(emails, "metrics", {"dimensions": ["period"]})
-    assert counted["totals"]["delivered"] == 3
-    assert counted["totals"]["delivery_rate"] == 1
-    assert sum(row["sent"] for row in counted["data"]) == 3
+    for granularity in ("hourly", "daily", "weekly", "monthly"):
+        asked = {"dimensions": ["period"], "granularity": granularity}
+        counted = await run(emails, "metrics", asked)
+        assert (counted["totals"]["delivered"], counted["totals"]["delivery_rate"]) == (3, 1)
+        assert sum(row["sent"] for row in counted["data"]) == 3
+    bounces = {"metrics": ["bounced_permanent", "bounce_rate"], "start_date": "2020-01-01"}
+    counted = await run(emails, "metrics", bounces)
+    assert counted["totals"] == {"bounced_permanent": 0, "bounce_rate": 0}
 
 
 async def test_scheduled_emails(client: Client, run: Run) -> None:

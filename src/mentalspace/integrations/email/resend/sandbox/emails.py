@@ -1,11 +1,9 @@
-"""Mails that were taken: read, listed, counted, shared, moved and cancelled."""
+"""Mails that were taken: read, listed, shared, moved and cancelled."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import timedelta
 
 from mentalspace.emulator.outbox import Accepted, Step
 from mentalspace.emulator.words import Reply, json_reply
@@ -85,96 +83,9 @@ def _get_attachment(visit: Visit) -> Reply:
     raise not_found("Attachment")
 
 
-# source: https://resend.com/docs/api-reference/emails/get-metrics
-def _metrics(visit: Visit) -> Reply:
-    """Totals over whole days, and by day; the other dimensions are not played."""
-    end = _moment(visit, "end_date", visit.now, at_end=True)
-    start = _moment(visit, "start_date", end - timedelta(days=6), at_end=False)
-    names = _words(visit, "metrics") or [*COUNTED, *RATES]
-    dimensions = _words(visit, "dimensions")
-    if start > end or set(dimensions) - {"period"} or set(names) - {*COUNTED, *RATES}:
-        raise invalid("The range, a metric or a dimension is invalid.")
-    happened = [
-        (datetime.fromisoformat(step.at), item, step)
-        for item in visit.kit.outbox.items(account=visit.team.id)
-        for step in item.so_far(visit.now)
-    ]
-    within = [(at, item, step) for at, item, step in happened if start <= at <= end]
-    answer: Json = {
-        "object": "metrics",
-        "start_date": stamp(start),
-        "end_date": stamp(end),
-        "metrics": names,
-        "dimensions": dimensions,
-        "granularity": visit.query("granularity") or "daily",
-        "totals": _measured(names, ((item, step) for _at, item, step in within)),
-    }
-    if dimensions:
-        days = sorted({at.date() for at, _item, _step in within})
-        answer["data"] = [
-            {"period": day.isoformat(), **_measured(names, _on(day, within))} for day in days
-        ]
-    return json_reply(200, answer)
-
-
 def _receive(visit: Visit) -> Reply:
     """This sandbox receives no mail."""
     return json_reply(200, page(visit, []))
-
-
-COUNTED = {
-    "sent": "email.sent",
-    "delivered": "email.delivered",
-    "delivery_delayed": "email.delivery_delayed",
-    "bounced": "email.bounced",
-    "complained": "email.complained",
-    "suppressed": "email.suppressed",
-    "failed": "email.failed",
-    "opened": "email.opened",
-    "clicked": "email.clicked",
-}
-# Each with what it is a part of. source: https://resend.com/docs/dashboard/emails/metrics
-RATES = {
-    "delivery_rate": ("delivered", "sent"),
-    "bounce_rate": ("bounced", "sent"),
-    "complaint_rate": ("complained", "delivered"),
-    "open_rate": ("opened", "delivered"),
-    "click_rate": ("clicked", "delivered"),
-}
-
-
-def _measured(names: Iterable[str], happened: Iterable[tuple[Accepted, Step]]) -> Json:
-    counts = Counter(step.kind for _item, step in happened)
-    number = {name: counts[kind] for name, kind in COUNTED.items()}
-    rates = {
-        name: number[part] / number[whole] if number[whole] else 0
-        for name, (part, whole) in RATES.items()
-    }
-    return {name: number.get(name, rates.get(name, 0)) for name in names}
-
-
-def _on(
-    day: date, happened: Iterable[tuple[datetime, Accepted, Step]]
-) -> Iterable[tuple[Accepted, Step]]:
-    return ((item, step) for at, item, step in happened if at.date() == day)
-
-
-def _moment(visit: Visit, name: str, usual: datetime, *, at_end: bool) -> datetime:
-    given = visit.query(name)
-    if given is None:
-        return usual
-    try:
-        if len(given) == len("2026-01-01"):
-            whole = date.fromisoformat(given)
-            return datetime.combine(whole, time.max if at_end else time.min, UTC)
-        at = datetime.fromisoformat(given)
-    except ValueError as error:
-        raise invalid(f"The `{name}` parameter must be an ISO 8601 date or datetime.") from error
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _words(visit: Visit, name: str) -> list[str]:
-    return [word for word in (visit.query(name) or "").split(",") if word]
 
 
 def _find(visit: Visit) -> Accepted:
@@ -236,7 +147,6 @@ def _file(visit: Visit, item: Accepted, file: Json) -> Json:
 
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/emails", _list),
-    ("GET", "/emails/metrics", _metrics),
     ("GET", "/emails/receiving", _receive),
     ("GET", "/emails/{email_id}", _get),
     ("PATCH", "/emails/{email_id}", _update),

@@ -26,8 +26,7 @@ THING = "webhook"
 # What the team's first endpoint, the one its account was made with, has changed of its own.
 FIRST = "first_webhook"
 
-# source: https://docs.svix.com/receiving/using-app-portal/rotating-secrets (how Svix, which sends
-# Resend's webhooks, does it; Resend's page gives no time)
+# A day, as is usual among such senders; Resend's page gives no time.
 OLD_SECRET_LIVES = timedelta(hours=24)
 
 # source: https://resend.com/docs/webhooks/event-types; the families this sandbox never tells of

@@ -12,6 +12,7 @@ from mentalspace.integrations.email.resend.sandbox import (
     emails,
     endpoints,
     keys,
+    metrics,
     sending,
     suppressions,
     templates,
@@ -20,7 +21,18 @@ from mentalspace.integrations.email.resend.sandbox.errors import Problem
 from mentalspace.integrations.email.resend.sandbox.visit import Handler
 
 UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-PARTS = (sending, emails, domains, keys, endpoints, deliveries, suppressions, templates, books)
+PARTS = (
+    sending,
+    emails,
+    metrics,
+    domains,
+    keys,
+    endpoints,
+    deliveries,
+    suppressions,
+    templates,
+    books,
+)
 
 
 def find(method: str, path: str) -> tuple[Handler, Mapping[str, str]]:

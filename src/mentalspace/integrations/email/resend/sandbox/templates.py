@@ -20,7 +20,7 @@ from mentalspace.integrations.email.resend.sandbox.words import (
 
 THING = "template"
 FIELDS = ("name", "alias", "from", "subject", "reply_to", "html", "text", "variables")
-# source: https://resend.com/docs/dashboard/templates/template-variables
+# source: https://resend.com/docs/api-reference/templates/create-template (its example)
 VARIABLE = re.compile(r"\{\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}\}")
 
 
