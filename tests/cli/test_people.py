@@ -86,3 +86,26 @@ async def test_a_practices_own_credential_is_stored_sealed(
     nothing = mentalspace(environment, *words, typed="\n")
     assert nothing.returncode == 2
     assert "nothing is stored" in nothing.stderr
+
+
+async def test_a_practice_puts_its_providers_in_order(
+    environment: dict[str, str], admin: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """A relay stored beside Resend comes second, until the practice wants it first."""
+    mentalspace(environment, "practice", "add", "harbor", "--name", "H", "--timezone", "UTC")
+    words = ("credential", "set", "email", "--practice", "harbor")
+    mentalspace(environment, *words, typed="re_harbor_key\nwhsec_c2VjcmV0\n")
+    relay = mentalspace(environment, *words, "--provider", "smtp", typed="harbor\nsecret\n")
+    assert relay.stdout.strip() == "harbor-smtp", "a relay sends no webhooks, so it has no path"
+    ranks = "select rank from credential where endpoint like 'harbor%' order by endpoint"
+    assert [row["rank"] for row in await admin.fetch(ranks)] == [1, 2]
+    words = ("credential", "order", "email", "smtp", "--practice")
+    done = mentalspace(environment, *words, "harbor", "--after", "5")
+    assert done.stdout.splitlines() == ["1. harbor-smtp", "2. harbor"]
+    assert [row["rank"] for row in await admin.fetch(ranks)] == [2, 1]
+    after = "select distinct fail_over_after_s from credential where endpoint like 'harbor%'"
+    assert await admin.fetchval(after) == 5
+    mentalspace(environment, "practice", "add", "bay", "--name", "B", "--timezone", "UTC")
+    none = mentalspace(environment, *words, "bay")
+    assert (none.returncode, len(none.stderr.splitlines())) == (2, 1)
+    assert "SMTP relay" in none.stderr

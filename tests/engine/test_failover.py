@@ -13,7 +13,7 @@ import pytest
 
 from mentalspace.engine.breaker import note_outcome
 from mentalspace.engine.failover import fail_over
-from tests.engine.toy import Bench, Reply, ToyServer, make_practice, toy_server
+from tests.engine.toy import BATCHING, Bench, Reply, ToyServer, make_practice, toy_server
 
 MINUTE = timedelta(seconds=61)
 
@@ -78,10 +78,15 @@ async def test_what_waits_goes_to_the_next(pair: Pair) -> None:
     assert sorted(pair.second.accepted) == ["toy/0", "toy/1", "toy/2", "toy/bulk"]
     assert bench.server.sends() == []
     assert await bench.kinds(bulk) == ["delivery_created", "moved", "attempt_opened", "accepted"]
-    [data] = await bench.admin.fetch(
-        "select distinct data from timeline where kind = 'moved' and data ->> 'from' = 'acme'"
+    data = await bench.admin.fetchval(
+        "select data from timeline where delivery_id = $1 and kind = 'moved'", bulk
     )
-    assert data["data"] == {"from": "acme", "to": "acme", "because": "breaker", "case": None}
+    from_lane = await bench.admin.fetchval(
+        "select id::text from lane where credential_id = $1 and class = 'bulk'",
+        bench.credential_id,
+    )
+    assert data.pop("from_lane") == from_lane
+    assert data == {"from": "acme", "to": "acme", "because": "breaker", "case": None}
 
 
 async def test_an_attempt_that_surely_failed_does_not_hold_it_back(pair: Pair) -> None:
@@ -118,6 +123,22 @@ async def test_what_was_perhaps_sent_stays(pair: Pair) -> None:
     assert await bench.status(unknown) == await bench.status(released) == "accepted"
     assert pair.second.sends() == []
     assert len(bench.server.accepted) == 2
+
+
+async def test_a_batch_without_an_answer_stays_whole(pair: Pair) -> None:
+    """Its members wait for the first provider's word, even those a person let go again."""
+    bench = pair.bench
+    bench.provider = BATCHING
+    bench.server.usual = Reply(lost=True)
+    members = [await bench.deliver(payload) for payload in (b"a", b"b", b"c")]
+    await bench.turn()
+    await bench.admin.execute("update delivery set status = 'held' where id = $1", members[0])
+    await bench.admin.execute("update delivery set status = 'pending' where id = $1", members[0])
+    await bench.admin.execute("update attempt set state = 'failed'")  # the batch's id alone speaks
+    await pair.break_first()
+    await bench.advance(MINUTE)
+    await bench.dispatch()
+    assert {await pair.where(each) for each in members} == {"first"}
 
 
 async def test_what_is_not_due_stays(pair: Pair) -> None:

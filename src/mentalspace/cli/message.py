@@ -70,7 +70,8 @@ def story(services: Services, message: Message) -> str:
         *(f"  {label:<17}{found[name]}" for label, name in _FACTS if found[name] is not None),
         "",
     ]
-    for line in narrate(message.timeline, provider):
+    titles = {p.name: p.title for p in room.providers} if room else {}
+    for line in narrate(message.timeline, provider, lambda name: titles.get(name, name)):
         times = f" ({line.times} times)" if line.times > 1 else ""
         case = f"  [{line.case_id}]" if line.case_id else ""
         lines.append(f"{line.at.isoformat(sep=' ', timespec='seconds')}  {line.text}{times}{case}")

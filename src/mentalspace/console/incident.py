@@ -68,7 +68,11 @@ async def incident(visit: Visit) -> Response:
         facts=facts,
         pages=pages,
         provider=provider,
-        story=narrate(facts["story"], provider),
+        story=narrate(
+            facts["story"],
+            provider,
+            lambda name: visit.provider_title(found["integration"], name),
+        ),
         verdict=verdict(found, facts, provider),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         case=case,

@@ -26,11 +26,22 @@ class Line:
     times: int = 1
 
 
-def narrate(rows: Iterable[Any], provider: str) -> list[Line]:
-    """`rows` have at, kind, data, actor; lines that say the same one after another become one."""
+def narrate(
+    rows: Iterable[Any], provider: str, title: Callable[[str], str] = words.plain
+) -> list[Line]:
+    """`rows` have at, kind, data, actor; lines that say the same one after another become one.
+
+    `provider` is whose the story is in the end; `title` names those it went over from and to.
+    """
+    rows = list(rows)
+    went = [row["data"] for row in rows if row["kind"] == "moved" and "count" not in row["data"]]
+    provider = title(str(went[0]["from"])) if went else provider
     told: list[Line] = []
     for row in rows:
         data: Data = row["data"] or {}
+        if row["kind"] == "moved":
+            data = {**data, "from": title(str(data["from"])), "to": title(str(data["to"]))}
+            provider = provider if "count" in data else str(data["to"])
         tone, say = _SAYINGS.get(row["kind"], ("idle", _unknown(row["kind"])))
         line = Line(row["at"], say(data, provider), tone, data.get("case"), _who(row["actor"]))
         if told and (told[-1].text, told[-1].actor) == (line.text, line.actor):
@@ -88,11 +99,9 @@ def _paused(data: Data, _provider: str) -> str:
 
 
 def _moved(data: Data, _provider: str) -> str:
-    since = "is paused" if data.get("because") == "paused" else "keeps failing"
-    return (
-        f"Went over to {words.plain(str(data.get('to', 'the next provider')))}:"
-        f" {words.plain(str(data.get('from', 'the first one')))} {since}"
-    )
+    what = f"{words.count(int(data['count']), 'message')} went" if "count" in data else "Went"
+    why = "is paused" if data.get("because") == "paused" else "keeps failing"
+    return f"{what} over to {data['to']}, because {data['from']} {why}"
 
 
 def _slowed(data: Data, _provider: str) -> str:

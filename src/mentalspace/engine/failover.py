@@ -102,6 +102,7 @@ async def _move(connection: Connection, lane: Any, ids: list[Any]) -> int:
         "to": lane["to_provider"],
         "because": "paused" if lane["paused_case"] else "breaker",
         "case": lane["paused_case"],
+        "from_lane": str(lane["lane_id"]),
     }
     count: int = await connection.fetchval(_MOVE, ids, lane["to_lane"], lane["to_credential"], data)
     if count:

@@ -24,9 +24,24 @@ select c.id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
        s.breaker, s.open_until, s.last_good_at, s.recent,
        case when s.override_until > app.now() then s.override_state end as override_state,
        s.override_reason, s.override_until,
-       case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until
+       case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until,
+       c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
+       (select count(*) from timeline t
+         where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
+           and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
+       ) as went_over
   from credential c join practice p on p.id = c.practice_id
   left join credential_state s on s.credential_id = c.id
+  left join lateral (
+    select o.provider from credential o
+     where o.practice_id = c.practice_id and o.integration = c.integration and o.active
+       and o.drill is null and (o.rank, o.created_at, o.id) < (c.rank, c.created_at, c.id)
+     order by o.rank, o.created_at, o.id limit 1) first on true
+  left join lateral (
+    select o.provider from credential o
+     where o.practice_id = c.practice_id and o.integration = c.integration and o.active
+       and o.drill is null and o.id <> c.id
+     order by o.rank, o.created_at, o.id limit 1) next on true
  where c.active and c.drill is null and not p.is_drill
  order by c.integration, p.is_default desc, p.name, c.endpoint
 """

@@ -40,8 +40,8 @@ select i.*, p.name as practice_name, p.timezone as practice_timezone, c.provider
 # Everybody whose message failed by our or the provider's fault since it began, and whoever
 # waited in line behind them until $5, the first good answer after the last failure: what then
 # got through, what still waits, and what ran out of time. Without a good answer yet, whoever
-# waits now. People are counted by the keyed hash of their address. An incident of a rate ($6) is
-# about whom a message came back from, too.
+# waits now. Who went over to the next provider is one of them. People are counted by the keyed
+# hash of their address. An incident of a rate ($6) is about whom a message came back from, too.
 _IMPACT = """
 with line as (
   select coalesce($5::timestamptz, $3, app.now()) as until
@@ -65,6 +65,11 @@ with line as (
   select d.id from delivery d
    where $6 and d.credential_id = $1 and d.drill is not distinct from $4 and d.status = 'bounced'
      and d.ended_at >= $2 and d.ended_at <= coalesce($3::timestamptz, 'infinity')
+  union
+  select t.delivery_id from timeline t
+   where t.kind = 'moved' and t.drill is not distinct from $4 and t.at >= $2
+     and t.at <= coalesce($3::timestamptz, 'infinity')
+     and t.data ->> 'from_lane' in (select id::text from lane where credential_id = $1)
 ), told as (
   select d.recipient_key, d.status, d.attempts, d.next_attempt_at,
          d.status in ('accepted', 'delivered') as through,
@@ -126,6 +131,16 @@ select t.at, t.kind, t.data, t.actor from timeline t
    and t.at >= $4::timestamptz - interval '1 minute'
    and t.at <= coalesce($5::timestamptz, 'infinity')
    and t.drill is not distinct from $6
+union all
+select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.data ->> 'to',
+         'because', t.data ->> 'because', 'count', count(*)), t.actor
+  from timeline t
+ where t.kind = 'moved' and t.data ->> 'from_lane' in
+         (select id::text from lane where credential_id = $3)
+   and t.at >= $4::timestamptz - interval '1 minute'
+   and t.at <= coalesce($5::timestamptz, 'infinity')
+   and t.drill is not distinct from $6
+ group by t.kind, t.data ->> 'from', t.data ->> 'to', t.data ->> 'because', t.actor
  order by at limit 300
 """
 _PAGES = """

@@ -26,7 +26,15 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.nam
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
        (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
          where credential_id = c.id and state = 'paused') as paused,
-       w.waiting, w.oldest_s, w.held, w.unknown
+       w.waiting, w.oldest_s, w.held, w.unknown, c.fail_over_after_s,
+       (select o.provider || '/' || o.endpoint from credential o
+         where o.practice_id = c.practice_id and o.integration = c.integration and o.id <> c.id
+           and o.active and o.drill is null and not o.test_only
+         order by o.rank, o.created_at, o.id limit 1) as next,
+       (select count(*) from timeline t
+         where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
+           and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
+       ) as went_over
   from credential c join practice p on p.id = c.practice_id
   left join credential_state s on s.credential_id = c.id
  cross join lateral (
@@ -119,6 +127,8 @@ def health(row: Any) -> list[RoomFinding]:
         found.append(finding(row, "breaker", "bad", text, "theirs"))
     if row["paused"]:
         found.append(finding(row, "lanes", "bad", f"paused: {row['paused']}", "ours"))
+    if row["breaker"] != "closed" or row["paused"] or row["went_over"]:
+        found.append(finding(row, "failover", "good" if row["next"] else "warning", _next(row)))
     oldest_s = row["oldest_s"] or 0.0
     state: State = "warning" if oldest_s > QUEUE_WARNS_S else "good"
     text = (
@@ -129,6 +139,14 @@ def health(row: Any) -> list[RoomFinding]:
         if row[name]:
             found.append(finding(row, name, "warning", f"{row[name]} wait for a person"))
     return found
+
+
+def _next(row: Any) -> str:
+    """Where what waits here goes."""
+    if row["next"] is None:
+        return "the practice has no second provider: what waits, waits here"
+    text = f"out for {row['fail_over_after_s']:.0f} s, what waits goes on through {row['next']}"
+    return f"{text}; {row['went_over']} did in the last hour" if row["went_over"] else text
 
 
 def line(row: Any, called: RoomFinding) -> CredentialLine:
