@@ -27,7 +27,7 @@ async def test_its_pages_open(stage: Stage) -> None:
             (f"/appointments?day={oldest['starts_at']:%Y-%m-%d}", oldest["name"]),
             ("/clients", "demo-7-0"),
             ("/messages?status=bounced", bounced["name"]),
-            ("/tasks?state=done", "a mail to it came back"),
+            ("/tasks?state=done", "mail to it came back for good"),
             (f"/messages/{bounced['id']}", "Resend reported: email.bounced"),
         ):
             async with http.get(path) as page:

@@ -68,7 +68,17 @@ select a.id from appointment a join appointment b on b.clinician_email = a.clini
    and b.starts_at = a.starts_at and b.id <> a.id""",
     "a bounce nobody was asked to mend": """
 select d.id from delivery d where d.status = 'bounced'
-   and not exists (select from task t where t.delivery_id = d.id)""",
+   and not exists (select from task t where t.client_id = d.client_id and t.topic = 'address'
+     and t.created_at <= d.ended_at and coalesce(t.done_at, 'infinity') > d.ended_at)""",
+    "a mail to somebody suppressed": """
+select d.id from delivery d join suppression s on s.recipient_key = d.recipient_key
+ where d.status in ('delivered', 'bounced', 'pending') and s.delivery_id <> d.id
+   and coalesce(d.accepted_at, d.due_at) > s.created_at
+   and coalesce(d.accepted_at, d.due_at) < coalesce(s.lifted_at, 'infinity')""",
+    "a bounce for good, or a complaint, without its suppression, or one without either": """
+select coalesce(d.id, s.delivery_id) from suppression s full join (
+  select id from delivery where last_case in ('email.bounced', 'email.complained')) d
+    on d.id = s.delivery_id where d.id is null or s.id is null""",
 }
 # Everything but what is drawn anew or names rows: ids, keys, traces, seals.
 DIGESTED = {
@@ -81,8 +91,9 @@ DIGESTED = {
     "attempt": "purpose, state, started_at, finished_at, evidence_kind, http, code, case_id",
     "appointment_notifications": "notification_type, recipient_email, status, delivery_status,"
     " sent_at, delivered_at, created_at, for_start, lead_min",
-    "timeline": "at, kind, actor, data - 'request_id' - 'appointment' as data",
-    "task": "for_role, text, case_id, state, created_at, done_at",
+    "timeline": "at, kind, actor, data - 'request_id' - 'appointment' - 'suppression' as data",
+    "task": "for_role, text, case_id, topic, state, created_at, done_at",
+    "suppression": "case_id, reason, created_at, lifted_at",
 }
 
 
@@ -122,6 +133,10 @@ async def test_nothing_contradicts_itself(office: Office, owner: Owner) -> None:
     assert made.mails == counts.total()
     assert made.waiting == counts["pending"] + counts["held"] + counts["unknown"]
     assert counts["held"] and counts["unknown"] and counts["bounced"]
+    assert await owner.fetchval(
+        "select count(*) from delivery where last_case = 'email.suppressed'"
+    )
+    assert await owner.fetchval("select count(*) from suppression where lifted_at is not null")
     taken = counts["delivered"] + counts["bounced"] + counts["failed"] + counts["refused"]
     assert counts["delivered"] / taken > 0.97
     starts = await owner.fetchrow("select min(starts_at), max(starts_at) from appointment")

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.settle import classification
+from mentalspace.engine.suppression import SUPPRESSED
 from mentalspace.integrations.email.facts import AppointmentKind
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
@@ -18,12 +19,14 @@ from mentalspace.kernel.integration import LaneClass
 from mentalspace.workflows.demo_history.cast import made_id
 
 WORKER = "worker:demo"
-ADDRESS_TASK = "Correct the client's email address: a mail to it came back."
+# A task is done in so much; a younger one is open.
+MENDED_IN = timedelta(hours=30)
 REJECTED = ("Permanent/General", "Permanent/General", "Permanent/NoEmail", "Transient/MailboxFull")
 UNAVAILABLE = Evidence("http", http=503, code="service_unavailable")
 TOO_MANY = Evidence("http", http=429, code="rate_limit_exceeded", retry_after_s=1.0)
 SILENT = Evidence("timeout")
 NO_ADDRESS = Evidence("refused_locally", code="invalid_recipient")
+LISTED = Evidence("refused_locally", code=SUPPRESSED)
 STRANGE = Evidence("http", http=451, code="unavailable_for_legal_reasons")
 
 
@@ -105,8 +108,23 @@ class Errand:
     id: UUID
     for_role: str
     text: str
-    case_id: str | None
+    case_id: str
+    topic: str
     created_at: datetime
+
+    @property
+    def done_at(self) -> datetime:
+        return self.created_at + MENDED_IN
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """From then on their address is written to no more, unless a person lifts it."""
+
+    at: datetime
+    reason: str
+    case_id: str
+    lifted_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -121,6 +139,8 @@ class Story:
     tries: list[Try] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
     errands: list[Errand] = field(default_factory=list)
+    asked: Mapping[str, datetime] = field(default_factory=dict)  # open tasks by topic, until when
+    listing: Listing | None = None
     message_id: str | None = None
     last_case: str | None = None
     held_reason: str | None = None
@@ -181,6 +201,7 @@ class Story:
 
     def refuse_locally(self, at: datetime, evidence: Evidence) -> None:
         """Our own guard does not let it leave."""
+        self.next_attempt_at = at
         case = classify(self.setting.cases, evidence)
         self._classify(at, evidence, case, None)
         self.tell(at, "refused", {"case": case.id})
@@ -192,7 +213,11 @@ class Story:
         for step in case.steps:
             match step.do:
                 case "open_task":
-                    self.errand(at, step.params["for"], step.params["text"], case.id)
+                    self.errand(at, step.params, case.id)
+                case "suppress":
+                    self.listing = Listing(at, step.params["reason"], case.id)
+                    why = {"case": case.id, "reason": step.params["reason"]}
+                    self.tell(at, "suppressed", why, actor="system", lane=False)
                 case "slow_lane":
                     data = {"case": case.id, **{k: float(v) for k, v in step.params.items()}}
                     self.tell(at, "lane_slowed", data, actor="system")
@@ -200,24 +225,37 @@ class Story:
                     data = {"case": case.id, "text": step.params.get("text", "")}
                     self.tell(at, "note", data, actor="system", lane=False)
 
-    def errand(self, at: datetime, for_role: str, text: str, case_id: str | None) -> None:
-        errand_id = made_id(self.letter.id, "task")
-        self.errands.append(Errand(errand_id, for_role, text, case_id, at))
-        data = {"for": for_role, "case": case_id}
+    def errand(self, at: datetime, params: Mapping[str, str], case_id: str) -> None:
+        """One task of a topic at a time, as the database has it."""
+        topic = params.get("topic", case_id)
+        if topic in self.asked and at < self.asked[topic]:
+            return
+        errand_id = made_id(self.letter.id, "task", topic)
+        self.errands.append(Errand(errand_id, params["for"], params["text"], case_id, topic, at))
+        data = {"for": params["for"], "case": case_id}
         self.tell(at, "task_opened", data, actor="system", lane=False)
 
-    def hear(self, at: datetime, event: str, code: str | None, moved_to: str | None) -> None:
-        """The provider's webhook."""
+    def hear(
+        self, at: datetime, event: str, moved_to: str | None, trouble: str | None = None,
+        code: str | None = None,
+    ) -> None:  # fmt: skip
+        """The provider's webhook; where the runbook has a case for its trouble, the steps run."""
+        case = classify(self.setting.cases, Evidence("event", code=trouble)) if trouble else None
+        known = case is not None and bool(case.match)
         data = {
             "event": event,
             "code": code,
             "moved_to": moved_to,
             "occurred_at": (at - timedelta(seconds=1)).isoformat(),
             "heard": "webhook",
+            **({"case": case.id} if case and known else {}),
         }
         self.tell(at, "provider_event", data, actor="provider", lane=False)
         if moved_to:
             self.end(at, moved_to)
+        if case and known:
+            self.last_case = case.id
+            self.follow(at, case)
 
     def end(self, at: datetime, status: str) -> None:
         self.status, self.ended_at = status, at
@@ -283,19 +321,20 @@ def delivered_after_asking(story: Story) -> None:
 
 def bounced(story: Story) -> None:
     at = story.succeed(_left(story)) + timedelta(seconds=story.random.uniform(1, 40))
-    story.hear(at, "email.bounced", story.random.choice(REJECTED), "bounced")
-    story.errand(at, "front_desk", ADDRESS_TASK, None)
+    code = story.random.choice(REJECTED)
+    trouble = "bounced_for_now" if code.startswith("Transient") else "bounced"
+    story.hear(at, "email.bounced", "bounced", trouble, code)
 
 
 def failed(story: Story) -> None:
     at = story.succeed(_left(story)) + timedelta(seconds=story.random.uniform(1, 40))
-    story.hear(at, "email.failed", None, "failed")
+    story.hear(at, "email.failed", "failed", "failed")
 
 
 def complained(story: Story) -> None:
     at = _arrive(story, story.succeed(_left(story)))
     later = at + timedelta(seconds=story.random.uniform(60, 600))
-    story.hear(later, "email.complained", None, None)
+    story.hear(later, "email.complained", None, "complained")
 
 
 def refused(story: Story) -> None:
@@ -409,5 +448,5 @@ def _later(story: Story) -> datetime:
 
 def _arrive(story: Story, accepted_at: datetime) -> datetime:
     at = accepted_at + timedelta(seconds=story.random.lognormvariate(0.6, 0.6))
-    story.hear(at, "email.delivered", None, "delivered")
+    story.hear(at, "email.delivered", "delivered")
     return at

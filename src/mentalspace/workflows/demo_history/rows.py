@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
 from mentalspace.practice.tenancy import Owner
-from mentalspace.workflows.demo_history.cast import Client
+from mentalspace.workflows.demo_history.cast import Client, made_id
 from mentalspace.workflows.demo_history.diary import Booking
 from mentalspace.workflows.demo_history.fate import (
     WORKER,
     Errand,
     Letter,
     Line,
+    Listing,
     Setting,
     Story,
     Try,
@@ -35,13 +36,14 @@ case_version disposition fault traceparent"""
 NOTIFICATION = """id practice_id appointment_id delivery_id notification_type recipient_email status
 delivery_status sent_at delivered_at error_message resend_id created_at for_start lead_min"""
 TIMELINE = "at practice_id delivery_id attempt_id lane_id kind data actor"
-TASK = """id practice_id for_role text case_id delivery_id client_id state created_at done_at"""
+TASK = """id practice_id for_role text case_id delivery_id client_id state topic created_at
+done_at"""
+SUPPRESSION = """id practice_id integration recipient_key client_id delivery_id case_id reason
+created_at lifted_at lifted_by"""
 
 # As the ledger's projection has it.
 SENT, GONE = ("accepted", "delivered"), ("bounced", "refused", "failed")
 TROUBLED = (*GONE, "held", "unknown")
-# A task is done in so much; a younger one is open.
-MENDED_IN = timedelta(hours=30)
 
 
 @dataclass(slots=True)
@@ -58,6 +60,7 @@ class Rows:
     notifications: list[tuple[Any, ...]] = field(default_factory=list)
     timeline: list[tuple[Any, ...]] = field(default_factory=list)
     tasks: list[tuple[Any, ...]] = field(default_factory=list)
+    suppressions: list[tuple[Any, ...]] = field(default_factory=list)
 
     def add_client(self, client: Client, since: datetime) -> None:
         known = (client.phone, client.timezone, client.language, since, since)
@@ -119,6 +122,8 @@ class Rows:
             self.add_line(line)
         for errand in story.errands:
             self.tasks.append(self._task(errand, letter))
+        if story.listing:
+            self.suppressions.append(self._suppression(story.listing, letter, recipient_key))
 
     def _delivery(self, story: Story, recipient_key: str, payload: bytes | None) -> tuple[Any, ...]:
         letter = story.letter
@@ -204,8 +209,7 @@ class Rows:
         )
 
     def _task(self, errand: Errand, letter: Letter) -> tuple[Any, ...]:
-        done_at = errand.created_at + MENDED_IN
-        done = done_at < self.now
+        done = errand.done_at < self.now
         return (
             errand.id,
             self.setting.practice_id,
@@ -215,8 +219,24 @@ class Rows:
             letter.id,
             letter.client_id,
             "done" if done else "open",
+            errand.topic,
             errand.created_at,
-            done_at if done else None,
+            errand.done_at if done else None,
+        )
+
+    def _suppression(self, listing: Listing, letter: Letter, recipient_key: str) -> tuple[Any, ...]:
+        return (
+            made_id(letter.id, "suppression"),
+            self.setting.practice_id,
+            "email",
+            recipient_key,
+            letter.client_id,
+            letter.id,
+            listing.case_id,
+            listing.reason,
+            listing.at,
+            listing.lifted_at,
+            "front desk" if listing.lifted_at else None,
         )
 
     def count_waiting(self) -> int:
@@ -246,3 +266,4 @@ class Rows:
         yield "appointment_notifications", NOTIFICATION, self.notifications
         yield "timeline", TIMELINE, self.timeline
         yield "task", TASK, self.tasks
+        yield "suppression", SUPPRESSION, self.suppressions

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -20,8 +21,11 @@ from mentalspace.workflows.demo_history.cast import Client, made_id
 from mentalspace.workflows.demo_history.diary import BEHIND, Booking, bookings
 from mentalspace.workflows.demo_history.fate import (
     FATES,
+    LISTED,
+    MENDED_IN,
     Letter,
     Line,
+    Listing,
     Setting,
     Story,
     cancelled,
@@ -37,6 +41,8 @@ STILL_TO_SEND = timedelta(minutes=1)
 # One of so many coming appointments was booked just now, and its mail is in trouble.
 TROUBLE = (hold, unknown, retrying)
 ONE_IN, LEAST, MOST = 100, 3, 30
+# Of addresses that bounced, those that were right after all.
+HOLDS_AFTER_ALL = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,53 @@ class Trouble:
 
     at: datetime
     tell: Callable[[Story, datetime], datetime] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A mail on its way; all of one booking draw from one source."""
+
+    letter: Letter
+    appointment: Appointment
+    met: Trouble | None
+    random: Random
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is known of a client at the hour of a mail. `moves` counts addresses they had before."""
+
+    listing: Listing | None = None
+    mended_at: datetime | None = None
+    moves: int = 0
+    asked: Mapping[str, datetime] = field(default_factory=dict)
+
+    def reach(self, at: datetime) -> None:
+        """Time goes on: by then the front desk has asked the client."""
+        if self.listing and self.mended_at and self.mended_at <= at:
+            self.moves += self.listing.lifted_at is None
+            self.listing = self.mended_at = None
+
+    def listed_at(self, letter: Letter, now: datetime) -> datetime | None:
+        """When the lane refuses it: as it is written, or once its address came onto the list."""
+        if self.listing is None or letter.written_at > now:
+            return None
+        return max(self.listing.at, letter.written_at)
+
+    def learn(self, story: Story, random: Random, now: datetime) -> None:
+        """After a bounce the client gives another address, or says that this one holds."""
+        self.asked = {**self.asked, **{e.topic: e.done_at for e in story.errands}}
+        if story.listing is None:
+            return
+        self.listing, self.mended_at = story.listing, None
+        mended_at = story.listing.at + MENDED_IN
+        if story.status != "bounced" or mended_at > now:
+            return
+        self.mended_at = mended_at
+        if random.random() < HOLDS_AFTER_ALL:
+            self.listing = story.listing = replace(story.listing, lifted_at=mended_at)
+            told = {"suppression": str(made_id(story.letter.id, "suppression"))}
+            story.tell(mended_at, "suppression_lifted", told, actor="front desk", lane=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +139,14 @@ class Scribe:
             since[booking.client.id] = min(booking.booked_at, before)
         for client in clients:
             self.rows.add_client(client, since.get(client.id, self.now - BEHIND))
+        of_client: dict[UUID, list[Sending]] = defaultdict(list)
         for booking in booked:
             met = troubled.get(booking.id)
             made = replace(booking, booked_at=met.at, changes=()) if met else booking
             self.rows.add_booking(made, self.practice["rules_revision"])
-            self._write_mails(made, met)
+            of_client[made.client.id] += self._sendings(made, met)
+        for client in clients:
+            self._write_mails(client, of_client[client.id])
 
     def _troubled(self, booked: Sequence[Booking]) -> dict[UUID, Trouble]:
         """Each in trouble stands beside one that is not: five in a row would be an incident."""
@@ -110,21 +166,32 @@ class Scribe:
             for place, booking in enumerate(chosen)
         }
 
-    def _write_mails(self, booking: Booking, trouble: Trouble | None) -> None:
-        email = booking.client.email
-        if email is None:
-            for occasion in _occasions(booking):
-                self._not_written(booking, occasion)
-            return
+    def _sendings(self, booking: Booking, trouble: Trouble | None) -> Iterator[Sending]:
+        """The mails that a booking and its changes meant."""
         random = Random(f"{self.seed}/mails/{booking.external_id}")
-        key = self.desk.vault.recipient_key(self.setting.practice_id, email)
         for occasion in _occasions(booking):
+            if booking.client.email is None:
+                self._not_written(booking, occasion)
+                continue
             appointment = self._appointment(booking, occasion)
             for letter in self._letters(appointment, occasion):
                 met = trouble if letter.kind == "created" else None
-                story = self._story(letter, met, random)
-                payload = self._sealed(appointment, letter) if story.waits else None
-                self.rows.add_story(story, email, key, payload)
+                yield Sending(letter, appointment, met, random)
+
+    def _write_mails(self, client: Client, sendings: list[Sending]) -> None:
+        """One client's, as they fell due: what came back decides on those after it."""
+        if client.email is None:
+            return
+        known, stories = Standing(), []
+        for sending in sorted(sendings, key=lambda one: one.letter.due_at):
+            story = self._story(sending, known)
+            stories.append((sending, story, known.moves))
+            known.learn(story, sending.random, self.now)
+        for sending, story, moves in stories:
+            address = _address(client.email, known.moves - moves)
+            key = self.desk.vault.recipient_key(self.setting.practice_id, address)
+            payload = self._sealed(sending.appointment, sending.letter) if story.waits else None
+            self.rows.add_story(story, address, key, payload)
 
     def _letters(self, appointment: Appointment, occasion: Occasion) -> Iterator[Letter]:
         """The mail about it, and the reminders of the hour it now has."""
@@ -136,22 +203,28 @@ class Scribe:
             if reminder.due_at > occasion.at + QUIET_AFTER_MAIL:
                 yield _letter(appointment, occasion, reminder)
 
-    def _story(self, letter: Letter, trouble: Trouble | None, random: Random) -> Story:
-        story = Story(letter, self.setting, random)
-        if letter.cancelled_at is not None:
+    def _story(self, sending: Sending, known: Standing) -> Story:
+        letter, trouble = sending.letter, sending.met
+        known.reach(letter.due_at)
+        story = Story(letter, self.setting, sending.random, asked=known.asked)
+        listed_at = known.listed_at(letter, self.now)
+        if letter.cancelled_at and not (listed_at and listed_at < letter.cancelled_at):
             cancelled(story)
+            return story
+        if listed_at is not None:
+            story.refuse_locally(listed_at, LISTED)
             return story
         if trouble is not None and trouble.tell is not None:
             trouble.tell(story, letter.due_at)
             return story
         if letter.due_at > self.now - STILL_TO_SEND and trouble is None:
             return story
-        (fate,) = random.choices(list(FATES), list(FATES.values()))
+        (fate,) = sending.random.choices(list(FATES), list(FATES.values()))
         for told in (delivered,) if trouble else (fate, delivered):
             told(story)
             if story.lines[-1].at <= self.now:
                 break
-            story = Story(letter, self.setting, random)
+            story = Story(letter, self.setting, sending.random, asked=known.asked)
         return story
 
     def _sealed(self, appointment: Appointment, letter: Letter) -> bytes:
@@ -186,6 +259,11 @@ class Scribe:
             practice_notes=self.practice["notes"],
             drill=None,
         )
+
+
+def _address(email: str, ago: int) -> str:
+    """The one they have, or the one they had so many addresses ago."""
+    return email.replace("@", f"@before{ago}.") if ago else email
 
 
 def _occasions(booking: Booking) -> Iterator[Occasion]:
