@@ -176,7 +176,6 @@ def compose(desk: MailDesk, appointment: Appointment, kind: AppointmentKind) -> 
             practice_phone=appointment.practice_phone,
             note=appointment.practice_notes.get(language, "") if desk.note is None else desk.note,
             links=None if kind == "cancelled" else desk.links.of(appointment),
-            # No lead: a reminder may leave late, and must not say "tomorrow" of today.
             further=desk.further or 0,
         ),
         appointment.client_email.reveal(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
 
@@ -30,9 +30,8 @@ class AppointmentLinks:
 class AppointmentFacts:
     """`timezone` is the client's. `version` rises with every change a client must hear of.
 
-    `written_at` is when the mail was written; `lead` how long before the appointment a reminder
-    is due, from which its "tomorrow" follows. `note` is the practice's own line. `further`
-    counts the later dates of its series to which the same has happened.
+    `written_at` is when the mail was written, `note` the practice's own line. `further` counts
+    the later dates of its series to which the same has happened.
     """
 
     appointment_id: UUID
@@ -45,7 +44,6 @@ class AppointmentFacts:
     practice_name: str
     practice_phone: str | None
     links: AppointmentLinks | None = None
-    lead: timedelta | None = None
     note: str = ""
     further: int = 0
 

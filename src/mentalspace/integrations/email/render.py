@@ -47,7 +47,7 @@ def appointment_mail(
         subject=word(f"{kind}.subject", language, day=spoken.day(local, language)),
         preheader=word(f"{kind}.preheader", language),
         heading=word(f"{kind}.heading", language),
-        intro=_intro(kind, facts),
+        intro=word(f"{kind}.intro", language),
         facts=(
             (word("when", language), when),
             (word("length", language), word("minutes", language, number=facts.duration_min)),
@@ -111,13 +111,6 @@ def receipt_mail(facts: ReceiptFacts, letterhead: Letterhead, to: str, sender: S
     )
     mail = mail_of(letter, kind="receipt", to=to, sender=sender)
     return replace(mail, may_say=(*mail.may_say, facts.reference))
-
-
-def _intro(kind: AppointmentKind, facts: AppointmentFacts) -> str:
-    if kind != "reminder" or facts.lead is None:
-        return word(f"{kind}.intro", facts.language)
-    ahead = spoken.ahead(facts.starts_at, facts.lead, facts.timezone, facts.language)
-    return word("reminder.ahead", facts.language, ahead=ahead)
 
 
 def _answers(facts: AppointmentFacts) -> tuple[Action, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from uuid import UUID
 
 from mentalspace.integrations.email.facts import (
@@ -72,7 +72,6 @@ def _facts(sample: Sample) -> AppointmentFacts:
         language=sample.letterhead.language,
         practice_name=sample.letterhead.practice_name,
         practice_phone=sample.letterhead.practice_phone,
-        links=AppointmentLinks(f"{sample.site_url}/visit/c", f"{sample.site_url}/visit/x"),
-        lead=timedelta(hours=24),
+        links=AppointmentLinks(f"{sample.site_url}/a/sample", f"{sample.site_url}/a/sample#cancel"),
         note=sample.note,
     )

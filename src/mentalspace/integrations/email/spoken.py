@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from mentalspace.integrations.email.facts import Language
 
@@ -41,8 +40,6 @@ _NAMED_HOURS: Mapping[tuple[int, int], Mapping[Language, str]] = {
 }  # fmt: skip
 _SIGNS = {"USD": "$", "MXN": "MX$", "CAD": "CA$", "EUR": "€", "GBP": "£"}
 _WITHOUT_CENTS = frozenset({"JPY", "KRW", "CLP", "PYG"})
-# Below this a reminder counts hours, even when midnight lies between.
-_HOURS_UNTIL = timedelta(hours=12)
 
 
 def day(local: date, language: Language) -> str:
@@ -83,45 +80,12 @@ def unbroken(text: str) -> str:
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def ahead(starts_at: datetime, lead: timedelta, timezone: str, language: Language) -> str:
-    """How far off an appointment is when its reminder is due, by the client's own calendar:
-    `tomorrow`, `in 2 hours`, `in a week`."""
-    zone = ZoneInfo(timezone)
-    if lead < _HOURS_UNTIL:
-        return _in_hours(lead, language)
-    then, now = starts_at.astimezone(zone), (starts_at - lead).astimezone(zone)
-    days = (then.date() - now.date()).days
-    known: Mapping[int, Mapping[Language, str]] = {
-        0: {"en": "today", "es": "hoy"},
-        1: {"en": "tomorrow", "es": "mañana"},
-        7: {"en": "in a week", "es": "dentro de una semana"},
-        14: {"en": "in two weeks", "es": "dentro de dos semanas"},
-    }
-    if days in known:
-        return known[days][language]
-    return {"en": f"in {days} days", "es": f"dentro de {days} días"}[language]
-
-
 def money(amount_cents: int, currency: str) -> str:
     """`$1,234.50`, and a currency without a sign of its own by its code."""
     code = currency.upper()
     sum_ = f"{amount_cents:,}" if code in _WITHOUT_CENTS else f"{amount_cents / 100:,.2f}"
     sign = _SIGNS.get(code)
     return f"{sign}{sum_}" if sign else f"{sum_} {code}"
-
-
-def _in_hours(lead: timedelta, language: Language) -> str:
-    minutes = round(lead.total_seconds() / 60)
-    if minutes < 60:
-        unit = {"en": "minute", "es": "minuto"}[language]
-        number = max(minutes, 1)
-    else:
-        unit = {"en": "hour", "es": "hora"}[language]
-        number = round(minutes / 60)
-    plural = "" if number == 1 else "s"
-    return {"en": f"in {number} {unit}{plural}", "es": f"dentro de {number} {unit}{plural}"}[
-        language
-    ]
 
 
 def _zone(local: datetime, language: Language) -> str:

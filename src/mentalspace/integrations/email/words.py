@@ -47,8 +47,6 @@ _TABLE: Mapping[str, tuple[str, str]] = {
                              "Recordatorio de su cita"),
     "reminder.intro":       ("This is a reminder of your appointment.",
                              "Este es un recordatorio de su cita."),
-    "reminder.ahead":       ("Your appointment is {ahead}.",
-                             "Su cita es {ahead}."),
 
     "created.further":      ("{number} more appointments of the same series are booked.",
                              "Hay {number} citas más reservadas de la misma serie."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from mentalspace.integrations.email.facts import (
@@ -30,7 +30,6 @@ FACTS = AppointmentFacts(
     practice_name="Lakeside Counseling",
     practice_phone="+1 555 0100",
     links=AppointmentLinks("https://clinic.example/c", "https://clinic.example/x"),
-    lead=timedelta(hours=24),
 )
 
 

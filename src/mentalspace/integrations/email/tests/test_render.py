@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import timedelta
 from html.parser import HTMLParser
 from string import Formatter
 
@@ -112,15 +111,6 @@ def test_the_answers_are_links_only_where_there_are_some() -> None:
     assert "asks once more" not in without.text
     cancelled = appointment_mail("cancelled", FACTS, TO, SENDER)
     assert "clinic.example" not in cancelled.text + cancelled.html
-
-
-def test_a_reminder_says_how_far_off_it_is() -> None:
-    """The words follow from the lead time; without one the sentence does without."""
-    assert "Your appointment is tomorrow." in appointment_mail("reminder", FACTS, TO, SENDER).text
-    plain = appointment_mail("reminder", replace(FACTS, lead=None), TO, SENDER)
-    assert "This is a reminder of your appointment." in plain.text
-    soon = replace(FACTS, lead=timedelta(hours=2), language="es")
-    assert "Su cita es dentro de 2 horas." in appointment_mail("reminder", soon, TO, SENDER).text
 
 
 def test_what_a_practice_is_called_cannot_break_a_mail() -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mentalspace.integrations.email.facts import Language
-from mentalspace.integrations.email.spoken import ahead, day, day_and_year, hour, money
+from mentalspace.integrations.email.spoken import day, day_and_year, hour, money
 from mentalspace.integrations.email.words import LANGUAGES
 
 # Zone, the day clocks go forward, the day they go back. Lord Howe's step is half an hour.
@@ -89,32 +89,6 @@ def test_days_are_written_as_each_language_does() -> None:
     assert (day(at, "en"), day(at, "es")) == ("Wednesday, February 4", "miércoles 4 de febrero")
     assert day_and_year(at, "en") == "Wednesday, February 4, 2026"
     assert day_and_year(at, "es") == "miércoles 4 de febrero de 2026"
-
-
-@pytest.mark.parametrize(
-    ("start", "lead", "english", "spanish"),
-    [
-        ("2026-11-24T14:30", timedelta(hours=24), "tomorrow", "mañana"),
-        ("2026-11-24T14:30", timedelta(hours=2), "in 2 hours", "dentro de 2 horas"),
-        ("2026-11-24T14:30", timedelta(hours=1), "in 1 hour", "dentro de 1 hora"),
-        ("2026-11-24T14:30", timedelta(minutes=30), "in 30 minutes", "dentro de 30 minutos"),
-        ("2026-11-24T14:30", timedelta(days=7), "in a week", "dentro de una semana"),
-        ("2026-11-24T14:30", timedelta(days=3), "in 3 days", "dentro de 3 días"),
-        # Two hours across midnight are no "tomorrow"; fourteen within a day are no "tomorrow".
-        ("2026-11-24T01:00", timedelta(hours=2), "in 2 hours", "dentro de 2 horas"),
-        ("2026-11-24T20:00", timedelta(hours=14), "today", "hoy"),
-        # On the day of 25 hours, 24 hours before its last half hour it is that day already.
-        ("2026-11-01T23:30", timedelta(hours=24), "today", "hoy"),
-        ("2026-11-02T00:30", timedelta(hours=24), "tomorrow", "mañana"),
-    ],
-)
-def test_how_far_off_follows_the_clients_calendar(
-    start: str, lead: timedelta, english: str, spanish: str
-) -> None:
-    """`Tomorrow` is the next date where the client lives, whatever lies between in hours."""
-    at = datetime.fromisoformat(start).replace(tzinfo=ZoneInfo("America/New_York"))
-    assert ahead(at.astimezone(UTC), lead, "America/New_York", "en") == english
-    assert ahead(at.astimezone(UTC), lead, "America/New_York", "es") == spanish
 
 
 def test_sums_are_written_with_their_currency() -> None:
