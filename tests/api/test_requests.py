@@ -33,6 +33,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("POST", "/v1/dead-letters/replays", "deliveries.decide"),
     ("GET", f"/v1/dead-letters/replays/{REPLAY}", "deliveries.decide"),
     ("POST", f"/v1/dead-letters/replays/{REPLAY}/stop", "deliveries.decide"),
+    ("GET", "/v1/suppressions", "deliveries.decide"),
+    ("POST", f"/v1/suppressions/{NOBODY}/lift", "deliveries.decide"),
     ("GET", "/v1/reminders", "reminders.read"),
     ("PUT", "/v1/reminders", "reminders.write"),
     ("GET", f"/v1/clients/{NOBODY}/reminders", "clients.read"),
@@ -340,3 +342,30 @@ async def _incident(api: Api, practice: str) -> Any:
         str(uuid4()),
         api.practices[practice],
     )
+
+
+async def test_a_suppression_is_lifted_once(api: Api) -> None:
+    """A complaint only if the client asked, and by the practice alone; on-call sees no client."""
+    client_id = uuid4()
+    suppression = await api.admin.fetchval(
+        "insert into suppression (practice_id, integration, recipient_key, client_id, reason)"
+        " values ($1, 'email', $2, $3, 'complained') returning id",
+        api.practices["lakeside"],
+        str(uuid4()),
+        client_id,
+    )
+    path = f"/v1/suppressions/{suppression}/lift"
+    refused = await api.call("POST", path, {})
+    assert (refused.http, refused.body["code"]) == (422, "client_has_not_asked")
+    asked = {"client_asked": True}
+    assert (await api.call("POST", path, asked, practice="mesa")).http == 404
+    assert (await api.call("POST", path, asked, role="oncall")).http == 404
+    [seen] = (await api.call("GET", "/v1/suppressions?lifted=false", role="oncall")).body["items"]
+    assert (seen["id"], seen["client_id"]) == (str(suppression), None)
+    [mine] = (await api.call("GET", "/v1/suppressions")).body["items"]
+    assert (mine["client_id"], mine["lifted_at"]) == (str(client_id), None)
+    first = await api.call("POST", path, asked, role="front_desk")
+    assert first.http == 200
+    again = await api.call("POST", path, asked)
+    assert again.body == first.body
+    assert (await api.call("GET", "/v1/suppressions", practice="mesa")).body["items"] == []

@@ -11,6 +11,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
+from mentalspace.engine.suppression import suppress
 from tests.console.stage import CLIENT, PASSWORD, Stage, fail, walk
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
@@ -96,8 +97,22 @@ async def test_the_on_call_engineer_takes_an_incident(
     assert (row["status"], row["acknowledged_by"]) == ("acknowledged", "Noor Haddad")
 
 
+async def _somebody_is_suppressed(stage: Stage) -> None:
+    key = stage.services.vault.recipient_key(stage.lakeside, "client0@demo.example")
+    for address in (key, "another"):
+        await suppress(
+            stage.owner, stage.lakeside, "email", address, reason="complained",
+            client_id=stage.client, delivery_id=stage.delivered, case_id="email.complained",
+        )  # fmt: skip
+    await stage.owner.execute(
+        "update suppression set lifted_at = app.now(), lifted_by = 'Sam Whitfield'"
+        " where recipient_key = 'another'"
+    )
+
+
 async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
     """No page breaks a rule of WCAG 2.1 A or AA that axe can test, in light or dark."""
+    await _somebody_is_suppressed(stage)
     await stage.owner.execute("update incident set case_id = 'email.rate_limited'")
     run = await stage.owner.fetchval("select id from drill_run limit 1")
     row = await stage.owner.fetchval("select id from import_row")
@@ -109,6 +124,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             "/messages",
             f"/messages/{stage.held}",
             "/dead-letters",
+            "/suppressed",
             "/doctor/email",
             "/runbook",
             "/runbook/email.unauthorized",
@@ -131,6 +147,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             f"/imports/rows/{row}",
             f"/messages/{stage.held}",
             "/messages",
+            "/suppressed",
         ],
     }
     found: list[str] = []
@@ -152,6 +169,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
 
 async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stage) -> None:
     """At 360 pixels every page fits, long codes and tables included."""
+    await _somebody_is_suppressed(stage)
     await stage.owner.execute("update incident set case_id = 'email.rate_limited'")
     row = await stage.owner.fetchval("select id from import_row")
     wide = []
@@ -163,6 +181,7 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
             "/messages",
             f"/messages/{stage.held}",
             "/dead-letters",
+            "/suppressed",
             "/doctor/email",
             "/runbook",
             "/runbook/email.unauthorized",
@@ -178,6 +197,7 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
             "/settings/reminders",
             "/tasks",
             "/templates",
+            "/suppressed",
             f"/imports/rows/{row}",
         ],
     }.items():

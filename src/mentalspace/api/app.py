@@ -21,6 +21,7 @@ from mentalspace.api import (
     problem,
     reference,
     reminders,
+    suppressions,
     tasks,
 )
 from mentalspace.api.edge import Edge
@@ -34,6 +35,7 @@ _ROUTES = (
     clients,
     dead_letters,
     deliveries,
+    suppressions,
     reminders,
     tasks,
     imports,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from mentalspace.console.day import shown_appointment
+from mentalspace.console.day import shown_appointment, suppressed
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.lead_form import UNITS, LeadRow, leads_of, rows_of, sent_rows
 from mentalspace.console.queries.practice import find_client, read_appointments_of
@@ -72,6 +72,7 @@ async def _page(
         policy = await read_policy(connection, visit.person.practice_id)
         appointments = await read_appointments_of(connection, client_id, APPOINTMENTS)
         now = await connection.fetchval("select app.now()")
+        listed = await suppressed(visit, connection, {client_id: found["email"]})
     await visit.note_reading("client.read", client_id)
     shown = [shown_appointment(row) for row in appointments]
     chosen = "none" if not choice.enabled else "own" if choice.leads_min else "practice"
@@ -79,6 +80,7 @@ async def _page(
         "client.html",
         http=200 if problem is None else 422,
         client=found,
+        suppression=listed.get(client_id),
         leads_min=(choice.leads_min or policy.leads_min) if choice.enabled else (),
         policy=policy,
         coming=[a for a in reversed(shown) if a["starts_at"] > now],

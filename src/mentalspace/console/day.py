@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from mentalspace.console.queries.practice import (
     read_day,
     read_tasks,
 )
+from mentalspace.engine.db import Connection
+from mentalspace.practice.suppression import suppressed_of
 from mentalspace.workflows.access_mails import NoCredential, invite
 
 CLIENTS_A_PAGE = 100
@@ -55,8 +58,14 @@ async def appointments(visit: Visit) -> Response:
         start, end = _bounds(day, zone)
         rows = await read_day(connection, start, end)
         following = None if rows else await next_start(connection, end)
+        listed = await suppressed(
+            visit, connection, {row["client_id"]: row["client_email"] for row in rows}
+        )
     await visit.note_reading("appointments.read")
-    shown = [_without_what_was_replaced(shown_appointment(row)) for row in rows]
+    shown = [
+        _without_what_was_replaced(shown_appointment(row, listed.get(row["client_id"])))
+        for row in rows
+    ]
     return await visit.show(
         "appointments.html",
         day=day,
@@ -73,10 +82,12 @@ async def clients(visit: Visit) -> Response:
     page = int(visit.query("page")) if _PAGE.fullmatch(visit.query("page")) else 0
     async with visit.reading() as connection:
         rows = await read_clients(connection, CLIENTS_A_PAGE + 1, page * CLIENTS_A_PAGE)
+        listed = await suppressed(visit, connection, {row["id"]: row["email"] for row in rows})
     await visit.note_reading("clients.read")
     return await visit.show(
         "clients.html",
         clients=rows[:CLIENTS_A_PAGE],
+        listed=listed,
         page=page,
         has_more=len(rows) > CLIENTS_A_PAGE,
         done=_INVITED.get(visit.query("done")),
@@ -109,7 +120,16 @@ async def finish(visit: Visit) -> Response:
     return visit.go("/tasks")
 
 
-def shown_appointment(row: Any) -> dict[str, Any]:
+async def suppressed(
+    visit: Visit, connection: Connection, addresses: Mapping[UUID, str | None]
+) -> dict[UUID, Any]:
+    """Of these clients, those whose address is written to no more."""
+    assert visit.person.practice_id is not None
+    vault, practice_id = visit.services.vault, visit.person.practice_id
+    return await suppressed_of(connection, vault, practice_id, addresses)
+
+
+def shown_appointment(row: Any, suppression: Any | None = None) -> dict[str, Any]:
     """The row with its mails in words, and whether nobody could be told."""
     mails = json.loads(row["mails"]) if isinstance(row["mails"], str) else row["mails"]
     scheduled = row["status"] == "scheduled"
@@ -119,6 +139,7 @@ def shown_appointment(row: Any) -> dict[str, Any]:
         **dict(row),
         "mails": [_mail(mail) for mail in mails],
         "unreached": scheduled and not reached and (bool(failed) or not row["has_email"]),
+        "suppression": suppression if scheduled else None,
     }
 
 

@@ -43,6 +43,7 @@ def narrate(
             data = {**data, "from": title(str(data["from"])), "to": title(str(data["to"]))}
             provider = provider if "count" in data else str(data["to"])
         tone, say = _SAYINGS.get(row["kind"], ("idle", _unknown(row["kind"])))
+        tone = "bad" if row["kind"] == "provider_event" and data.get("case") else tone
         line = Line(row["at"], say(data, provider), tone, data.get("case"), _who(row["actor"]))
         if told and (told[-1].text, told[-1].actor) == (line.text, line.actor):
             told[-1] = replace(told[-1], times=told[-1].times + 1)
@@ -110,8 +111,17 @@ def _slowed(data: Data, _provider: str) -> str:
 
 def _event(data: Data, provider: str) -> str:
     code = f" ({data['code']})" if data.get("code") else ""
-    moved = "" if data.get("moved_to") else "; it changed nothing"
+    moved = "" if data.get("moved_to") or data.get("case") else "; it changed nothing"
     return f"{provider} reported: {data.get('event', 'an event')}{code}{moved}"
+
+
+def _suppressed(data: Data, _provider: str) -> str:
+    return f"Nobody writes to this address any more: {words.suppression(str(data.get('reason')))}"
+
+
+def _silent(data: Data, provider: str) -> str:
+    asked = words.count(int(data.get("questions") or 0), "time")
+    return f"{provider} says nothing of it, though asked {asked}"
 
 
 def _task(data: Data, _provider: str) -> str:
@@ -169,6 +179,9 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "cancelled":          ("idle", _with("Cancelled", "reason")),
     "worker_lost":        ("warn", _lost),
     "provider_event":     ("info", _event),
+    "silent":             ("warn", _silent),
+    "suppressed":         ("warn", _suppressed),
+    "suppression_lifted": ("info", _fixed("A person let this address be written to again")),
     "note":               ("info", lambda d, _p: str(d.get("text") or "A note")),
     "task_opened":        ("info", _task),
     "mail_not_written":   ("warn", _with("No message was written", "reason")),

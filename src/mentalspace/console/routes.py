@@ -24,6 +24,7 @@ from mentalspace.console import (
     reminder_rules,
     runbook,
     second_factor,
+    suppressed,
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
@@ -85,6 +86,7 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/messages", message.messages, "deliveries.read"),
     ("/messages/{id}", message.message, "deliveries.read"),
     ("/dead-letters", dead_letters.dead_letters, "deliveries.read"),
+    ("/suppressed", suppressed.suppressed, "deliveries.decide"),
     ("/runbook", runbook.runbook, "runbooks.read"),
     ("/runbook/issues/{id}", runbook.issue, "runbooks.read"),
     ("/runbook/{id}", runbook.case, "runbooks.read"),
@@ -115,6 +117,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),
+    ("/suppressed/{id}/lift", suppressed.lift, "deliveries.decide"),
     ("/messages/{id}/release", decide.send_after_all, "deliveries.decide"),
     ("/messages/{id}/give-up", decide.do_not_send, "deliveries.decide"),
     ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.decide"),

@@ -71,6 +71,12 @@ _KIND: Mapping[str, str] = {
 
 _LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}
 
+_SUPPRESSION: Mapping[str, str] = {
+    "bounced": "the address does not exist any more",
+    "complained": "they marked our mail as spam",
+    "provider's list": "the provider writes to them no more",
+}
+
 _FAULT: Mapping[str, str] = {
     "ours": "Ours",
     "theirs": "Theirs",
@@ -95,6 +101,10 @@ def status(name: str, provider: str = "the provider") -> State:
 
 def kind(name: str) -> str:
     return _KIND.get(name, plain(name))
+
+
+def suppression(reason: str) -> str:
+    return _SUPPRESSION.get(reason, reason)
 
 
 def fault(name: str | None) -> str:

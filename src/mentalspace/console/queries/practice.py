@@ -11,7 +11,7 @@ from mentalspace.engine.db import Connection
 _TOLD = """
 select a.id, a.starts_at, a.duration_min, a.status, a.clinician_email, a.confirmed_at,
        a.cancelled_by, k.id as client_id, k.name as client_name,
-       k.email is not null as has_email, k.timezone as client_timezone,
+       k.email is not null as has_email, k.email as client_email, k.timezone as client_timezone,
        coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'type', n.notification_type,
          'status', coalesce(d.status, n.status), 'provider', c.provider,
          'integration', coalesce(d.integration, 'email'), 'why', n.error_message,
