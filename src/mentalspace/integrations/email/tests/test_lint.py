@@ -104,6 +104,15 @@ def test_a_lock_screen_may_show_less() -> None:
     assert _rules("For our patients") == []
 
 
+@pytest.mark.parametrize(
+    "phone", ["+1 555 0100", "(555) 010-0199", "555.010.0199", "+1 555 010 0199 ext. 12"]
+)
+def test_the_practices_telephone_may_be_written_in_any_way(phone: str) -> None:
+    """However a practice writes its number, its own mails are not refused for it."""
+    mail = appointment_mail("created", replace(FACTS, practice_phone=phone), TO, SENDER)
+    assert mail.findings() == []
+
+
 def test_a_receipts_reference_is_no_identity_number() -> None:
     """Whatever the payment's reference looks like, the client may read it on the receipt."""
     receipt = ReceiptFacts(12550, "usd", date(2026, 11, 24), "PI20261124001")
