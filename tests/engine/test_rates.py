@@ -260,7 +260,9 @@ async def test_windows_and_the_whole(books: Books) -> None:
 
 
 async def test_times_have_an_average_and_a_spread(books: Books) -> None:
-    """From due to taken: the average is what the target is for, beside the slow end."""
+    """From due to taken: the average is what the target is for, beside the slow end; what was
+    never taken has no time."""
+    await books.write("refused", 2, case="toy.ours", fault="ours")
     await books.write("delivered", 19, took=timedelta(seconds=1))
     await books.write("accepted", 1, took=timedelta(seconds=41))
     reading = (await books.read()).reading("toy.send_time", books.credential_id, HOUR_S)
