@@ -36,6 +36,7 @@ async def messages(visit: Visit) -> Response:
         status=_known(visit.query("status"), words.STATUSES),
         kind=visit.query("kind")[:80],
         integration=_known(visit.query("integration"), tuple(visit.services.rooms)),
+        case=visit.query("case")[:80],
         drills=visit.query("drills") == "1",
     )
     async with visit.reading() as connection:
@@ -49,6 +50,7 @@ async def messages(visit: Visit) -> Response:
         rows=rows[:PAGE],
         kinds=sorted({*kinds, *([filters.kind] if filters.kind else [])}),
         statuses=words.STATUSES,
+        cases=sorted({case.id for case in visit.services.runbooks.cases} | {filters.case} - {""}),
         older=_older(filters, rows) if len(rows) > PAGE else None,
     )
 
@@ -131,7 +133,12 @@ def _instant(value: str) -> datetime | None:
 
 
 def _older(filters: Filters, rows: list[Any]) -> str:
-    query = {"status": filters.status, "kind": filters.kind, "integration": filters.integration}
+    query = {
+        "status": filters.status,
+        "kind": filters.kind,
+        "integration": filters.integration,
+        "case": filters.case,
+    }
     if filters.drills:
         query["drills"] = "1"
     before = rows[PAGE - 1]["created_at"].isoformat()

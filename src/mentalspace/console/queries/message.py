@@ -21,6 +21,7 @@ _FROM = """
 """
 _WHERE = """
  where ($1 = '' or d.status = $1) and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
+   and ($7 = '' or d.last_case = $7)
    and ($4 or d.drill is null) and ($5::timestamptz is null or d.created_at < $5)
  order by d.created_at desc limit $6
 """
@@ -52,6 +53,7 @@ class Filters:
     status: str = ""
     kind: str = ""
     integration: str = ""
+    case: str = ""
     drills: bool = False
 
 
@@ -70,6 +72,7 @@ async def read_messages(
             filters.drills,
             before,
             PAGE + 1,
+            filters.case,
         )
     )
 

@@ -1,0 +1,14 @@
+"""Errors are looked up by case and day."""
+
+from pathlib import Path
+
+from mentalspace.engine.db.migrate import run_sql
+
+revision = "engine_0010"
+down_revision = "engine_0009"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(Path(__file__).with_suffix(".sql").read_text())
