@@ -98,7 +98,7 @@ def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
     title = services.rooms[standing.integration].provider(standing.provider).title
     row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
     if standing.test_only:
-        text = "test only: it reaches the provider's test recipients and nobody else"
+        text = "only the provider's test recipients are reached"
         return [finding(row, "test mode", "warning", text, "ours")]
     if standing.is_missing:
         text = (
