@@ -77,21 +77,14 @@ async def message(visit: Visit) -> Response:
         story=narrate(
             story, provider, lambda name: visit.provider_title(found["integration"], name)
         ),
-        why=why_next(found, provider, follows=_follows(visit, found)),
+        why=why_next(found, provider),
         may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
     )
 
 
-def _follows(visit: Visit, message: Any) -> bool:
-    """Whether its provider will say what became of it; one that is gone is taken to."""
-    room = visit.services.rooms.get(message["integration"])
-    providers = {p.name: p.follows for p in room.providers} if room else {}
-    return providers.get(message["provider"], True)
-
-
-def why_next(message: Any, provider: str, *, follows: bool = True) -> str:
+def why_next(message: Any, provider: str) -> str:
     """What happens next and what decides when, in a sentence."""
     status = message["status"]
     if status == "held":
@@ -113,7 +106,7 @@ def why_next(message: Any, provider: str, *, follows: bool = True) -> str:
             return "It is being handed over now."
         case "unknown":
             return f"{provider} is asked what became of it before anything is sent again."
-        case "accepted" if not follows:
+        case "accepted" if not message["follows"]:
             return f"Nothing more is sent. {provider} does not say what becomes of what it took."
         case "accepted":
             return f"Nothing more is sent. {provider} will report what became of it."

@@ -30,11 +30,13 @@ _KEYS = f"""
 with clock as materialized (
   select app.now() as now
 ), whose as materialized (
-  select null::uuid as credential_id, $1::uuid[] as ids, null::text as drill where $3
+  select null::uuid as credential_id, $1::uuid[] as ids, null::text as drill,
+         (select array_agg(id) from credential where id = any ($1) and follows) as told where $3
   union all
-  select id, array[id], drill from credential where id = any ($1) and not $3
+  select id, array[id], drill, array_remove(array[case when follows then id end], null)
+    from credential where id = any ($1) and not $3
 ), k as materialized (
-  select w.credential_id, w.ids, w.drill, s.span_s,
+  select w.credential_id, w.ids, w.drill, w.told, s.span_s,
          clock.now - s.span_s * interval '1 s' as since,
          case when w.drill is null then clock.now - {GROWN_AFTER_S} * interval '1 s'
               else 'infinity' end as grown_until
@@ -42,17 +44,18 @@ with clock as materialized (
 )
 """
 # $4 the cases that are the recipients' own, $5 and $6 the targets of the two times. A message
-# belongs to the span in which the provider took it, or in which it ended untaken.
+# belongs to the span in which the provider took it, or in which it ended untaken. Of a provider
+# that never says what became of what it took, nothing is known to be sent or silent.
 _COUNTS = (
     _KEYS
     + """
 select k.credential_id, k.span_s, n.*
   from k cross join lateral (
     select count(*) filter (where taken) as accepted,
-           count(*) filter (where taken and grown) as sent,
-           count(*) filter (where taken and not grown) as young,
+           count(*) filter (where taken and grown and told) as sent,
+           count(*) filter (where taken and not grown and told) as young,
            count(*) filter (where grown and status = 'delivered') as delivered,
-           count(*) filter (where grown and status = 'accepted') as silent,
+           count(*) filter (where grown and status = 'accepted' and told) as silent,
            count(*) filter (where grown and ended and recipients) as recipient,
            count(*) filter (where grown and ended and not recipients) as failed,
            min(ended_at) filter (where grown and ended and not recipients) as first_failed_at,
@@ -63,7 +66,7 @@ select k.credential_id, k.span_s, n.*
            percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
            count(*) filter (where way_s < $6) as way_prompt
       from (
-        select d.status, d.ended_at,
+        select d.status, d.ended_at, d.credential_id = any (k.told) as told,
                d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
                coalesce(d.accepted_at, d.ended_at) <= k.grown_until as grown,
                d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
@@ -111,8 +114,9 @@ Key: TypeAlias = tuple[UUID | None, float]
 class Counts:
     """What of a span's messages is old enough to judge, and how it ended.
 
-    `accepted` is all the provider took, `young` the part of it that is not judged yet;
-    `recipient` ended by the recipient's own fault, `failed` by ours or the provider's.
+    `accepted` is all the provider took, `sent` what it may have spoken of by now, `young` the
+    part that is not judged yet; `recipient` ended by the recipient's own fault, `failed` by ours
+    or the provider's.
     """
 
     accepted: int = 0

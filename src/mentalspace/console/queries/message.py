@@ -27,6 +27,7 @@ _WHERE = """
 """
 _ONE = """
 select d.*, p.name as practice_name, p.timezone as practice_timezone, c.provider, c.endpoint,
+       c.follows,
        l.class as lane_class, l.state as lane_state, l.paused_at, l.paused_until, l.paused_case,
        s.breaker, s.open_until
   from (select id, practice_id, lane_id, credential_id, integration, kind, subject_type,
