@@ -28,8 +28,6 @@ _CREDENTIAL = (
     "Held",
     "Unknown",
 )
-# Told in their own sections.
-_ELSEWHERE = frozenset({"provider", "last good call", "queue age", "rate", "alert", "status page"})
 
 
 def screen(report: Report) -> str:
@@ -91,18 +89,11 @@ def _credential(line: CredentialLine, now: datetime) -> tuple[str, ...]:
 
 
 def _checks(report: Report) -> Iterator[str]:
-    """What the room looks at by itself, and whatever else is not as it should be."""
-    domain = set(map(id, report.domain))
-    shown = [
-        f
-        for f in report.findings
-        if id(f) in domain or (f.state != "good" and f.check not in _ELSEWHERE)
-    ]
-    if shown:
+    if report.checks:
         yield ""
-    several = len({f.subject.partition("/")[0] for f in report.domain}) > 1
-    for finding in sorted(shown, key=lambda f: ("bad", "warning", "good").index(f.state)):
-        yield from _check(finding, of=finding.subject.partition("/")[0] if several else "")
+    for finding in report.checks:
+        of = finding.subject.partition("/")[0] if report.of_several else ""
+        yield from _check(finding, of)
 
 
 def _check(finding: RoomFinding, of: str) -> Iterator[str]:

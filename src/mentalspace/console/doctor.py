@@ -12,7 +12,7 @@ from mentalspace.console.queries.doctor import read_days
 from mentalspace.console.words import State
 from mentalspace.engine.rates import DAY_S, HOUR_S, MONTH_S, Rates
 from mentalspace.kernel.checkup import State as Looked
-from mentalspace.workflows.doctor import Report, RoomFinding, Verdict, examine
+from mentalspace.workflows.doctor import Verdict, examine
 
 _WHOSE = {
     "nobody": State("Well", "ok", "nothing fails"),
@@ -33,8 +33,6 @@ _RULE = {
     "no_data": State("No data", "idle", "nothing to judge by, which is not the same as well"),
 }
 ROWS = 3
-# Told in their own sections.
-_ELSEWHERE = frozenset({"provider", "last good call", "queue age", "rate", "alert", "status page"})
 
 
 async def first(visit: Visit) -> Response:
@@ -63,10 +61,9 @@ async def doctor(visit: Visit) -> Response:
         report=report,
         verdict=_verdict(report.verdict),
         rooms=list(visit.services.rooms),
-        checks=[(_FINDING[f.state], f) for f in _checks(report)],
+        checks=[(_FINDING[f.state], f) for f in report.checks],
         rates=_rates(report.rates),
         answers=[answer.narrowed(ROWS) for answer in report.answers],
-        several=len({f.subject.partition("/")[0] for f in report.domain}) > 1,
         alerts=[(_RULE[line.state], line) for line in report.alerts],
         chart=draw_days(days),
         days=days,
@@ -77,18 +74,6 @@ async def doctor(visit: Visit) -> Response:
 def _verdict(verdict: Verdict) -> State:
     known = _WHOSE[verdict.whose]
     return State(known.word, "warn", known.meaning) if verdict.is_uneasy else known
-
-
-def _checks(report: Report) -> list[RoomFinding]:
-    """The room's own, and whatever else is not as it should be; the worst first."""
-    domain = set(map(id, report.domain))
-    order = ("bad", "warning", "good")
-    shown = [
-        f
-        for f in report.findings
-        if id(f) in domain or (f.state != "good" and f.check not in _ELSEWHERE)
-    ]
-    return sorted(shown, key=lambda f: order.index(f.state))
 
 
 def _rates(rates: Rates) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
-from mentalspace.engine.runbook import AlertKind, AlertState, CheckKind, RoomRunbook
+from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, CheckKind, RoomRunbook
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
@@ -237,7 +237,7 @@ async def _from_ledger(
     return rates, alerts, findings
 
 
-def _live(book: RoomRunbook) -> list[Any]:
+def _live(book: RoomRunbook) -> list[AlertRule]:
     return [rule for rule in book.overview.alerts if rule.state is AlertState.LIVE]
 
 
@@ -245,7 +245,7 @@ def _is_known(services: Services, rule_id: str) -> bool:
     return any(rule.id == rule_id for rule in services.runbooks.alerts)
 
 
-def _alert(rule: Any, states: Sequence[Any], incidents: Sequence[Any]) -> AlertLine:
+def _alert(rule: AlertRule, states: Sequence[Any], incidents: Sequence[Any]) -> AlertLine:
     """A rate's own state; any other rule is as its incidents are."""
     if rule.kind is AlertKind.RATE:
         found = [(row["state"], row["since"], row["subject"]) for row in states]

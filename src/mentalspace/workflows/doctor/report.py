@@ -14,6 +14,9 @@ from mentalspace.kernel.checkup import DnsRecord, State, Whose
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.doctor.verdict import Verdict
 
+# Told by the lines of credentials, status pages, rates and rules.
+_ELSEWHERE = frozenset({"provider", "last good call", "queue age", "rate", "alert", "status page"})
+
 
 @dataclass(frozen=True, slots=True)
 class RoomFinding:
@@ -87,6 +90,19 @@ class Report:
     alerts: Sequence[AlertLine]
     answers: Sequence[Answer]
     findings: Sequence[RoomFinding]
+
+    @property
+    def checks(self) -> list[RoomFinding]:
+        """The room's own, and whatever else is not as it should be and has no section of its
+        own; the worst first."""
+        rest = [f for f in self.findings if f.state != "good" and f.check not in _ELSEWHERE]
+        shown = [*self.domain, *(f for f in rest if f not in self.domain)]
+        return sorted(shown, key=lambda f: ("bad", "warning", "good").index(f.state))
+
+    @property
+    def of_several(self) -> bool:
+        """Whether the room's own findings speak of more than one provider."""
+        return len({f.subject.partition("/")[0] for f in self.domain}) > 1
 
     @property
     def ok(self) -> bool:

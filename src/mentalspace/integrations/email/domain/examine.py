@@ -23,8 +23,11 @@ from mentalspace.integrations.email.domain.judge import (
 )
 from mentalspace.integrations.email.domain.spf import policies, read_spf
 from mentalspace.kernel.checkup import Finding, LookUp
-from mentalspace.kernel.errors import ProviderError
+from mentalspace.kernel.errors import ProviderError, Refused
 from mentalspace.kernel.integration import Checkup
+
+# Two questions to the provider; the DNS is looked at with or without its answers.
+ASK_WITHIN_S = 5.0
 
 
 async def examine(checkup: Checkup) -> Sequence[Finding]:
@@ -37,8 +40,9 @@ async def examine(checkup: Checkup) -> Sequence[Finding]:
     if not isinstance(checkup.adapter, KnowsDomain):
         return await _without_provider(name, checkup.look_up)
     try:
-        domain = await checkup.adapter.sending_domain(name)
-    except ProviderError:
+        async with asyncio.timeout(ASK_WITHIN_S):
+            domain = await checkup.adapter.sending_domain(name)
+    except (ProviderError, Refused, TimeoutError):
         # Why it does not answer is the provider check's to say.
         return await _records(checkup.adapter.usual_domain(name), checkup.look_up)
     findings = [judge_domain(domain, checkup.provider_title)]
