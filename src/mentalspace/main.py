@@ -280,6 +280,7 @@ class MentalSpace:
                 actions=self._actions(),
                 name=process_name("worker"),
                 random=Random(),
+                crowded=services.queue.is_crowded,
             )
             yield Worker(
                 database=heart,

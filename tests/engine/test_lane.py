@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from mentalspace.engine import lane
 from mentalspace.engine.backoff import CAP_S, backoff_s
 from mentalspace.kernel.case import Disposition, Match
 from tests.engine.toy import CASES, PROVIDER, Bench, Reply, case
@@ -143,8 +144,8 @@ async def test_expiry_between_claim_and_send_is_noticed(bench: Bench) -> None:
     await bench.dispatch()
     await bench.advance(timedelta(minutes=6))
     worker = bench.worker()
-    lane = (await bench.row(delivery))["lane_id"]
-    await worker.work(f"{bench.practice_id}/{lane}")
+    lane_id = (await bench.row(delivery))["lane_id"]
+    await worker.work(f"{bench.practice_id}/{lane_id}")
     assert await bench.status(delivery) == "expired"
     assert bench.server.requests == []
 
@@ -209,8 +210,8 @@ async def test_what_a_dead_worker_had_claimed_goes_on_elsewhere(bench: Bench) ->
     await bench.past_the_restart()
     delivery = await bench.deliver()
     await bench.dispatch()
-    lane = (await bench.row(delivery))["lane_id"]
-    await bench.worker("worker:dead")._claim(bench.practice_id, lane)
+    lane_id = (await bench.row(delivery))["lane_id"]
+    await bench.worker("worker:dead")._claim(bench.practice_id, lane_id)
     assert await bench.status(delivery) == "sending"
     await bench.turn()
     assert await bench.status(delivery) == "accepted"
@@ -226,8 +227,10 @@ async def test_a_zombie_changes_nothing(bench: Bench, late: Reply) -> None:
     bench.server.script.extend([replace(late, gate=zombies_gate), Reply(gate=gate)])
     delivery = await bench.deliver(key="toy/zombie")
     await bench.dispatch()
-    lane = (await bench.row(delivery))["lane_id"]
-    zombie = asyncio.create_task(bench.worker("worker:zombie").work(f"{bench.practice_id}/{lane}"))
+    lane_id = (await bench.row(delivery))["lane_id"]
+    zombie = asyncio.create_task(
+        bench.worker("worker:zombie").work(f"{bench.practice_id}/{lane_id}")
+    )
     await until(lambda: _sent(bench, 1))
     live = asyncio.create_task(bench.turn(bench.worker("worker:live")))
     await until(lambda: _sent(bench, 2))
@@ -250,10 +253,10 @@ async def test_poison_is_held_after_five_starts(bench: Bench) -> None:
     """A delivery whose worker dies each time it is taken up is held, and says why."""
     await bench.past_the_restart()
     poison = await bench.deliver()
-    lane = (await bench.row(poison))["lane_id"]
+    lane_id = (await bench.row(poison))["lane_id"]
     for number in range(5):
         await bench.dispatch()
-        await bench.worker(f"worker:dies-{number}")._claim(bench.practice_id, lane)
+        await bench.worker(f"worker:dies-{number}")._claim(bench.practice_id, lane_id)
         assert await bench.status(poison) == "sending"
     await bench.turn()
     row = await bench.row(poison)
@@ -343,3 +346,21 @@ async def test_a_refused_key_pauses_until_it_is_rotated(bench: Bench) -> None:
     await bench.save_credential(bench.practice_id, "default", "k-2")
     await bench.turn()
     assert {await bench.status(first), await bench.status(second)} == {"accepted"}
+
+
+@pytest.mark.parametrize("crowded", [True, False])
+async def test_a_lane_gives_way_only_if_others_wait(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, crowded: bool
+) -> None:
+    """At the end of its turn a lane with more to do goes on at once, unless others wait for it."""
+    monkeypatch.setattr(lane, "TURN_S", 0.1)
+    await bench.admin.execute("update credential set rate_per_s = 40, burst = 1")
+    for _ in range(30):
+        await bench.deliver()
+
+    async def is_crowded() -> bool:
+        return crowded
+
+    await bench.turn(replace(bench.worker(), crowded=is_crowded))
+    left = await bench.admin.fetchval("select count(*) from delivery where accepted_at is null")
+    assert (left > 0) is crowded

@@ -347,6 +347,10 @@ CASES = (
 )
 
 
+async def _crowded() -> bool:
+    return True
+
+
 # The engine that works it -------------------------------------------------------------------
 
 
@@ -375,6 +379,7 @@ class Bench:
             actions={**ENGINE_ACTIONS, **SUPPRESSING},
             name=name,
             random=Random(1),
+            crowded=_crowded,
         )
 
     @property

@@ -36,19 +36,21 @@ select breaker, override_state, override_until > app.now() as overridden,
        coalesce(probe_until > clock_timestamp(), false)
          and exists (select from heartbeat h where h.process = probe_by
                         and h.beat_at > clock_timestamp() - $2 * interval '1 s') as probing
-  from credential_state where credential_id = $1 for update
+  from credential_state where credential_id = $1
 """
 
 
 async def ask_passage(connection: Connection, credential_id: UUID, worker: str) -> Passage:
     """Look at the breaker, and lease the one half-open probe if it is time for it."""
-    row = await connection.fetchrow(_LOOK, credential_id, DEAD_AFTER_S)
-    if row is None:
-        return Passage(False, wait_s=PROBE_LEASE_S)
-    if row["overridden"]:
-        return Passage(row["override_state"] == "closed", wait_s=FIRST_OPEN_S)
-    if row["breaker"] == "closed":
-        return Passage(True)
+    # Locked only for the lease: a closed breaker must not let one claim wait for another.
+    for query in (_LOOK, f"{_LOOK} for update"):
+        row = await connection.fetchrow(query, credential_id, DEAD_AFTER_S)
+        if row is None:
+            return Passage(False, wait_s=PROBE_LEASE_S)
+        if row["overridden"]:
+            return Passage(row["override_state"] == "closed", wait_s=FIRST_OPEN_S)
+        if row["breaker"] == "closed":
+            return Passage(True)
     if row["open_for"] is not None and row["open_for"] > 0:
         return Passage(False, wait_s=row["open_for"])
     if row["probing"]:

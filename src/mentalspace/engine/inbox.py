@@ -72,18 +72,14 @@ class Inbox:
 
         Raises NoSuchEndpoint or WebhookRefused. When this returns, it is on disk.
         """
-        row = None
-        if room in self.rooms and _ENDPOINT_NAME.fullmatch(endpoint):
-            async with self.database.as_door() as connection:
-                row = await connection.fetchrow(_ENDPOINT, room, endpoint)
-        if row is None:
+        if room not in self.rooms or not _ENDPOINT_NAME.fullmatch(endpoint):
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-        provider = self.rooms[room].provider(row["provider"])
-        if provider.verify_webhook is None:
-            raise NoSuchEndpoint("no_such_endpoint", "this provider sends no webhooks")
-        secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
-        external_id = provider.verify_webhook(raw, headers, secrets, self.clock.now())
-        async with self.database.as_worker(row["practice_id"]) as connection:
+        async with self.database.as_door() as connection:
+            row = await connection.fetchrow(_ENDPOINT, room, endpoint)
+            if row is None:
+                raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
+            external_id = self._verify(room, row, raw, headers)
+            await self.database.go_on_as_worker(connection, row["practice_id"])
             inserted = await connection.fetchval(
                 _INSERT,
                 row["practice_id"],
@@ -95,6 +91,14 @@ class Inbox:
                 row["drill"],
             )
         return inserted is not None
+
+    def _verify(self, room: str, row: Any, raw: bytes, headers: Mapping[str, str]) -> str:
+        """The event's own id. Raises NoSuchEndpoint or WebhookRefused."""
+        provider = self.rooms[room].provider(row["provider"])
+        if provider.verify_webhook is None:
+            raise NoSuchEndpoint("no_such_endpoint", "this provider sends no webhooks")
+        secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
+        return provider.verify_webhook(raw, headers, secrets, self.clock.now())
 
     async def process(self, payload: str) -> None:
         """Answer one wake-up: apply what this practice's inbox holds."""

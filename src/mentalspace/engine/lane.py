@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 from typing import Any
@@ -55,7 +55,7 @@ AT_ONCE = 10
 LARGEST_CLAIM = 100
 # After so many deliveries looked at, other lanes get a word in.
 BREATH = 10
-# A lane gives way to the others after this long; the dispatcher wakes it again.
+# A lane gives way after this long if others wait; the dispatcher wakes it again.
 TURN_S = 3.0
 LOOK_AGAIN_S = 0.5
 # How long a result is held on to while the database is away.
@@ -105,7 +105,8 @@ class LaneWorker:
     """Everything a lane needs, handed over once by `main`.
 
     `cases(integration, provider)` gives the runbook's cases; `clients` are keyed by whether
-    they may leave this machine.
+    they may leave this machine. `crowded` is asked at the end of a turn, whether others wait;
+    `stopping` is set when the worker is to end.
     """
 
     database: Database
@@ -116,16 +117,23 @@ class LaneWorker:
     actions: Mapping[str, Action]
     name: str
     random: Random
+    crowded: Callable[[], Awaitable[bool]]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, payload: str) -> None:
-        """Answer one wake-up (`practice/lane`): work until the lane is empty or its turn over."""
+        """Answer one wake-up (`practice/lane`): work until the lane is empty, or its turn over and
+        others wait."""
         practice_id, lane_id = (UUID(part) for part in payload.split("/"))
         turn_ends = time.monotonic() + TURN_S
         # In hand, and since when. One that hangs must not stop the others of its lane.
         in_hand: dict[asyncio.Task[None], float] = {}
         carried: float | None = None  # deliveries a request, the last time
         async with asyncio.TaskGroup() as group:
-            while time.monotonic() < turn_ends or _hangs(in_hand):
+            while True:
+                if time.monotonic() > turn_ends and not _hangs(in_hand):
+                    if await self._gives_way():
+                        break
+                    turn_ends = time.monotonic() + TURN_S
                 room = AT_ONCE - len(in_hand)
                 if room == 0:
                     await _make_room(in_hand, idle=True)
@@ -149,6 +157,16 @@ class LaneWorker:
                 elif not in_hand:
                     break
                 await _make_room(in_hand, idle=haul is None or not haul.claimed)
+
+    async def _gives_way(self) -> bool:
+        if self.stopping.is_set():
+            return True
+        try:
+            return await self.crowded()
+        except Exception as error:
+            # Raised, it would cancel what is in hand.
+            log.warning("lane_gives_way", error=type(error).__name__)
+            return True
 
     async def _claim(
         self,

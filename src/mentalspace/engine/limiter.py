@@ -199,8 +199,10 @@ async def note_rate(
 ) -> None:
     """Obey what the answer to a slot's request said; it came in at that monotonic moment."""
     for query in (_LOOK, _LOCK):
+        # Its age is taken before the question: rather taken for later than it was than earlier.
+        age_s = time.monotonic() - answered_at
         pace, now = await _read(connection, query, credential_id)
-        told = pace.heard(slot, rate, now - (time.monotonic() - answered_at))
+        told = pace.heard(slot, rate, now - age_s)
         if told == pace:
             return
     await _write(connection, credential_id, told)

@@ -25,7 +25,7 @@ from pgqueuer.adapters.persistence.qb import (
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.settings import DBSettings
-from pgqueuer.models import Job
+from pgqueuer.models import Job, QueueStatistics
 
 from mentalspace.engine.log import get_logger
 
@@ -103,25 +103,34 @@ class Queue:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self._turn = asyncio.Lock()  # a connection answers one question at a time
         self._connection: asyncpg.Connection[Any] | None = None
 
     async def enqueue(self, wakeups: list[WakeUp]) -> int:
         """Queue those whose key is not waiting already; how many were new."""
         if not wakeups:
             return 0
-        ids = await _queries(AsyncpgDriver(await self._live())).enqueue(
-            [w.kind for w in wakeups],
-            [w.payload.encode() for w in wakeups],
-            [w.priority for w in wakeups],
-            dedupe_key=[w.key for w in wakeups],
-            on_conflict="skip",
-        )
+        async with self._turn:
+            ids = await _queries(AsyncpgDriver(await self._live())).enqueue(
+                [w.kind for w in wakeups],
+                [w.payload.encode() for w in wakeups],
+                [w.priority for w in wakeups],
+                dedupe_key=[w.key for w in wakeups],
+                on_conflict="skip",
+            )
         return sum(1 for job_id in ids if job_id is not None)
 
     async def depth(self) -> int:
         """Wake-ups waiting or being worked on."""
-        sizes = await _queries(AsyncpgDriver(await self._live())).queue_size()
-        return sum(size.count for size in sizes)
+        return sum(size.count for size in await self._sizes())
+
+    async def is_crowded(self) -> bool:
+        """Whether wake-ups wait that nobody has taken yet."""
+        return any(size.status == "queued" and size.count for size in await self._sizes())
+
+    async def _sizes(self) -> list[QueueStatistics]:
+        async with self._turn:
+            return await _queries(AsyncpgDriver(await self._live())).queue_size()
 
     async def close(self) -> None:
         if self._connection is not None:

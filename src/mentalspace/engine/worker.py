@@ -54,6 +54,7 @@ class Worker:
             group.create_task(
                 repeat("beat", BEAT_EVERY_S, lambda: beat(self.database, name, "worker"), finished)
             )
+            group.create_task(self._end_turns(stop))
             await run_queue(
                 self.login_url,
                 {"lane": self.lanes.work, "inbox": self.inbox.process},
@@ -61,6 +62,10 @@ class Worker:
             )
             finished.set()
         log.info("worker_stopped", worker=name)
+
+    async def _end_turns(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.lanes.stopping.set()
 
     def _loops(self) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
         return {

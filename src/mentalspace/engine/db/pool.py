@@ -54,6 +54,12 @@ class Database:
         async with self.acting("mentalspace_worker", {"practice": str(practice_id)}) as connection:
             yield connection
 
+    async def go_on_as_worker(self, connection: Connection, practice_id: UUID) -> None:
+        """For the rest of a transaction that began as somebody else's, before it was known whose
+        practice it is about."""
+        claims = json.dumps({"practice": str(practice_id)})
+        await connection.execute(_ACT_AS, "mentalspace_worker", claims, SEARCH_PATH)
+
     @asynccontextmanager
     async def as_dispatcher(self) -> AsyncIterator[Connection]:
         """Dispatcher and evaluators: every practice, scheduling and counting columns."""
@@ -93,6 +99,10 @@ async def connect_owner(url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
         await connection.close()
 
 
+async def _nothing_to_reset(_connection: Any) -> None:
+    """As whom a connection acts ends with its transaction, and nothing else is ever set."""
+
+
 async def _prepare(connection: Any) -> None:
     await connection.set_type_codec(
         "jsonb", encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
@@ -112,6 +122,7 @@ async def connect(url: str, *, size: int = 10, role: str | None = None) -> Async
         init=_prepare,
         server_settings=settings,
         command_timeout=60,
+        reset=_nothing_to_reset,
     )
     try:
         yield Database(pool)

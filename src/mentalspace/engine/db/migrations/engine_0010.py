@@ -1,6 +1,4 @@
-"""Errors are looked up by case and day."""
-
-from pathlib import Path
+"""A batch's members are found by the links of its first attempt; their own index only cost."""
 
 from mentalspace.engine.db.migrate import run_sql
 
@@ -11,4 +9,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_sql(Path(__file__).with_suffix(".sql").read_text())
+    run_sql("drop index delivery_batch")
