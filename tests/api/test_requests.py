@@ -85,6 +85,21 @@ async def test_no_route_is_forgotten_above(api: Api) -> None:
     assert offered == {(method, path) for method, path, _ in ROUTES}
 
 
+async def test_a_session_that_must_enrol_opens_nothing(api: Api) -> None:
+    """Before the second factor is set up a session is refused by every route; a token is not
+    asked for one."""
+    _person, session = await api.sign_in("biller")
+    assert (await api.call("GET", "/v1/me", role=None, headers=session)).http == 200
+    await api.admin.execute(
+        "update session set must_enrol = true where ended_at is null and user_id ="
+        " (select id from app_user where email = 'biller@demo.example')"
+    )
+    for path in ("/v1/me", "/v1/clients"):
+        answer = await api.call("GET", path, role=None, headers=session)
+        assert (answer.http, answer.body["code"]) == (403, "second_factor_missing")
+    assert (await api.call("GET", "/v1/clients", role="biller")).http == 200
+
+
 async def test_an_agreement_is_recorded_and_revoked(api: Api) -> None:
     """It holds from when it was signed until it is revoked, once; a wrong one says what is."""
     new = {"vendor": "resend", "signed_on": "2026-01-02", "reference": "binder 3"}

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from mentalspace.console.narrate import narrate
 from mentalspace.engine.agreement import NewAgreement, add_agreement, revoke_agreement, standings
 from mentalspace.engine.credentials import NewCredential, save_credential, set_test_only
 from mentalspace.engine.ledger import NewDelivery, enqueue
@@ -99,6 +100,17 @@ async def test_what_names_clients_waits_and_the_rest_goes(strict: Bench) -> None
     assert await strict.lane_states() == {"paused"}
     assert [await strict.status(d) for d in (nameless, later)] == ["accepted", "accepted"]
     assert len(strict.server.sends()) == 2
+
+
+async def test_the_pause_is_told_for_what_it_is(strict: Bench) -> None:
+    """The timeline says that only what names a client waits, and for what."""
+    delivery = await strict.deliver()
+    await strict.turn()
+    rows = await strict.admin.fetch(
+        "select at, kind, data, actor from timeline where delivery_id = $1 order by id", delivery
+    )
+    told = [line.text for line in narrate(rows, "Acme")]
+    assert "Paused the lane for what names a client, until an agreement holds" in told
 
 
 async def test_recording_one_lets_go_what_waited(strict: Bench) -> None:

@@ -94,6 +94,8 @@ def _outcome_unknown(data: Data, provider: str) -> str:
 
 
 def _paused(data: Data, _provider: str) -> str:
+    if data.get("only") == "phi":
+        return "Paused the lane for what names a client, until an agreement holds"
     for_s = data.get("for_s")
     until = f"for {words.span(float(for_s))}" if for_s else "until the credential is changed"
     return f"Paused the lane {until}; what waits is kept"
