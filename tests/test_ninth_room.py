@@ -252,16 +252,20 @@ def test_the_doctor_asks_its_provider(seen: dict[str, Any]) -> None:
     assert asked == [("faxco/default", "good"), ("faxco/mesa", "good")]
 
 
-def test_its_drills_pass_and_its_alert_fires(seen: dict[str, Any]) -> None:
-    """Each drill shows what it promises; the rule of its overview opens the drill's incident."""
+def test_its_drills_pass_and_its_alerts_fire(seen: dict[str, Any]) -> None:
+    """Each drill shows what it promises; each rule of its overview opens its drill's incident."""
     assert {drill["id"] for drill in seen["drills"]} == {
         "fax/invalid_recipient",
+        "fax/no_agreement",
         "fax/no_answer",
         "fax/unknown_error",
     }
     for drill in seen["drills"]:
         assert drill["passed"], f"{drill['id']}: {json.dumps(drill['observed'], indent=1)}"
-    assert seen["incidents"] == [["fax.unknown_failure", True]]
+    assert sorted(seen["incidents"]) == [
+        ["fax.agreement_missing", True],
+        ["fax.unknown_failure", True],
+    ]
 
 
 # And nothing else ---------------------------------------------------------------------------------

@@ -416,3 +416,23 @@ async def test_an_incident_of_a_rate_tells_the_rate_and_its_people(stage: Stage)
     assert "Emails Not Being Delivered" in text
     assert "What did not arrive in the last day" in text
     assert "b***@***" not in text.partition("What did not arrive")[0]
+
+
+async def test_a_rehearsal_is_told_in_its_order(stage: Stage) -> None:
+    """Its steps stand as they follow one another, whichever way the database kept them."""
+    [rehearsal] = stage.services.runbooks.rehearsals
+    expected = {step.do: step.expect for step in reversed(rehearsal.steps)}
+    observed = {"then": {**expected, "enrol": "0 recovery codes"}, "missing": ["enrol"]}
+    await stage.owner.execute(
+        "insert into drill_run (id, drill, finished_at, passed, expected, observed, seconds, actor)"
+        " values ('rehearsed', $1, app.now(), false, $2, $3, 3, 'Noor')",
+        rehearsal.id,
+        {"then": expected},
+        observed,
+    )
+    async with visitor(stage, "oncall") as http, http.get("/drills/rehearsed") as answer:
+        text = await answer.text()
+    steps = re.findall(r'data-label="When">(Step \d+)<', text)
+    assert steps == [f"Step {number}" for number in range(1, len(rehearsal.steps) + 1)]
+    assert text.count(">No</span>") == 1
+    assert "While broken" not in text

@@ -99,6 +99,12 @@ async def test_a_name_may_be_silent(served: Served, how: str) -> None:
     assert (await served.ask("send.clinic.example"))[0] == "found"
 
 
+async def test_a_server_that_is_not_there_is_no_failing_zone(served: Served) -> None:
+    """Nobody listening is silence, which is nobody's fault yet; SERVFAIL is the zone's."""
+    await served.server.close()
+    assert (await served.ask("mail.example"))[0] == "timeout"
+
+
 async def test_records_are_replaced_and_dropped(served: Served) -> None:
     """A change lies over what is published; what is no record is refused."""
     served.server.put("send.clinic.example", "TXT", ["v=spf1 -all"], "only ours")

@@ -247,6 +247,16 @@ async def test_what_was_just_taken_is_not_judged(books: Books) -> None:
     assert (counts.sent, counts.young, counts.silent) == (7, 0, 4)
 
 
+async def test_what_is_never_told_is_not_judged(books: Books) -> None:
+    """A relay says no more than that it took a mail: no rate of arrivals or bounces is made up."""
+    await books.admin.execute("update credential set follows = false")
+    await books.write("accepted", 30)
+    assert await books.text("toy.delivered") == "no data"
+    assert await books.text("toy.bounced") == "no data"
+    counts = (await books.read()).counts[books.credential_id, HOUR_S]
+    assert (counts.accepted, counts.sent, counts.young, counts.silent) == (30, 0, 0, 0)
+
+
 async def test_windows_and_the_whole(books: Books) -> None:
     """The last hour is not the last day; all credentials as one are under None; a share needs
     twenty before it is a percentage, rounded to its bad side."""
@@ -260,7 +270,9 @@ async def test_windows_and_the_whole(books: Books) -> None:
 
 
 async def test_times_have_an_average_and_a_spread(books: Books) -> None:
-    """From due to taken: the average is what the target is for, beside the slow end."""
+    """From due to taken: the average is what the target is for, beside the slow end; what was
+    never taken has no time."""
+    await books.write("refused", 2, case="toy.ours", fault="ours")
     await books.write("delivered", 19, took=timedelta(seconds=1))
     await books.write("accepted", 1, took=timedelta(seconds=41))
     reading = (await books.read()).reading("toy.send_time", books.credential_id, HOUR_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -48,6 +49,20 @@ async def test_what_was_heard_of_is_not_asked_after(bench: Bench) -> None:
     await bench.advance(LATER)
     await keeper(bench).tick()
     assert bench.server.asked == []
+
+
+async def test_what_is_never_told_is_no_silence(bench: Bench) -> None:
+    """A provider that says no more than that it took it is not asked, and nothing is called
+    silent."""
+    bench.provider = replace(bench.provider, follows=False)
+    await bench.save_credential(bench.practice_id, "default", "k-1")
+    delivery, _message = await accepted(bench)
+    for _ in range(MOST_QUESTIONS + 1):
+        await bench.advance(LATER)
+        await keeper(bench).tick()
+    assert bench.server.asked == []
+    assert "silent" not in await bench.kinds(delivery)
+    assert (await bench.row(delivery))["ask_at"] is None
 
 
 async def test_silence_is_written_down_in_the_end(bench: Bench) -> None:

@@ -29,7 +29,7 @@ ONCALL = {
     "public.practice": "id slug name timezone phone is_default is_drill created_at",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
-        needs_agreement rank fail_over_after_s""",
+        needs_agreement rank fail_over_after_s follows""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
         last_good_at override_state override_reason override_until named_limit named_window_s

@@ -124,6 +124,10 @@ def _rates(report: Report) -> Iterator[str]:
         (_title(first.metric.title), *(_reading(column[n]) for column in columns), _target(first))
         for n, first in enumerate(columns[0])
     ]
+    for n, first in enumerate(columns[0]):
+        if first.metric.measure == "delivery_time":
+            shares = [_share(column[n]) for column in columns]
+            rows.append((f"Delivered in {first.metric.target:g} s", *shares, ""))
     counts = [report.rates.counts[None, span_s] for span_s in spans]
     rows.append(("Accepted", *(f"{c.accepted:,}" for c in counts), f"{counts[0].young} too young"))
     if price := report.overview.price:
@@ -149,6 +153,11 @@ def _reading(reading: Reading) -> str:
     if reading.times is not None:
         return f"{reading.text}, p95 {reading.times.p95:.1f}{mark}"
     return f"{reading.text}{mark}"
+
+
+def _share(reading: Reading) -> str:
+    """How many were as quick as their target."""
+    return f"{reading.hits:,} of {reading.n:,}" if reading.n else "no data"
 
 
 def _target(reading: Reading) -> str:

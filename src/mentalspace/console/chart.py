@@ -61,6 +61,20 @@ def draw_days(days: Sequence[Day]) -> Chart:
     return _draw([day.outcomes for day in days], _days_text(days))
 
 
+def draw_trend(days: Sequence[tuple[date, int]], tone: str) -> Chart:
+    """Oldest first, one bar a day of one tone."""
+    recipients = tone == "warn"
+    buckets = [
+        Bucket(0, number if recipients else 0, 0 if recipients else number) for _, number in days
+    ]
+    total = sum(number for _, number in days)
+    if not total:
+        return _draw(buckets, f"None in {len(days)} days.")
+    day, most = max(days, key=lambda one: one[1])
+    text = f"{total:,} in {len(days)} days, most on {day:%-d %b}: {most:,}."
+    return _draw(buckets, text)
+
+
 def _draw(buckets: Sequence[Bucket], text: str) -> Chart:
     most = max((bucket.total for bucket in buckets), default=0)
     bars: list[Bar] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -96,7 +96,11 @@ async def run(visit: Visit) -> Response:
         run=found,
         drill=drill,
         is_rehearsal=isinstance(drill, Rehearsal),
-        expectations=compare(found["expected"], found["observed"]),
+        expectations=(
+            _in_order(drill, found["expected"], found["observed"])
+            if isinstance(drill, Rehearsal)
+            else compare(found["expected"], found["observed"])
+        ),
         missing=found["observed"].get("missing") or [],
         error=found["observed"].get("error"),
     )
@@ -116,6 +120,21 @@ def compare(expected: Mapping[str, Any], observed: Mapping[str, Any]) -> list[Ex
         for stage, title in _STAGES.items()
         for name, value in (expected.get(stage) or {}).items()
     ]
+
+
+def _in_order(
+    rehearsal: Rehearsal, expected: Mapping[str, Any], observed: Mapping[str, Any]
+) -> list[Expectation]:
+    """The same for a rehearsal, whose steps follow one another."""
+    place = {
+        words.plain(step.do): f"Step {number}" for number, step in enumerate(rehearsal.steps, 1)
+    }
+    shown = [
+        replace(each, stage=place.get(each.name, "Once")) for each in compare(expected, observed)
+    ]
+    return sorted(
+        shown, key=lambda each: list(place).index(each.name) if each.name in place else -1
+    )
 
 
 def _seen(name: str, observed: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ async def messages(visit: Visit) -> Response:
         status=_known(visit.query("status"), words.STATUSES),
         kind=visit.query("kind")[:80],
         integration=_known(visit.query("integration"), tuple(visit.services.rooms)),
+        case=visit.query("case")[:80],
         drills=visit.query("drills") == "1",
     )
     async with visit.reading() as connection:
@@ -49,6 +50,7 @@ async def messages(visit: Visit) -> Response:
         rows=rows[:PAGE],
         kinds=sorted({*kinds, *([filters.kind] if filters.kind else [])}),
         statuses=words.STATUSES,
+        cases=sorted({case.id for case in visit.services.runbooks.cases} | {filters.case} - {""}),
         older=_older(filters, rows) if len(rows) > PAGE else None,
     )
 
@@ -75,21 +77,14 @@ async def message(visit: Visit) -> Response:
         story=narrate(
             story, provider, lambda name: visit.provider_title(found["integration"], name)
         ),
-        why=why_next(found, provider, follows=_follows(visit, found)),
+        why=why_next(found, provider),
         may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
     )
 
 
-def _follows(visit: Visit, message: Any) -> bool:
-    """Whether its provider will say what became of it; one that is gone is taken to."""
-    room = visit.services.rooms.get(message["integration"])
-    providers = {p.name: p.follows for p in room.providers} if room else {}
-    return providers.get(message["provider"], True)
-
-
-def why_next(message: Any, provider: str, *, follows: bool = True) -> str:
+def why_next(message: Any, provider: str) -> str:
     """What happens next and what decides when, in a sentence."""
     status = message["status"]
     if status == "held":
@@ -111,7 +106,7 @@ def why_next(message: Any, provider: str, *, follows: bool = True) -> str:
             return "It is being handed over now."
         case "unknown":
             return f"{provider} is asked what became of it before anything is sent again."
-        case "accepted" if not follows:
+        case "accepted" if not message["follows"]:
             return f"Nothing more is sent. {provider} does not say what becomes of what it took."
         case "accepted":
             return f"Nothing more is sent. {provider} will report what became of it."
@@ -131,7 +126,12 @@ def _instant(value: str) -> datetime | None:
 
 
 def _older(filters: Filters, rows: list[Any]) -> str:
-    query = {"status": filters.status, "kind": filters.kind, "integration": filters.integration}
+    query = {
+        "status": filters.status,
+        "kind": filters.kind,
+        "integration": filters.integration,
+        "case": filters.case,
+    }
     if filters.drills:
         query["drills"] = "1"
     before = rows[PAGE - 1]["created_at"].isoformat()

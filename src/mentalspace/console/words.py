@@ -107,6 +107,20 @@ def suppression(reason: str) -> str:
     return _SUPPRESSION.get(reason, reason)
 
 
+def step(do: str, params: Mapping[str, str]) -> str:
+    """A step of a case, as something that has been done."""
+    match do:
+        case "open_task":
+            return f"a task for the {role(params.get('for', 'front_desk')).lower()}"
+        case "suppress":
+            return "the address is written to no more"
+        case "slow_lane":
+            return "sent more slowly for a while"
+        case "note":
+            return "a note in the timeline"
+    return plain(do).lower()
+
+
 def fault(name: str | None) -> str:
     return _FAULT.get(name or "unclear", "Unclear")
 

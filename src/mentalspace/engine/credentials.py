@@ -20,12 +20,13 @@ from mentalspace.kernel.integration import Provider
 _SAVE = """
 insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
                         rate_per_s, burst, drill, test_only, demands_agreement, rank,
-                        fail_over_after_s)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                        fail_over_after_s, follows)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
-  test_only = excluded.test_only, demands_agreement = excluded.demands_agreement,
+  follows = excluded.follows, test_only = excluded.test_only,
+  demands_agreement = excluded.demands_agreement,
   version = credential.version + 1, rotated_at = app.now()
 where credential.practice_id = excluded.practice_id and credential.provider = excluded.provider
 returning id
@@ -89,6 +90,7 @@ async def save_credential(
         new.demands_agreement,
         new.rank,
         new.fail_over_after_s,
+        provider.follows,
     )
     if credential_id is None:
         raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")

@@ -24,63 +24,87 @@ GROWN_AFTER_S = 900.0
 # Below this a percentage says more than is known.
 ENOUGH = 20
 
-# $1 credentials, $2 spans, $3 the cases that are the recipients' own, $4 whether all credentials
-# are counted as one, $5 and $6 the targets of the two times. A message belongs to the span in which
-# the provider took it, or in which it ended untaken.
-_COUNTS = f"""
-select case when not $4 then c.id end as credential_id, w.span_s,
-       count(*) filter (where taken) as accepted,
-       count(*) filter (where taken and grown) as sent,
-       count(*) filter (where taken and not grown) as young,
-       count(*) filter (where grown and d.status = 'delivered') as delivered,
-       count(*) filter (where grown and d.status = 'accepted') as silent,
-       count(*) filter (where grown and ended and recipients) as recipient,
-       count(*) filter (where grown and ended and not recipients) as failed,
-       min(d.ended_at) filter (where grown and ended and not recipients) as first_failed_at,
-       count(send_s) as send_n, avg(send_s) as send_avg,
-       percentile_cont(array[0.5, 0.95]) within group (order by send_s) as send_p,
-       count(*) filter (where send_s < $5) as send_prompt,
-       count(way_s) as way_n, avg(way_s) as way_avg,
-       percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
-       count(*) filter (where way_s < $6) as way_prompt
-  from credential c cross join unnest($2::float8[]) as w (span_s)
-  join delivery d on d.credential_id = c.id and d.drill is not distinct from c.drill
-   and coalesce(d.accepted_at, d.ended_at) > app.now() - w.span_s * interval '1 s'
- cross join lateral (
-    select d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
-           c.drill is not null or coalesce(d.accepted_at, d.ended_at)
-             <= app.now() - {GROWN_AFTER_S} * interval '1 s' as grown,
-           d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
-           d.status = 'bounced' or coalesce(d.last_case = any ($3), false) as recipients,
-           greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8 as send_s) j
- cross join lateral (
-    select case when grown and d.status = 'delivered' then
-      greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8 end as way_s) t
- where c.id = any ($1) and d.status <> 'cancelled'
- group by 1, 2
+# What is counted together and since when: $1 credentials, $2 spans, $3 whether all credentials are
+# one. The clock is asked once, and each key's rows are read by their own index.
+_KEYS = f"""
+with clock as materialized (
+  select app.now() as now
+), whose as materialized (
+  select null::uuid as credential_id, $1::uuid[] as ids, null::text as drill,
+         (select array_agg(id) from credential where id = any ($1) and follows) as told where $3
+  union all
+  select id, array[id], drill, array_remove(array[case when follows then id end], null)
+    from credential where id = any ($1) and not $3
+), k as materialized (
+  select w.credential_id, w.ids, w.drill, w.told, s.span_s,
+         clock.now - s.span_s * interval '1 s' as since,
+         case when w.drill is null then clock.now - {GROWN_AFTER_S} * interval '1 s'
+              else 'infinity' end as grown_until
+    from clock cross join whose w cross join unnest($2::float8[]) as s (span_s)
+)
 """
-_REQUESTS = """
-select case when not $3 then c.id end as credential_id, w.span_s, count(*) as requests,
-       count(*) filter (where a.fault = 'theirs') as theirs
-  from credential c cross join unnest($2::float8[]) as w (span_s)
-  join attempt a on a.credential_id = c.id and a.drill is not distinct from c.drill
-   and a.state <> 'open' and a.finished_at > app.now() - w.span_s * interval '1 s'
- where c.id = any ($1) group by 1, 2
+# $4 the cases that are the recipients' own, $5 and $6 the targets of the two times. A message
+# belongs to the span in which the provider took it, or in which it ended untaken. Of a provider
+# that never says what became of what it took, nothing is known to be sent or silent.
+_COUNTS = (
+    _KEYS
+    + """
+select k.credential_id, k.span_s, n.*
+  from k cross join lateral (
+    select count(*) filter (where taken) as accepted,
+           count(*) filter (where taken and grown and told) as sent,
+           count(*) filter (where taken and not grown and told) as young,
+           count(*) filter (where grown and status = 'delivered') as delivered,
+           count(*) filter (where grown and status = 'accepted' and told) as silent,
+           count(*) filter (where grown and ended and recipients) as recipient,
+           count(*) filter (where grown and ended and not recipients) as failed,
+           min(ended_at) filter (where grown and ended and not recipients) as first_failed_at,
+           count(send_s) as send_n, avg(send_s) as send_avg,
+           percentile_cont(array[0.5, 0.95]) within group (order by send_s) as send_p,
+           count(*) filter (where send_s < $5) as send_prompt,
+           count(way_s) as way_n, avg(way_s) as way_avg,
+           percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
+           count(*) filter (where way_s < $6) as way_prompt
+      from (
+        select d.status, d.ended_at, d.credential_id = any (k.told) as told,
+               d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
+               coalesce(d.accepted_at, d.ended_at) <= k.grown_until as grown,
+               d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
+               d.status = 'bounced' or coalesce(d.last_case = any ($4), false) as recipients,
+               case when d.accepted_at is not null then
+                 greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8 end as send_s,
+               case when d.status = 'delivered' and d.accepted_at <= k.grown_until then
+                 greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8 end as way_s
+          from delivery d
+         where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
+           and coalesce(d.accepted_at, d.ended_at) > k.since and d.status <> 'cancelled') d) n
 """
-# From the few events of these names to their messages, not the other way round.
-_EVENTS = f"""
-select case when not $3 then c.id end as credential_id, w.span_s,
-       count(distinct d.id) as hits, min(t.at) as first_at
-  from credential c cross join unnest($2::float8[]) as w (span_s)
-  join timeline t on t.kind = 'provider_event' and t.data ->> 'event' = any ($4)
-   and t.at > app.now() - w.span_s * interval '1 s'
-  join delivery d on d.id = t.delivery_id and d.credential_id = c.id
-   and d.drill is not distinct from c.drill
-   and coalesce(d.accepted_at, d.ended_at) > app.now() - w.span_s * interval '1 s'
-   and (c.drill is not null or coalesce(d.accepted_at, d.ended_at)
-          <= app.now() - {GROWN_AFTER_S} * interval '1 s')
- where c.id = any ($1) group by 1, 2
+)
+_REQUESTS = (
+    _KEYS
+    + """
+select k.credential_id, k.span_s, n.*
+  from k cross join lateral (
+    select count(*) as requests, count(*) filter (where a.fault = 'theirs') as theirs
+      from attempt a
+     where a.credential_id = any (k.ids) and a.drill is not distinct from k.drill
+       and a.state <> 'open' and a.finished_at > k.since) n
 """
+)
+# From the few events of these names ($4) to their messages, not the other way round.
+_EVENTS = (
+    _KEYS
+    + """
+select k.credential_id, k.span_s, n.*
+  from k cross join lateral (
+    select count(distinct d.id) as hits, min(t.at) as first_at
+      from timeline t join delivery d on d.id = t.delivery_id
+     where t.kind = 'provider_event' and t.data ->> 'event' = any ($4) and t.at > k.since
+       and d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
+       and coalesce(d.accepted_at, d.ended_at) > k.since
+       and coalesce(d.accepted_at, d.ended_at) <= k.grown_until) n
+"""
+)
 
 # A credential, or None for all of them as one; and a span.
 Key: TypeAlias = tuple[UUID | None, float]
@@ -90,8 +114,9 @@ Key: TypeAlias = tuple[UUID | None, float]
 class Counts:
     """What of a span's messages is old enough to judge, and how it ended.
 
-    `accepted` is all the provider took, `young` the part of it that is not judged yet;
-    `recipient` ended by the recipient's own fault, `failed` by ours or the provider's.
+    `accepted` is all the provider took, `sent` what it may have spoken of by now, `young` the
+    part that is not judged yet; `recipient` ended by the recipient's own fault, `failed` by ours
+    or the provider's.
     """
 
     accepted: int = 0
@@ -206,8 +231,8 @@ async def read_rates(
         _COUNTS,
         ids,
         list(spans),
-        list(recipient_cases),
         pooled,
+        list(recipient_cases),
         targets.get(Measure.SEND_TIME, 0.0),
         targets.get(Measure.DELIVERY_TIME, 0.0),
     )

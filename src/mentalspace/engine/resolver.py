@@ -36,9 +36,17 @@ class Resolver:
             return DnsAnswer("empty")
         except (dns.exception.Timeout, TimeoutError):
             return DnsAnswer("timeout")
+        except dns.resolver.NoNameservers as error:
+            return DnsAnswer("failed" if _said_so(error) else "timeout")
         except (dns.exception.DNSException, OSError, ValueError):
             return DnsAnswer("failed")
         return DnsAnswer("found", tuple(_text(record, kind) for record in answer))
+
+
+def _said_so(error: dns.resolver.NoNameservers) -> bool:
+    """Whether a server answered that it failed, rather than none being there to ask."""
+    tried = error.kwargs.get("errors") or []
+    return any(attempt[4] is not None for attempt in tried)
 
 
 def _resolver(server: tuple[str, int] | None) -> dns.asyncresolver.Resolver:

@@ -25,7 +25,7 @@ MOST_QUESTIONS = 5
 _BATCH = 10
 
 _SILENT = """
-select distinct d.practice_id, d.credential_id, c.integration, c.provider
+select distinct d.practice_id, d.credential_id, c.follows
   from delivery d join credential c on c.id = d.credential_id
  where d.status = 'accepted' and d.ask_at <= app.now() limit 20
 """
@@ -53,13 +53,11 @@ class SilenceKeeper:
 
     async def _ask(self, row: Any) -> int:
         practice_id, credential_id = row["practice_id"], row["credential_id"]
-        room = self.adapters.rooms.get(row["integration"])
-        follows = room is None or room.provider(row["provider"]).follows
         async with self.database.as_worker(practice_id) as connection:
-            questions = MOST_QUESTIONS if follows else 0
+            questions = MOST_QUESTIONS if row["follows"] else 0
             taken = await connection.fetch(_TAKE, credential_id, ASK_AFTER_S, questions, _BATCH)
-        if not follows:
-            return 0
+        if not row["follows"]:
+            return 0  # nothing more will be heard, and that is no silence
         try:
             adapter = await self.adapters.of(practice_id, credential_id)
         except (LookupError, SealBroken) as error:

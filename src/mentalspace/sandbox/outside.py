@@ -109,7 +109,12 @@ def shown_outside(world: World, room: str) -> dict[str, Any]:
     roles = [role for role in world.roles if role.room == room]
     publishes = any(isinstance(role, Publisher) for role in roles)
     return {
-        "said": [(role, world.status_pages.says(room, role.provider)) for role in roles],
+        # A relay is the practice's own, and has no page for the public.
+        "said": [
+            (role, world.status_pages.says(room, role.provider))
+            for role in world.emulators
+            if role.room == room
+        ],
         "indicators": DESCRIPTIONS,
         "domains": world.names.domains if publishes else [],
         "dns_broken": world.names.broken if publishes else [],

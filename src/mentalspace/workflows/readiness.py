@@ -66,10 +66,14 @@ def _settings(services: Services) -> Iterator[Point]:
     settings = services.settings
     mistakes = production_mistakes(settings)
     for mistake in mistakes:
-        name, _, text = mistake.partition(": ")
-        yield Point("settings", "bad", f"{name}: {text}", "see docs/howto/run-in-production.md")
+        yield Point("settings", "bad", mistake)
     if not settings.is_production:
-        yield Point("settings", "bad", "this is a demo", "set MENTALSPACE_ENV=production")
+        yield Point(
+            "settings",
+            "bad",
+            "this is a demo",
+            "set MENTALSPACE_ENV=production; see docs/howto/run-in-production.md",
+        )
     elif not mistakes:
         yield Point("settings", "good", "production, with all it needs")
     for target in PAGE_TARGETS:

@@ -11,18 +11,22 @@ from mentalspace.engine.db import Connection
 DAYS = 14
 
 _DAYS = """
-select day::date as day,
-       count(*) filter (where d.status in ('delivered', 'accepted')) as good,
-       count(*) filter (where d.status = 'bounced' or d.last_case = any ($2)
-         and d.status in ('refused', 'failed', 'expired')) as recipient,
-       count(*) filter (where d.status in ('refused', 'failed', 'expired')
-         and not coalesce(d.last_case = any ($2), false)) as bad
-  from generate_series(date_trunc('day', app.now()) - ($3 - 1) * interval '1 day',
-                       date_trunc('day', app.now()), interval '1 day') as day
-  left join delivery d on d.credential_id = any ($1) and d.drill is null
-   and coalesce(d.accepted_at, d.ended_at) >= day
-   and coalesce(d.accepted_at, d.ended_at) < day + interval '1 day'
- group by 1 order by 1
+with days as materialized (
+  select day from generate_series(date_trunc('day', app.now()) - ($3 - 1) * interval '1 day',
+                                  date_trunc('day', app.now()), interval '1 day') as day
+)
+select days.day::date as day, n.*
+  from days cross join lateral (
+    select count(*) filter (where d.status in ('delivered', 'accepted')) as good,
+           count(*) filter (where d.status = 'bounced' or d.last_case = any ($2)
+             and d.status in ('refused', 'failed', 'expired')) as recipient,
+           count(*) filter (where d.status in ('refused', 'failed', 'expired')
+             and not coalesce(d.last_case = any ($2), false)) as bad
+      from delivery d
+     where d.credential_id = any ($1) and d.drill is null
+       and coalesce(d.accepted_at, d.ended_at) >= days.day
+       and coalesce(d.accepted_at, d.ended_at) < days.day + interval '1 day') n
+ order by days.day
 """
 
 

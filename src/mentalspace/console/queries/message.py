@@ -21,11 +21,13 @@ _FROM = """
 """
 _WHERE = """
  where ($1 = '' or d.status = $1) and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
+   and ($7 = '' or d.last_case = $7)
    and ($4 or d.drill is null) and ($5::timestamptz is null or d.created_at < $5)
  order by d.created_at desc limit $6
 """
 _ONE = """
 select d.*, p.name as practice_name, p.timezone as practice_timezone, c.provider, c.endpoint,
+       c.follows,
        l.class as lane_class, l.state as lane_state, l.paused_at, l.paused_until, l.paused_case,
        s.breaker, s.open_until
   from (select id, practice_id, lane_id, credential_id, integration, kind, subject_type,
@@ -52,6 +54,7 @@ class Filters:
     status: str = ""
     kind: str = ""
     integration: str = ""
+    case: str = ""
     drills: bool = False
 
 
@@ -70,6 +73,7 @@ async def read_messages(
             filters.drills,
             before,
             PAGE + 1,
+            filters.case,
         )
     )
 

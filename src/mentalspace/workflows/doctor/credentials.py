@@ -98,7 +98,7 @@ def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
     title = services.rooms[standing.integration].provider(standing.provider).title
     row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
     if standing.test_only:
-        text = "test only: it reaches the provider's test recipients and nobody else"
+        text = "only the provider's test recipients are reached"
         return [finding(row, "test mode", "warning", text, "ours")]
     if standing.is_missing:
         text = (
@@ -128,7 +128,7 @@ def health(row: Any) -> list[RoomFinding]:
     if row["paused"]:
         found.append(finding(row, "lanes", "bad", f"paused: {row['paused']}", "ours"))
     if row["breaker"] != "closed" or row["paused"] or row["went_over"]:
-        found.append(finding(row, "failover", "good" if row["next"] else "warning", _next(row)))
+        found.append(finding(row, "failover", "warning", _next(row)))
     oldest_s = row["oldest_s"] or 0.0
     state: State = "warning" if oldest_s > QUEUE_WARNS_S else "good"
     text = (

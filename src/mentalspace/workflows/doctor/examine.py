@@ -90,12 +90,12 @@ async def _report(
         clients = {
             live: await stack.enter_async_context(open_client(live=live)) for live in (False, True)
         }
-        (lines, called, domain), status, answers = await asyncio.gather(
+        (lines, called, domain), status, answers, (rates, alerts, own) = await asyncio.gather(
             _ask_all(services, rows, clients),
             _status_pages(services, room, rows, clients),
             _answers(book, reading or services.database.as_oncall),
+            _from_ledger(services, book, rows),
         )
-    rates, alerts, own = await _from_ledger(services, book, rows)
     now = await _now(services)
     findings = [*called, *domain, *own]
     troubled = any(f.state == "bad" and f.check in ("provider", "breaker") for f in findings)

@@ -155,4 +155,6 @@ def _rate(reading: Any) -> Mapping[str, Any]:
         "value": reading.value,
         "target": reading.metric.target,
         "on_target": reading.on_target,
+        "p50": reading.times.p50 if reading.times else None,
+        "p95": reading.times.p95 if reading.times else None,
     }

@@ -1,4 +1,6 @@
-"""A batch's members are found by the links of its first attempt; their own index only cost."""
+"""Errors are looked up by case and day."""
+
+from pathlib import Path
 
 from mentalspace.engine.db.migrate import run_sql
 
@@ -9,4 +11,4 @@ depends_on = None
 
 
 def upgrade() -> None:
-    run_sql("drop index delivery_batch")
+    run_sql(Path(__file__).with_suffix(".sql").read_text())

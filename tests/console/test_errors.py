@@ -1,0 +1,74 @@
+"""The error explorer: what goes wrong, how often and to how many, and its messages."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from mentalspace.engine.ledger import record
+from tests.console.stage import CLIENT, Stage
+from tests.console.test_doors import NAMES, visitor
+from tests.console.test_pages import signed_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+
+async def _complained(stage: Stage, *, times: int, drill: str | None = None) -> None:
+    for _ in range(times):
+        await record(
+            stage.owner,
+            "provider_event",
+            practice_id=stage.lakeside,
+            delivery_id=stage.delivered,
+            data={"event": "email.complained", "case": "email.complained"},
+            drill=drill,
+        )
+
+
+async def test_errors_are_counted_by_case(browser: Browser, stage: Stage) -> None:
+    """A case tells its tries and its people apart, what was done, and leads to its messages; an
+    event that is no trouble is none."""
+    await _complained(stage, times=3)
+    async with signed_in(browser, stage, "oncall") as page:
+        await page.get_by_role("link", name="Errors").click()
+        rows = page.get_by_role("main").get_by_role("row")
+        await expect(rows).to_have_count(4)
+        row = rows.filter(has_text="email.unauthorized")
+        await expect(row.get_by_role("cell").nth(1)).to_have_text("2")
+        await expect(row.get_by_role("cell").nth(4)).to_have_text("2")
+        await expect(row).to_contain_text("The lane pauses until the cause is gone")
+        await expect(row.get_by_role("img", name="2 in 14 days, most on")).to_be_visible()
+        complaint = rows.filter(has_text="email.complained")
+        await expect(complaint.get_by_role("cell").nth(1)).to_have_text("3")
+        await expect(complaint.get_by_role("cell").nth(4)).to_have_text("1")
+        await expect(complaint).to_contain_text("the address is written to no more")
+        await page.get_by_label("Whose").select_option("ours")
+        await page.get_by_role("button", name="Show").click()
+        await expect(rows.filter(has_text="email.complained")).to_have_count(0)
+        await rows.filter(has_text="email.unauthorized").get_by_role("link", name="Its").click()
+        await expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+        await expect(page.get_by_role("main").get_by_role("row")).to_have_count(3)
+
+
+async def test_each_sees_their_own_and_nobody_is_named(stage: Stage) -> None:
+    """Staff find no other practice's errors; on-call finds all of them, and no name."""
+    async with visitor(stage, "frontdesk") as http, http.get("/errors") as page:
+        text = await page.text()
+        assert "email.validation_error" in text
+        assert "403" not in text and "/runbook/email.unauthorized" not in text
+    async with visitor(stage, "oncall") as http, http.get("/errors") as page:
+        text = await page.text()
+        assert "/runbook/email.unauthorized" in text
+        assert [name for name in (*NAMES, CLIENT) if name in text] == []
+
+
+async def test_a_drills_errors_are_left_out(stage: Stage) -> None:
+    """Unless they are asked for."""
+    await stage.owner.execute(
+        "update delivery set drill = 'email/recipient_complains-1' where id = $1", stage.delivered
+    )
+    await _complained(stage, times=1, drill="email/recipient_complains-1")
+    async with visitor(stage, "oncall") as http:
+        for path, found in (("/errors", False), ("/errors?drills=1", True)):
+            async with http.get(path) as page:
+                assert ("/runbook/email.complained" in await page.text()) is found
