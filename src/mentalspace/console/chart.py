@@ -9,6 +9,8 @@ from datetime import date
 _HEIGHT = 32.0
 _STEP = 10.0
 _WIDTH = 7.0
+# Times are drawn up to so many times their target.
+_CUT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,16 @@ class Day:
 
     day: date
     outcomes: Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """Seconds that the half and 95 of 100 of a day's `n` messages took at most."""
+
+    day: date
+    n: int
+    p50: float | None
+    p95: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +70,7 @@ def draw(buckets: Sequence[Bucket]) -> Chart:
 
 def draw_days(days: Sequence[Day]) -> Chart:
     """Oldest first, one bar a day."""
-    return _draw([day.outcomes for day in days], _days_text(days))
+    return _draw([day.outcomes for day in days], _days_text(days), least=0.8)
 
 
 def draw_trend(days: Sequence[tuple[date, int]], tone: str) -> Chart:
@@ -75,22 +87,59 @@ def draw_trend(days: Sequence[tuple[date, int]], tone: str) -> Chart:
     return _draw(buckets, text)
 
 
-def _draw(buckets: Sequence[Bucket], text: str) -> Chart:
+def draw_took(days: Sequence[Took], target_s: float | None, enough: int) -> Chart:
+    """Oldest first: the half's time before that of 95 in 100, and a line at the target. A day of
+    too few messages has no bar; one bad day does not flatten the others."""
+    told = [(index, day.p50, day.p95) for index, day in enumerate(days) if day.n >= enough]
+    spread = [(index, p50, p95) for index, p50, p95 in told if p50 is not None and p95 is not None]
+    width = len(days) * _STEP
+    if not spread:
+        return Chart(width, _HEIGHT, (), f"Last {len(days)} days: too few messages to say.")
+    most = max(p95 for _, _, p95 in spread)
+    top = (max(target_s, min(most, _CUT * target_s)) if target_s else most) * 1.05 or 1.0
+    bars = []
+    for index, p50, p95 in spread:
+        late = target_s is not None and p95 > target_s
+        for seconds, tone in ((p95, "warn" if late else "info"), (p50, "ok")):
+            height = round(min(_HEIGHT, max(0.5, seconds / top * _HEIGHT)), 1)
+            bars.append(Bar(index * _STEP, _HEIGHT - height, _WIDTH, height, tone))
+    if target_s is not None:
+        bars.append(Bar(0, round(_HEIGHT * (1 - target_s / top), 1), width, 0.4, "edge"))
+    return Chart(width, _HEIGHT, tuple(bars), _took_text(days, spread, target_s))
+
+
+def _took_text(
+    days: Sequence[Took], spread: Sequence[tuple[int, float, float]], target_s: float | None
+) -> str:
+    index, _, worst = max(spread, key=lambda one: one[2])
+    _, half, most = spread[-1]
+    text = (
+        f"Last {len(days)} days: half took at most {half:.1f} s and 95 of 100 at most {most:.1f} s"
+        f" on {days[spread[-1][0]].day:%-d %b}; the slowest day was {days[index].day:%-d %b}, with"
+        f" {worst:.1f} s."
+    )
+    if target_s is None:
+        return text
+    cut = f"; bars end at {_CUT * target_s:g} s" if worst > _CUT * target_s else ""
+    return f"{text} The line is the target, {target_s:g} s{cut}."
+
+
+def _draw(buckets: Sequence[Bucket], text: str, least: float = 2.0) -> Chart:
     most = max((bucket.total for bucket in buckets), default=0)
     bars: list[Bar] = []
     for index, bucket in enumerate(buckets):
-        bars += _column(index * _STEP, bucket, most)
+        bars += _column(index * _STEP, bucket, most, least)
     return Chart(len(buckets) * _STEP, _HEIGHT, tuple(bars), text)
 
 
-def _column(x: float, bucket: Bucket, most: int) -> list[Bar]:
+def _column(x: float, bucket: Bucket, most: int, least: float) -> list[Bar]:
     if not bucket.total:
         return [Bar(x, _HEIGHT - 1, _WIDTH, 1, "none")]
     bars, floor = [], _HEIGHT
     # What failed stands on the ground, where a short bar is still seen.
     for tone, number in (("bad", bucket.bad), ("warn", bucket.recipient), ("ok", bucket.good)):
         if number:
-            height = max(2.0, number / most * (_HEIGHT - 4))
+            height = max(least, number / most * (_HEIGHT - 4))
             floor -= height
             bars.append(Bar(x, round(floor, 1), _WIDTH, round(height, 1), tone))
     return bars
