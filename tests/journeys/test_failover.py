@@ -94,7 +94,7 @@ async def test_what_went_over_is_told_in_words(house: House) -> None:
     message = (await house.deliveries())[0]["id"]
     async with person(house) as http:
         fleet = await page(http, "/")
-        assert "First choice: out for 1 s, and what waits goes on through SMTP relay." in fleet
+        assert "First choice. After 1 s of trouble, what waits goes on through SMTP relay." in fleet
         assert "Second choice: takes over what waits when Resend is out." in fleet
         assert "6 messages went over to SMTP relay in the last hour." in fleet
         story = await page(http, f"/incidents/{incident['id']}")
