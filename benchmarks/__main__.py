@@ -20,7 +20,7 @@ BENCHES: Mapping[str, Bench] = {
     "throughput": lambda stage, given: throughput.measure(stage, given.count),
     "pace":       lambda stage, given: pace.measure(stage, given.seconds),
     "backlog":    lambda stage, given: backlog.measure(stage, given.seconds / 2),
-    "hooks":      lambda stage, given: hooks.measure(stage, given.seconds / 6),
+    "hooks":      lambda stage, given: hooks.measure(stage, given.seconds / 4),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip
 

@@ -22,7 +22,7 @@ from tests.house import free_ports
 
 PER_S = 300
 AIM_MS = 50.0
-WARM_UP_S = 2.0
+WARM_UP_S = 4.0
 MESSAGES = 200
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -11,15 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mentalspace.engine.inbox import MOST_TRIES, NoSuchEndpoint
+from mentalspace.engine import together
+from mentalspace.engine.inbox import MOST_TRIES
+from mentalspace.engine.reception import NoSuchEndpoint
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.integrations.email.resend.wire import STATUS_OF
 from mentalspace.kernel.errors import WebhookRefused
-from tests.engine.toy import Bench, Reply
+from tests.engine.toy import Bench, Reply, make_practice
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -58,6 +62,53 @@ async def test_an_event_moves_its_delivery_once(bench: Bench) -> None:
     await process(bench)
     assert await bench.status(delivery) == "delivered"
     assert (await bench.kinds(delivery)).count("provider_event") == 1
+
+
+async def test_those_that_come_together_are_judged_one_by_one(bench: Bench) -> None:
+    """Thirty at the same moment, among them the same one twice, a wrong key and an endpoint that
+    is none: each gets its own answer, and each good one is kept once."""
+    inbox, body = bench.inbox(), event("m-1")
+    other = await make_practice(bench.admin, "second")
+    await bench.save_credential(other, "second", "k-2")
+
+    async def one(number: int) -> bool | str:
+        key, endpoint, name = "k-1", "default", f"e-{number % 25}"
+        if number % 10 == 3:
+            key = "wrong"
+        if number % 10 == 4:
+            endpoint = "nowhere"
+        if number % 10 == 5:
+            key, endpoint = "k-2", "second"
+        try:
+            return await inbox.receive("toy", endpoint, body, {"x-key": key, "x-id": name})
+        except WebhookRefused as error:
+            return error.code
+
+    answers = await asyncio.gather(*(one(number) for number in range(30)))
+    assert [answers[n] for n in (3, 13, 23)] == ["signature"] * 3
+    assert [answers[n] for n in (4, 14, 24)] == ["no_such_endpoint"] * 3
+    # 25 to 29 have the names of 0 to 4; of these 3 and 4 were not kept, and 25 is another's.
+    assert [answers[n] for n in range(25, 30)] == [True, False, False, True, True]
+    rows = await bench.admin.fetch("select practice_id, count(*) from inbox group by 1")
+    assert {row[0]: row[1] for row in rows} == {bench.practice_id: 19, other: 3}
+
+
+async def test_one_that_cannot_be_kept_does_not_stop_the_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database refuses one of three that came together; the other two are kept."""
+    await bench.admin.execute(
+        "alter table inbox add constraint not_this check (external_id <> 'e-bad')"
+    )
+    monkeypatch.setattr(together, "AT_ONCE", 1)
+    inbox, body = bench.inbox(), event("m-1")
+    names = ["e-first", "e-good", "e-bad", "e-last"]
+    answers = await asyncio.gather(
+        *(inbox.receive("toy", "default", body, {"x-key": "k-1", "x-id": n}) for n in names),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [bool, bool, asyncpg.CheckViolationError, bool]
+    assert await states(bench) == ["received"] * 3
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from mentalspace.api.fields import Out
 from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import services_of
-from mentalspace.engine.inbox import NoSuchEndpoint
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.reception import NoSuchEndpoint
 from mentalspace.kernel.errors import WebhookRefused
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.reception import Hook, NoSuchEndpoint, Reception
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.suppression import list_recipient, unlist_recipient
+from mentalspace.engine.together import Together
 from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.event import Event, ListChange
@@ -27,15 +28,6 @@ _NOT_OURS = "speaks of a message that is not ours"
 log = get_logger(__name__)
 
 _ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
-_ENDPOINT = """
-select id, practice_id, provider, secrets, drill from credential
- where integration = $1 and endpoint = $2
-"""
-_INSERT = """
-insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, drill)
-values ($1, $2, $3, $4, $5, $6, $7) on conflict (credential_id, external_id) do nothing
-returning id
-"""
 _TAKE = """
 select id, credential_id, integration, provider, payload, tries, drill from inbox
  where state = 'received' and next_try_at <= app.now()
@@ -53,10 +45,6 @@ update inbox set state = 'received', tries = 0, next_try_at = app.now(), held_re
 _UNKNOWN_AT_MOST_H = 25
 
 
-class NoSuchEndpoint(WebhookRefused):
-    pass
-
-
 @dataclass(frozen=True, slots=True)
 class Inbox:
     database: Database
@@ -64,6 +52,11 @@ class Inbox:
     rooms: Mapping[str, Integration]
     clock: Clock
     reactor: Reactor
+    _together: Together[Hook, bool] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        reception = Reception(self.database, self.vault, self.rooms, self.clock)
+        object.__setattr__(self, "_together", Together(reception.keep))
 
     async def receive(
         self, room: str, endpoint: str, raw: bytes, headers: Mapping[str, str]
@@ -74,31 +67,7 @@ class Inbox:
         """
         if room not in self.rooms or not _ENDPOINT_NAME.fullmatch(endpoint):
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-        async with self.database.as_door() as connection:
-            row = await connection.fetchrow(_ENDPOINT, room, endpoint)
-            if row is None:
-                raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-            external_id = self._verify(room, row, raw, headers)
-            await self.database.go_on_as_worker(connection, row["practice_id"])
-            inserted = await connection.fetchval(
-                _INSERT,
-                row["practice_id"],
-                row["id"],
-                room,
-                row["provider"],
-                external_id,
-                self.vault.seal(row["practice_id"], "inbox", raw),
-                row["drill"],
-            )
-        return inserted is not None
-
-    def _verify(self, room: str, row: Any, raw: bytes, headers: Mapping[str, str]) -> str:
-        """The event's own id. Raises NoSuchEndpoint or WebhookRefused."""
-        provider = self.rooms[room].provider(row["provider"])
-        if provider.verify_webhook is None:
-            raise NoSuchEndpoint("no_such_endpoint", "this provider sends no webhooks")
-        secrets = json.loads(self.vault.open(row["practice_id"], "credential", row["secrets"]))
-        return provider.verify_webhook(raw, headers, secrets, self.clock.now())
+        return await self._together(Hook(room, endpoint, raw, headers))
 
     async def process(self, payload: str) -> None:
         """Answer one wake-up: apply what this practice's inbox holds."""
@@ -107,6 +76,22 @@ class Inbox:
             pass
 
     async def _process_batch(self, practice_id: UUID) -> int:
+        """Apply some. Together, as long as nothing is wrong with any of them; else one by one, so
+        that whatever is wrong with one stays its own."""
+        try:
+            async with self.database.as_worker(practice_id) as connection:
+                rows = await connection.fetch(_TAKE, _BATCH)
+                applied: dict[bool, list[Any]] = {True: [], False: []}
+                for row in rows:
+                    applied[await self._apply_all(connection, practice_id, row)].append(row)
+                await _close(connection, [row["id"] for row in applied[True]])
+                for row in applied[False]:
+                    await _again(connection, row, _NOT_OURS)
+                return len(rows)
+        except CONNECTION_LOST:
+            raise
+        except Exception as error:
+            log.warning("events_one_by_one", error=type(error).__name__)
         async with self.database.as_worker(practice_id) as connection:
             rows = await connection.fetch(_TAKE, _BATCH)
             for row in rows:
@@ -118,7 +103,7 @@ class Inbox:
         try:
             async with connection.transaction():
                 if await self._apply_all(connection, practice_id, row):
-                    await _close(connection, row["id"])
+                    await _close(connection, [row["id"]])
                 else:
                     await _again(connection, row, _NOT_OURS)
         except WebhookRefused as error:
@@ -157,12 +142,13 @@ async def ask_anew(connection: Connection, credential_id: UUID) -> None:
     await connection.execute(_ASK_ANEW, credential_id, _NOT_OURS, _UNKNOWN_AT_MOST_H)
 
 
-async def _close(connection: Connection, inbox_id: UUID) -> None:
-    await connection.execute(
-        "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
-        " where id = $1",
-        inbox_id,
-    )
+async def _close(connection: Connection, inbox_ids: Sequence[UUID]) -> None:
+    if inbox_ids:
+        await connection.execute(
+            "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
+            " where id = any ($1)",
+            inbox_ids,
+        )
 
 
 async def _again(connection: Connection, row: Any, reason: str) -> None:

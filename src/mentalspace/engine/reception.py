@@ -1,0 +1,141 @@
+"""Takes webhooks in: verified, written down once, on disk before anybody is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
+from mentalspace.engine.secrets import Vault
+from mentalspace.kernel.clock import Clock
+from mentalspace.kernel.errors import WebhookRefused
+from mentalspace.kernel.integration import Integration
+
+_ENDPOINTS = """
+select c.id, c.practice_id, c.integration, c.endpoint, c.provider, c.secrets, c.drill
+  from credential c join unnest($1::text[], $2::text[]) as asked (integration, endpoint)
+    on c.integration = asked.integration and c.endpoint = asked.endpoint
+"""
+_INSERT = """
+insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, drill)
+select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[])
+on conflict (credential_id, external_id) do nothing
+returning credential_id, external_id
+"""
+
+
+class NoSuchEndpoint(WebhookRefused):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """One webhook as it came; header names in lower case."""
+
+    room: str
+    endpoint: str
+    raw: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A verified webhook, and the row of the credential that it is for."""
+
+    endpoint: Any
+    external_id: str
+    payload: bytes
+
+    @property
+    def key(self) -> tuple[UUID, str]:
+        return self.endpoint["id"], self.external_id
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    database: Database
+    vault: Vault
+    rooms: Mapping[str, Integration]
+    clock: Clock
+
+    async def keep(self, hooks: Sequence[Hook]) -> Sequence[bool | Exception]:
+        """Those that came together, in one transaction; what is wrong with one stays its own."""
+        try:
+            return await self._keep_all(hooks)
+        except CONNECTION_LOST:
+            raise
+        except Exception as error:
+            if len(hooks) == 1:
+                return [error]
+            return [result for hook in hooks for result in await self.keep([hook])]
+
+    async def _keep_all(self, hooks: Sequence[Hook]) -> Sequence[bool | Exception]:
+        new: set[tuple[UUID, str]] = set()
+        async with self.database.as_door() as connection:
+            endpoints = await self._endpoints(connection, hooks)
+            verified = [
+                self._verified(endpoints.get((hook.room, hook.endpoint)), hook) for hook in hooks
+            ]
+            for practice_id, mine in _by_practice(verified).items():
+                await self.database.go_on_as_worker(connection, practice_id)
+                new |= await self._insert(connection, practice_id, mine)
+        results: list[bool | Exception] = []
+        for each in verified:
+            if isinstance(each, _Kept):
+                results.append(each.key in new)
+                new.discard(each.key)  # the same one twice among them: the second is a duplicate
+            else:
+                results.append(each)
+        return results
+
+    async def _endpoints(
+        self, connection: Connection, hooks: Sequence[Hook]
+    ) -> Mapping[tuple[str, str], Any]:
+        names = {(hook.room, hook.endpoint) for hook in hooks}
+        rows = await connection.fetch(
+            _ENDPOINTS, [room for room, _ in names], [endpoint for _, endpoint in names]
+        )
+        return {(row["integration"], row["endpoint"]): row for row in rows}
+
+    def _verified(self, endpoint: Any | None, hook: Hook) -> _Kept | Exception:
+        try:
+            if endpoint is None:
+                raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
+            provider = self.rooms[hook.room].provider(endpoint["provider"])
+            if provider.verify_webhook is None:
+                raise NoSuchEndpoint("no_such_endpoint", "this provider sends no webhooks")
+            practice_id = endpoint["practice_id"]
+            secrets = json.loads(self.vault.open(practice_id, "credential", endpoint["secrets"]))
+            now = self.clock.now()
+            external_id = provider.verify_webhook(hook.raw, hook.headers, secrets, now)
+            return _Kept(endpoint, external_id, self.vault.seal(practice_id, "inbox", hook.raw))
+        except Exception as error:
+            return error
+
+    async def _insert(
+        self, connection: Connection, practice_id: UUID, kept: Sequence[_Kept]
+    ) -> set[tuple[UUID, str]]:
+        # In one order, so that two transactions with the same ones do not wait in a ring.
+        kept = sorted(kept, key=lambda each: each.external_id)
+        rows = await connection.fetch(
+            _INSERT,
+            practice_id,
+            [each.endpoint["id"] for each in kept],
+            [each.endpoint["integration"] for each in kept],
+            [each.endpoint["provider"] for each in kept],
+            [each.external_id for each in kept],
+            [each.payload for each in kept],
+            [each.endpoint["drill"] for each in kept],
+        )
+        return {(row["credential_id"], row["external_id"]) for row in rows}
+
+
+def _by_practice(verified: Sequence[_Kept | Exception]) -> Mapping[UUID, Sequence[_Kept]]:
+    found: dict[UUID, list[_Kept]] = {}
+    for each in verified:
+        if isinstance(each, _Kept):
+            found.setdefault(each.endpoint["practice_id"], []).append(each)
+    return found
