@@ -14,13 +14,16 @@ import pytest
 
 import mentalspace
 from mentalspace.drills.second_factor import ACTS
+from mentalspace.emulator.kit import open_kit
+from mentalspace.emulator.role import Listener
 from mentalspace.engine.runbook import AlertKind, RoomRunbook, check, load_runbooks
 from mentalspace.engine.steps import ENGINE_ACTIONS
 from mentalspace.engine.suppression import SUPPRESSING
 from mentalspace.integrations import discover_rooms, discover_sandboxes, room_names
 from mentalspace.kernel.case import Disposition, ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
-from mentalspace.kernel.integration import Integration, Provider
+from mentalspace.kernel.integration import Door, Integration, Provider
+from mentalspace.kernel.settings import SANDBOX_PORTS
 
 SOURCE = Path(mentalspace.__file__).parent
 ROOMS = discover_rooms()
@@ -99,6 +102,18 @@ def test_rooms_and_sandboxes_are_found_by_looking() -> None:
     assert room_names() == sorted(ROOMS)
     played = {(room, provider) for room, provider, _module in discover_sandboxes()}
     assert played == {(room.name, provider.name) for room, provider in PROVIDERS}
+
+
+def test_a_door_that_is_not_http_leads_to_its_sandbox(tmp_path: Path) -> None:
+    """Where a provider that speaks something else is looked for, there its sandbox listens."""
+    kit = open_kit(tmp_path, seed=0)
+    for room, name, module in discover_sandboxes():
+        role, door = module.emulator(kit), ROOMS[room].provider(name).sandbox_door
+        if not isinstance(role, Listener):
+            assert door is None
+            continue
+        assert door == Door(role.scheme, role.offset)
+        assert 1 < role.offset <= SANDBOX_PORTS
 
 
 def test_providers_keep_their_floors() -> None:

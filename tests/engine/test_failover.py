@@ -181,6 +181,36 @@ async def test_the_first_is_probed_and_takes_over_again(pair: Pair) -> None:
     assert len(pair.second.accepted) == 2
 
 
+async def test_who_stands_by_is_probed_when_needed(pair: Pair) -> None:
+    """The second's breaker opened once and it has had nothing since: when the first is out too, one
+    delivery tries the second, and the rest follow."""
+    bench = pair.bench
+    await bench.admin.execute(
+        "update credential_state set breaker = 'open', opened_at = app.now(), recent = 'FFFFF',"
+        " open_for_s = 30, open_until = clock_timestamp() + interval '30 s'"
+        " where credential_id = $1",
+        pair.credential_id,
+    )
+    await pair.break_first()
+    waiting = [await bench.deliver() for _ in range(4)]
+    bulk = await bench.deliver(lane_class="bulk")
+    await bench.advance(MINUTE)
+    await bench.dispatch()
+    assert {await pair.where(each) for each in (*waiting, bulk)} == {"first"}
+    await bench.admin.execute(
+        "update credential_state set open_until = clock_timestamp() where credential_id = $1",
+        pair.credential_id,
+    )
+    await bench.dispatch()
+    await bench.dispatch()
+    assert await pair.where(bulk) == "second"
+    assert {await pair.where(each) for each in waiting} == {"first"}
+    await bench.turn()
+    await bench.turn()
+    assert [await bench.status(each) for each in (*waiting, bulk)] == ["accepted"] * 5
+    assert len(pair.second.accepted) == 5
+
+
 async def test_a_lane_the_runbook_paused_gives_what_waits(pair: Pair) -> None:
     """A refused key pauses the first; a minute later its mails go by the second."""
     bench = pair.bench

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
+import smtplib
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
+from tests.house import free_ports
 from tests.sandbox.conftest import MAIL
 
 RUN = """
@@ -23,12 +25,6 @@ from mentalspace.sandbox.app import run_sandbox
 run_sandbox(["email"], int(sys.argv[1]), Path(sys.argv[2]), site_url=sys.argv[3])
 """
 KEY = {"authorization": "Bearer re_sandbox"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.asynccontextmanager
@@ -59,7 +55,7 @@ async def is_ready(port: int, http: aiohttp.ClientSession) -> bool:
 
 async def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
     """Killed under load: acknowledged mails, keys, webhooks and records are all there again."""
-    port, nobody = free_port(), f"http://127.0.0.1:{free_port()}"
+    port, nobody = free_ports(), f"http://127.0.0.1:{free_ports()}"
     emails = f"http://127.0.0.1:{port}/email/resend/emails"
     acknowledged: dict[str, str] = {}
 
@@ -112,6 +108,33 @@ async def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
             (counts,) = (await get("/summary")).values()
             assert counts["accepted_twice"] == 0
             assert counts["repeated_requests_one_key"] == len(list(acknowledged)[::50])
+
+
+async def test_a_relay_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """What the relay took is there after SIGKILL; an answer lost on request is a reset."""
+    port, nobody = free_ports(), f"http://127.0.0.1:{free_ports()}"
+    control = f"http://127.0.0.1:{port}/_control"
+
+    def send(subject: str) -> None:
+        with smtplib.SMTP("127.0.0.1", port + 1, timeout=5) as relay:
+            relay.login("sandbox", "smtp-sandbox")
+            mail = f"To: b@demo.example\r\nSubject: {subject}\r\n\r\n"
+            relay.sendmail("a@demo.example", ["b@demo.example"], mail)
+
+    async with aiohttp.ClientSession() as http:
+        async with sandbox_process(port, tmp_path, nobody, http) as process:
+            await asyncio.to_thread(send, "first")
+            fault = {"room": "email", "provider": "smtp", "kind": "reset", "when": "after"}
+            async with http.post(f"{control}/faults", json={**fault, "times": 1}) as answer:
+                assert answer.status == 201
+            with pytest.raises(smtplib.SMTPServerDisconnected):
+                await asyncio.to_thread(send, "second")
+            os.kill(process.pid, signal.SIGKILL)
+        async with sandbox_process(port, tmp_path, nobody, http):
+            await asyncio.to_thread(send, "third")
+            async with http.get(f"{control}/mailbox") as answer:
+                taken = [item["content"]["subject"] for item in await answer.json()]
+            assert taken == ["third", "second", "first"]
 
 
 async def test_it_needs_neither_database_nor_engine() -> None:

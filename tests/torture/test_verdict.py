@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
@@ -24,6 +25,7 @@ def _delivery(**changes: Any) -> dict[str, Any]:
         "keys": ["key-1"],
         "provider_message_id": "m-1",
         "was_unknown": False,
+        "follows": True,
         **changes,
     }
 
@@ -37,8 +39,9 @@ def _request(*accepted: str, replayed: bool = False) -> dict[str, Any]:
     }
 
 
-def _mail(mail_id: str) -> dict[str, Any]:
-    return {"id": mail_id, "content": {"subject": "Your appointment on Friday, May 1", "text": ""}}
+def _mail(mail_id: str, provider: str = "resend") -> dict[str, Any]:
+    content = {"subject": "Your appointment on Friday, May 1", "text": "", "message_id": mail_id}
+    return {"id": mail_id, "provider": provider, "content": content}
 
 
 def _weigh(
@@ -96,6 +99,18 @@ def test_a_batch_explains_as_many_mails_as_a_person_sees() -> None:
     assert known.counts["accepted_twice_by_key"] == 0
 
 
+def test_a_relay_is_known_by_the_name_we_gave() -> None:
+    """Its mails have our Message-ID, which is made of the key; it reports nothing afterwards."""
+    name = f"<{hashlib.sha256(b'key-1').hexdigest()[:40]}@clinic.example>"
+    sent = _delivery(status="accepted", provider_message_id=name, follows=False)
+    mail, request = _mail(name, "smtp"), {**_request("q-1"), "idempotency_key": None}
+    assert _weigh(deliveries=[sent], mailbox=[mail], requests=[request]).violations == ()
+    held = {**sent, "status": "held", "held_reason": "unknown", "provider_message_id": None}
+    assert _weigh(deliveries=[held], mailbox=[mail], requests=[request]).violations == ()
+    gone = _weigh(deliveries=[{**held, "keys": []}], mailbox=[mail], requests=[request])
+    assert gone.counts["sent_unseen"] == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
@@ -105,6 +120,7 @@ def test_a_batch_explains_as_many_mails_as_a_person_sees() -> None:
         ({"requests": [_request("m-1"), _request("m-2")]}, "accepted_twice_by_key"),
         ({"deliveries": [_delivery(status="pending")]}, "sent_unseen"),
         ({"mailbox": []}, "never_sent"),
+        ({"mailbox": [_mail("m-1"), _mail("m-2", "smtp")]}, "accepted_by_two"),
         ({"deliveries": [_delivery(status="accepted")]}, "webhooks_missing"),
         ({"inbox": {"received": 1}}, "webhooks_waiting"),
         ({"inbox": {"held": 1}}, "webhooks_held"),

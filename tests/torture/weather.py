@@ -17,6 +17,11 @@ LOST_BATCHES: Mapping[str, Any] = {
     "kind": "reset", "when": "after", "share": 0.4, "path": "/emails/batch",
 }  # fmt: skip
 
+# The relay takes one and says nothing: only its log knows, so a person decides.
+LOST_BY_RELAY: Mapping[str, Any] = {
+    "kind": "reset", "when": "after", "share": 0.06, "provider": "smtp", "path": None,
+}  # fmt: skip
+
 WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
     "lost answers":   None,
     "never answers":  {"kind": "hang", "when": "after", "share": 0.02},
@@ -24,6 +29,7 @@ WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
     "reset before":   {"kind": "reset", "when": "before", "share": 0.1},
     "500 after":      {"kind": "status", "http": 500, "when": "after", "share": 0.1},
     "503":            {"kind": "status", "http": 503, "share": 0.1},
+    "down":           {"kind": "status", "http": 503},
     "429":            {"kind": "status", "http": 429, "retry_after_s": 1, "times": 2},
     "slow":           {"kind": "latency", "latency_s": 1.0, "share": 0.2},
     "cut short":      {"kind": "truncate", "when": "after", "share": 0.1},
@@ -39,7 +45,7 @@ async def change_weather(services: Services, random: Random) -> str:
     try:
         await clear(services)
         # The newest that matches wins.
-        for fault in (LOST_ANSWERS, LOST_BATCHES, WEATHERS[name]):
+        for fault in (LOST_BY_RELAY, LOST_ANSWERS, LOST_BATCHES, WEATHERS[name]):
             if fault is not None:
                 body = {"room": "email", "provider": "resend", "path": "/emails", **fault}
                 await call_sandbox(services, "POST", "/faults", body)

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import aiosmtplib
 
@@ -173,8 +173,9 @@ def _lost(talk: Conversation, error: Exception) -> Evidence:
 async def _sent(protocol: aiosmtplib.protocol.SMTPProtocol) -> None:
     """Wait until all that was written has left this process."""
     while True:
-        transport = protocol.transport
-        if not isinstance(transport, asyncio.WriteTransport) or transport.is_closing():
+        # Whatever loop it is of: uvloop's is none of asyncio's classes.
+        transport = cast(asyncio.WriteTransport | None, protocol.transport)
+        if transport is None or transport.is_closing():
             raise aiosmtplib.SMTPServerDisconnected("lost")
         if not transport.get_write_buffer_size():
             return

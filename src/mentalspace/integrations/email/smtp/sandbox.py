@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
-from typing import Any, AnyStr
+from typing import Any, AnyStr, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -102,8 +102,8 @@ class SmtpSandbox:
             return
         self._server.close()
         for protocol in list(self._open):
-            if isinstance(protocol.transport, asyncio.WriteTransport):
-                protocol.transport.abort()
+            if protocol.transport is not None:
+                _writer(protocol).abort()
         await self._server.wait_closed()
 
 
@@ -285,8 +285,7 @@ class _Desk:
             case "latency":
                 await asyncio.sleep(fault.latency_s)
             case "drip":
-                assert isinstance(server.transport, asyncio.WriteTransport)
-                server.transport.write(told[:3].encode())
+                _writer(server).write(told[:3].encode())
                 await asyncio.sleep(fault.latency_s)
                 return told[3:]
             case "malformed":
@@ -294,12 +293,11 @@ class _Desk:
             case "hang":
                 await asyncio.Event().wait()
             case "reset" | "truncate":
-                assert isinstance(server.transport, asyncio.WriteTransport)
                 if fault.kind == "reset":
-                    abort_with_reset(server.transport)
+                    abort_with_reset(_writer(server))
                 else:
-                    server.transport.write(told[:2].encode())
-                    server.transport.close()
+                    _writer(server).write(told[:2].encode())
+                    _writer(server).close()
                 await asyncio.Event().wait()
             case _:
                 pass
@@ -363,6 +361,11 @@ class _Desk:
                 fault=fault.id if fault else None,
             )
         )
+
+
+def _writer(server: SMTP) -> asyncio.WriteTransport:
+    """Whatever loop it is of: uvloop's is none of asyncio's classes."""
+    return cast(asyncio.WriteTransport, server.transport)
 
 
 def _content(raw: bytes) -> dict[str, Any]:
