@@ -8,6 +8,7 @@ import secrets
 import time
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from benchmarks.figure import Figure
 from benchmarks.stage import INVITATION, Stage, mail
@@ -28,10 +29,11 @@ async def measure(stage: Stage, seconds: float) -> list[Figure]:
     count = int((seconds + 2 * SETTLE_S) * PERMITTED_PER_S)
     await stage.owner("update lane set state = 'paused'")
     await stage.put_in(count, attachments=(INVITATION,))
+    since = stage.services.clock.now()
     await stage.owner("update lane set state = 'open'")
     await _evenly(stage, peer_key, seconds + SETTLE_S)
-    ours, refused = await _seen(stage, stage.account, seconds)
-    peers, peers_refused = await _seen(stage, peer_account, seconds)
+    ours, refused = await _seen(stage, stage.account, since, seconds)
+    peers, peers_refused = await _seen(stage, peer_account, since, seconds)
     await stage.clear_ledger()
     evenly = "a bare loop, evenly spaced"
     return [
@@ -46,10 +48,10 @@ async def measure(stage: Stage, seconds: float) -> list[Figure]:
     ]  # fmt: skip
 
 
-async def _seen(stage: Stage, account: str, seconds: float) -> tuple[float, int]:
-    """What the sandbox recorded of an account's busiest stretch: share accepted, and 429s."""
+async def _seen(stage: Stage, account: str, since: datetime, seconds: float) -> tuple[float, int]:
+    """What the sandbox recorded from an account's first request on: share accepted, and 429s."""
     entries: list[dict[str, Any]] = await call_sandbox(
-        stage.services, "GET", f"/recorder?account={account}"
+        stage.services, "GET", f"/recorder?{urlencode({'account': account, 'since': since})}"
     )
     sends = [e for e in entries if e["method"] == "POST"]
     first = _at(sends[0])

@@ -6,6 +6,7 @@ a wake-up's key keeps at most one of it waiting.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.agreement import resume_agreed
@@ -48,8 +49,8 @@ _MARK_DUE = """
 update delivery set status = 'due' where id in (
   select d.id from delivery d join lane l on l.id = d.lane_id
    where d.status = 'pending' and d.next_attempt_at <= app.now()
-     and (l.state = 'open' or l.paused_for_phi and not d.carries_phi)
-   order by d.next_attempt_at limit 2000 for update of d skip locked)
+     and (l.state = 'open' or l.paused_for_phi and not d.carries_phi) and l.class = $1
+   order by d.next_attempt_at limit 1000 for update of d skip locked)
 """
 _RESUME = """
 update lane set state = 'open', paused_until = null, paused_case = null, paused_by = null,
@@ -80,30 +81,34 @@ update delivery set payload = null, purged_at = app.now() where id in (
 
 async def dispatch(database: Database, queue: Queue) -> int:
     """One tick: recover, expire, move what waits behind a provider that is out, mark what is
-    due, wake the lanes; how many were woken."""
+    due, wake the lanes; how many were woken.
+
+    Bulk is marked when everybody else is awake: a backlog takes its time.
+    """
     async with database.as_dispatcher() as connection:
         await _recover(connection)
         await _expire(connection)
         await fail_over(connection)
-        await connection.execute(_MARK_DUE)
+        await connection.execute(_MARK_DUE, "interactive")
         await _resume(connection)
         await resume_agreed(connection)
         lanes = await connection.fetch(_WAKE)
         practices = await connection.fetch(_INBOX)
-    wakeups = [
-        WakeUp(
-            "lane",
-            f"{lane['practice_id']}/{lane['id']}",
-            f"lane:{lane['id']}",
-            PRIORITY[lane["class"]],
-        )
-        for lane in lanes
-    ]
-    wakeups += [
+    inboxes = [
         WakeUp("inbox", str(row["practice_id"]), f"inbox:{row['practice_id']}", 20)
         for row in practices
     ]
-    return await queue.enqueue(wakeups)
+    woken = await queue.enqueue([*inboxes, *map(_wake_up, lanes)])
+    async with database.as_dispatcher() as connection:
+        if await connection.execute(_MARK_DUE, "bulk") == "UPDATE 0":
+            return woken
+        lanes = await connection.fetch(_WAKE)
+    return woken + await queue.enqueue([_wake_up(lane) for lane in lanes])
+
+
+def _wake_up(lane: Any) -> WakeUp:
+    payload = f"{lane['practice_id']}/{lane['id']}"
+    return WakeUp("lane", payload, f"lane:{lane['id']}", PRIORITY[lane["class"]])
 
 
 async def purge_payloads(database: Database) -> None:
