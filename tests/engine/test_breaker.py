@@ -82,6 +82,7 @@ async def test_our_own_and_the_recipients_faults_do_not_open_it(bench: Bench, ht
     assert (await bench.breaker())["breaker"] == "closed"
 
 
+@pytest.mark.alone
 async def test_a_batch_that_fails_together_opens_it_once(bench: Bench) -> None:
     """Ten requests under way at once that all fail open it for the first interval, not the tenth;
     what waits is not touched."""

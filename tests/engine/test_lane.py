@@ -218,6 +218,7 @@ async def test_what_a_dead_worker_had_claimed_goes_on_elsewhere(bench: Bench) ->
     assert "worker_lost" in await bench.kinds(delivery)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("late", [Reply(http=422), Reply(http=503), Reply(http=418), Reply()])
 async def test_a_zombie_changes_nothing(bench: Bench, late: Reply) -> None:
     """A worker thought dead, whose answer comes while another holds the delivery, cannot take it
@@ -348,6 +349,7 @@ async def test_a_refused_key_pauses_until_it_is_rotated(bench: Bench) -> None:
     assert {await bench.status(first), await bench.status(second)} == {"accepted"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("crowded", [True, False])
 async def test_a_lane_gives_way_only_if_others_wait(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, crowded: bool
