@@ -4,8 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # Tests mostly wait, so more run at once than there are cores; what measures time runs by itself.
-# What fails among the many is run once more, alone: a test that is wrong fails again, one that was
-# starved by its neighbours does not, and its name stands above.
+# What fails is run once more, alone: a test that is wrong fails again, one that was starved by
+# its neighbours does not, and its name stands above.
 JOBS   ?= 3
 PYTEST := $(BIN)/python -m pytest
 MANY   := --numprocesses $(JOBS) --dist worksteal
@@ -34,12 +34,13 @@ run: install ## PostgreSQL, API + console, worker and sandboxes, until Ctrl-C
 test: install ## every test, on PostgreSQL 18
 	@$(BIN)/python tests/system_packages.py
 	@$(PYTEST) $(MANY) -m "not alone" || $(PYTEST) $(AGAIN) -m "not alone"
-	@$(PYTEST) -m alone
+	@$(PYTEST) -m alone || $(PYTEST) $(AGAIN) -m alone
 
 test-16: install ## every test that touches the database, on PostgreSQL 16
 	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(MANY) -m "database and not alone" || \
 	  MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(AGAIN) -m "database and not alone"
-	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) -m "database and alone"
+	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) -m "database and alone" || \
+	  MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(AGAIN) -m "database and alone"
 
 check: install ## lint, types, import rules, documentation, runbooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
