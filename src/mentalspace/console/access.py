@@ -19,8 +19,8 @@ from mentalspace.console.door import field_of
 from mentalspace.console.view import Templates
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.facts import Language, language_of
 from mentalspace.practice.access import Waiting, look_at, redeem
+from mentalspace.practice.saying.facts import Language, language_of
 from mentalspace.workflows.access_mails import ask_reset
 
 # For each visitor's network address, in this process. What one mailbox gets is held by the

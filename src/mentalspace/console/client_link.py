@@ -19,8 +19,8 @@ from starlette.responses import RedirectResponse, Response
 from mentalspace.console.client_words import say
 from mentalspace.console.view import Templates
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email import spoken
-from mentalspace.integrations.email.facts import Language, language_of
+from mentalspace.practice.saying import spoken
+from mentalspace.practice.saying.facts import Language, language_of
 from mentalspace.workflows.client_answer import ClientView, call_off, confirm, look
 
 HEADERS = {

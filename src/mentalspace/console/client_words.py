@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mentalspace.integrations.email.facts import Language
+from mentalspace.practice.saying.facts import Language
 
 _WORDS: Mapping[str, Mapping[Language, str]] = {
     "open":      {"en": "Your appointment",

@@ -15,11 +15,11 @@ from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.door import HEADERS, Missing, Visit
-from mentalspace.integrations.email.clinical_words import REVIEWED
-from mentalspace.integrations.email.facts import Language, Letterhead, language_of
-from mentalspace.integrations.email.lint import preheader
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.samples import KINDS, Sample, sample_mails
+from mentalspace.practice.saying.clinical_words import REVIEWED
+from mentalspace.practice.saying.facts import Language, Letterhead, language_of
+from mentalspace.practice.saying.lint import preheader
 from mentalspace.workflows.mail_sender import sender_of
 from mentalspace.workflows.mail_texts import LONGEST_NOTE, read_notes, save_note
 

@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from mentalspace.console.access_words import say
 from mentalspace.console.door import Visit
-from mentalspace.integrations.email import spoken
-from mentalspace.integrations.email.facts import Language, language_of
+from mentalspace.practice.saying import spoken
+from mentalspace.practice.saying.facts import Language, language_of
 
 _ME = """
 select coalesce(k.timezone, p.timezone) as timezone, k.language, p.name as practice_name,

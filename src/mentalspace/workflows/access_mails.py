@@ -11,12 +11,6 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.facts import (
-    AccessFacts,
-    AccessKind,
-    Letterhead,
-    language_of,
-)
 from mentalspace.integrations.email.render import access_mail
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.kernel.phi import Phi
@@ -28,6 +22,12 @@ from mentalspace.practice.access import (
     new_token,
     open_reset,
     token_hash,
+)
+from mentalspace.practice.saying.facts import (
+    AccessFacts,
+    AccessKind,
+    Letterhead,
+    language_of,
 )
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.mail_sender import sender_of

@@ -9,8 +9,8 @@ from uuid import UUID
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.services import Services
 from mentalspace.engine.signing import SignatureBroken, Signer
-from mentalspace.integrations.email.facts import AppointmentLinks
 from mentalspace.practice.appointment import Appointment
+from mentalspace.practice.saying.facts import AppointmentLinks
 
 _PURPOSE = "appointment"
 _VERSION_BYTES, _ADDRESS_BYTES = 3, 4

@@ -9,17 +9,17 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import NewDelivery, cancel_pending, enqueue, record
 from mentalspace.engine.secrets import Vault
-from mentalspace.integrations.email.facts import (
-    AppointmentFacts,
-    AppointmentKind,
-    Sender,
-    language_of,
-)
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.kernel.integration import LaneClass
 from mentalspace.practice.appointment import Appointment
 from mentalspace.practice.reminder import Reminder
+from mentalspace.practice.saying.facts import (
+    AppointmentFacts,
+    AppointmentKind,
+    Sender,
+    language_of,
+)
 from mentalspace.workflows.appointment_links import LinkDesk
 from mentalspace.workflows.appointment_reminders import (
     Rewriting,

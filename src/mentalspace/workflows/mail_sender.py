@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.facts import Sender
+from mentalspace.practice.saying.facts import Sender
 
 
 def sender_of(services: Services) -> Sender:

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.services import Services
-from mentalspace.integrations.email.facts import Language
-from mentalspace.integrations.email.lint import Finding, lint
 from mentalspace.practice.audit import note as audit
+from mentalspace.practice.saying.facts import Language
+from mentalspace.practice.saying.lint import Finding, lint
 
 LONGEST_NOTE = 300
 

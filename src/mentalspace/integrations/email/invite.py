@@ -14,9 +14,9 @@ from uuid import UUID
 
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from mentalspace.integrations.email.facts import AppointmentFacts, Sender
 from mentalspace.integrations.email.model import Attachment
 from mentalspace.integrations.email.words import word
+from mentalspace.practice.saying.facts import AppointmentFacts, Sender
 
 # Part of every UID: changing it would leave old entries in clients' calendars for ever.
 _UID_DOMAIN = "appointments.mentalspace.app"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import jinja2
 
-from mentalspace.integrations.email.facts import Language, Sender
 from mentalspace.integrations.email.model import Attachment, Mail
 from mentalspace.integrations.email.words import word
+from mentalspace.practice.saying.facts import Language, Sender
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("mentalspace.integrations.email", "templates"),

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 
 from email_validator import EmailNotValidError, validate_email
 
-from mentalspace.integrations.email.lint import Finding, lint, preheader, visible
 from mentalspace.kernel.errors import Evidence
+from mentalspace.practice.saying.lint import Finding, lint, preheader, visible
 
 _SHOWN = re.compile(r"^(?:SUMMARY|DESCRIPTION|LOCATION|COMMENT)[^:]*:(.*)$", re.MULTILINE)
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from mentalspace.integrations.email import spoken
-from mentalspace.integrations.email.facts import (
+from mentalspace.integrations.email.invite import invite
+from mentalspace.integrations.email.letter import Action, Letter, mail_of
+from mentalspace.integrations.email.model import Attachment, Mail
+from mentalspace.integrations.email.words import word
+from mentalspace.practice.saying import spoken
+from mentalspace.practice.saying.facts import (
     AccessFacts,
     AccessKind,
     AppointmentFacts,
@@ -16,10 +20,6 @@ from mentalspace.integrations.email.facts import (
     ReceiptFacts,
     Sender,
 )
-from mentalspace.integrations.email.invite import invite
-from mentalspace.integrations.email.letter import Action, Letter, mail_of
-from mentalspace.integrations.email.model import Attachment, Mail
-from mentalspace.integrations.email.words import word
 
 
 def appointment_mail(

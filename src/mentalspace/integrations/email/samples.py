@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
-from mentalspace.integrations.email.facts import (
+from mentalspace.integrations.email.model import Mail
+from mentalspace.integrations.email.render import access_mail, appointment_mail, receipt_mail
+from mentalspace.practice.saying.facts import (
     AccessFacts,
     AppointmentFacts,
     AppointmentLinks,
@@ -15,8 +17,6 @@ from mentalspace.integrations.email.facts import (
     ReceiptFacts,
     Sender,
 )
-from mentalspace.integrations.email.model import Mail
-from mentalspace.integrations.email.render import access_mail, appointment_mail, receipt_mail
 
 TO = "client@demo.example"
 KINDS = (

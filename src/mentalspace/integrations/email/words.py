@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mentalspace.integrations.email.facts import Language
+from mentalspace.practice.saying.facts import Language
 
 LANGUAGES: tuple[Language, ...] = ("en", "es")
 

@@ -12,10 +12,10 @@ from uuid import UUID
 
 from mentalspace.engine.settle import classification
 from mentalspace.engine.suppression import SUPPRESSED
-from mentalspace.integrations.email.facts import AppointmentKind
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.integration import LaneClass
+from mentalspace.practice.saying.facts import AppointmentKind
 from mentalspace.workflows.demo_history.cast import made_id
 
 WORKER = "worker:demo"

@@ -11,10 +11,10 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from mentalspace.integrations.email.facts import AppointmentKind
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import Appointment
 from mentalspace.practice.reminder import Reminder, plan_reminders
+from mentalspace.practice.saying.facts import AppointmentKind
 from mentalspace.workflows.appointment_mails import MailDesk, compose, mail_key
 from mentalspace.workflows.appointment_reminders import QUIET_AFTER_MAIL
 from mentalspace.workflows.demo_history.cast import Client, made_id

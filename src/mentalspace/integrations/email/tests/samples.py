@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
-from mentalspace.integrations.email.facts import (
+from mentalspace.integrations.email.model import Mail
+from mentalspace.integrations.email.samples import TO, Sample, sample_mails
+from mentalspace.practice.saying.facts import (
     AppointmentFacts,
     AppointmentLinks,
     Language,
     Letterhead,
     Sender,
 )
-from mentalspace.integrations.email.model import Mail
-from mentalspace.integrations.email.samples import TO, Sample, sample_mails
 
 __all__ = ["FACTS", "SENDER", "TO", "every_mail"]
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
-from mentalspace.integrations.email.facts import AppointmentFacts, AppointmentKind
 from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.integrations.email.tests.samples import FACTS, SENDER, TO
+from mentalspace.practice.saying.facts import AppointmentFacts, AppointmentKind
 
 KINDS: tuple[AppointmentKind, ...] = ("created", "updated", "cancelled")
 

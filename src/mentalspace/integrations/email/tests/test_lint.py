@@ -8,12 +8,12 @@ from datetime import date
 
 import pytest
 
-from mentalspace.integrations.email.facts import Letterhead, ReceiptFacts
-from mentalspace.integrations.email.lint import CURES, lint, preheader, visible
 from mentalspace.integrations.email.model import Attachment, Mail, guard
 from mentalspace.integrations.email.render import appointment_mail, receipt_mail
 from mentalspace.integrations.email.tests.samples import FACTS, SENDER, TO, every_mail
 from mentalspace.integrations.email.words import LANGUAGES, WORDS
+from mentalspace.practice.saying.facts import Letterhead, ReceiptFacts
+from mentalspace.practice.saying.lint import CURES, lint, preheader, visible
 
 OURS = ("Lakeside Counseling", "+1 (555) 010-0199")
 

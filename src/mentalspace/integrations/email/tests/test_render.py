@@ -9,11 +9,11 @@ from string import Formatter
 
 import pytest
 
-from mentalspace.integrations.email.facts import Language, language_of
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.render import appointment_mail
 from mentalspace.integrations.email.tests.samples import FACTS, SENDER, TO, every_mail
 from mentalspace.integrations.email.words import LANGUAGES, WORDS
+from mentalspace.practice.saying.facts import Language, language_of
 
 ALL = [(language, mail) for language in LANGUAGES for mail in every_mail(language).values()]
 each_mail = pytest.mark.parametrize(

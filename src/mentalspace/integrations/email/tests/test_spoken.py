@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from mentalspace.integrations.email.facts import Language
-from mentalspace.integrations.email.spoken import day, day_and_year, hour, money
 from mentalspace.integrations.email.words import LANGUAGES
+from mentalspace.practice.saying.facts import Language
+from mentalspace.practice.saying.spoken import day, day_and_year, hour, money
 
 # Zone, the day clocks go forward, the day they go back. Lord Howe's step is half an hour.
 CHANGES = [

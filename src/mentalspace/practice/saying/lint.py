@@ -1,4 +1,4 @@
-"""What a mail would give away to whoever looks over a shoulder: a pure function over its text."""
+"""What a message would give away to whoever looks over a shoulder: pure, over its text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal
 
-from mentalspace.integrations.email import clinical_words
+from mentalspace.practice.saying import clinical_words
 
 Rule = Literal[
     "clinical_word", "kind_of_visit", "medicine", "lock_screen_word", "name", "title",
@@ -21,8 +21,8 @@ CURES: dict[Rule, str] = {
     "clinical_word":    "Say “appointment”, or nothing: it tells why somebody comes.",
     "kind_of_visit":    "Say “appointment”: it tells what kind of visit it is.",
     "medicine":         "Leave the medicine out; speak of it in the practice.",
-    "lock_screen_word": "Leave it out of subject and preheader; inside the mail it may stand.",
-    "name":             "Leave the name out: the mail goes to one person, who knows it.",
+    "lock_screen_word": "Leave it out of subject and preheader; inside it may stand.",
+    "name":             "Leave the name out: it goes to one person, who knows it.",
     "title":            "Do not name a clinician; name the practice.",
     "numeric_date":     "Write the day in words; a date in digits may be a date of birth.",
     "identity_number":  "Leave the number out; ask for it in the practice.",
@@ -139,7 +139,7 @@ def _words(plain: str, lock_screen: bool) -> Iterator[tuple[Rule, str]]:
             yield "clinical_word", phrase
 
 
-@lru_cache(maxsize=4096)  # mails repeat themselves
+@lru_cache(maxsize=4096)  # messages repeat themselves
 def _rules_of(token: str) -> tuple[Rule, ...]:
     return tuple(
         rule

@@ -1,4 +1,4 @@
-"""What a mail may say, as values: when, with which practice, how much. Not who, not why."""
+"""What a message may say, as values: when, with which practice, how much. Not who, not why."""
 
 from __future__ import annotations
 

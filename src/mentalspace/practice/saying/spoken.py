@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
-from mentalspace.integrations.email.facts import Language
+from mentalspace.practice.saying.facts import Language
 
 _DAYS: Mapping[Language, str] = {
     "en": "Monday Tuesday Wednesday Thursday Friday Saturday Sunday",
