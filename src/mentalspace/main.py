@@ -289,6 +289,7 @@ class MentalSpace:
                 name=process_name("worker"),
                 random=Random(),
                 crowded=services.queue.is_crowded,
+                site_url=self.settings.site_url,
             )
             yield Worker(
                 database=heart,
@@ -300,7 +301,9 @@ class MentalSpace:
                 pager=Pager(heart, runbooks, self.page_urls(), self.settings.site_url),
                 silence=SilenceKeeper(
                     heart,
-                    Adapters(heart, services.vault, services.rooms, clients),
+                    Adapters(
+                        heart, services.vault, services.rooms, clients, self.settings.site_url
+                    ),
                     services.inbox.reactor,
                 ),
                 clock=services.clock,
@@ -330,7 +333,7 @@ class MentalSpace:
         from mentalspace.engine.db import connect
         from mentalspace.engine.db.address import login_url
         from mentalspace.engine.db.shape import shape_of
-        from mentalspace.engine.inbox import Inbox
+        from mentalspace.engine.inbox import Inbox, nobody_listens
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
         from mentalspace.engine.reseal import with_kept_recipients
@@ -354,7 +357,15 @@ class MentalSpace:
                     rooms=rooms,
                     runbooks=runbooks,
                     clock=clock,
-                    inbox=Inbox(database, vault, rooms, clock, self._reactor(runbooks)),
+                    inbox=Inbox(
+                        database,
+                        vault,
+                        rooms,
+                        clock,
+                        self._reactor(runbooks),
+                        nobody_listens,
+                        self.settings.site_url,
+                    ),
                     shape=shape_of(self.packages),
                     admin_url=admin_url,
                     login_url=url,

@@ -15,7 +15,7 @@ from mentalspace.engine.claim import Claimed, LeftBatch
 from mentalspace.engine.decisions import release
 from mentalspace.engine.parcel import pack
 from mentalspace.kernel.case import Disposition, Match
-from tests.engine.toy import BATCHING, CASES, Bench, Reply, case
+from tests.engine.toy import BATCHING, CASES, PROVIDER, Bench, Reply, case
 
 HOUR = timedelta(hours=1)
 
@@ -294,7 +294,7 @@ def test_some_go_by_themselves(changes: dict[str, Any]) -> None:
     """What does not fit, what a batch refused, what a drill forces or makes, what may be too late
     for a question, and what is unknown or suspect does not travel with the others."""
     odd, others = claimed(**changes), [claimed(), claimed()]
-    parcels = pack([others[0], odd, others[1]], BATCHING.batch, {})
+    parcels = pack([others[0], odd, others[1]], BATCHING, {})
     assert sorted(len(parcel) for parcel in parcels) == [1, 2]
     [single] = [parcel for parcel in parcels if len(parcel) == 1]
     assert (single.first, single.key, single.batch_id) == (odd, odd.idempotency_key, None)
@@ -303,7 +303,7 @@ def test_some_go_by_themselves(changes: dict[str, Any]) -> None:
 def test_no_provider_takes_batches_unasked() -> None:
     """Without the provider's word everything goes one by one, under its own key."""
     each = [claimed(), claimed()]
-    assert [p.key for p in pack(each, None, {})] == [one.idempotency_key for one in each]
+    assert [p.key for p in pack(each, PROVIDER, {})] == [one.idempotency_key for one in each]
 
 
 def test_a_repeated_batch_holds_all_that_was_in_it() -> None:
@@ -312,6 +312,6 @@ def test_a_repeated_batch_holds_all_that_was_in_it() -> None:
     mine = replace(mine, batch_id=batch_id)
     places = {uuid4(): 0, mine.id: 1, uuid4(): 2}
     left = {batch_id: LeftBatch(batch_id, "batch/k", 60.0, (b"a", b"b", b"c"), places)}
-    [parcel] = pack([mine], BATCHING.batch, left)
+    [parcel] = pack([mine], BATCHING, left)
     assert (parcel.key, parcel.payloads) == ("batch/k", (b"a", b"b", b"c"))
     assert (parcel.members, parcel.places, parcel.repeats) == ((mine,), (1,), True)

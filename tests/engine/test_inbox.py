@@ -18,11 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mentalspace.engine import together
-from mentalspace.engine.inbox import MOST_TRIES
-from mentalspace.engine.reception import NoSuchEndpoint
+from mentalspace.engine.db import Connection
+from mentalspace.engine.inbox import MOST_TRIES, Hear, Heard, nobody_listens
+from mentalspace.engine.reception import NoSuchEndpoint, Taken
 from mentalspace.integrations.email.resend import webhooks
 from mentalspace.integrations.email.resend.wire import STATUS_OF
 from mentalspace.kernel.errors import WebhookRefused
+from mentalspace.kernel.ids import reference_of
+from mentalspace.kernel.integration import WebhookCall
 from tests.engine.toy import Bench, Reply, make_practice
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -33,12 +36,20 @@ def event(message_id: str, status: str | None = "delivered", **more: Any) -> byt
     return json.dumps({**body, **more}).encode()
 
 
-async def receive(bench: Bench, raw: bytes, event_id: str, key: str = "k-1") -> bool:
-    return await bench.inbox().receive("toy", "default", raw, {"x-key": key, "x-id": event_id})
+async def receive(
+    bench: Bench,
+    raw: bytes,
+    event_id: str,
+    key: str = "k-1",
+    query: str = "",
+    hear: Hear = nobody_listens,
+) -> bool:
+    headers = {"x-key": key, "x-id": event_id}
+    return (await bench.inbox(hear).receive("toy", "default", raw, headers, query)).is_new
 
 
-async def process(bench: Bench) -> None:
-    await bench.inbox().process(str(bench.practice_id))
+async def process(bench: Bench, hear: Hear = nobody_listens) -> None:
+    await bench.inbox(hear).process(str(bench.practice_id))
 
 
 async def accepted(bench: Bench) -> tuple[UUID, str]:
@@ -80,7 +91,8 @@ async def test_those_that_come_together_are_judged_one_by_one(bench: Bench) -> N
         if number % 10 == 5:
             key, endpoint = "k-2", "second"
         try:
-            return await inbox.receive("toy", endpoint, body, {"x-key": key, "x-id": name})
+            taken = await inbox.receive("toy", endpoint, body, {"x-key": key, "x-id": name})
+            return taken.is_new
         except WebhookRefused as error:
             return error.code
 
@@ -107,7 +119,12 @@ async def test_one_that_cannot_be_kept_does_not_stop_the_others(
         *(inbox.receive("toy", "default", body, {"x-key": "k-1", "x-id": n}) for n in names),
         return_exceptions=True,
     )
-    assert [type(answer) for answer in answers] == [bool, bool, asyncpg.CheckViolationError, bool]
+    assert [type(answer) for answer in answers] == [
+        Taken,
+        Taken,
+        asyncpg.CheckViolationError,
+        Taken,
+    ]
     assert await states(bench) == ["received"] * 3
 
 
@@ -179,6 +196,61 @@ async def test_an_event_of_what_was_long_unknown_is_applied(bench: Bench) -> Non
     assert await states(bench) == ["processed"]
 
 
+async def test_an_event_by_its_address_tells_what_became_of_an_unknown(bench: Bench) -> None:
+    """The answer was lost; the address the event came to names the delivery, and nothing else
+    than an unknown one is named so."""
+    bench.server.script.append(Reply(lost=True))
+    lost, other = await bench.deliver(key="toy/lost"), await bench.deliver(key="toy/other")
+    await bench.turn()
+    assert [await bench.status(each) for each in (lost, other)] == ["unknown", "accepted"]
+    known = (await bench.row(other))["provider_message_id"]
+    for number, key in enumerate(("toy/lost", "toy/other")):
+        said = event(f"m-by-address-{number}", "accepted")
+        await receive(bench, said, f"e-{number}", query=f"ref={reference_of(key)}")
+    await process(bench)
+    row = await bench.row(lost)
+    assert (row["status"], row["provider_message_id"]) == ("accepted", "m-by-address-0")
+    assert (await bench.row(other))["provider_message_id"] == known
+    await receive(bench, event("m-by-address-0"), "e-9")
+    await process(bench)
+    assert await bench.status(lost) == "delivered"
+    await bench.turn()
+    assert len(bench.server.requests) == 2, "nobody asks about it again"
+
+
+def said(text: str) -> bytes:
+    at = "2026-11-23T12:00+00:00"
+    return json.dumps({"id": "in-1", "kind": "toy.said", "text": text, "at": at}).encode()
+
+
+async def test_what_somebody_wrote_is_heard_once(bench: Bench) -> None:
+    """A message to us is handed on with whose it is; one that could not be taken in comes again."""
+    heard: list[Heard] = []
+
+    async def hear(_connection: Connection, what: Heard) -> None:
+        heard.append(what)
+        if len(heard) == 1:
+            raise RuntimeError
+
+    for _ in range(2):
+        await receive(bench, said("I will be late"), "e-1")
+        await process(bench, hear)
+        await bench.advance(timedelta(seconds=5))
+    await process(bench, hear)
+    assert [each.message.body.reveal() for each in heard] == ["I will be late"] * 2
+    assert heard[0].practice_id == bench.practice_id
+    assert heard[0].credential_id == bench.credential_id
+    assert await states(bench) == ["processed"]
+
+
+async def test_where_nobody_listens_a_message_is_kept(bench: Bench) -> None:
+    """Nothing that a person wrote is thrown away: it is held with the reason."""
+    await receive(bench, said("hello"), "e-1")
+    await process(bench)
+    assert await states(bench) == ["held"]
+    assert "nobody_listens" in await bench.admin.fetchval("select held_reason from inbox")
+
+
 async def test_what_cannot_be_read_is_held(bench: Bench) -> None:
     """A signed letter nobody understands is held for a person; the next is applied."""
     delivery, message = await accepted(bench)
@@ -242,19 +314,19 @@ def signed(raw: bytes, secret: str, at: datetime = NOW, event_id: str = "msg_1")
 def test_either_of_two_secrets_signs_during_a_rotation(secret: str) -> None:
     """While both secrets are kept, letters signed with the old and the new one are ours."""
     headers = signed(b"{}", secret)
-    assert webhooks.verify(b"{}", headers, {"webhook_secret": " ".join(SECRETS)}, NOW) == "msg_1"
+    call = WebhookCall(b"{}", headers, "")
+    assert webhooks.verify(call, {"webhook_secret": " ".join(SECRETS)}, NOW) == "msg_1"
     other = next(s for s in SECRETS if s != secret)
     with pytest.raises(WebhookRefused, match="signature"):
-        webhooks.verify(b"{}", headers, {"webhook_secret": other}, NOW)
+        webhooks.verify(call, {"webhook_secret": other}, NOW)
 
 
 def test_an_old_letter_is_not_taken_again() -> None:
     """A good signature more than five minutes off is refused."""
     for off in (timedelta(minutes=-6), timedelta(minutes=6)):
         with pytest.raises(WebhookRefused) as refused:
-            webhooks.verify(
-                b"{}", signed(b"{}", SECRETS[0], NOW + off), {"webhook_secret": SECRETS[0]}, NOW
-            )
+            call = WebhookCall(b"{}", signed(b"{}", SECRETS[0], NOW + off), "")
+            webhooks.verify(call, {"webhook_secret": SECRETS[0]}, NOW)
         assert refused.value.code == "timestamp"
 
 
@@ -284,7 +356,7 @@ def test_nothing_unsigned_passes_or_breaks_the_check(
 ) -> None:
     """Any bytes under any headers are refused, in no other way than as refused."""
     with pytest.raises(WebhookRefused):
-        webhooks.verify(raw, headers, {"webhook_secret": secret}, NOW)
+        webhooks.verify(WebhookCall(raw, headers, ""), {"webhook_secret": secret}, NOW)
 
 
 @given(
@@ -295,11 +367,11 @@ def test_nothing_unsigned_passes_or_breaks_the_check(
 def test_nothing_signed_breaks_the_reading(raw: bytes) -> None:
     """Any signed bytes are events, no events, or refused."""
     with contextlib.suppress(WebhookRefused):
-        webhooks.parse(raw)
+        webhooks.parse(raw, "")
 
 
 @pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b'"\xff"'])
 def test_pathological_letters_are_refused(raw: bytes) -> None:
     """Depth and size that a parser chokes on are refused like any other nonsense."""
     with pytest.raises(WebhookRefused):
-        webhooks.parse(raw)
+        webhooks.parse(raw, "")

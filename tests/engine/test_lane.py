@@ -13,6 +13,7 @@ import pytest
 
 from mentalspace.engine import lane
 from mentalspace.engine.backoff import CAP_S, backoff_s
+from mentalspace.engine.claim import taken_ids
 from mentalspace.kernel.case import Disposition, Match
 from tests.engine.toy import CASES, PROVIDER, Bench, Reply, case
 from tests.house import until
@@ -178,6 +179,20 @@ async def test_what_the_provider_surely_has_not_is_sent_under_the_same_key(bench
         ("POST", "toy/never-counted"),
     ]
     assert len(bench.server.accepted) == 1
+
+
+async def test_who_asks_by_content_is_told_what_is_anothers(bench: Bench) -> None:
+    """The ids of others to the same recipient are known when an outcome is asked for; those to
+    somebody else are no answer to it anyway."""
+    first = await bench.deliver()
+    await bench.deliver(to="another@clients.example")
+    await bench.turn()
+    bench.server.script.append(Reply(lost=True))
+    lost = await bench.deliver()
+    await bench.turn()
+    async with bench.database.as_worker(bench.practice_id) as connection:
+        taken = await taken_ids(connection, lost)
+    assert taken == {(await bench.row(first))["provider_message_id"]}
 
 
 async def test_an_unknown_older_than_the_keys_window_is_a_persons(bench: Bench) -> None:

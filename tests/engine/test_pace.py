@@ -125,6 +125,15 @@ def test_without_a_word_from_the_provider_it_is_our_own_rate() -> None:
     assert left[-1] == pytest.approx(99 / 20)
 
 
+def test_what_weighs_more_leaves_more_room_behind_it() -> None:
+    """At ten a second, one of three is followed by three tenths of a second."""
+    pace, left = Pace(per_s=10, burst=1, next_at=0.0), []
+    for weight in (1, 3, 1, 2, 1):
+        slot, pace = pace.next_slot(0.0, weight)
+        left.append(slot.at)
+    assert left == pytest.approx([0, 0.1, 0.4, 0.5, 0.7])
+
+
 def test_headers_are_read() -> None:
     """Limit, remaining and the policy's window, as recorded; what is unreadable is no word."""
     headers = {"ratelimit-limit": "20", "ratelimit-remaining": "3", "ratelimit-policy": "20;w=2"}

@@ -9,14 +9,14 @@ from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.silence import MOST_QUESTIONS, SilenceKeeper
-from tests.engine.toy import Bench
+from tests.engine.toy import SITE, Bench
 
 SOON = timedelta(minutes=16)
 LATER = timedelta(days=1)
 
 
 def keeper(bench: Bench) -> SilenceKeeper:
-    adapters = Adapters(bench.database, bench.vault, {"toy": bench.room}, bench.clients)
+    adapters = Adapters(bench.database, bench.vault, {"toy": bench.room}, bench.clients, SITE)
     return SilenceKeeper(bench.database, adapters, bench.reactor)
 
 

@@ -7,7 +7,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +23,7 @@ from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import Database
 from mentalspace.engine.dispatch import dispatch
 from mentalspace.engine.events import Reactor
-from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.inbox import Hear, Inbox, nobody_listens
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.outbound import open_client, retry_after_s
@@ -36,7 +36,7 @@ from mentalspace.kernel.case import Disposition, ErrorCase, Fault, Match, Severi
 from mentalspace.kernel.clock import OffsetClock
 from mentalspace.kernel.delivery import Receipt, Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
-from mentalspace.kernel.event import Event
+from mentalspace.kernel.event import Event, Incoming
 from mentalspace.kernel.integration import (
     Answer,
     Batch,
@@ -46,12 +46,14 @@ from mentalspace.kernel.integration import (
     LaneClass,
     Provider,
     Rate,
+    WebhookCall,
 )
 from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.rate import rate_left
 
 WINDOW = timedelta(hours=24)
 ADDRESS = "someone.private@clients.example"
+SITE = "http://127.0.0.1:1"
 
 
 # The provider -------------------------------------------------------------------------------
@@ -219,6 +221,7 @@ class ToyAdapter:
         *,
         idempotency_key: str,
         first_attempt_age: timedelta,
+        taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         if first_attempt_age >= WINDOW:
             raise ProviderError(Evidence("refused_locally", code="window_passed"))
@@ -261,15 +264,18 @@ def _guard(payload: bytes) -> Evidence | None:
     return Evidence("refused_locally", code="invalid") if b"invalid" in payload else None
 
 
-def _verify(raw: bytes, headers: Mapping[str, str], keys: Mapping[str, str], now: datetime) -> str:
-    if headers.get("x-key") not in keys["api_key"].split():
+def _verify(call: WebhookCall, keys: Mapping[str, str], now: datetime) -> str:
+    if call.headers.get("x-key") not in keys["api_key"].split():
         raise WebhookRefused("signature", "that is not the key")
-    return headers["x-id"]
+    return call.headers["x-id"]
 
 
-def _parse(raw: bytes) -> Sequence[Event]:
+def _parse(raw: bytes, query: str) -> Sequence[Event | Incoming]:
     try:
         body = json.loads(raw)
+        if body["kind"] == "toy.said":
+            at = datetime.fromisoformat(body["at"])
+            return [Incoming(str(body["id"]), Phi(ADDRESS), Phi(body["text"]), at, body["kind"])]
         return [
             Event(
                 str(body["id"]),
@@ -277,6 +283,7 @@ def _parse(raw: bytes) -> Sequence[Event]:
                 Status(body["status"]) if body["status"] else None,
                 datetime.fromisoformat(body["at"]),
                 body.get("code"),
+                reference=query.removeprefix("ref=") or None,
             )
         ]
     except (ValueError, KeyError, TypeError) as error:
@@ -380,6 +387,7 @@ class Bench:
             name=name,
             random=Random(1),
             crowded=_crowded,
+            site_url=SITE,
         )
 
     @property
@@ -390,8 +398,9 @@ class Bench:
     def reactor(self) -> Reactor:
         return Reactor(lambda _room, _provider: self.cases, {**ENGINE_ACTIONS, **SUPPRESSING})
 
-    def inbox(self) -> Inbox:
-        return Inbox(self.database, self.vault, {"toy": self.room}, OffsetClock(), self.reactor)
+    def inbox(self, hear: Hear = nobody_listens) -> Inbox:
+        rooms = {"toy": self.room}
+        return Inbox(self.database, self.vault, rooms, OffsetClock(), self.reactor, hear, SITE)
 
     async def deliver(
         self,

@@ -29,7 +29,7 @@ async def test_the_health_check_tells_a_good_key_from_a_bad_one(house: House) ->
     """The check asks for the domains with the bearer key, and says what the answer proves."""
     provider = house.services.rooms["email"].provider("resend")
     base_url = f"{house.services.settings.sandbox_url}/email/resend"
-    good = Credential("", "default", base_url, await stored_secrets(house))
+    good = Credential("", "default", base_url, await stored_secrets(house), "")
     async with open_client(live=False) as client:
         http = DeadlinedHttp(client, 5)
         assert await provider.adapter(http, good).check() == "key accepted"

@@ -103,6 +103,6 @@ def test_a_providers_prose_stays_out_of_the_error(prose: str) -> None:
 
 def test_a_credential_hides_its_secrets() -> None:
     """A credential as text shows its endpoint and nothing that opens it."""
-    shown = repr(Credential("p", "default", "http://127.0.0.1", {"api_key": "re_secret"}))
+    shown = repr(Credential("p", "default", "http://127.0.0.1", {"api_key": "re_secret"}, ""))
     assert "default" in shown
     assert "re_secret" not in shown

@@ -6,6 +6,7 @@ import re
 
 from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import Response
 
 from mentalspace.api.fields import Out
 from mentalspace.api.problem import Problem, not_found
@@ -41,21 +42,26 @@ class Received(Out):
     },
     openapi_extra={
         "security": [],
-        "requestBody": {"required": True, "content": {"application/json": {}}},
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {}, "application/x-www-form-urlencoded": {}},
+        },
     },
 )
-async def receive(request: Request, room: str, endpoint: str) -> Received:
+async def receive(request: Request, room: str, endpoint: str) -> Received | Response:
     """Verified by the provider's own signature; answered once it is on disk."""
     if not _SLUG.fullmatch(room) or not _SLUG.fullmatch(endpoint):
         raise not_found()
     headers = {name.lower(): value for name, value in request.headers.items()}
     try:
-        is_new = await services_of(request).inbox.receive(
-            room, endpoint, await request.body(), headers
+        taken = await services_of(request).inbox.receive(
+            room, endpoint, await request.body(), headers, request.url.query
         )
     except NoSuchEndpoint as error:
         raise not_found() from error
     except WebhookRefused as error:
         log.warning("webhook_refused", integration=room, endpoint=endpoint, code=error.code)
         raise Problem(_HTTP.get(error.code, 503), f"webhook_{error.code}", str(error)) from error
-    return Received(received=True, duplicate=not is_new)
+    if taken.answer is not None:
+        return Response(taken.answer.body, media_type=taken.answer.content_type)
+    return Received(received=True, duplicate=not taken.is_new)

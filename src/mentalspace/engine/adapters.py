@@ -10,7 +10,7 @@ from uuid import UUID
 from mentalspace.engine.db import Database
 from mentalspace.engine.outbound import Client, DeadlinedHttp
 from mentalspace.engine.secrets import Vault
-from mentalspace.kernel.integration import Adapter, Credential, Integration
+from mentalspace.kernel.integration import Adapter, Credential, Integration, hook_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Adapters:
     vault: Vault
     rooms: Mapping[str, Integration]
     clients: Mapping[bool, Client]
+    site_url: str
 
     async def of(self, practice_id: UUID, credential_id: UUID) -> Adapter:
         """Raises LookupError if the practice has no such credential."""
@@ -34,6 +35,12 @@ class Adapters:
             raise LookupError("the practice has no such credential")
         provider = self.rooms[row["integration"]].provider(row["provider"])
         secrets = json.loads(self.vault.open(practice_id, "credential", row["secrets"]))
-        credential = Credential(str(practice_id), row["endpoint"], row["base_url"], secrets)
+        credential = Credential(
+            str(practice_id),
+            row["endpoint"],
+            row["base_url"],
+            secrets,
+            hook_url(self.site_url, row["integration"], row["endpoint"]),
+        )
         http = DeadlinedHttp(self.clients[row["live"]], provider.deadline_s)
         return provider.adapter(http, credential)

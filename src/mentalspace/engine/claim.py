@@ -66,6 +66,14 @@ select d.id from delivery d
  where d.id = any ($1)
  order by d.id for update of d
 """
+# A provider that knows no key is asked by recipient and content: what is another's is not this.
+_TAKEN = """
+select array_agg(o.provider_message_id) from delivery d
+  join delivery o on o.practice_id = d.practice_id and o.recipient_key = d.recipient_key
+   and o.credential_id = d.credential_id and o.id <> d.id
+ where d.id = $1 and o.provider_message_id is not null
+   and o.first_attempt_at > d.first_attempt_at - interval '2 days'
+"""
 PUT_DOWN = "claimed_by = null, claim_token = null, claimed_at = null"
 _HOLD = f"""
 update delivery set status = 'held', held_reason = $2, {PUT_DOWN} where id = any ($1)
@@ -172,6 +180,11 @@ async def read_left(
         )
         for batch_id, members in rows.items()
     }
+
+
+async def taken_ids(connection: Connection, delivery_id: UUID) -> frozenset[str]:
+    """The provider's ids of the other deliveries to the same recipient since about its own time."""
+    return frozenset(await connection.fetchval(_TAKEN, delivery_id) or ())
 
 
 async def lock_mine(connection: Connection, claimed: Sequence[Claimed]) -> list[Claimed]:

@@ -37,6 +37,12 @@ select d.id, d.status, d.integration, d.lane_id, d.client_id, d.subject_id, d.dr
   from delivery d join credential c on c.id = d.credential_id
  where d.credential_id = $1 and d.provider_message_id = $2 for update of d
 """
+# The answer to its attempt was lost, but the address that the event was sent to names it.
+_BY_REFERENCE = """
+update delivery set provider_message_id = $3
+ where credential_id = $1 and status in ('unknown', 'held') and provider_message_id is null
+   and left(encode(sha256(convert_to(idempotency_key, 'UTF8')), 'hex'), 32) = $2
+"""
 
 
 async def apply_event(
@@ -51,6 +57,11 @@ async def apply_event(
 ) -> bool:
     """Move the delivery forward if the event does; False if it names no message of ours yet."""
     row = await connection.fetchrow(_OURS, credential_id, event.provider_message_id)
+    if row is None and event.reference is not None:
+        await connection.execute(
+            _BY_REFERENCE, credential_id, event.reference, event.provider_message_id
+        )
+        row = await connection.fetchrow(_OURS, credential_id, event.provider_message_id)
     if row is None:
         return False
     case = reactor.case_of(row["integration"], row["provider"], event)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -11,13 +11,13 @@ from uuid import UUID
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.reception import Hook, NoSuchEndpoint, Reception
+from mentalspace.engine.reception import Hook, NoSuchEndpoint, Reception, Taken
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.suppression import list_recipient, unlist_recipient
 from mentalspace.engine.together import Together
 from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
-from mentalspace.kernel.event import Event, ListChange
+from mentalspace.kernel.event import Event, Incoming, ListChange
 from mentalspace.kernel.integration import Integration
 
 # An event may overtake the commit that names its message: ask again for about ten minutes.
@@ -29,7 +29,7 @@ log = get_logger(__name__)
 
 _ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _TAKE = """
-select id, credential_id, integration, provider, payload, tries, drill from inbox
+select id, credential_id, integration, provider, payload, query, tries, drill from inbox
  where state = 'received' and next_try_at <= app.now()
  order by received_at limit $1 for update skip locked
 """
@@ -46,28 +46,50 @@ _UNKNOWN_AT_MOST_H = 25
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """A message to us, and which of a practice's credentials it came by."""
+
+    practice_id: UUID
+    credential_id: UUID
+    integration: str
+    message: Incoming
+    drill: str | None
+
+
+# Takes in what somebody wrote, in the inbox's transaction; what it raises is tried again.
+Hear = Callable[[Connection, Heard], Awaitable[None]]
+
+
+async def nobody_listens(_connection: Connection, _heard: Heard) -> None:
+    """Where nothing takes messages in, each is kept for a person."""
+    raise WebhookRefused("nobody_listens", "nothing here reads messages from people")
+
+
+@dataclass(frozen=True, slots=True)
 class Inbox:
     database: Database
     vault: Vault
     rooms: Mapping[str, Integration]
     clock: Clock
     reactor: Reactor
-    _together: Together[Hook, bool] = field(init=False, repr=False)
+    hear: Hear
+    site_url: str
+    _together: Together[Hook, Taken] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        reception = Reception(self.database, self.vault, self.rooms, self.clock)
+        reception = Reception(self.database, self.vault, self.rooms, self.clock, self.site_url)
         object.__setattr__(self, "_together", Together(reception.keep))
 
     async def receive(
-        self, room: str, endpoint: str, raw: bytes, headers: Mapping[str, str]
-    ) -> bool:
-        """Verify and keep one webhook; False if it was here already.
+        self, room: str, endpoint: str, raw: bytes, headers: Mapping[str, str], query: str = ""
+    ) -> Taken:
+        """Verify and keep one webhook, unless it was here already.
 
         Raises NoSuchEndpoint or WebhookRefused. When this returns, it is on disk.
         """
         if room not in self.rooms or not _ENDPOINT_NAME.fullmatch(endpoint):
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-        return await self._together(Hook(room, endpoint, raw, headers))
+        return await self._together(Hook(room, endpoint, raw, headers, query))
 
     async def process(self, payload: str) -> None:
         """Answer one wake-up: apply what this practice's inbox holds."""
@@ -118,15 +140,24 @@ class Inbox:
         raw = self.vault.open(practice_id, "inbox", row["payload"])
         parse = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook
         assert parse is not None  # what came in was verified by the same provider
-        return all([await self._apply(connection, practice_id, row, one) for one in parse(raw)])
+        said = parse(raw, row["query"])
+        return all([await self._apply(connection, practice_id, row, one) for one in said])
 
     async def _apply(
-        self, connection: Connection, practice_id: UUID, row: Any, said: Event | ListChange
+        self,
+        connection: Connection,
+        practice_id: UUID,
+        row: Any,
+        said: Event | Incoming | ListChange,
     ) -> bool:
         if isinstance(said, Event):
             return await apply_event(
                 connection, practice_id, row["credential_id"], said, row["drill"], self.reactor
             )
+        if isinstance(said, Incoming):
+            credential_id, room, drill = row["credential_id"], row["integration"], row["drill"]
+            await self.hear(connection, Heard(practice_id, credential_id, room, said, drill))
+            return True
         change = list_recipient if said.listed else unlist_recipient
         recipient_key = self.vault.recipient_key(practice_id, said.recipient.reveal())
         await change(connection, practice_id, row["integration"], recipient_key)

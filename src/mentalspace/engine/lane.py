@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
@@ -27,6 +35,7 @@ from mentalspace.engine.claim import (
     let_go,
     lock_mine,
     read_left,
+    taken_ids,
 )
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.limiter import Slot, keep_slot
@@ -48,6 +57,7 @@ from mentalspace.kernel.integration import (
     Integration,
     LaneClass,
     Provider,
+    hook_url,
 )
 
 # Requests of a lane under way at once.
@@ -118,6 +128,7 @@ class LaneWorker:
     name: str
     random: Random
     crowded: Callable[[], Awaitable[bool]]
+    site_url: str
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def work(self, payload: str) -> None:
@@ -223,7 +234,7 @@ class LaneWorker:
             await self._settle(members, _holding(reason))
         if expired:
             await self._settle(expired, expire)
-        return pack(good, haul.lane.provider.batch, haul.left)
+        return pack(good, haul.lane.provider, haul.left)
 
     async def _may_leave(self, lane: Lane, each: Claimed) -> bool:
         """Whether our own rules let it go. Our own trouble with it must not stop the others."""
@@ -287,7 +298,8 @@ class LaneWorker:
             return Attempt(parcel.attempt_id, (now - began) * 1000, slot, now)
 
         try:
-            results = await _send(adapter, lane.provider, parcel)
+            taken = await self._taken(parcel) if parcel.repeats else ()
+            results = await _send(adapter, lane.provider, parcel, taken)
         except ProviderError as error:
             await self._fail(lane, parcel.members, ended(), error.evidence, parcel)
             return
@@ -300,6 +312,11 @@ class LaneWorker:
             parcel.members,
             lambda connection, mine: settle_answer(connection, mine, parcel, attempt, results),
         )
+
+    async def _taken(self, parcel: Parcel) -> Collection[str]:
+        """The provider's ids of what others of ours have sent to the same recipient."""
+        async with self.database.as_worker(parcel.first.practice_id) as connection:
+            return await taken_ids(connection, parcel.first.id)
 
     async def _fail(
         self,
@@ -363,7 +380,11 @@ class LaneWorker:
             integration=row["integration"],
             provider=provider,
             credential=Credential(
-                str(row["practice_id"]), row["endpoint"], row["base_url"], secrets
+                str(row["practice_id"]),
+                row["endpoint"],
+                row["base_url"],
+                secrets,
+                hook_url(self.site_url, row["integration"], row["endpoint"]),
             ),
             client=self.clients[row["live"]],
             cases=self.cases(row["integration"], row["provider"]),
@@ -440,11 +461,11 @@ def _holding(reason: str) -> Callable[[Connection, list[Claimed]], Awaitable[Non
 
 
 async def _send(
-    adapter: Adapter, provider: Provider, parcel: Parcel
+    adapter: Adapter, provider: Provider, parcel: Parcel, taken: Collection[str]
 ) -> Sequence[Receipt | Evidence]:
     """What the provider says of each payload. Raises ProviderError, Refused."""
     if parcel.batch_id is None:
-        return [await _send_one(adapter, parcel)]
+        return [await _send_one(adapter, parcel, taken)]
     assert isinstance(adapter, BatchAdapter)
     assert provider.batch is not None
     if parcel.repeats and parcel.age_s >= provider.batch.key_lasts.total_seconds():
@@ -455,13 +476,14 @@ async def _send(
     return results
 
 
-async def _send_one(adapter: Adapter, parcel: Parcel) -> Receipt:
+async def _send_one(adapter: Adapter, parcel: Parcel, taken: Collection[str]) -> Receipt:
     [payload] = parcel.payloads
     if parcel.repeats:
         receipt = await adapter.reconcile(
             payload,
             idempotency_key=parcel.key,
             first_attempt_age=timedelta(seconds=parcel.age_s),
+            taken=taken,
         )
         if receipt is not None:
             return receipt

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -91,14 +91,14 @@ class Pace:
         named = self.named_window_s / self.named_limit if self.named_limit else 0.0
         return max(1 / self.per_s, self.slow_interval_s or 0.0, named)
 
-    def next_slot(self, now: float) -> tuple[Slot, Pace]:
-        """The next free slot, and the pace once it is taken."""
+    def next_slot(self, now: float, weight: int = 1) -> tuple[Slot, Pace]:
+        """The next free slot, and the pace once it is taken by what weighs so much."""
         interval_s = self.interval_s
         at = max(self.next_at, now - (self.burst - 1) * interval_s)
         ends = self._window_ends()
         if max(at, now) < ends and self._window_full():
             at = ends
-        later = replace(self, next_at=at + interval_s)
+        later = replace(self, next_at=at + weight * interval_s)
         if max(at, now) >= ends:
             later = later._opened(max(at, now), ends)
         place = later.window_used + 1
@@ -145,30 +145,30 @@ class Pace:
 
 
 async def slots_at_hand(
-    connection: Connection, credential_id: UUID, lane_class: LaneClass, most: int
+    connection: Connection, credential_id: UUID, lane_class: LaneClass, weights: Sequence[int]
 ) -> tuple[int, float]:
-    """How many could be reserved now, and if none can, in how many seconds one can."""
+    """How many of these could be reserved now, and if none can, in how many seconds one can."""
     pace, now = await _read(connection, _LOOK, credential_id)
     ahead_s = AHEAD_S[lane_class]
-    for count in range(most):
-        slot, pace = pace.next_slot(now)
+    for count, weight in enumerate(weights):
+        slot, pace = pace.next_slot(now, weight)
         if slot.at > now + ahead_s:
             return count, slot.at - now - ahead_s
-    return most, 0.0
+    return len(weights), 0.0
 
 
 async def take_slots(
-    connection: Connection, credential_id: UUID, lane_class: LaneClass, count: int
+    connection: Connection, credential_id: UUID, lane_class: LaneClass, weights: Sequence[int]
 ) -> list[Slot] | None:
-    """Reserve so many, their moments in this process's monotonic seconds; None if fewer are
+    """Reserve one for each, their moments in this process's monotonic seconds; None if fewer are
     at hand. Locks the credential's state until the transaction ends."""
-    if count == 0:
+    if not weights:
         return []
     pace, now = await _read(connection, _LOCK, credential_id)
     here = time.monotonic()
     slots = []
-    for _ in range(count):
-        slot, pace = pace.next_slot(now)
+    for weight in weights:
+        slot, pace = pace.next_slot(now, weight)
         slots.append(replace(slot, at=here + slot.at - now))
     if slots[-1].at > here + AHEAD_S[lane_class]:
         return None
@@ -182,10 +182,10 @@ async def reserve_slot(
     """The next slot, waited for until it is at hand."""
     while True:
         async with database.as_worker(practice_id) as connection:
-            slots = await take_slots(connection, credential_id, lane_class, 1)
+            slots = await take_slots(connection, credential_id, lane_class, [1])
             if slots is not None:
                 return slots[0]
-            _, wait_s = await slots_at_hand(connection, credential_id, lane_class, 1)
+            _, wait_s = await slots_at_hand(connection, credential_id, lane_class, [1])
         await asyncio.sleep(max(0.01, wait_s))
 
 

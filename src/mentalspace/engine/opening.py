@@ -91,7 +91,7 @@ async def open_attempts(database: Database, sender: Sender, parcels: Sequence[Pa
     try:
         async with database.as_worker(sender.practice_id) as connection:
             at_hand, wait_s = await slots_at_hand(
-                connection, sender.credential_id, sender.lane_class, len(parcels)
+                connection, sender.credential_id, sender.lane_class, _weights(parcels)
             )
             if at_hand == 0:
                 return Opened([], [], wait_s)
@@ -99,7 +99,7 @@ async def open_attempts(database: Database, sender: Sender, parcels: Sequence[Pa
             ids = await _open(connection, sender, chosen)
             leaving = [parcel for parcel in chosen if parcel.attempt_id in ids]
             slots = await take_slots(
-                connection, sender.credential_id, sender.lane_class, len(leaving)
+                connection, sender.credential_id, sender.lane_class, _weights(leaving)
             )
             if slots is None:
                 raise _SlotsGone
@@ -107,6 +107,10 @@ async def open_attempts(database: Database, sender: Sender, parcels: Sequence[Pa
             return Opened(list(zip(leaving, slots, strict=True)), stopped)
     except _SlotsGone:
         return Opened([], [], 0.0)
+
+
+def _weights(parcels: Sequence[Parcel]) -> list[int]:
+    return [parcel.weight for parcel in parcels]
 
 
 async def _open(connection: Connection, sender: Sender, parcels: Sequence[Parcel]) -> set[UUID]:

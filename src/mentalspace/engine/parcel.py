@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from mentalspace.engine.claim import Claimed, LeftBatch
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
-from mentalspace.kernel.integration import Batch
+from mentalspace.kernel.integration import Batch, Provider
 
 # Taken up more often without an end, it goes by itself: if it is what stops workers, it must not
 # take others with it.
@@ -22,7 +22,7 @@ class Parcel:
     They differ when an unknown batch is repeated some of whose members are with somebody else.
     `places` says where in the request each member stands. `batch_id` is the attempt that first
     carried the batch, which for a new one is this; None for a single delivery. One that `repeats`
-    asks for an unknown outcome, `age_s` after it first left.
+    asks for an unknown outcome, `age_s` after it first left. `weight` is its part of the rate.
     """
 
     attempt_id: UUID
@@ -34,6 +34,7 @@ class Parcel:
     batch_id: UUID | None = None
     repeats: bool = False
     age_s: float = 0.0
+    weight: int = 1
 
     @property
     def first(self) -> Claimed:
@@ -44,7 +45,7 @@ class Parcel:
 
 
 def pack(
-    claimed: Iterable[Claimed], batch: Batch | None, left: Mapping[UUID, LeftBatch]
+    claimed: Iterable[Claimed], provider: Provider, left: Mapping[UUID, LeftBatch]
 ) -> list[Parcel]:
     """The requests that carry these, in the order in which their first members were due.
 
@@ -52,6 +53,7 @@ def pack(
     rest goes in new batches where the provider takes them; a drill's never with another's, and
     what may go without an agreement never with what may not.
     """
+    batch = provider.batch
     singles: list[Claimed] = []
     together: dict[tuple[str | None, bool], list[Claimed]] = {}
     again: dict[UUID, list[Claimed]] = {}
@@ -62,10 +64,10 @@ def pack(
             together.setdefault((each.drill, each.carries_phi), []).append(each)
         else:
             singles.append(each)
-    parcels = [_single(each) for each in singles]
+    parcels = [_single(each, provider.weight(each.payload)) for each in singles]
     for group in together.values():
         assert batch is not None
-        parcels += [_batch(part) for part in _parts(group, batch.most)]
+        parcels += [_batch(part, provider) for part in _parts(group, batch.most)]
     parcels += [_repeated(members, left[batch_id]) for batch_id, members in again.items()]
     return sorted(parcels, key=lambda parcel: min(m.next_attempt_at for m in parcel.members))
 
@@ -92,7 +94,7 @@ def _parts(group: Sequence[Claimed], most: int) -> Iterable[Sequence[Claimed]]:
     return (group[start : start + most] for start in range(0, len(group), most))
 
 
-def _single(each: Claimed) -> Parcel:
+def _single(each: Claimed, weight: int) -> Parcel:
     return Parcel(
         attempt_id=uuid4(),
         key=each.idempotency_key,
@@ -102,12 +104,13 @@ def _single(each: Claimed) -> Parcel:
         traceparent=child_traceparent(each.traceparent),
         repeats=each.was_unknown,
         age_s=each.first_attempt_age_s,
+        weight=weight,
     )
 
 
-def _batch(members: Sequence[Claimed]) -> Parcel:
+def _batch(members: Sequence[Claimed], provider: Provider) -> Parcel:
     if len(members) == 1:
-        return _single(members[0])
+        return _single(members[0], provider.weight(members[0].payload))
     attempt_id = uuid4()
     return Parcel(
         attempt_id=attempt_id,

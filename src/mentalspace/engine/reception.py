@@ -12,7 +12,7 @@ from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
-from mentalspace.kernel.integration import Integration
+from mentalspace.kernel.integration import Integration, WebhookAnswer, WebhookCall, hook_url
 
 _ENDPOINTS = """
 select c.id, c.practice_id, c.integration, c.endpoint, c.provider, c.secrets, c.drill
@@ -20,8 +20,10 @@ select c.id, c.practice_id, c.integration, c.endpoint, c.provider, c.secrets, c.
     on c.integration = asked.integration and c.endpoint = asked.endpoint
 """
 _INSERT = """
-insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, drill)
-select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[])
+insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, query,
+                   drill)
+select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+                         $8::text[])
 on conflict (credential_id, external_id) do nothing
 returning credential_id, external_id
 """
@@ -33,12 +35,21 @@ class NoSuchEndpoint(WebhookRefused):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One webhook as it came; header names in lower case."""
+    """One webhook as it came; header names in lower case, the query as it was written."""
 
     room: str
     endpoint: str
     raw: bytes
     headers: Mapping[str, str]
+    query: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A webhook that is on disk: now, or from before. `answer` is what its provider reads."""
+
+    is_new: bool
+    answer: WebhookAnswer | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +59,8 @@ class _Kept:
     endpoint: Any
     external_id: str
     payload: bytes
+    query: str
+    answer: WebhookAnswer | None
 
     @property
     def key(self) -> tuple[UUID, str]:
@@ -60,8 +73,9 @@ class Reception:
     vault: Vault
     rooms: Mapping[str, Integration]
     clock: Clock
+    site_url: str
 
-    async def keep(self, hooks: Sequence[Hook]) -> Sequence[bool | Exception]:
+    async def keep(self, hooks: Sequence[Hook]) -> Sequence[Taken | Exception]:
         """Those that came together, in one transaction; what is wrong with one stays its own."""
         try:
             return await self._keep_all(hooks)
@@ -72,7 +86,7 @@ class Reception:
                 return [error]
             return [result for hook in hooks for result in await self.keep([hook])]
 
-    async def _keep_all(self, hooks: Sequence[Hook]) -> Sequence[bool | Exception]:
+    async def _keep_all(self, hooks: Sequence[Hook]) -> Sequence[Taken | Exception]:
         new: set[tuple[UUID, str]] = set()
         async with self.database.as_door() as connection:
             endpoints = await self._endpoints(connection, hooks)
@@ -82,10 +96,10 @@ class Reception:
             for practice_id, mine in _by_practice(verified).items():
                 await self.database.go_on_as_worker(connection, practice_id)
                 new |= await self._insert(connection, practice_id, mine)
-        results: list[bool | Exception] = []
+        results: list[Taken | Exception] = []
         for each in verified:
             if isinstance(each, _Kept):
-                results.append(each.key in new)
+                results.append(Taken(each.key in new, each.answer))
                 new.discard(each.key)  # the same one twice among them: the second is a duplicate
             else:
                 results.append(each)
@@ -110,10 +124,15 @@ class Reception:
             practice_id = endpoint["practice_id"]
             secrets = json.loads(self.vault.open(practice_id, "credential", endpoint["secrets"]))
             now = self.clock.now()
-            external_id = provider.verify_webhook(hook.raw, hook.headers, secrets, now)
-            return _Kept(endpoint, external_id, self.vault.seal(practice_id, "inbox", hook.raw))
+            external_id = provider.verify_webhook(self._call(hook), secrets, now)
+            sealed = self.vault.seal(practice_id, "inbox", hook.raw)
+            return _Kept(endpoint, external_id, sealed, hook.query, provider.webhook_answer)
         except Exception as error:
             return error
+
+    def _call(self, hook: Hook) -> WebhookCall:
+        url = hook_url(self.site_url, hook.room, hook.endpoint)
+        return WebhookCall(hook.raw, hook.headers, f"{url}?{hook.query}" if hook.query else url)
 
     async def _insert(
         self, connection: Connection, practice_id: UUID, kept: Sequence[_Kept]
@@ -128,6 +147,7 @@ class Reception:
             [each.endpoint["provider"] for each in kept],
             [each.external_id for each in kept],
             [each.payload for each in kept],
+            [each.query for each in kept],
             [each.endpoint["drill"] for each in kept],
         )
         return {(row["credential_id"], row["external_id"]) for row in rows}

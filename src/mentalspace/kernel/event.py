@@ -15,7 +15,9 @@ class Event:
 
     `status` is None for events that change nothing (opened, scheduled). `code` is the
     provider's own reason, PHI-free. `kind` is the provider's own event name. `trouble` is what
-    the runbook knows such an event by, where it has a case for it.
+    the runbook knows such an event by, where it has a case for it. `reference` is what the
+    address it was sent to carried (`ids.reference_of`): it names a delivery of which we do not
+    know yet that the provider has it.
     """
 
     provider_message_id: str
@@ -24,6 +26,20 @@ class Event:
     occurred_at: datetime
     code: str | None = None
     trouble: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """Something a person sent us. `opt_out` is what the provider itself did about it, in its own
+    word; None where that is left to us."""
+
+    provider_message_id: str
+    sender: Phi[str]
+    body: Phi[str]
+    received_at: datetime
+    kind: str
+    opt_out: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import NewType
 from uuid import UUID
@@ -12,6 +13,12 @@ LaneId = NewType("LaneId", UUID)
 DeliveryId = NewType("DeliveryId", UUID)
 AttemptId = NewType("AttemptId", UUID)
 IncidentId = NewType("IncidentId", UUID)
+
+
+def reference_of(idempotency_key: str) -> str:
+    """What a callback's address may carry to name a delivery: 32 hexadecimal digits that tell
+    nothing of it. The database computes the same."""
+    return hashlib.sha256(idempotency_key.encode()).hexdigest()[:32]
 
 
 def new_traceparent() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 from mentalspace.kernel.checkup import Finding, LookUp
 from mentalspace.kernel.delivery import Receipt
 from mentalspace.kernel.errors import Evidence
-from mentalspace.kernel.event import Event, ListChange
+from mentalspace.kernel.event import Event, Incoming, ListChange
 
 if TYPE_CHECKING:
     from socket import socket
@@ -30,17 +30,28 @@ def no_test_secrets(_secrets: Mapping[str, str]) -> bool:
     return False
 
 
+def weigh_one(_payload: bytes) -> int:
+    return 1
+
+
+def hook_url(site_url: str, integration: str, endpoint: str) -> str:
+    """Where a credential's webhooks come in, as providers are told."""
+    return f"{site_url.rstrip('/')}/v1/hooks/{integration}/{endpoint}"
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """One practice's access to one provider, decrypted in memory for the length of a call.
 
-    `secrets` are keyed by the provider's own names (`api_key`, `webhook_secret`, …).
+    `secrets` are keyed by the provider's own names (`api_key`, `webhook_secret`, …); `hook_url`
+    is where its webhooks come in.
     """
 
     practice: str
     endpoint: str
     base_url: str
     secrets: Mapping[str, str]
+    hook_url: str
 
     def __repr__(self) -> str:
         return f"Credential(endpoint={self.endpoint!r}, secrets=‹hidden›)"
@@ -53,6 +64,24 @@ class Answer:
     http: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """A webhook as it came: the raw body, header names in lower case, and the address it was sent
+    to, as providers are told it, with the query that it came with."""
+
+    raw: bytes
+    headers: Mapping[str, str]
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What a provider wants to read under a 200."""
+
+    content_type: str
+    body: str
 
 
 class Http(Protocol):
@@ -91,12 +120,18 @@ class Adapter(Protocol):
         ...
 
     async def reconcile(
-        self, payload: bytes, *, idempotency_key: str, first_attempt_age: timedelta
+        self,
+        payload: bytes,
+        *,
+        idempotency_key: str,
+        first_attempt_age: timedelta,
+        taken: Collection[str],
     ) -> Receipt | None:
         """Find out what became of an earlier `send` whose outcome is unknown.
 
         A Receipt if the provider has it, None if it surely has not and a send is safe.
-        Raises ProviderError while it cannot be told.
+        Raises ProviderError while it cannot be told. `taken` are the provider's ids of other
+        deliveries to the same recipient, for a provider that is asked by content.
         """
         ...
 
@@ -185,7 +220,8 @@ class Provider:
     """One provider of a room. Its folder holds `errors/`, found through `package`.
 
     `encrypted` are the schemes of addresses that may lie beyond this machine. A provider that
-    never calls back has neither `verify_webhook` nor `parse_webhook`.
+    never calls back has neither `verify_webhook` nor `parse_webhook`. `weight` is how much of the
+    rate a payload uses up.
     """
 
     name: str
@@ -198,11 +234,11 @@ class Provider:
     adapter: Callable[[Http, Credential], Adapter]
     # guard(payload): what the provider would surely refuse, as evidence; None to let it pass
     guard: Callable[[bytes], Evidence | None]
-    # verify(raw body, headers in lower case, secrets, now): the event's own id; WebhookRefused
-    verify_webhook: (
-        Callable[[bytes, Mapping[str, str], Mapping[str, str], datetime], str] | None
-    ) = None
-    parse_webhook: Callable[[bytes], Sequence[Event | ListChange]] | None = None
+    # verify(call, secrets, now): the event's own id; WebhookRefused
+    verify_webhook: Callable[[WebhookCall, Mapping[str, str], datetime], str] | None = None
+    # parse(raw body, query of the address it was sent to)
+    parse_webhook: Callable[[bytes, str], Sequence[Event | Incoming | ListChange]] | None = None
+    webhook_answer: WebhookAnswer | None = None  # None: ours
     deadline_s: float = 30.0
     follows: bool = True  # whether it ever says what became of a message it took
     encrypted: tuple[str, ...] = ("https",)
@@ -214,6 +250,7 @@ class Provider:
     is_for_tests: Callable[[Mapping[str, str]], bool] = no_test_secrets
     status_page: StatusPage | None = None
     batch: Batch | None = None  # its adapter is then a BatchAdapter
+    weight: Callable[[bytes], int] = weigh_one  # of a single payload; a batch weighs one
 
     @property
     def calls_back(self) -> bool:

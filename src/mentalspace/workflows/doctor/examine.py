@@ -120,7 +120,9 @@ async def _ask_all(
     services: Services, rows: Sequence[Any], clients: Mapping[bool, Client]
 ) -> tuple[list[CredentialLine], list[RoomFinding], list[RoomFinding]]:
     """Every credential at its provider, a few at once; what many find alike is told once."""
-    adapters = Adapters(services.database, services.vault, services.rooms, clients)
+    adapters = Adapters(
+        services.database, services.vault, services.rooms, clients, services.settings.site_url
+    )
     turn, resolvers = asyncio.Semaphore(AT_ONCE), _resolvers(services)
 
     async def one(row: Any) -> tuple[RoomFinding, list[RoomFinding]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -54,7 +54,12 @@ class ResendAdapter:
         return _receipt(answer)
 
     async def reconcile(
-        self, payload: bytes, *, idempotency_key: str, first_attempt_age: timedelta
+        self,
+        payload: bytes,
+        *,
+        idempotency_key: str,
+        first_attempt_age: timedelta,
+        taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         """Ask by the key itself: a repeat within its window cannot send a second mail.
 

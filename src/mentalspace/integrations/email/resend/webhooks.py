@@ -15,16 +15,15 @@ from mentalspace.integrations.email.resend.wire import (
 )
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.event import Event, ListChange
+from mentalspace.kernel.integration import WebhookCall
 from mentalspace.kernel.phi import Phi
 
 
-def verify(
-    raw: bytes, headers: Mapping[str, str], secrets: Mapping[str, str], now: datetime
-) -> str:
-    return verify_signature(raw, headers, secrets["webhook_secret"], now)
+def verify(call: WebhookCall, secrets: Mapping[str, str], now: datetime) -> str:
+    return verify_signature(call.raw, call.headers, secrets["webhook_secret"], now)
 
 
-def parse(raw: bytes) -> Sequence[Event | ListChange]:
+def parse(raw: bytes, _query: str) -> Sequence[Event | ListChange]:
     """The events of one webhook; none for kinds that speak of no mail (domains, contacts)."""
     try:
         body = json.loads(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 from mentalspace.integrations.email.model import Mail
@@ -42,6 +43,7 @@ class SmtpAdapter:
         *,
         idempotency_key: str,  # noqa: ARG002
         first_attempt_age: timedelta,  # noqa: ARG002
+        taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         """SMTP has nothing to ask, and a relay does not know a repeat for one."""
         raise ProviderError(Evidence("refused_locally", code="nothing_to_ask"))

@@ -56,7 +56,7 @@ async def at_the_clinic(place: Path) -> AsyncIterator[Clinic]:
         open_client(live=False) as client,
     ):
         base_url = f"{running.url}/email/resend"
-        credential = Credential("p", "default", base_url, {"api_key": "re_clinic"})
+        credential = Credential("p", "default", base_url, {"api_key": "re_clinic"}, "")
         port = int(running.world.addresses[DNS].rpartition(":")[2])
         clinic = Clinic(
             running,

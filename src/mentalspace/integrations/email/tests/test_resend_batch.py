@@ -27,7 +27,9 @@ async def test_our_adapter_sends_a_batch_and_hears_of_each(client: Client) -> No
     """One request for three mails, one of them bad: receipts in the places of the good ones, the
     reason in the other's, what is left of the rate; and the same receipts when asked again."""
     payloads = [mail("a@demo.example"), mail("nobody"), mail("c@demo.example")]
-    credential = Credential("p", "default", f"{client.sandbox.url}/email/resend", {"api_key": KEY})
+    credential = Credential(
+        "p", "default", f"{client.sandbox.url}/email/resend", {"api_key": KEY}, ""
+    )
     async with open_client(live=False) as http:
         adapter = ResendAdapter(DeadlinedHttp(http, 5), credential)
         results = await adapter.send_batch(payloads, idempotency_key="batch/1")

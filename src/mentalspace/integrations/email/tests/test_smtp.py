@@ -60,7 +60,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 def adapter(client: Client, url: str, *, within_s: float = 5, **secrets: str) -> SmtpAdapter:
-    credential = Credential("practice", "default", url, {**SECRETS, **secrets})
+    credential = Credential("practice", "default", url, {**SECRETS, **secrets}, "")
     return SmtpAdapter(DeadlinedHttp(client, within_s), credential)
 
 
@@ -245,7 +245,7 @@ async def test_after_the_last_line_nobody_knows(
     assert evidence.kind == says
     assert len(sandbox.world.kit.outbox.items()) == 1
     asked = sending.reconcile(
-        MAIL.to_bytes(), idempotency_key="k", first_attempt_age=timedelta(minutes=1)
+        MAIL.to_bytes(), idempotency_key="k", first_attempt_age=timedelta(minutes=1), taken=()
     )
     assert (await refusal(asked)).code == "nothing_to_ask"
     assert len(sandbox.world.kit.outbox.items()) == 1

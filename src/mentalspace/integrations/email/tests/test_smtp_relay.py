@@ -97,7 +97,9 @@ async def test_its_refusals_are_known(relay: Relay, client: Client) -> None:
 
 def _adapter(client: Client, url: str, *, password: str = PASSWORD) -> SmtpAdapter:
     secrets = {"username": USERNAME, "password": password}
-    return SmtpAdapter(DeadlinedHttp(client, 10), Credential("practice", "default", url, secrets))
+    return SmtpAdapter(
+        DeadlinedHttp(client, 10), Credential("practice", "default", url, secrets, "")
+    )
 
 
 def _case_of(error: ProviderError) -> str:
