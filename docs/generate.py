@@ -226,6 +226,12 @@ def _measure_text(metric: Metric) -> str:
             return "average from accepted to delivered"
         case Measure.AVAILABILITY:
             return "requests that did not fail by the provider's fault"
+        case Measure.FAILURE_RATE:
+            return "ended badly by whomever's fault, of what ended; and the providers' codes"
+        case Measure.LATE_RATE:
+            return f"delivered more than {metric.late_after_s:g} s after accepted"
+        case Measure.OPT_OUT_RATE:
+            return "people who want no more, of the people reached"
         case _:
             return "not counted"
 

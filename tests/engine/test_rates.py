@@ -44,6 +44,11 @@ COMPLAINED = replace(
 )
 SENT_IN = Metric("toy.send_time", "Send time", "s", Op.BELOW, 5, Measure.SEND_TIME)
 UP = Metric("toy.up", "Uptime", "ratio", Op.ABOVE, 0.999, Measure.AVAILABILITY)
+FAILED = Metric("toy.failed", "Failures", "ratio", Op.BELOW, 0.05, Measure.FAILURE_RATE)
+LATE = replace(FAILED, id="toy.late", measure=Measure.LATE_RATE, late_after_s=30)
+LEFT = replace(
+    FAILED, id="toy.left", target=0.01, measure=Measure.OPT_OUT_RATE, reasons=("opted_out",)
+)
 LOW = AlertRule(
     id="toy.delivered_low",
     title="Too few arrive",
@@ -62,6 +67,7 @@ LOW = AlertRule(
 BOUNCES = replace(
     LOW, id="toy.bounces", metric="toy.bounced", op=Op.ABOVE, threshold=0.05, fault=Fault.RECIPIENT
 )
+LEAVING = replace(BOUNCES, id="toy.leaving", metric="toy.left", fault=Fault.OURS)
 
 
 @dataclass(slots=True)
@@ -90,6 +96,9 @@ class Books:
         event: str | None = None,
         fault: str | None = None,
         drill: str | None = None,
+        arrived_after: timedelta = timedelta(0),
+        person: str = "k",
+        code: str | None = None,
     ) -> None:
         """So many messages that the provider took, or that ended untaken, so long ago."""
         taken = status in ("accepted", "delivered", "bounced")
@@ -99,7 +108,7 @@ class Books:
                 "insert into delivery (practice_id, lane_id, credential_id, integration, kind,"
                 " recipient_key, status, idempotency_key, due_at, accepted_at, ended_at, last_case,"
                 " traceparent, drill)"
-                " values ($1, $2, $3, 'toy', 'x', 'k', $4, $5, $6, $7, $8, $9, 't', $10)"
+                " values ($1, $2, $3, 'toy', 'x', $11, $4, $5, $6, $7, $8, $9, 't', $10)"
                 " returning id",
                 self.practice_id,
                 self.lane_id,
@@ -108,9 +117,10 @@ class Books:
                 secrets.token_hex(8),
                 now - ago - took,
                 now - ago if taken else None,
-                None if status == "accepted" else now - ago,
+                None if status == "accepted" else now - ago + arrived_after,
                 case,
                 drill,
+                person,
             )
             await self.admin.execute(
                 "insert into attempt (practice_id, lane_id, credential_id, integration, state,"
@@ -126,15 +136,25 @@ class Books:
                 drill,
             )
             if event:
+                told = {"event": event, "code": code} | ({"case": case} if case else {})
                 await self.admin.execute(
                     "insert into timeline (practice_id, delivery_id, kind, data, actor, at)"
-                    " values ($1, $2, 'provider_event', jsonb_build_object('event', $3::text),"
-                    " 'provider', $4)",
+                    " values ($1, $2, 'provider_event', $3::jsonb, 'provider', $4)",
                     self.practice_id,
                     delivery_id,
-                    event,
+                    json.dumps(told),
                     now - ago,
                 )
+
+    async def leave(self, person: str, reason: str = "opted_out") -> None:
+        """Somebody wants no more, as the runbook's step would have entered it."""
+        await self.admin.execute(
+            "insert into suppression (practice_id, integration, recipient_key, reason)"
+            " values ($1, 'toy', $2, $3)",
+            self.practice_id,
+            person,
+            reason,
+        )
 
     async def read(self, *, pooled: bool = False) -> Rates:
         async with self.database.as_oncall() as connection:
@@ -167,8 +187,8 @@ async def books(admin: asyncpg.Connection[Any], database: Database) -> AsyncIter
     overview = replace(
         real.rooms[0].overview,
         room="toy",
-        metrics=(DELIVERED, BOUNCED, COMPLAINED, SENT_IN, UP),
-        alerts=(LOW, BOUNCES),
+        metrics=(DELIVERED, BOUNCED, COMPLAINED, SENT_IN, UP, FAILED, LATE, LEFT),
+        alerts=(LOW, BOUNCES, LEAVING),
     )
     room = RoomRunbook("toy", overview, CASES, (), ())
     practice_id = await make_practice(admin, "counted")
@@ -388,3 +408,39 @@ async def test_bounces_open_an_incident_of_the_addresses(books: Books) -> None:
 async def _recovered(books: Books) -> datetime | None:
     at: datetime | None = await books.admin.fetchval("select recovered_at from incident")
     return at
+
+
+async def test_failures_are_counted_by_the_providers_codes(books: Books) -> None:
+    """Whoever's fault they are: by what was said later, else at once, else by our case."""
+    await books.write("delivered", 3)
+    await books.write("bounced", 2, event="toy.failed", code="30005", case="toy.gone")
+    await books.write("failed", event="toy.failed", code="30007", case="toy.down")
+    await books.write("refused", case="toy.down")
+    reading = (await books.read()).reading("toy.failed", books.credential_id, HOUR_S)
+    assert reading.text == "4 of 7"
+    assert reading.codes == {"30005": 2, "30007": 1, "toy.down": 1}
+    assert reading.codes_text == "30005 2, 30007 1, toy.down 1"
+
+
+async def test_what_arrives_late_is_a_share(books: Books) -> None:
+    """Late is what took longer than the metric says from accepted to delivered."""
+    for took_s, count in ((2, 5), (29, 2), (31, 2), (90, 1)):
+        await books.write("delivered", count, arrived_after=timedelta(seconds=took_s))
+    await books.write("accepted", 4)
+    assert await books.text("toy.late") == "3 of 10"
+
+
+async def test_opt_outs_are_people_of_people_and_open_an_incident(books: Books) -> None:
+    """Ten texts to one person are one; another reason is none; the rule sees it as the worker's
+    evaluator does."""
+    for n in range(10):
+        await books.write("delivered", 2, person=f"p{n}")
+    await books.leave("p1", "landline")
+    await books.leave("p2")
+    assert await books.text("toy.left") == "1 of 10"
+    assert await books.tick() == 0, "one of ten may be chance"
+    await books.leave("p3")
+    await books.leave("p4")
+    assert await books.text("toy.left") == "3 of 10"
+    assert await books.tick(timedelta(minutes=6)) == 1
+    assert await books.admin.fetchval("select rule_id from incident") == "toy.leaving"

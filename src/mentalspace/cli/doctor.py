@@ -137,6 +137,9 @@ def _rates(report: Report) -> Iterator[str]:
     rows.append(("Sent back and silent", *apart, ""))
     names = ("Metric", *(words.get(span_s, "") for span_s in spans), "Target")
     yield from _table(names, rows, cut=None)
+    for reading in columns[-1]:
+        if reading.codes:
+            yield from _wrapped("", f"Codes of {words.get(spans[-1], '')}: {reading.codes_text}")
 
 
 def _title(title: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import ceil, floor
 from types import MappingProxyType
@@ -23,6 +23,7 @@ SPANS = (HOUR_S, DAY_S, MONTH_S)
 GROWN_AFTER_S = 900.0
 # Below this a percentage says more than is known.
 ENOUGH = 20
+SHOWN_CODES = 4
 
 # What is counted together and since when: $1 credentials, $2 spans, $3 whether all credentials are
 # one. The clock is asked once, and each key's rows are read by their own index.
@@ -43,7 +44,8 @@ with clock as materialized (
     from clock cross join whose w cross join unnest($2::float8[]) as s (span_s)
 )
 """
-# $4 the cases that are the recipients' own, $5 and $6 the targets of the two times. A message
+# $4 the cases that are the recipients' own, $5 and $6 the targets of the two times, $7 when it is
+# late. A message
 # belongs to the span in which the provider took it, or in which it ended untaken. Of a provider
 # that never says what became of what it took, nothing is known to be sent or silent.
 _COUNTS = (
@@ -64,7 +66,8 @@ select k.credential_id, k.span_s, n.*
            count(*) filter (where send_s < $5) as send_prompt,
            count(way_s) as way_n, avg(way_s) as way_avg,
            percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
-           count(*) filter (where way_s < $6) as way_prompt
+           count(*) filter (where way_s < $6) as way_prompt,
+           count(*) filter (where way_s > $7) as late
       from (
         select d.status, d.ended_at, d.credential_id = any (k.told) as told,
                d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
@@ -105,6 +108,48 @@ select k.credential_id, k.span_s, n.*
        and coalesce(d.accepted_at, d.ended_at) <= k.grown_until) n
 """
 )
+# People: who was reached, and who said in the span that they want no more ($4 their reasons).
+_OPT_OUTS = (
+    _KEYS
+    + """
+select k.credential_id, k.span_s, reached.*, left_us.*
+  from k cross join lateral (
+    select count(distinct d.recipient_key) as n from delivery d
+     where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
+       and d.status = 'delivered' and d.accepted_at > k.since) reached
+ cross join lateral (
+    select count(distinct s.recipient_key) as hits, min(s.created_at) as first_at
+      from suppression s
+     where (s.practice_id, s.integration) in (
+             select practice_id, integration from credential where id = any (k.ids))
+       and s.reason = any ($4) and s.drill is not distinct from k.drill
+       and s.created_at > k.since) left_us
+"""
+)
+# By the provider's own code, said later or at once; by our case where there is none.
+_CODES = (
+    _KEYS
+    + """
+select k.credential_id, k.span_s, n.*
+  from k cross join lateral (
+    select coalesce(told.code, tried.code, d.last_case) as code, count(*) as hits
+      from delivery d
+      left join lateral (
+        select t.data ->> 'code' as code from timeline t
+         where t.delivery_id = d.id and t.kind = 'provider_event' and t.data ? 'case'
+         order by t.id desc limit 1) told on true
+      left join lateral (
+        select a.code from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+         where ad.delivery_id = d.id and a.code is not null
+         order by a.finished_at desc limit 1) tried on true
+     where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
+       and d.status in ('bounced', 'refused', 'failed', 'expired')
+       and coalesce(d.accepted_at, d.ended_at) > k.since
+       and coalesce(d.accepted_at, d.ended_at) <= k.grown_until
+     group by 1) n
+ where n.code is not null order by n.hits desc, n.code
+"""
+)
 
 # A credential, or None for all of them as one; and a span.
 Key: TypeAlias = tuple[UUID | None, float]
@@ -126,6 +171,7 @@ class Counts:
     silent: int = 0
     recipient: int = 0
     failed: int = 0
+    late: int = 0
     first_failed_at: datetime | None = None
     send: Times | None = None
     way: Times | None = None
@@ -146,7 +192,10 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One metric over one span. A share is `hits` of `n`; a time's value is its average."""
+    """One metric over one span. A share is `hits` of `n`; a time's value is its average.
+
+    `codes` says how often each of a provider's codes stands behind a share of failures.
+    """
 
     metric: Metric
     span_s: float
@@ -155,6 +204,7 @@ class Reading:
     value: float | None
     times: Times | None = None
     first_bad_at: datetime | None = None
+    codes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def bad(self) -> int:
@@ -179,6 +229,14 @@ class Reading:
         if self.n < ENOUGH:
             return f"{self.hits} of {self.n}"
         return f"{self.percent} of {self.n:,}"
+
+    @property
+    def codes_text(self) -> str:
+        """`30007 5, 30005 2 and 3 others`: the most frequent of a share's codes."""
+        most = list(self.codes.items())[:SHOWN_CODES]
+        others = sum(self.codes.values()) - sum(hits for _code, hits in most)
+        text = ", ".join(f"{code} {hits}" for code, hits in most)
+        return f"{text} and {others} others" if others else text
 
     @property
     def percent(self) -> str:
@@ -227,6 +285,7 @@ async def read_rates(
     """
     ids, keys = list(credential_ids), _keys(credential_ids, spans, pooled)
     targets = {metric.measure: metric.target for metric in overview.metrics if metric.measure}
+    late_after_s = max((metric.late_after_s for metric in overview.metrics), default=0.0)
     rows = await connection.fetch(
         _COUNTS,
         ids,
@@ -235,6 +294,7 @@ async def read_rates(
         list(recipient_cases),
         targets.get(Measure.SEND_TIME, 0.0),
         targets.get(Measure.DELIVERY_TIME, 0.0),
+        late_after_s,
     )
     requests = await connection.fetch(_REQUESTS, ids, list(spans), pooled)
     counts = _merge(keys, rows, requests)
@@ -242,20 +302,31 @@ async def read_rates(
     for metric in overview.metrics if only is None else (only,):
         if metric.measure is None:
             continue
-        events = await _events(connection, metric, ids, spans, pooled)
+        more = await _more(connection, metric, ids, spans, pooled)
         for key in keys:
             read = _MEASURES[metric.measure]
-            readings[key].append(read(metric, key[1], counts[key], events.get(key)))
+            readings[key].append(read(metric, key[1], counts[key], more.get(key, ())))
     return Rates(counts, readings)
 
 
-async def _events(
+async def _more(
     connection: Connection, metric: Metric, ids: list[UUID], spans: Sequence[float], pooled: bool
-) -> dict[Key, Any]:
-    if metric.measure is not Measure.EVENT_RATE:
-        return {}
-    rows = await connection.fetch(_EVENTS, ids, list(spans), pooled, list(metric.events))
-    return {(row["credential_id"], row["span_s"]): row for row in rows}
+) -> dict[Key, list[Any]]:
+    """The rows of the measures that have a question of their own."""
+    asked: tuple[Any, ...] = (ids, list(spans), pooled)
+    match metric.measure:
+        case Measure.EVENT_RATE:
+            rows = await connection.fetch(_EVENTS, *asked, list(metric.events))
+        case Measure.OPT_OUT_RATE:
+            rows = await connection.fetch(_OPT_OUTS, *asked, list(metric.reasons))
+        case Measure.FAILURE_RATE:
+            rows = await connection.fetch(_CODES, *asked)
+        case _:
+            rows = []
+    found: dict[Key, list[Any]] = {}
+    for row in rows:
+        found.setdefault((row["credential_id"], row["span_s"]), []).append(row)
+    return found
 
 
 def _keys(ids: Sequence[UUID], spans: Sequence[float], pooled: bool) -> list[Key]:
@@ -273,7 +344,7 @@ def _counts(row: Any | None, asked: Any | None) -> Counts:
     requests = {"requests": asked["requests"], "theirs": asked["theirs"]} if asked else {}
     if row is None:
         return Counts(**requests)
-    plain = ("accepted", "sent", "young", "delivered", "silent", "recipient", "failed")
+    plain = ("accepted", "sent", "young", "delivered", "silent", "recipient", "failed", "late")
     return Counts(
         **{name: row[name] for name in (*plain, "first_failed_at")},
         send=_times(row, "send"),
@@ -299,19 +370,35 @@ def _share(
     return Reading(metric, span_s, hits, n, value, first_bad_at=first_bad_at)
 
 
-def _delivery_rate(metric: Metric, span_s: float, c: Counts, _event: Any) -> Reading:
+def _delivery_rate(metric: Metric, span_s: float, c: Counts, _rows: Rows) -> Reading:
     return _share(metric, span_s, c.delivered, c.delivered + c.failed, c.first_failed_at)
 
 
-def _event_rate(metric: Metric, span_s: float, c: Counts, event: Any) -> Reading:
+def _event_rate(metric: Metric, span_s: float, c: Counts, rows: Rows) -> Reading:
     n = c.delivered if metric.of is Of.DELIVERED else c.sent
-    hits = event["hits"] if event else 0
+    hits, first_at = (rows[0]["hits"], rows[0]["first_at"]) if rows else (0, None)
     # A complaint's own message may have lost its `delivered`: it was, all the same.
-    return _share(metric, span_s, hits, max(n, hits), event["first_at"] if event else None)
+    return _share(metric, span_s, hits, max(n, hits), first_at)
 
 
-def _availability(metric: Metric, span_s: float, c: Counts, _event: Any) -> Reading:
+def _availability(metric: Metric, span_s: float, c: Counts, _rows: Rows) -> Reading:
     return _share(metric, span_s, c.requests - c.theirs, c.requests)
+
+
+def _failure_rate(metric: Metric, span_s: float, c: Counts, rows: Rows) -> Reading:
+    bad = c.recipient + c.failed
+    reading = _share(metric, span_s, bad, c.delivered + bad, c.first_failed_at)
+    return replace(reading, codes={row["code"]: row["hits"] for row in rows})
+
+
+def _late_rate(metric: Metric, span_s: float, c: Counts, _rows: Rows) -> Reading:
+    return _share(metric, span_s, c.late, c.way.n if c.way else 0)
+
+
+def _opt_out_rate(metric: Metric, span_s: float, _counts: Counts, rows: Rows) -> Reading:
+    [row] = rows
+    # Whoever leaves was reached once, if not within the span.
+    return _share(metric, span_s, row["hits"], max(row["n"], row["hits"]), row["first_at"])
 
 
 def _time(metric: Metric, span_s: float, times: Times | None) -> Reading:
@@ -320,14 +407,18 @@ def _time(metric: Metric, span_s: float, times: Times | None) -> Reading:
     return Reading(metric, span_s, times.prompt, times.n, times.average, times)
 
 
-Read: TypeAlias = Callable[[Metric, float, Counts, Any], Reading]
+Rows: TypeAlias = Sequence[Any]
+Read: TypeAlias = Callable[[Metric, float, Counts, Rows], Reading]
 
 _MEASURES: Mapping[Measure, Read] = MappingProxyType(
     {
         Measure.DELIVERY_RATE: _delivery_rate,
         Measure.EVENT_RATE: _event_rate,
         Measure.AVAILABILITY: _availability,
-        Measure.SEND_TIME: lambda metric, span_s, c, _event: _time(metric, span_s, c.send),
-        Measure.DELIVERY_TIME: lambda metric, span_s, c, _event: _time(metric, span_s, c.way),
+        Measure.FAILURE_RATE: _failure_rate,
+        Measure.LATE_RATE: _late_rate,
+        Measure.OPT_OUT_RATE: _opt_out_rate,
+        Measure.SEND_TIME: lambda metric, span_s, c, _rows: _time(metric, span_s, c.send),
+        Measure.DELIVERY_TIME: lambda metric, span_s, c, _rows: _time(metric, span_s, c.way),
     }
 )

@@ -130,6 +130,12 @@ def _metric(metric: Metric, path: Path) -> Iterator[Problem]:
     if (metric.measure is Measure.EVENT_RATE) is not bool(metric.events):
         cure = 'give events with measure = "event_rate", and with no other'
         yield _problem(path, "metric", f"{about}: its events do not fit its measure", cure)
+    if (metric.measure is Measure.OPT_OUT_RATE) is not bool(metric.reasons):
+        cure = 'give reasons with measure = "opt_out_rate", and with no other'
+        yield _problem(path, "metric", f"{about}: its reasons do not fit its measure", cure)
+    if (metric.measure is Measure.LATE_RATE) is not (metric.late_after_s > 0):
+        cure = 'give late_after_s with measure = "late_rate", and with no other'
+        yield _problem(path, "metric", f"{about}: nothing says what is late", cure)
     if metric.measure in SHARES and not 0 < metric.target < 1:
         cure = "give the target as a ratio, such as 0.98"
         yield _problem(path, "metric", f"{about}: a share's target is between 0 and 1", cure)

@@ -43,10 +43,14 @@ class Measure(StrEnum):
     SEND_TIME = "send_time"  # from due to accepted
     DELIVERY_TIME = "delivery_time"  # from accepted to delivered
     AVAILABILITY = "availability"  # requests that did not fail by the provider's fault
+    FAILURE_RATE = "failure_rate"  # what ended badly, by whomever's fault, and by which codes
+    LATE_RATE = "late_rate"  # delivered more than `late_after_s` after it was accepted
+    # People written to no more for one of `reasons`, of the people who were reached.
+    OPT_OUT_RATE = "opt_out_rate"
 
 
 # Shares of a whole: what a rule of kind rate may watch.
-SHARES = frozenset({Measure.DELIVERY_RATE, Measure.EVENT_RATE, Measure.AVAILABILITY})
+SHARES = frozenset(Measure) - {Measure.SEND_TIME, Measure.DELIVERY_TIME}
 
 
 class Of(StrEnum):
@@ -74,7 +78,8 @@ class Endpoint:
 class Metric:
     """`unit` is `ratio` (0 to 1) or `s`; on target means `value op target`.
 
-    Without a `measure` it is written down only. `events` are the provider's own names.
+    Without a `measure` it is written down only. `events` are the provider's own names, `reasons`
+    those of suppressions.
     """
 
     id: str
@@ -86,6 +91,8 @@ class Metric:
     events: tuple[str, ...] = ()
     of: Of = Of.SENT
     source: str | None = None
+    reasons: tuple[str, ...] = ()
+    late_after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +214,8 @@ def _metric(table: Table) -> Metric:
         events=table.texts("events"),
         of=table.one_of("of", Of, Of.SENT),
         source=table.maybe_text("source"),
+        reasons=table.texts("reasons"),
+        late_after_s=table.number("late_after_s", 0.0),
     )
     table.done()
     return metric
