@@ -29,6 +29,8 @@ FLOWING_WITHIN_S = 60.0
 # So long without a step forward (a breaker may be open), and so long in all.
 STALLED_AFTER_S = 240.0
 QUIET_WITHIN_S = 900.0
+# What a long campaign leaves behind would take the permitted ten a second half an hour.
+LIFTED_TO_PER_S = 50
 # How far the clock goes each round; a webhook signed before is still young enough afterwards.
 STEP = timedelta(seconds=90)
 FAIL_OVER_AFTER_S = 3.0
@@ -181,10 +183,21 @@ async def _quiet(
         violations.append("not ready after the last round")
         return
     await clear(services)
+    await _lift_limit(services)
     for _ in range(LONGEST_LEAD // (2 * STEP) + 1):
         await _advance(services, 2 * STEP)
     await _until_none(services, _UNFINISHED, say)
     await _until_none(services, _UNHEARD, say)
+
+
+async def _lift_limit(services: Services) -> None:
+    """The provider permits more, and we know of it."""
+    await call_sandbox(services, "PUT", "/options/email/resend", {"rate_per_s": LIFTED_TO_PER_S})
+    async with connect_owner(services.admin_url) as owner:
+        await owner.execute(
+            "update credential set rate_per_s = $1 where provider = 'resend'",
+            float(LIFTED_TO_PER_S),
+        )
 
 
 async def _until_none(services: Services, query: str, say: Say) -> None:
