@@ -128,6 +128,7 @@ def _rates(report: Report) -> Iterator[str]:
         if first.metric.measure == "delivery_time":
             shares = [_share(column[n]) for column in columns]
             rows.append((f"Delivered in {first.metric.target:g} s", *shares, ""))
+            rows.append(("Half and 95% within", *(_spread(column[n]) for column in columns), ""))
     counts = [report.rates.counts[None, span_s] for span_s in spans]
     rows.append(("Accepted", *(f"{c.accepted:,}" for c in counts), f"{counts[0].young} too young"))
     if price := report.overview.price:
@@ -161,6 +162,11 @@ def _reading(reading: Reading) -> str:
 def _share(reading: Reading) -> str:
     """How many were as quick as their target."""
     return f"{reading.hits:,} of {reading.n:,}" if reading.n else "no data"
+
+
+def _spread(reading: Reading) -> str:
+    times = reading.times
+    return f"{times.p50:.1f} and {times.p95:.1f} s" if times else "no data"
 
 
 def _target(reading: Reading) -> str:
