@@ -41,6 +41,7 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("PUT", f"/v1/clients/{NOBODY}/reminders", "clients.write"),
     ("GET", "/v1/tasks", "tasks.read"),
     ("POST", f"/v1/tasks/{NOBODY}/done", "tasks.write"),
+    ("GET", "/v1/not-reached", "morning.read"),
     ("POST", "/v1/imports", "imports.write"),
     ("GET", "/v1/imports/rows", "imports.write"),
     ("GET", f"/v1/imports/rows/{NOBODY}", "imports.write"),

@@ -308,6 +308,7 @@ imports.write       x             -         -      x          -      -
 incidents.act       -             -         -      -          -      x
 incidents.read      x             -         -      -          -      x
 mails.preview       x             -         -      x          -      -
+morning.read        x             -         -      x          -      -
 people.write        x             -         -      -          -      -
 reminders.read      x             x         -      x          -      -
 reminders.write     x             -         -      -          -      -

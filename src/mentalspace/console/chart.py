@@ -73,6 +73,18 @@ def draw_days(days: Sequence[Day]) -> Chart:
     return _draw([day.outcomes for day in days], _days_text(days), least=0.8)
 
 
+def draw_reach(days: Sequence[Day]) -> Chart:
+    """The soonest first, one bar a day: who was reached, who is waited for, and who was not."""
+    good = sum(day.outcomes.good for day in days)
+    waiting = sum(day.outcomes.recipient for day in days)
+    bad = sum(day.outcomes.bad for day in days)
+    text = (
+        f"Appointments of the next {len(days)} days: {good:,} reached, {waiting:,} waiting,"
+        f" {bad:,} not reached."
+    )
+    return _draw([day.outcomes for day in days], text, least=0.8)
+
+
 def draw_trend(days: Sequence[tuple[date, int]], tone: str) -> Chart:
     """Oldest first, one bar a day of one tone."""
     recipients = tone == "warn"

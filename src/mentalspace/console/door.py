@@ -22,6 +22,7 @@ from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
 from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
+from mentalspace.practice.not_reached import DAYS, count_unreached, last_instant
 
 SESSION_COOKIE = "ms_session"
 # Whoever must set up a second factor finds every other door leading here.
@@ -199,12 +200,17 @@ class Visit:
             tasks = None
             if person.may("tasks.read"):
                 tasks = await connection.fetchval("select count(*) from task where state = 'open'")
+            to_call = None
+            if row is not None and person.practice_id is not None and person.may("morning.read"):
+                until = last_instant(row["now"], row["zone"], DAYS)
+                to_call = await count_unreached(connection, person.practice_id, until)
         assert row is not None
         return {
             "now": row["now"],
             "zone": row["zone"] or "UTC",
             "open_incidents": row["open_incidents"],
             "open_tasks": tasks,
+            "to_call": to_call,
             "path": self.request.url.path,
             "is_fragment": self.is_fragment,
             "is_demo": not self.services.settings.is_production,

@@ -25,7 +25,7 @@ from mentalspace.kernel.case import Fault
 async def home(visit: Visit) -> Response:
     """Operations see the fleet; a practice's staff begin with their day."""
     if not visit.person.may("incidents.read"):
-        return visit.go("/appointments")
+        return visit.go("/morning" if visit.person.may("morning.read") else "/appointments")
     recipients = [c.id for c in visit.services.runbooks.cases if c.fault is Fault.RECIPIENT]
     async with visit.reading() as connection:
         cards = await read_fleet(connection, recipients)

@@ -25,6 +25,22 @@ async def release(connection: Connection, delivery_id: UUID, actor: str) -> bool
     )
 
 
+async def release_unsent(connection: Connection, delivery_id: UUID, actor: str) -> bool:
+    """Try again what has surely not left and is still of use. False for anything else."""
+    return await _decide(
+        connection,
+        delivery_id,
+        actor,
+        "released",
+        "update delivery d set status = 'pending', held_reason = null, starts = 0,"
+        " next_attempt_at = app.now() where id = $1 and status = 'held'"
+        " and coalesce(expires_at > app.now(), true)"
+        " and not exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id"
+        " where ad.delivery_id = d.id and a.state in ('open', 'unknown'))"
+        " returning practice_id, drill",
+    )
+
+
 async def give_up(connection: Connection, delivery_id: UUID, actor: str) -> bool:
     """Do not send it. False if it is not held (any more)."""
     return await _decide(

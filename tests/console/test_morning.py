@@ -1,0 +1,69 @@
+"""The front desk's morning page, as the front desk uses it."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.console.stage import CLIENT, Stage
+from tests.console.test_doors import visitor
+from tests.console.test_pages import signed_in
+
+pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_front_desk_calls_and_tries_again(
+    browser: Browser, stage: Stage, width: int
+) -> None:
+    """Who was not reached stands there with the reason; a message that surely did not leave goes
+    again, a call is written down, and then nobody is left."""
+    await stage.owner.execute("update client set phone = '+1 555 0142' where name like 'Hal%'")
+    async with signed_in(browser, stage, "frontdesk", width=width) as page:
+        await page.goto(f"{stage.url}/")
+        main = page.get_by_role("main")
+        await expect(main.get_by_role("heading", name="Not reached")).to_be_visible()
+        await expect(main).to_contain_text("Hal Heldperson")
+        await expect(main).not_to_contain_text(CLIENT)
+        await expect(main).to_contain_text("6 of 7 appointments reached")
+        await expect(page.get_by_role("link", name="Not reached 1 to call")).to_be_visible()
+        call = main.get_by_role("link", name="Call +1 555 0142")
+        assert await call.get_attribute("href") == "tel:+15550142"
+        assert await page.evaluate(
+            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+        other = await page.context.new_page()
+        await other.goto(f"{stage.url}/morning")
+        await main.get_by_role("button", name="Reached by phone").click()
+        await expect(page.get_by_role("status").first).to_contain_text("the client knows")
+        await expect(main).to_contain_text("Nobody needs a call: 7 appointments")
+        await other.get_by_role("button", name="Try again").click()
+        await expect(other.get_by_role("status").first).to_contain_text("It is tried again")
+    assert await stage.owner.fetchval("select status from delivery where id = $1", stage.held) in (
+        "pending",
+        "due",
+    )
+    assert await stage.owner.fetchval("select state from task") == "done"
+
+
+async def test_what_may_have_been_sent_is_not_tried_again(stage: Stage) -> None:
+    """Neither the button nor a forged form sends what a provider may already have; and whose role
+    does not include the page is not let in."""
+    await stage.owner.execute(
+        "update attempt set state = 'unknown' where id in"
+        " (select attempt_id from attempt_delivery where delivery_id = $1)",
+        stage.held,
+    )
+    async with visitor(stage, "frontdesk") as http:
+        async with http.get("/morning") as page:
+            text = await page.text()
+            assert "Hal Heldperson" in text
+            assert "Try again" not in text
+        csrf = text.split('name="csrf" value="')[1].split('"')[0]
+        async with http.post(f"/morning/{stage.held}/retry", data={"csrf": csrf}) as answer:
+            assert "Not tried again" in await answer.text()
+    assert await stage.owner.fetchval("select status from delivery where id = $1", stage.held) == (
+        "held"
+    )
+    async with visitor(stage, "biller") as http, http.get("/morning") as answer:
+        assert answer.status == 403
