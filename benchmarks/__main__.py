@@ -1,4 +1,4 @@
-"""`mentalspace bench`: what the issue asks for in numbers, each beside a peer in the same run."""
+"""`mentalspace bench`: what is promised, in numbers, each beside a peer in the same run."""
 
 from __future__ import annotations
 
