@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
 import aiohttp
 
@@ -23,6 +24,9 @@ Sign = Callable[[Account, str, datetime, bytes], Mapping[str, str]]
 # endpoint's. None: it is gone.
 Endpoint = Callable[[Account, str], Account | None]
 
+# How a try that was not taken ended: by a status, no connection, or no answer over one.
+Ending = int | Literal["connect", "read"]
+
 # Seconds from one failed try to the next; the first try is at once.
 # source: https://docs.svix.com/retries (Resend lists the same)
 RETRY_AFTER_S = (5, 300, 1800, 7200, 18000, 36000, 36000)
@@ -30,6 +34,31 @@ ANSWER_WITHIN_S = 15.0
 AT_ONCE = 32
 # Of those that were delivered or given up; older ones are forgotten.
 KEPT = 20_000
+
+
+class Manners(Protocol):
+    """How a provider waits for an answer, and when it tries again."""
+
+    def within_s(self, url: str) -> tuple[float, float]:
+        """Until there must be a connection, and until there must be an answer."""
+        ...
+
+    def again_s(self, url: str, tries: int, ending: Ending) -> float | None:
+        """Until the next try, after so many; None to give up."""
+        ...
+
+
+class UsualManners:
+    """Svix's."""
+
+    def within_s(self, _url: str) -> tuple[float, float]:
+        return ANSWER_WITHIN_S, ANSWER_WITHIN_S
+
+    def again_s(self, _url: str, tries: int, _ending: Ending) -> float | None:
+        return RETRY_AFTER_S[tries - 1] if tries <= len(RETRY_AFTER_S) else None
+
+
+USUAL = UsualManners()
 
 
 class Hooks:
@@ -44,6 +73,7 @@ class Hooks:
         self._faults = faults
         self._sign: dict[tuple[str, str], Sign] = {}
         self._endpoint: dict[tuple[str, str], Endpoint] = {}
+        self._manners: dict[tuple[str, str], Manners] = {}
         self._hooks: dict[str, Hook] = {}
         self._about: dict[str, list[str]] = {}
         self._done: deque[str] = deque()
@@ -56,10 +86,17 @@ class Hooks:
         journal.compact(["hook", "hook_try", "hook_withdrawn"], self._snapshot)
 
     def signer(
-        self, room: str, provider: str, sign: Sign, endpoint: Endpoint | None = None
+        self,
+        room: str,
+        provider: str,
+        sign: Sign,
+        endpoint: Endpoint | None = None,
+        manners: Manners = USUAL,
     ) -> None:
-        """Sign this provider's webhooks with `sign`; `endpoint` finds an account's further ones."""
+        """Sign this provider's webhooks with `sign`, whose headers may say that they are no JSON;
+        `endpoint` finds an account's further ones."""
         self._sign[room, provider] = sign
+        self._manners[room, provider] = manners
         if endpoint is not None:
             self._endpoint[room, provider] = endpoint
 
@@ -114,10 +151,9 @@ class Hooks:
 
     async def run(self) -> None:
         """Send until cancelled."""
-        timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
         connector = aiohttp.TCPConnector(limit=AT_ONCE)
         async with (
-            aiohttp.ClientSession(connector=connector, timeout=timeout) as http,
+            aiohttp.ClientSession(connector=connector) as http,
             asyncio.TaskGroup() as group,
         ):
             while True:
@@ -190,39 +226,46 @@ class Hooks:
             return  # nobody plays this provider now
         target = self._target(account, hook.endpoint)
         if target is None or target.webhook_url is None:
-            self._settle(hook, None)
+            self._settle(hook, "", USUAL, "connect")
             return
         body = hook.body.encode()
         forged = self._meets(target, hook.event, "hook_bad_signature") is not None
         signed = body + b" " if forged else body
-        status: int | None = None
+        manners = self._manners[account.room, account.provider]
+        connect_s, total_s = manners.within_s(target.webhook_url)
+        ending: Ending = "read"
         # ValueError: a secret that cannot sign. It fails this webhook, never its neighbours.
         with contextlib.suppress(aiohttp.ClientError, TimeoutError, ValueError):
             signature = sign(target, hook.message, self._clock.now(), signed)
             headers = {"content-type": "application/json", **signature}
-            async with http.post(
-                target.webhook_url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                status = answer.status
-                await answer.read()
-        self._settle(self._hooks.get(hook.id, hook), status)
+            try:
+                async with http.post(
+                    target.webhook_url,
+                    data=body,
+                    headers=headers,
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(total=total_s, sock_connect=connect_s),
+                ) as answer:
+                    await answer.read()
+                    ending = answer.status
+            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+                ending = "connect"
+        current = self._hooks.get(hook.id, hook)
+        self._settle(current, target.webhook_url, manners, ending)
         await self._journal.flush()
 
-    def _settle(self, hook: Hook, status: int | None) -> None:
+    def _settle(self, hook: Hook, url: str, manners: Manners, ending: Ending) -> None:
         now = self._clock.now()
-        tries = (*hook.tries, Try(now.isoformat(), status))
+        status = ending if isinstance(ending, int) else None
         taken = status is not None and 200 <= status < 300
-        given_up = len(tries) > len(RETRY_AFTER_S)
-        due_at = now
-        if not taken and not given_up:
-            due_at += timedelta(seconds=RETRY_AFTER_S[len(tries) - 1])
+        again_s = None if taken else manners.again_s(url, len(hook.tries) + 1, ending)
         self._journal.emit(
             "hook_try",
             id=hook.id,
             at=now.isoformat(),
             http=status,
-            done=taken or given_up,
-            due_at=due_at.isoformat(),
+            done=again_s is None,
+            due_at=(now + timedelta(seconds=again_s or 0)).isoformat(),
         )
         self._changed.set()
 

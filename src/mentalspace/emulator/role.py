@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -51,6 +52,49 @@ class Publisher(Protocol):
 
     def published(self) -> Iterable[Published]:
         """As they should be, of every customer's domain."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """One text on somebody's telephone. `mine` was written there; what is not `seen` never came."""
+
+    id: str
+    at: str
+    body: str
+    mine: bool
+    state: str
+    segments: int
+    seen: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What a telephone and a customer's number have said to each other, by its last text."""
+
+    account: str
+    phone: str
+    number: str
+    last: Bubble
+
+
+@runtime_checkable
+class Phones(Protocol):
+    """One whose messages reach people's telephones, on which they may answer."""
+
+    def conversations(self) -> Sequence[Conversation]:
+        """The newest first."""
+        ...
+
+    def thread(self, account: Account, person: str, number: str) -> Sequence[Bubble]:
+        """Oldest first."""
+        ...
+
+    def text(self, account: Account | None, person: str, number: str, body: str) -> str:
+        """Somebody texts one of the account's numbers, or whoever has it; the text's id.
+
+        Raises Refused for a number that is none, or nobody's.
+        """
         ...
 
 

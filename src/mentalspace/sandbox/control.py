@@ -90,6 +90,15 @@ class AccountChange(Strict):
     options: dict[str, Any] | None = None
 
 
+class TextIn(Strict):
+    sender: str = Field(alias="from", description="The person's telephone number, E.164")
+    to: str = Field(description="The number that is texted, E.164")
+    body: str = Field(min_length=1, max_length=1600)
+    account: str | None = Field(
+        None, description="Account id; of those that have the number the newest if null"
+    )
+
+
 class KeyIn(Strict):
     api_key: str = Field(min_length=1)
 
@@ -239,6 +248,18 @@ def create_control(world: World) -> FastAPI:
         account = kit.accounts.revoke_key(account, digests[key_id])
         await kit.journal.flush()
         return _account(account)
+
+    @app.post(
+        "/texts/{room}/{provider}", status_code=201, summary="Text one of a provider's numbers"
+    )
+    async def post_text(room: Room, provider: Provider, body: TextIn) -> dict[str, str]:
+        phones = world.phones(room, provider)
+        if phones is None:
+            raise Refused("no_phones", f"nobody can text {room}/{provider}")
+        account = body.account and _find_account(world, room, provider, body.account)
+        text_id = phones.text(account or None, body.sender, body.to, body.body)
+        await kit.journal.flush()
+        return {"id": text_id}
 
     @app.get("/options/{room}/{provider}", summary="What may be changed of a provider's behaviour")
     async def get_options(room: Room, provider: Provider) -> dict[str, Any]:

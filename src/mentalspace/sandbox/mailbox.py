@@ -14,8 +14,10 @@ from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.outbox import Accepted
 
 SHOWN = 25
-TROUBLE = frozenset({"bounced", "complained", "suppressed", "failed"})
-WAITING = frozenset({"scheduled", "accepted", "sent", "delivery delayed", "canceled"})
+TROUBLE = frozenset({"bounced", "complained", "suppressed", "failed", "undelivered"})
+WAITING = frozenset(
+    ("scheduled", "accepted", "queued", "sending", "sent", "delivery delayed", "canceled")
+)
 STATES = {"": "All", "waiting": "Scheduled", "trouble": "In trouble"}
 
 

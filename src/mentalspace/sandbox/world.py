@@ -11,7 +11,7 @@ from mentalspace.emulator.accounts import is_loopback
 from mentalspace.emulator.dns import NameServer
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit, open_kit
-from mentalspace.emulator.role import Emulator, Listener, Publisher, Role
+from mentalspace.emulator.role import Emulator, Listener, Phones, Publisher, Role
 from mentalspace.emulator.status_page import StatusPages
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
@@ -44,6 +44,13 @@ class World:
     @property
     def rooms(self) -> list[str]:
         return sorted({role.room for role in self.roles})
+
+    def phones(self, room: str, provider: str | None = None) -> Phones | None:
+        """Whoever of a room reaches people's telephones."""
+        for role in self.roles:
+            if role.room == room and provider in (None, role.provider) and isinstance(role, Phones):
+                return role
+        return None
 
     def has(self, room: str, provider: str) -> bool:
         everyone = (*self.roles, self.pager)
