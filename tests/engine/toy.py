@@ -23,6 +23,7 @@ from mentalspace.engine.credentials import NewCredential, save_credential
 from mentalspace.engine.db import Database
 from mentalspace.engine.dispatch import dispatch
 from mentalspace.engine.events import Reactor
+from mentalspace.engine.hours import Hours
 from mentalspace.engine.inbox import Hear, Inbox, nobody_listens
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.ledger import NewDelivery, enqueue
@@ -412,6 +413,7 @@ class Bench:
         to: str = ADDRESS,
         expires_in: timedelta | None = None,
         drill: str | None = None,
+        hours: Hours | None = None,
     ) -> UUID:
         """Enqueue one delivery; its id."""
         practice_id = practice_id or self.practice_id
@@ -430,6 +432,7 @@ class Bench:
                     recipient=Phi(to),
                     expires_at=None if expires_in is None else now + expires_in,
                     drill=drill,
+                    hours=hours,
                 ),
             )
         assert delivery_id is not None

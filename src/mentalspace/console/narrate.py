@@ -93,6 +93,10 @@ def _outcome_unknown(data: Data, provider: str) -> str:
     return f"Outcome unknown; asks {provider} in {words.span(data.get('ask_again_in_s'))}"
 
 
+def _hours(data: Data, _provider: str) -> str:
+    return f"Held until {data.get('local')} by the recipient’s clock: it is not sent at night"
+
+
 def _paused(data: Data, _provider: str) -> str:
     if data.get("only") == "phi":
         return "Paused the lane for what names a client, until an agreement holds"
@@ -173,6 +177,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "retry_scheduled":    ("warn", _retry),
     "outcome_unknown":    ("warn", _outcome_unknown),
     "held":               ("warn", _with("Held for a person", "reason")),
+    "held_for_hours":     ("idle", _hours),
     "released":           ("info", _fixed("A person let it go on")),
     "given_up":           ("idle", _fixed("A person decided not to send it")),
     "marked_sent":        ("ok",   _fixed("A person found it at {provider}")),

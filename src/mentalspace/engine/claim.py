@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.hours import Hours, next_opening
 from mentalspace.engine.ledger import leave_attempts, record_all
 from mentalspace.engine.secrets import SealBroken, Vault
 
@@ -48,7 +50,7 @@ returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subjec
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
   coalesce(d.expires_at <= app.now(), false) as expired,
   coalesce(d.expires_at <= app.now() + $4 * interval '1 s', false) as expires_soon,
-  d.alone, d.batch_id, d.next_attempt_at
+  d.alone, d.batch_id, d.next_attempt_at, d.hours, d.expires_at, app.now() as claimed_now
 """
 _LEFT = """
 select a.id, a.idempotency_key as key, d.id as delivery_id, d.practice_id, d.payload,
@@ -80,6 +82,10 @@ update delivery set status = 'held', held_reason = $2, {PUT_DOWN} where id = any
 """
 _EXPIRE = f"""
 update delivery set status = 'expired', held_reason = null, {PUT_DOWN} where id = any ($1)
+"""
+_WAIT = f"""
+update delivery set status = 'pending', next_attempt_at = $2, starts = greatest(starts - 1, 0),
+  {PUT_DOWN} where id = $1
 """
 _LET_GO = f"""
 update delivery set status = case when id = any ($2) then 'unknown' else 'due' end,
@@ -122,11 +128,21 @@ class Claimed:
     alone: bool = False
     batch_id: UUID | None = None
     next_attempt_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    hours: Mapping[str, Any] | None = None
+    expires_at: datetime | None = None
+    claimed_now: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
     @property
     def perhaps_left(self) -> bool:
         """Sent or not: its outcome is unknown, or was when a person let it go on."""
         return self.was_unknown or self.batch_id is not None
+
+    @property
+    def opens_at(self) -> datetime:
+        """From when on it may leave: the moment of its claim, unless its hours say later."""
+        if self.hours is None:
+            return self.claimed_now
+        return next_opening(Hours.from_json(self.hours), self.claimed_now)
 
     @property
     def released(self) -> bool:
@@ -198,6 +214,18 @@ async def hold(connection: Connection, mine: Sequence[Claimed], reason: str) -> 
     """Keep them for a person. `reason` is a phrase without a name in it."""
     await connection.execute(_HOLD, _ids(mine), reason)
     await tell(connection, "held", mine, None, {"reason": reason})
+
+
+async def wait_for_hours(
+    connection: Connection, mine: Sequence[Claimed], opens_at: datetime
+) -> None:
+    """Put it back until it may leave; the start does not count."""
+    for each in mine:
+        await connection.execute(_WAIT, each.id, opens_at)
+        assert each.hours is not None
+        local = opens_at.astimezone(ZoneInfo(each.hours["zones"][0]))
+        data = {"until": opens_at.isoformat(), "local": f"{local:%H:%M}"}
+        await tell(connection, "held_for_hours", [each], None, data)
 
 
 async def expire(connection: Connection, mine: Sequence[Claimed]) -> None:

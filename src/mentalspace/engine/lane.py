@@ -15,7 +15,7 @@ from collections.abc import (
     Sequence,
 )
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from uuid import UUID
@@ -36,8 +36,10 @@ from mentalspace.engine.claim import (
     lock_mine,
     read_left,
     taken_ids,
+    wait_for_hours,
 )
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
+from mentalspace.engine.hours import OUT_OF_HOURS
 from mentalspace.engine.limiter import Slot, keep_slot
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.opening import Sender, open_attempts
@@ -240,10 +242,16 @@ class LaneWorker:
         """Whether our own rules let it go. Our own trouble with it must not stop the others."""
         try:
             evidence = _refusal(lane, each)
+            opens_at = each.claimed_now if each.perhaps_left else each.opens_at
         except Exception as error:
             log.error("attempt_broke", delivery_id=each.id, error=type(error).__name__)
             await self._settle([each], let_go)
             return False
+        if evidence is None and opens_at > each.claimed_now:
+            if each.expires_at is None or opens_at < each.expires_at:
+                await self._settle([each], _waiting(opens_at))
+                return False
+            evidence = Evidence("refused_locally", code=OUT_OF_HOURS)
         if evidence is not None:
             await self._fail(lane, [each], None, evidence)
         return evidence is None
@@ -458,6 +466,10 @@ def _hopeless(haul: Haul) -> Iterable[UUID]:
 
 def _holding(reason: str) -> Callable[[Connection, list[Claimed]], Awaitable[None]]:
     return lambda connection, mine: hold(connection, mine, reason)
+
+
+def _waiting(opens_at: datetime) -> Callable[[Connection, list[Claimed]], Awaitable[None]]:
+    return lambda connection, mine: wait_for_hours(connection, mine, opens_at)
 
 
 async def _send(
