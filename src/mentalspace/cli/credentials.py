@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from mentalspace.engine.services import Services
-    from mentalspace.kernel.integration import Integration, Provider
+    from mentalspace.kernel.integration import CredentialField, Integration, Provider
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -40,7 +40,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """
         application = make()
         chosen, of_room = _chosen(application, room, provider)
-        secrets = {field.name: _secret(field.name) for field in chosen.credential_fields}
+        secrets = _secrets(chosen)
         print(ask(application, lambda s: _store(s, of_room, chosen, practice, base_url, secrets)))
 
     @credential.command("test-mode")
@@ -164,11 +164,21 @@ async def _endpoint_of(
     return endpoint_of(None if row["is_default"] else row["slug"], room, provider)
 
 
-def _secret(name: str) -> str:
+def _secrets(provider: Provider) -> dict[str, str]:
+    given = {field.name: _secret(field) for field in provider.credential_fields}
+    return {name: secret for name, secret in given.items() if secret}
+
+
+def _secret(field: CredentialField) -> str:
     if sys.stdin.isatty():
-        given: str = typer.prompt(name, hide_input=True)
+        given: str = typer.prompt(
+            f"{field.name} (optional)" if field.optional else field.name,
+            hide_input=True,
+            default="" if field.optional else None,
+            show_default=False,
+        )
     else:
         given = sys.stdin.readline().rstrip("\n")
-    if not given:
-        raise Refused("no_secret", f"{name}: give it, or nothing is stored")
+    if not given and not field.optional:
+        raise Refused("no_secret", f"{field.name}: give it, or nothing is stored")
     return given

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import UTC
+from email.utils import format_datetime
 from typing import Any
 
 from mentalspace.emulator.faults import Fault
@@ -129,7 +131,8 @@ class EmulatorApp:
         body = reply.body
         if fault and fault.kind == "malformed":
             body = body[: max(1, len(body) // 2)]
-        headers = {**reply.headers, "content-length": str(len(body))}
+        date = format_datetime(self._kit.clock.now().astimezone(UTC), usegmt=True)
+        headers = {"date": date, **reply.headers, "content-length": str(len(body))}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.http, "headers": raw})
         if fault and fault.kind == "truncate":

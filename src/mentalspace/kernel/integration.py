@@ -163,13 +163,16 @@ class BatchAdapter(Protocol):
 class CredentialField:
     """One secret of a credential, and the environment name that gives the default practice's.
 
-    What `identifies` is what the provider knows its customer by: its key, its user's name.
+    What `identifies` is what the provider knows its customer by: its key, its user's name. What
+    `signs` is what its webhooks are signed with. An `optional` one may be left out.
     """
 
     name: str
     env: str
-    demo: str  # what the sandbox accepts out of the box
+    demo: str = ""  # what the sandbox accepts out of the box; empty: nothing is given
     identifies: bool = False
+    signs: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +259,10 @@ class Provider:
     def calls_back(self) -> bool:
         """Whether it tells by webhook what became of a message it took."""
         return self.parse_webhook is not None
+
+    def signing_secret(self, secrets: Mapping[str, str]) -> str:
+        """What its webhooks are signed with."""
+        return next(secrets[f.name] for f in self.credential_fields if f.signs)
 
     def customer(self, secrets: Mapping[str, str]) -> str:
         """What the provider knows the holder of these secrets by. It is a secret itself."""

@@ -130,7 +130,11 @@ def _from_environment(provider: Provider, environment: Mapping[str, str]) -> dic
     }
     if not given:
         return None
-    missing = [f.env for f in provider.credential_fields if f.name not in given]
+    missing = [
+        field.env
+        for field in provider.credential_fields
+        if field.name not in given and not field.optional
+    ]
     if missing:
         raise SettingsError([f"{name}: {provider.title} needs it too" for name in missing])
     return given

@@ -97,6 +97,7 @@ def server_of(app: Starlette, port: int, transports: Transports) -> uvicorn.Serv
             log_config=None,  # whoever runs it decides what a log may say
             log_level="warning",
             server_header=False,
+            date_header=False,  # providers date their answers by the sandbox's clock
             proxy_headers=False,
             timeout_graceful_shutdown=1,
             backlog=2048,

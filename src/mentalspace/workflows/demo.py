@@ -140,9 +140,12 @@ def demo_secrets(fields: Any, endpoint: str) -> dict[str, str]:
     """What the sandbox is told to accept: the provider's own shapes, filled anew each time."""
     return {
         f.name: f.demo.format(
-            endpoint=endpoint, random=base64.b64encode(secrets.token_bytes(24)).decode()
+            endpoint=endpoint,
+            random=base64.b64encode(secrets.token_bytes(24)).decode(),
+            hex=secrets.token_hex(16),
         )
         for f in fields
+        if f.demo
     }
 
 

@@ -47,7 +47,7 @@ async def register_account(
     body = {"api_key": provider.customer(secrets)}
     if provider.calls_back:
         site = f"http://127.0.0.1:{services.settings.port}"
-        body["webhook_secret"] = secrets["webhook_secret"]
+        body["webhook_secret"] = provider.signing_secret(secrets)
         body["webhook_url"] = f"{site}/v1/hooks/{room}/{endpoint}"
     account = await call_sandbox(services, "PUT", f"/accounts/{room}/{provider.name}", body)
     return str(account["id"])

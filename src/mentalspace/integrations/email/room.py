@@ -32,7 +32,9 @@ resend = Provider(
         CredentialField(
             "api_key", "RESEND_API_KEY", demo="re_{endpoint}_{random}", identifies=True
         ),
-        CredentialField("webhook_secret", "RESEND_WEBHOOK_SECRET", demo="whsec_{random}"),
+        CredentialField(
+            "webhook_secret", "RESEND_WEBHOOK_SECRET", demo="whsec_{random}", signs=True
+        ),
     ),
     # source: https://resend.com/docs/api-reference/rate-limit (10 a second for a team)
     rate=Rate(per_s=10),

@@ -56,7 +56,7 @@ async def read_sender(ask: Ask, asked: Asked) -> Sender:
     account = Account(str(told.get("status", "unknown")), told.get("type") == "Trial")
     messaging = messaging_base(asked.base_url)
     service = await _service(ask, messaging, asked.service_sid)
-    found = await _number(ask, root, asked.number) if asked.number else None
+    found = await find_number(ask, root, asked.number) if asked.number else None
     kind = kind_of(asked.number) if asked.number else None
     return Sender(
         account=account,
@@ -88,7 +88,8 @@ def kind_of(number: str) -> Kind:
     return "toll-free number" if is_toll_free else "long code"
 
 
-async def _number(ask: Ask, root: str, number: str) -> Mapping[str, Any] | None:
+async def find_number(ask: Ask, root: str, number: str) -> Mapping[str, Any] | None:
+    """The account's number or short code, if it has it."""
     if kind_of(number) == "short code":
         path, name = f"SMS/ShortCodes.json?ShortCode={number}", "short_codes"
     else:
