@@ -37,6 +37,7 @@ SANDBOX_KEEP_EVERY_S = 2.0
 REWRITE_EVERY_S = 0.5
 AGREEMENTS_EVERY_S = 60.0
 AUDIT_HEADS_EVERY_S = 3600.0
+FORGET_EVERY_S = 60.0
 
 Say = Callable[[str], None]
 
@@ -439,6 +440,7 @@ class MentalSpace:
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
         from mentalspace.practice.agreement import tell_of_ends
         from mentalspace.practice.audit import write_heads_down
+        from mentalspace.practice.one_time_code import forget_log_ins
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
@@ -447,6 +449,7 @@ class MentalSpace:
                 AGREEMENTS_EVERY_S,
                 lambda: tell_of_ends(services.database, services.rooms),
             ),
+            "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
             "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         }
         if self.settings.is_production:

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from mentalspace.console.client_link import MOST_ANSWERS, Pace
+from mentalspace.console.client_link import MOST_ANSWERS
 from mentalspace.integrations.email.model import Mail
 from tests.console.stage import CLIENT, Stage, _booked
 from tests.console.test_pages import _CONTRAST, _WCAG, overflow, violations
@@ -144,16 +144,6 @@ async def test_too_late_to_cancel_is_said_with_a_number(browser: Browser, stage:
         )
         await expect(page.get_by_role("button")).to_have_count(1)
         await expect(page.get_by_role("link", name="+1 555 0100")).to_be_visible()
-
-
-def test_the_pace_forgets_the_oldest() -> None:
-    """Memory stays bounded, however many addresses are tried."""
-    pace = Pace(1, 60.0)
-    assert pace.allows("first") and not pace.allows("first")
-    for number in range(Pace.KEYS):
-        pace.allows(str(number))
-    assert len(pace._seen) == Pace.KEYS
-    assert pace.allows("first")
 
 
 async def _is_sound(page: Page, language: str) -> None:

@@ -138,6 +138,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             "/runbook/email.nowhere",
         ],
         "frontdesk": [
+            "/morning",
             "/appointments",
             "/clients",
             f"/clients/{stage.client}",

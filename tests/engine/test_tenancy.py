@@ -78,6 +78,7 @@ PRIVATE = {
     "public.import_row": {"raw", "header"},
     "public.task": {"text", "client_id"},
     "public.session": {"id_hash", "csrf"},
+    "public.one_time_code": {"attempt_hash", "code_tag", "client_id"},
     "public.second_factor": {"secret", "pending"},
     "public.recovery_code": {"code_hash"},
     "public.half_log_in": {"id_hash"},

@@ -6,7 +6,7 @@ Mail scanners open every link, so opening one changes nothing; the form's POST d
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter
 from starlette.background import BackgroundTask
@@ -14,18 +14,18 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mentalspace.console.access_words import say
-from mentalspace.console.client_link import HEADERS, Pace
+from mentalspace.console.client_link import HEADERS
 from mentalspace.console.door import field_of
 from mentalspace.console.view import Templates
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.services import Services
 from mentalspace.practice.access import Waiting, look_at, redeem
+from mentalspace.practice.limits import Limit, allows, network_of
 from mentalspace.practice.saying.facts import Language, language_of
 from mentalspace.workflows.access_mails import ask_reset
 
-# For each visitor's network address, in this process. What one mailbox gets is held by the
-# database: three an hour.
-MOST_REQUESTS, IN_S = 10, 3600.0
+# For each visitor's network. What one mailbox gets is held by the database: three an hour.
+_REQUESTS = Limit("forgot_network", 10, timedelta(hours=1))
 
 log = get_logger(__name__)
 
@@ -34,7 +34,6 @@ class AccessPages:
     def __init__(self, services: Services, templates: Templates) -> None:
         self._services = services
         self._templates = templates
-        self._pace = Pace(MOST_REQUESTS, IN_S)
 
     def serve(self, router: APIRouter) -> None:
         def add(path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> None:
@@ -53,7 +52,8 @@ class AccessPages:
         """The answer is the same, and as quick, whether or not anybody has that address."""
         form = await request.form(max_files=0)
         address = field_of(form, "email").strip()
-        if not self._pace.allows(request.client.host if request.client else ""):
+        network = network_of(request.client.host if request.client else "")
+        if not await allows(self._services.database, self._services.vault, network, _REQUESTS):
             problem = "Too many requests from your network. Try again in an hour."
             return self._show("forgot.html", 429, asked=False, problem=problem)
         response = self._show("forgot.html", asked=True, problem=None)

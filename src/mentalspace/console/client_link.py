@@ -6,10 +6,8 @@ it; only a form's POST does.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter
@@ -19,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from mentalspace.console.client_words import say
 from mentalspace.console.view import Templates
 from mentalspace.engine.services import Services
+from mentalspace.practice.limits import Limit, allows
 from mentalspace.practice.saying import spoken
 from mentalspace.practice.saying.facts import Language, language_of
 from mentalspace.workflows.client_answer import ClientView, call_off, confirm, look
@@ -34,7 +33,8 @@ HEADERS = {
     "x-robots-tag": "noindex, nofollow",
     "x-content-type-options": "nosniff",
 }
-MOST_ANSWERS, IN_S = 10, 60.0
+MOST_ANSWERS = 10
+_ANSWERS = Limit("link_answers", MOST_ANSWERS, timedelta(minutes=1))
 
 Answer = Callable[[Services, str], Awaitable[ClientView | None]]
 
@@ -45,7 +45,6 @@ class ClientLinks:
     def __init__(self, services: Services, templates: Templates) -> None:
         self._services = services
         self._templates = templates
-        self._pace = Pace(MOST_ANSWERS, IN_S)
 
     def serve(self, router: APIRouter) -> None:
         def add(path: str, handler: Callable[[Request], Awaitable[Response]], method: str) -> None:
@@ -76,7 +75,8 @@ class ClientLinks:
     def _answering(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
             token = str(request.path_params["token"])
-            if not self._pace.allows(token):
+            database, vault = self._services.database, self._services.vault
+            if not await allows(database, vault, token, _ANSWERS):
                 return self._plain("slowly", 429)
             if await answer(self._services, token) is None:
                 return self._plain("unknown", 404)
@@ -107,25 +107,6 @@ class ClientLinks:
             },
         )
         return Response(text, http, dict(HEADERS), "text/html; charset=utf-8")
-
-
-class Pace:
-    """So many a key in so many seconds, counted in this process; the oldest keys are forgotten."""
-
-    KEYS = 4096
-
-    def __init__(self, most: int, in_s: float) -> None:
-        self._most, self._in_s = most, in_s
-        self._seen: OrderedDict[str, list[float]] = OrderedDict()
-
-    def allows(self, key: str) -> bool:
-        now = time.monotonic()
-        recent = [at for at in self._seen.pop(key, []) if at > now - self._in_s]
-        allowed = len(recent) < self._most
-        self._seen[key] = [*recent, now] if allowed else recent
-        if len(self._seen) > self.KEYS:
-            self._seen.popitem(last=False)
-        return allowed
 
 
 def _local(view: ClientView, moment: datetime) -> datetime:

@@ -33,6 +33,7 @@ from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
 from mentalspace.console.door import Door, Missing, StartDrill, Visit
 from mentalspace.console.sign_in import SignIn
+from mentalspace.console.text_sign_in import TextSignIn
 from mentalspace.console.view import Templates
 from mentalspace.console.web_files import WebFiles
 from mentalspace.engine.services import Services
@@ -52,6 +53,7 @@ def router(
     web.serve(routes)
     templates = Templates(services, web)
     SignIn(services, templates, shown_password).serve(routes)
+    TextSignIn(services, templates).serve(routes)
     AccessPages(services, templates).serve(routes)
     ClientLinks(services, templates).serve(routes)
     door = Door(services, templates, start_drill)

@@ -67,6 +67,7 @@ _KIND: Mapping[str, str] = {
     "password_reset": "New password",
     "portal_invitation": "Portal invitation",
     "receipt": "Receipt",
+    "log_in_code": "Log-in code",
 }
 
 _LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}

@@ -142,6 +142,14 @@ async def cancel_pending(
     return len(await _record_cancelled(connection, rows, reason, actor))
 
 
+async def cancel_subjects(
+    connection: Connection, subject_ids: Sequence[UUID], *, reason: str, actor: str
+) -> list[UUID]:
+    """Cancel what of these subjects has not left yet; which."""
+    rows = await connection.fetch(_CANCEL.format(which="subject_id = any($1)"), subject_ids)
+    return await _record_cancelled(connection, rows, reason, actor)
+
+
 async def cancel_deliveries(
     connection: Connection, delivery_ids: Sequence[UUID], *, reason: str, actor: str
 ) -> list[UUID]:

@@ -88,6 +88,13 @@ class Vault:
         message = _context(practice_id, "recipient") + address.strip().lower().encode()
         return hmac.new(self.recipients, message, hashlib.sha256).hexdigest()[:32]
 
+    def tag(self, purpose: str, message: bytes) -> bytes:
+        """A keyed hash under today's master key, of 32 bytes; another purpose gives another."""
+        key = HKDF(SHA256(), 32, salt=None, info=f"mentalspace|tag|{purpose}".encode()).derive(
+            self._master_key
+        )
+        return hmac.new(key, message, hashlib.sha256).digest()
+
 
 def _context(practice_id: UUID, purpose: str) -> bytes:
     return b"mentalspace|" + practice_id.bytes + b"|" + purpose.encode()

@@ -32,6 +32,7 @@ class Settings:
     jwt_secret: str | None = field(repr=False)
     jwt_secret_before: str | None = field(repr=False)
     link_keys: tuple[str, ...]
+    text_regions: frozenset[str]
     site_url: str
     runbooks: Path | None
     demo_password: str | None = field(repr=False)
@@ -78,12 +79,14 @@ _KNOWN = frozenset(
     for name in (
         "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS",
         "MASTER_KEY", "MASTER_KEY_BEFORE", "PORT", "RUNBOOKS",
+        "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
 _NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _LINK_KEY = re.compile(r"[a-z0-9]{1,8}")
+_REGION = re.compile(r"[A-Z]{2}")
 _LAST_PORT = 65535 - SANDBOX_PORTS
 
 
@@ -116,6 +119,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             mistakes,
         ),
         link_keys=_link_keys(environment, mistakes),
+        text_regions=_text_regions(environment, mistakes),
         site_url=_site_url(environment, mistakes),
         runbooks=_runbooks(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
@@ -201,6 +205,14 @@ def _link_keys(environment: Mapping[str, str], mistakes: list[str]) -> tuple[str
     if len(set(names)) < len(names) or not all(_LINK_KEY.fullmatch(name) for name in names):
         mistakes.append("MENTALSPACE_LINK_KEYS: give names such as 2 1, each once; the first signs")
     return names
+
+
+def _text_regions(environment: Mapping[str, str], mistakes: list[str]) -> frozenset[str]:
+    """Where log-in codes go by text: elsewhere somebody may be paid for each of them."""
+    names = environment.get("MENTALSPACE_TEXT_REGIONS", "").split() or ["US"]
+    if not all(_REGION.fullmatch(name) for name in names):
+        mistakes.append("MENTALSPACE_TEXT_REGIONS: give countries by two letters, such as US CA")
+    return frozenset(names)
 
 
 def _site_url(environment: Mapping[str, str], mistakes: list[str]) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "finish_log_in",
     "log_in",
     "log_out",
+    "open_client_session",
     "person_of",
     "require_password",
     "session_hash",
@@ -190,6 +191,19 @@ async def finish_log_in(
         if member is not None:
             await _open_session(connection, user_id, member, cookie, False)
     return await _opened(database, cookie)
+
+
+async def open_client_session(
+    database: Database, user_id: UUID, practice_id: UUID, client_id: UUID
+) -> str:
+    """The cookie of a new session of a client who gave their one-time code. Raises LogInRefused if
+    they are no client there any more."""
+    cookie = secrets.token_urlsafe(32)
+    member = {"practice_id": practice_id, "role": "client", "client_id": client_id}
+    async with database.as_door() as connection:
+        await _open_session(connection, user_id, member, cookie, False)
+    await _opened(database, cookie)
+    return cookie
 
 
 async def person_of(database: Database, cookie: str) -> Person | None:

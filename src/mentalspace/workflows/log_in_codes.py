@@ -1,0 +1,102 @@
+"""A client's code goes out by text, or a link by mail where no text can."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from mentalspace.engine.ledger import NewDelivery, cancel_subjects, enqueue
+from mentalspace.engine.services import Services
+from mentalspace.integrations.sms.model import Text
+from mentalspace.integrations.sms.number import NotANumber, Number, normalise
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.one_time_code import (
+    CODE_LASTS,
+    Asker,
+    find_asker,
+    may_text,
+    open_code,
+)
+from mentalspace.practice.saying.facts import Language, language_of
+from mentalspace.workflows.access_mails import ask_reset
+from mentalspace.workflows.demo import system_claims
+
+KIND = "log_in_code"
+_BODY: dict[Language, str] = {
+    "en": "{code} is your log-in code. It works for {minutes} minutes. Do not give it to anybody.",
+    "es": "{code} es su clave de entrada. Sirve durante {minutes} minutos. No la comparta.",
+}
+_DIGITS = re.compile(r"\D")
+
+
+async def send_code(services: Services, attempt: str, who: str) -> None:
+    """Open the attempt, and text its code to whoever has that address or number. Where their
+    number takes no texts, has had too many, or lies where nobody of ours lives, a mail with a link
+    goes instead. Nobody learns from this whether there is such a person."""
+    digits = _DIGITS.sub("", who)
+    asker = await find_asker(
+        services.database,
+        who,
+        digits if len(digits) >= 10 and "@" not in who else None,
+        demo_allowed=not services.settings.is_production,
+    )
+    number = None if asker is None else _textable(services, asker)
+    async with services.database.as_door() as connection:
+        allowed = number is not None and await may_text(
+            connection, services.vault, number.e164, number.region
+        )
+        code = await open_code(connection, services.vault, attempt, asker if allowed else None)
+    if asker is None:
+        return
+    sent = False
+    if allowed and number is not None:
+        async with services.database.as_user(system_claims(asker.practice_id)) as connection:
+            await cancel_subjects(
+                connection, code.voided, reason="a newer code was asked for", actor="log-in"
+            )
+            text = code_text(services, number.e164, code.digits, language_of(asker.language))
+            delivery_id = await enqueue(
+                connection,
+                services.vault,
+                NewDelivery(
+                    practice_id=asker.practice_id,
+                    integration="sms",
+                    lane_class="interactive",
+                    kind=KIND,
+                    idempotency_key=f"sms/{KIND}/{code.id}",
+                    payload=text.to_bytes(),
+                    recipient=Phi(number.e164),
+                    expires_at=services.clock.now() + CODE_LASTS,
+                    subject_type="one_time_code",
+                    subject_id=code.id,
+                    client_id=asker.client_id,
+                ),
+            )
+            sent = delivery_id is not None
+    if not sent:
+        await ask_reset(services, asker.email.reveal())
+
+
+def code_text(services: Services, to: str, code: str, language: Language) -> Text:
+    """Says nothing of the practice: it lies on a lock screen. By its last line a telephone fills
+    the code in, on our page alone.
+
+    source: https://wicg.github.io/sms-one-time-codes/
+    """
+    host = urlsplit(services.settings.site_url).hostname or ""
+    minutes = int(CODE_LASTS / timedelta(minutes=1))
+    body = f"{_BODY[language].format(code=code, minutes=minutes)}\n\n@{host} #{code}"
+    return Text(to, body, KIND, language, may_say=(code,), useful_s=int(CODE_LASTS.total_seconds()))
+
+
+def _textable(services: Services, asker: Asker) -> Number | None:
+    """Their number, if a text can reach it and its country is one where clients live."""
+    if asker.phone is None:
+        return None
+    try:
+        number = normalise(asker.phone.reveal())
+    except NotANumber:
+        return None
+    takes = number.kind in ("mobile", "either")
+    return number if takes and number.region in services.settings.text_regions else None
