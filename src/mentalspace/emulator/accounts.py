@@ -17,8 +17,9 @@ from mentalspace.kernel.errors import Refused
 class Account:
     """One customer of one provider, however many keys it holds. `id` is public and stays.
 
-    Keys are kept only as hashes. `webhook_secret` may hold several, separated by blanks, while
-    one is being replaced by another.
+    `profile` is what the provider knows of it, such as its own number; `options` are how it is
+    played. Keys are kept only as hashes. `webhook_secret` may hold several, separated by blanks,
+    while one is being replaced by another.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Account:
     rate_per_s: int | None = None  # None: the provider's usual limit
     consumed_per_s: int = 0  # what another consumer of the same account uses up
     options: dict[str, Any] = field(default_factory=dict)
+    profile: dict[str, Any] = field(default_factory=dict)
 
     @property
     def webhook_secrets(self) -> list[str]:
@@ -66,6 +68,7 @@ class Accounts:
         webhook_secret: str | None = None,
         rate_per_s: int | None = None,
         options: dict[str, Any] | None = None,
+        profile: dict[str, Any] | None = None,
     ) -> Account:
         """Create the account of this key, or set these fields of the one that holds it.
 
@@ -83,6 +86,7 @@ class Accounts:
             rate_per_s=rate_per_s,
             consumed_per_s=0,
             options=options or {},
+            profile=profile or {},
         )
 
     def change(self, account: Account, **changes: Any) -> Account:

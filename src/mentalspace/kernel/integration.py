@@ -164,7 +164,8 @@ class CredentialField:
     """One secret of a credential, and the environment name that gives the default practice's.
 
     What `identifies` is what the provider knows its customer by: its key, its user's name. What
-    `signs` is what its webhooks are signed with. An `optional` one may be left out.
+    `signs` is what its webhooks are signed with; what is `known` is no secret between the two. An
+    `optional` one may be left out.
     """
 
     name: str
@@ -173,6 +174,7 @@ class CredentialField:
     identifies: bool = False
     signs: bool = False
     optional: bool = False
+    known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +269,16 @@ class Provider:
     def customer(self, secrets: Mapping[str, str]) -> str:
         """What the provider knows the holder of these secrets by. It is a secret itself."""
         return ":".join(secrets[f.name] for f in self.credential_fields if f.identifies)
+
+    def signing_secret(self, secrets: Mapping[str, str]) -> str:
+        """What its webhooks are signed with."""
+        names = [f.name for f in self.credential_fields if f.signs]
+        return secrets[names[0] if names else "webhook_secret"]
+
+    def profile(self, secrets: Mapping[str, str]) -> dict[str, str]:
+        """What the provider knows of the holder, by the fields' names."""
+        known = [f.name for f in self.credential_fields if f.known]
+        return {name: secrets[name] for name in known if secrets.get(name)}
 
 
 @dataclass(frozen=True, slots=True)

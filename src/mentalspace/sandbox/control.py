@@ -81,6 +81,11 @@ class AccountIn(Strict):
         default_factory=dict,
         description="The provider's options, for this account alone; Resend: `domains` (list) too",
     )
+    profile: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What the provider knows of the account; Twilio: `account_sid`, "
+        "`phone_number`, `messaging_service_sid`, and `test` for test credentials",
+    )
 
 
 class AccountChange(Strict):

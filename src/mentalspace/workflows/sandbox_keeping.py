@@ -44,9 +44,14 @@ async def register_account(
     services: Services, room: str, provider: Provider, endpoint: str, secrets: dict[str, str]
 ) -> str:
     """Make our credential a customer of the sandbox; the account's public id."""
-    body = {"api_key": provider.customer(secrets)}
+    site = f"http://127.0.0.1:{services.settings.port}"
+    # We tell a provider our public address; a sandbox posts to it without leaving the machine.
+    ours = {"site_url": services.settings.site_url, "reached_at": site}
+    body: dict[str, Any] = {
+        "api_key": provider.customer(secrets),
+        "profile": {**provider.profile(secrets), **ours},
+    }
     if provider.calls_back:
-        site = f"http://127.0.0.1:{services.settings.port}"
         body["webhook_secret"] = provider.signing_secret(secrets)
         body["webhook_url"] = f"{site}/v1/hooks/{room}/{endpoint}"
     account = await call_sandbox(services, "PUT", f"/accounts/{room}/{provider.name}", body)

@@ -52,8 +52,8 @@ class TwilioSandbox:
     room = ROOM
     provider = PROVIDER
     title = "Twilio"
-    # An account may have its own under the same names; and `account_sid`, `phone_number` and
-    # `messaging_service_sid`, as it was registered, and `test` for test credentials.
+    # An account may have its own under the same names. Its profile has `account_sid`,
+    # `phone_number` and `messaging_service_sid`, and `test` for test credentials.
     options: Mapping[str, Any] = {
         "numbers": ["+15005550006"],
         "voice_only": [],
@@ -115,7 +115,7 @@ class TwilioSandbox:
                     key,
                     webhook_url=url,
                     webhook_secret=token,
-                    options={"account_sid": sid, **({"test": True} if test else {})},
+                    profile={"account_sid": sid, "test": test},
                 )
 
     def identify(self, call: Call) -> Account | None:
@@ -177,11 +177,11 @@ class TwilioSandbox:
             raise Problem(20429)
         if option(self._kit, account, "account_status") != "active":
             raise Problem(20005)
-        if "account_sid" not in account.options and call.path.startswith(f"/{API_VERSION}/"):
+        if "account_sid" not in account.profile and call.path.startswith(f"/{API_VERSION}/"):
             # Registered by its credential alone: its SID is what it calls itself first.
             sid = call.path.split("/")[3].removesuffix(".json")
             account = self._kit.accounts.change(
-                account, options={**account.options, "account_sid": sid}
+                account, profile={**account.profile, "account_sid": sid}
             )
         return account
 

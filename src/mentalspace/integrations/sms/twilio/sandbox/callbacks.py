@@ -14,6 +14,7 @@ from mentalspace.emulator.hook import News
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.outbox import Accepted, Step
 from mentalspace.integrations.sms.twilio.sandbox.signature import with_hash
+from mentalspace.integrations.sms.twilio.sandbox.site import local
 from mentalspace.integrations.sms.twilio.sandbox.words import (
     API_VERSION,
     Json,
@@ -28,7 +29,7 @@ INBOUND = ""
 
 def endpoint_of(_kit: Kit, account: Account, endpoint: str) -> Account | None:
     """An endpoint is named by its address; the account's own is the number's SmsUrl."""
-    return replace(account, webhook_url=endpoint) if endpoint else account
+    return replace(account, webhook_url=local(account, endpoint)) if endpoint else account
 
 
 # source: https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks

@@ -10,7 +10,7 @@ from mentalspace.integrations.sms.twilio.sandbox.words import Json, lasting_sid,
 
 
 def numbers_of(kit: Kit, account: Account) -> list[str]:
-    own = account.options.get("phone_number")
+    own = account.profile.get("phone_number")
     if own and "numbers" not in account.options:
         return [str(own)]
     return [str(number) for number in option(kit, account, "numbers")]
@@ -21,7 +21,7 @@ def services_of(kit: Kit, account: Account) -> dict[str, Json]:
     given = option(kit, account, "services")
     if given:
         return {str(sid): dict(item) for sid, item in given.items()}
-    own = account.options.get("messaging_service_sid") or lasting_sid("MG", account.id)
+    own = account.profile.get("messaging_service_sid") or lasting_sid("MG", account.id)
     return {str(own): {}}
 
 

@@ -19,6 +19,7 @@ from mentalspace.integrations.sms.twilio.sandbox.numbers import normal
 from mentalspace.integrations.sms.twilio.sandbox.pace import free_after
 from mentalspace.integrations.sms.twilio.sandbox.segments import segments_of
 from mentalspace.integrations.sms.twilio.sandbox.senders import sender_of, services_of
+from mentalspace.integrations.sms.twilio.sandbox.site import local
 from mentalspace.integrations.sms.twilio.sandbox.visit import Visit
 from mentalspace.integrations.sms.twilio.sandbox.words import PROVIDER, ROOM, Json, is_test, new_sid
 from mentalspace.kernel.errors import Refused
@@ -188,7 +189,7 @@ def _callback(visit: Visit, url: str) -> str:
     if urlsplit(url).scheme not in ("http", "https"):
         raise Problem(21609)
     try:
-        visit.kit.accounts.check_url(url)
+        visit.kit.accounts.check_url(local(visit.account, url))
     except Refused as error:
         raise Problem(21609, f"The 'StatusCallback' URL is not a valid URL: {error}") from error
     return url

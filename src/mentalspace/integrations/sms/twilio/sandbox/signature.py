@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.kit import Kit
+from mentalspace.integrations.sms.twilio.sandbox.site import public
 from mentalspace.integrations.sms.twilio.sandbox.words import option
 
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
@@ -20,7 +21,9 @@ PORTS = {"https": 443, "http": 80}
 # twilio-python 9.13 reads it
 def signed(kit: Kit, account: Account, token: str, body: bytes) -> Mapping[str, str]:
     """The headers of one try to the account's `webhook_url`; `token` is the retry's own."""
-    url = signed_url(account.webhook_url or "", option(kit, account, "signature_port"))
+    url = signed_url(
+        public(account, account.webhook_url or ""), option(kit, account, "signature_port")
+    )
     content = url
     is_json = "bodySHA256" in parse_qs(urlsplit(url).query)
     if is_json:

@@ -35,12 +35,12 @@ def lasting_sid(prefix: str, name: str) -> str:
 
 def sid_of(account: Account) -> str:
     """The account's own SID: as it was registered, or one that lasts."""
-    return str(account.options.get("account_sid") or lasting_sid("AC", account.id))
+    return str(account.profile.get("account_sid") or lasting_sid("AC", account.id))
 
 
 def is_test(account: Account) -> bool:
     """Whether these are test credentials: they try, and reach nobody."""
-    return bool(account.options.get("test"))
+    return bool(account.profile.get("test"))
 
 
 def rfc2822(at: datetime | None) -> str | None:
