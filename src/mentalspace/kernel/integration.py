@@ -270,11 +270,6 @@ class Provider:
         """What the provider knows the holder of these secrets by. It is a secret itself."""
         return ":".join(secrets[f.name] for f in self.credential_fields if f.identifies)
 
-    def signing_secret(self, secrets: Mapping[str, str]) -> str:
-        """What its webhooks are signed with."""
-        names = [f.name for f in self.credential_fields if f.signs]
-        return secrets[names[0] if names else "webhook_secret"]
-
     def profile(self, secrets: Mapping[str, str]) -> dict[str, str]:
         """What the provider knows of the holder, by the fields' names."""
         known = [f.name for f in self.credential_fields if f.known]

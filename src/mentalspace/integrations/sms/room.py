@@ -25,12 +25,16 @@ twilio = Provider(
     live_base_url=LIVE_BASE_URL,
     base_url_env="TWILIO_BASE_URL",
     credential_fields=(
-        CredentialField("account_sid", "TWILIO_ACCOUNT_SID", demo="AC{hex}", identifies=True),
+        CredentialField(
+            "account_sid", "TWILIO_ACCOUNT_SID", demo="AC{hex}", identifies=True, known=True
+        ),
         CredentialField(
             "auth_token", "TWILIO_AUTH_TOKEN", demo="{hex}", identifies=True, signs=True
         ),
-        CredentialField("phone_number", "TWILIO_PHONE_NUMBER", demo="+15005550006"),
-        CredentialField("messaging_service_sid", "TWILIO_MESSAGING_SERVICE_SID", optional=True),
+        CredentialField("phone_number", "TWILIO_PHONE_NUMBER", demo="+15005550006", known=True),
+        CredentialField(
+            "messaging_service_sid", "TWILIO_MESSAGING_SERVICE_SID", optional=True, known=True
+        ),
         CredentialField("webhook_key", "TWILIO_WEBHOOK_KEY", optional=True),
     ),
     # In segments: what a sender gets depends on its registration; a practice's own is a row of
