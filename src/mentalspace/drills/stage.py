@@ -41,6 +41,7 @@ class Stage:
     test_only: bool = False
     demands_agreement: bool = False
     faults: list[str] = field(default_factory=list)
+    healthy: Mapping[str, Any] | None = None  # the account's options before the drill's
 
     async def arrange(self, action: Action) -> None:
         """One line of `[[arrange]]`."""
@@ -63,12 +64,15 @@ class Stage:
                 await self._revoke_agreements()
                 await self.store(self.secrets)
             case "fate":
-                options = {
-                    "fates": {str(action.params["of"]): str(action.params["is"])},
-                    "delay_s": float(action.params.get("after_s", 0.5)),
-                }
-                path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.accounts[0]}"
-                await call_sandbox(self.services, "PATCH", path, {"options": options})
+                await self._change_options(
+                    {
+                        "fates": {str(action.params["of"]): str(action.params["is"])},
+                        "delay_s": float(action.params.get("after_s", 0.5)),
+                    }
+                )
+            case "options":
+                self.healthy = await self._options()
+                await self._change_options(action.params)
             case "suppress":
                 await self._suppress(str(action.params.get("reason", "drill")))
             case "test_mode":
@@ -104,6 +108,8 @@ class Stage:
                 await self._retry_now()
             case "release":
                 await self._release()
+            case "let_time_pass":
+                await self._let_time_pass()
             case "record_agreement":
                 await self._record_agreement()
             case _:
@@ -158,6 +164,19 @@ class Stage:
         fault = await call_sandbox(self.services, "POST", "/faults", body)
         self.faults.append(fault["id"])
 
+    async def _options(self) -> Mapping[str, Any]:
+        accounts = await call_sandbox(self.services, "GET", "/accounts")
+        [mine] = [a for a in accounts if a["id"] == self.accounts[0]]
+        options: Mapping[str, Any] = mine["options"]
+        return options
+
+    async def _change_options(self, changes: Mapping[str, Any]) -> None:
+        await self._put_options({**await self._options(), **changes})
+
+    async def _put_options(self, options: Mapping[str, Any]) -> None:
+        path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.accounts[0]}"
+        await call_sandbox(self.services, "PATCH", path, {"options": options})
+
     async def _consume(self, per_s: int) -> None:
         path = f"/accounts/{self.drill.room}/{self.provider.name}/{self.accounts[0]}/consume"
         await call_sandbox(self.services, "POST", path, {"per_s": per_s})
@@ -167,6 +186,9 @@ class Stage:
             await call_sandbox(self.services, "DELETE", f"/faults/{fault}")
         self.faults.clear()
         await self._consume(0)
+        if self.healthy is not None:
+            await self._put_options(self.healthy)
+            self.healthy = None
         if any(action.do == "unreachable" for action in self.drill.arrange):
             await self.store(self.secrets)
 
@@ -227,6 +249,15 @@ class Stage:
             await owner.execute(
                 "update delivery set next_attempt_at = app.now()"
                 " where drill = $1 and status in ('pending', 'unknown')",
+                self.run_id,
+            )
+
+    async def _let_time_pass(self) -> None:
+        """As if what was tried had been tried ten minutes earlier."""
+        async with connect_owner(self.services.admin_url) as owner:
+            await owner.execute(
+                "update delivery set first_attempt_at = first_attempt_at - interval '10 minutes'"
+                " where drill = $1",
                 self.run_id,
             )
 

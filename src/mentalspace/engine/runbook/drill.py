@@ -34,6 +34,8 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "test_mode": frozenset(),
     # what the sandbox takes for these recipients (a pattern) ends so, after that long
     "fate": frozenset({"of", "is", "after_s"}),
+    # the sandbox's options of the drill's account, in the provider's own words, until healed
+    "options": None,
     # the recipients of the first act are written to no more, as if for an earlier bounce
     "suppress": frozenset({"reason"}),
 }
@@ -49,6 +51,7 @@ RECOVER = frozenset(
         "retry_now",  # what waits for its next try is due at once
         "record_agreement",  # a vendor agreement is recorded, as an administrator would
         "release",  # what is held goes on, as a person would decide
+        "let_time_pass",  # what was tried counts as tried ten minutes earlier
     }
 )
 
