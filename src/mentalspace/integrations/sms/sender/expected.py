@@ -7,7 +7,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 Kind = Literal["long code", "toll-free number", "short code"]
 # Whether carriers take texts of programs from it; `needless` where they ask for nothing more.
-Standing = Literal["approved", "pending", "refused", "missing", "needless", "untold"]
+Standing = Literal["approved", "pending", "refused", "missing", "needless"]
 
 
 @dataclass(frozen=True, slots=True)

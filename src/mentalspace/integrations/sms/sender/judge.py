@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 from mentalspace.integrations.sms.sender.expected import Sender
 from mentalspace.kernel.checkup import Finding
@@ -80,9 +81,7 @@ def _registration(sender: Sender) -> Finding:
         case "missing":
             text = f"no {found.of}: carriers refuse our texts"
             return Finding("registration", "bad", text, "ours", f"register; {_DAYS}")
-    text = f"whether there is an {found.of} cannot be told without a messaging service"
-    cure = "put the number in a registered service, and set TWILIO_MESSAGING_SERVICE_SID"
-    return Finding("registration", "warning", text, "ours", cure)
+    assert_never(found.standing)
 
 
 def _answers(sender: Sender, provider: str) -> Iterator[Finding]:

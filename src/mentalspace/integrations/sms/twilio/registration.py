@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -34,6 +35,7 @@ _VERIFICATION: Mapping[str, Standing] = {
     "TWILIO_APPROVED": "approved",
     "TWILIO_REJECTED": "refused",
 }
+MOST_SERVICES = 10
 _A2P = "A2P campaign"
 _TOLL_FREE_VERIFICATION = "toll-free verification"
 
@@ -55,7 +57,7 @@ async def read_sender(ask: Ask, asked: Asked) -> Sender:
     told = await ask(f"{root}.json")
     account = Account(str(told.get("status", "unknown")), told.get("type") == "Trial")
     messaging = messaging_base(asked.base_url)
-    service = await _service(ask, messaging, asked.service_sid)
+    service = await _configured(ask, messaging, asked.service_sid)
     found = await find_number(ask, root, asked.number) if asked.number else None
     kind = kind_of(asked.number) if asked.number else None
     return Sender(
@@ -64,7 +66,7 @@ async def read_sender(ask: Ask, asked: Asked) -> Sender:
         kind=kind,
         exists=found is not None,
         can_text=found is not None and bool((found.get("capabilities") or {}).get("sms", True)),
-        registration=await _registration(ask, messaging, kind, found, service),
+        registration=await _registration(ask, messaging, asked.number, found, service),
         answers_go_to=(found.get("sms_url") or None) if found else None,
         we_listen_at=asked.we_listen_at,
         service=service,
@@ -99,9 +101,19 @@ async def find_number(ask: Ask, root: str, number: str) -> Mapping[str, Any] | N
     return next(iter(rows), None)
 
 
-async def _service(ask: Ask, messaging: str, sid: str | None) -> Service | None:
-    if sid is None:
-        return None
+async def _configured(ask: Ask, messaging: str, sid: str | None) -> Service | None:
+    return None if sid is None else await _service(ask, messaging, sid)
+
+
+async def _holding(ask: Ask, messaging: str, number: str) -> Service | None:
+    """The service whose pool has the number: its campaign counts however we send."""
+    listed = await ask(f"{messaging}/v1/Services?PageSize={MOST_SERVICES}")
+    sids = [str(row.get("sid")) for row in listed.get("services") or ()][:MOST_SERVICES]
+    found = await asyncio.gather(*(_service(ask, messaging, sid) for sid in sids))
+    return next((one for one in found if one is not None and number in one.numbers), None)
+
+
+async def _service(ask: Ask, messaging: str, sid: str) -> Service | None:
     rows = await _listed(ask, f"{messaging}/v1/Services/{quote(sid)}/PhoneNumbers", "phone_numbers")
     if rows is None:
         return None
@@ -111,21 +123,26 @@ async def _service(ask: Ask, messaging: str, sid: str | None) -> Service | None:
 async def _registration(
     ask: Ask,
     messaging: str,
-    kind: Kind | None,
+    number: str | None,
     found: Mapping[str, Any] | None,
     service: Service | None,
 ) -> Registration:
+    kind = kind_of(number) if number else None
     if kind == "short code":
         return Registration("needless", "a short code is registered with its carriers")
+    if number and not number.startswith("+1"):
+        return Registration("needless", "outside North America carriers ask for none")
     if kind == "toll-free number":
         of, words, name = _TOLL_FREE_VERIFICATION, _VERIFICATION, "verifications"
         sid = quote(str(found.get("sid"))) if found else ""
         url = f"{messaging}/v1/Tollfree/Verifications?TollfreePhoneNumberSid={sid}"
         rows = await _listed(ask, url, name) if found else None
         status = "status"
-    elif service is None:
-        return Registration("untold", _A2P)
     else:
+        if service is None and number:
+            service = await _holding(ask, messaging, number)
+        if service is None:
+            return Registration("missing", _A2P)
         of, words, name, status = _A2P, _CAMPAIGN, "compliance", "campaign_status"
         url = f"{messaging}/v1/Services/{quote(service.sid)}/Compliance/Usa2p"
         rows = await _listed(ask, url, name)

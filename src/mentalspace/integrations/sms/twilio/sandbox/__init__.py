@@ -60,6 +60,7 @@ class TwilioSandbox:
         # {"MG…": {"numbers": […], "campaign_status": "VERIFIED"}}; none: one, of all numbers
         "services": {},
         "campaign_status": "VERIFIED",  # or PENDING, IN_PROGRESS, FAILED; "": not registered
+        "tollfree_status": "TWILIO_APPROVED",  # or PENDING_REVIEW, …; "": never submitted
         "account_status": "active",  # or suspended, closed
         "countries": ["1"],  # calling codes that may be texted
         "trial": False,  # true: only `verified` may be texted

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote
 
-from mentalspace.integrations.sms.twilio.sandbox import accounts, messages, services
+from mentalspace.integrations.sms.twilio.sandbox import accounts, messages, services, tollfree
 from mentalspace.integrations.sms.twilio.sandbox.errors import Problem
 from mentalspace.integrations.sms.twilio.sandbox.visit import Handler
 
-PARTS = (messages, accounts, services)
+PARTS = (messages, accounts, services, tollfree)
 
 
 def find(method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
