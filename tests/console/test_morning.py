@@ -32,6 +32,13 @@ async def test_the_front_desk_calls_and_tries_again(
         assert await page.evaluate(
             "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
         )
+        for address, says in (("hal@", "Not saved"), ("hal2@demo.example", "Saved")):
+            await main.get_by_text("Put the address or number right").click()
+            field = main.get_by_label("E-mail address")
+            await field.evaluate("field => field.type = 'text'")
+            await field.fill(address)
+            await main.get_by_role("button", name="Save").click()
+            await expect(page.get_by_role("status").first).to_contain_text(says)
         other = await page.context.new_page()
         await other.goto(f"{stage.url}/morning")
         await main.get_by_role("button", name="Reached by phone").click()
@@ -44,6 +51,12 @@ async def test_the_front_desk_calls_and_tries_again(
         "due",
     )
     assert await stage.owner.fetchval("select state from task") == "done"
+    assert await stage.owner.fetchval("select email from client where name like 'Hal%'") == (
+        "hal2@demo.example"
+    )
+    assert await stage.owner.fetchval(
+        "select count(*) from audit where action = 'client.reach_changed'"
+    )
 
 
 async def test_what_may_have_been_sent_is_not_tried_again(stage: Stage) -> None:

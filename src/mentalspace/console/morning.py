@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,8 +13,10 @@ from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.chart import Bucket, Day, draw_reach
-from mentalspace.console.door import Visit
+from mentalspace.console.door import Missing, Visit
 from mentalspace.engine.decisions import release_unsent
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.calendar_file.field import Mistakes, read_email, read_phone
 from mentalspace.practice.not_reached import (
     DAYS,
     Client,
@@ -24,11 +27,19 @@ from mentalspace.practice.not_reached import (
     read_coming,
     read_unreached,
 )
+from mentalspace.workflows.client_reach import change_reach
+from mentalspace.workflows.reminder_rules import ClientUnknown
 
 CHOICES = (1, DAYS, 7)
 _DONE = {
     "told": ("ok", "Written down: the client knows. The tasks about it are done."),
+    "same": ("warn", "Nothing changed: that is what was there."),
     "nothing": ("warn", "Nothing changed: the client knew already, or the appointment is over."),
+    "saved": ("ok", "Saved. Reminders that wait go there; of what could not be told, call."),
+    "wrong": (
+        "bad",
+        "Not saved: an address is like name@example.org, a number has 7 to 15 digits.",
+    ),
     "retried": ("ok", "It is tried again at once. If it arrives, the client leaves this list."),
     "not_retried": ("warn", "Not tried again: it may have been sent, or its time is over. Call."),
 }
@@ -75,6 +86,26 @@ async def told(visit: Visit) -> Response:
         _zone, _now, until = await _span(connection, practice_id, days)
         number = await mark_told(connection, practice_id, visit.id(), until, visit.person.user_id)
     return _back(visit, "told" if number else "nothing")
+
+
+async def put_right(visit: Visit) -> Response:
+    """The client's address, number or both; an empty field leaves what is there."""
+    mistakes = Mistakes(1)
+    email = read_email(visit.field("email"), "email", mistakes)
+    phone = read_phone(visit.field("phone"), "phone", mistakes)
+    if mistakes.found:
+        return _back(visit, "wrong")
+    try:
+        changed = await change_reach(
+            visit.services,
+            visit.person.claims(),
+            visit.id(),
+            Phi(email) if email else None,
+            Phi(phone) if phone else None,
+        )
+    except ClientUnknown as error:
+        raise Missing from error
+    return _back(visit, "saved" if changed else "same")
 
 
 async def retry(visit: Visit) -> Response:
@@ -142,4 +173,5 @@ def _days(given: str) -> int:
 
 
 def _back(visit: Visit, done: str) -> Response:
-    return visit.go(f"/morning?days={_days(visit.field('days'))}&done={done}")
+    clinician = quote(visit.field("clinician"))
+    return visit.go(f"/morning?days={_days(visit.field('days'))}&clinician={clinician}&done={done}")
