@@ -18,6 +18,7 @@ from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox import mailbox
 from mentalspace.sandbox.outside import change_outside, shown_outside
+from mentalspace.sandbox.phones import PhonePages
 from mentalspace.sandbox.presets import PRESETS
 from mentalspace.sandbox.world import World
 
@@ -42,6 +43,7 @@ class Pages:
             undefined=jinja2.StrictUndefined,
         )
         self._templates.filters["clock"] = _clock
+        self._templates.filters["heading"] = _heading
         self._templates.filters["short"] = _short
         self._templates.filters["happened"] = self._happened
         self._templates.filters["tone"] = mailbox.tone_of
@@ -62,6 +64,7 @@ class Pages:
             Route("/{room}/break", self._break, methods=["POST"]),
             Route("/{room}/heal", self._heal, methods=["POST"]),
             Route("/{room}/outside", self._outside, methods=["POST"]),
+            *PhonePages(self._world, self._show).routes(),
         ]
 
     async def _overview(self, _request: Request) -> Response:
@@ -90,7 +93,7 @@ class Pages:
         room = self._known_room(request)
         return self._show(
             "room.html",
-            title=room.capitalize(),
+            title=_heading(room),
             room=room,
             roles=[role for role in self._world.roles if role.room == room],
             presets=list(PRESETS.values()),
@@ -99,6 +102,7 @@ class Pages:
             items=kit.outbox.items(room=room, limit=NEWEST_SHOWN),
             entries=kit.recorder.newest(NEWEST_SHOWN, room=room),
             pending=kit.hooks.pending,
+            has_phones=self._world.phones(room) is not None,
             **shown_outside(self._world, room),
         )
 
@@ -131,7 +135,7 @@ class Pages:
         item = self._known_item(request, room)
         return self._show(
             "message.html",
-            title=item.content.get("subject") or item.id,
+            title=item.content.get("subject") or f"To {', '.join(item.recipients())}",
             room=room,
             item=item,
             account=self._world.kit.accounts.get(item.account),
@@ -240,6 +244,11 @@ class Pages:
             "console_url": self._console_url(),
         }
         return HTMLResponse(self._templates.get_template(template).render(common | values))
+
+
+def _heading(room: str) -> str:
+    """A room's name as people write it: SMS, AI, Email."""
+    return room.upper() if len(room) <= 3 else room.capitalize()
 
 
 def _clock(value: str | datetime) -> str:
