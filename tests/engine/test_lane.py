@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
@@ -14,7 +15,10 @@ import pytest
 from mentalspace.engine import lane
 from mentalspace.engine.backoff import CAP_S, backoff_s
 from mentalspace.engine.claim import taken_ids
+from mentalspace.engine.parcel import Parcel
 from mentalspace.kernel.case import Disposition, Match
+from mentalspace.kernel.delivery import Receipt
+from mentalspace.kernel.integration import Adapter
 from tests.engine.toy import CASES, PROVIDER, Bench, Reply, case
 from tests.house import until
 
@@ -165,6 +169,31 @@ async def test_an_unknown_outcome_is_asked_for_before_any_retry(bench: Bench) ->
     assert (row["status"], row["reconciliations"]) == ("accepted", 1)
     assert [r.method for r in bench.server.requests] == ["POST", "GET"]
     assert list(bench.server.accepted) == ["toy/lost"]
+
+
+async def test_what_is_sent_anew_is_as_fresh_as_a_first_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found to be nowhere and sent again, its second answer is lost as well: a provider whose list
+    lags must be asked by the age of that second sending."""
+    ages: list[tuple[float, float]] = []
+    ask = lane._reconcile
+
+    async def asked(adapter: Adapter, parcel: Parcel, taken: Collection[str]) -> Receipt | None:
+        ages.append((parcel.age_s, parcel.send_age_s))
+        return await ask(adapter, parcel, taken)
+
+    monkeypatch.setattr(lane, "_reconcile", asked)
+    nowhere = Reply(lost=True, accept=False)
+    bench.server.script += [nowhere, nowhere]
+    delivery = await bench.deliver()
+    await bench.turn()
+    await bench.turns(1, timedelta(hours=2))
+    assert await bench.status(delivery) == "unknown"
+    await bench.turns(1, timedelta(hours=1))
+    assert await bench.status(delivery) == "accepted"
+    hours = [(round(first / 3600), round(last / 3600)) for first, last in ages]
+    assert hours == [(2, 2), (3, 1)]
 
 
 async def test_what_the_provider_surely_has_not_is_sent_under_the_same_key(bench: Bench) -> None:

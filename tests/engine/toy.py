@@ -222,6 +222,7 @@ class ToyAdapter:
         *,
         idempotency_key: str,
         first_attempt_age: timedelta,
+        last_send_age: timedelta,  # noqa: ARG002
         taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         if first_attempt_age >= WINDOW:

@@ -48,6 +48,10 @@ returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subjec
   d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token as token,
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
+  coalesce((select extract(epoch from app.now() - max(a.started_at))
+              from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+             where ad.delivery_id = d.id and a.purpose = 'send' and chosen.status = 'unknown'
+           ), 0)::float8 as last_send_age_s,
   coalesce(d.expires_at <= app.now(), false) as expired,
   coalesce(d.expires_at <= app.now() + $4 * interval '1 s', false) as expires_soon,
   d.alone, d.batch_id, d.next_attempt_at, d.hours, d.expires_at, app.now() as claimed_now
@@ -75,6 +79,10 @@ select array_agg(o.provider_message_id) from delivery d
    and o.credential_id = d.credential_id and o.id <> d.id
  where d.id = $1 and o.provider_message_id is not null
    and o.first_attempt_at > d.first_attempt_at - interval '2 days'
+"""
+_SEND_AFTER_ALL = """
+update attempt set purpose = 'send', started_at = app.now()
+ where id = $1 and state = 'open' returning true
 """
 PUT_DOWN = "claimed_by = null, claim_token = null, claimed_at = null"
 _HOLD = f"""
@@ -124,6 +132,7 @@ class Claimed:
     traceparent: str
     drill: str | None
     token: UUID
+    last_send_age_s: float = 0.0  # of what is unknown
     expires_soon: bool = False
     alone: bool = False
     batch_id: UUID | None = None
@@ -231,6 +240,12 @@ async def wait_for_hours(
 async def expire(connection: Connection, mine: Sequence[Claimed]) -> None:
     await connection.execute(_EXPIRE, _ids(mine))
     await tell(connection, "expired", mine, None, {})
+
+
+async def send_after_all(connection: Connection, attempt_id: UUID) -> bool:
+    """The provider surely has not got it, and it leaves now: from here on its outcome is as
+    unknown as a fresh one's. False if the attempt is not ours any more."""
+    return bool(await connection.fetchval(_SEND_AFTER_ALL, attempt_id))
 
 
 async def let_go(connection: Connection, mine: Sequence[Claimed]) -> None:

@@ -35,6 +35,7 @@ from mentalspace.engine.claim import (
     let_go,
     lock_mine,
     read_left,
+    send_after_all,
     taken_ids,
     wait_for_hours,
 )
@@ -306,8 +307,7 @@ class LaneWorker:
             return Attempt(parcel.attempt_id, (now - began) * 1000, slot, now)
 
         try:
-            taken = await self._taken(parcel) if parcel.repeats else ()
-            results = await _send(adapter, lane.provider, parcel, taken)
+            results = await self._send(adapter, lane.provider, parcel)
         except ProviderError as error:
             await self._fail(lane, parcel.members, ended(), error.evidence, parcel)
             return
@@ -320,6 +320,21 @@ class LaneWorker:
             parcel.members,
             lambda connection, mine: settle_answer(connection, mine, parcel, attempt, results),
         )
+
+    async def _send(
+        self, adapter: Adapter, provider: Provider, parcel: Parcel
+    ) -> Sequence[Receipt | Evidence]:
+        """What the provider says of each payload. Raises ProviderError, Refused."""
+        if parcel.batch_id is not None:
+            return await _send_batch(adapter, provider, parcel)
+        if parcel.repeats:
+            receipt = await _reconcile(adapter, parcel, await self._taken(parcel))
+            if receipt is not None:
+                return [receipt]
+            async with self.database.as_worker(parcel.first.practice_id) as connection:
+                if not await send_after_all(connection, parcel.attempt_id):
+                    raise LookupError("the attempt was taken back meanwhile")
+        return [await adapter.send(parcel.payloads[0], idempotency_key=parcel.key)]
 
     async def _taken(self, parcel: Parcel) -> Collection[str]:
         """The provider's ids of what others of ours have sent to the same recipient."""
@@ -472,12 +487,9 @@ def _waiting(opens_at: datetime) -> Callable[[Connection, list[Claimed]], Awaita
     return lambda connection, mine: wait_for_hours(connection, mine, opens_at)
 
 
-async def _send(
-    adapter: Adapter, provider: Provider, parcel: Parcel, taken: Collection[str]
+async def _send_batch(
+    adapter: Adapter, provider: Provider, parcel: Parcel
 ) -> Sequence[Receipt | Evidence]:
-    """What the provider says of each payload. Raises ProviderError, Refused."""
-    if parcel.batch_id is None:
-        return [await _send_one(adapter, parcel, taken)]
     assert isinstance(adapter, BatchAdapter)
     assert provider.batch is not None
     if parcel.repeats and parcel.age_s >= provider.batch.key_lasts.total_seconds():
@@ -488,15 +500,12 @@ async def _send(
     return results
 
 
-async def _send_one(adapter: Adapter, parcel: Parcel, taken: Collection[str]) -> Receipt:
+async def _reconcile(adapter: Adapter, parcel: Parcel, taken: Collection[str]) -> Receipt | None:
     [payload] = parcel.payloads
-    if parcel.repeats:
-        receipt = await adapter.reconcile(
-            payload,
-            idempotency_key=parcel.key,
-            first_attempt_age=timedelta(seconds=parcel.age_s),
-            taken=taken,
-        )
-        if receipt is not None:
-            return receipt
-    return await adapter.send(payload, idempotency_key=parcel.key)
+    return await adapter.reconcile(
+        payload,
+        idempotency_key=parcel.key,
+        first_attempt_age=timedelta(seconds=parcel.age_s),
+        last_send_age=timedelta(seconds=parcel.send_age_s),
+        taken=taken,
+    )

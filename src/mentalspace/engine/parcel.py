@@ -22,7 +22,8 @@ class Parcel:
     They differ when an unknown batch is repeated some of whose members are with somebody else.
     `places` says where in the request each member stands. `batch_id` is the attempt that first
     carried the batch, which for a new one is this; None for a single delivery. One that `repeats`
-    asks for an unknown outcome, `age_s` after it first left. `weight` is its part of the rate.
+    asks for an unknown outcome, `age_s` after it first left, `send_age_s` after it last did.
+    `weight` is its part of the rate.
     """
 
     attempt_id: UUID
@@ -34,6 +35,7 @@ class Parcel:
     batch_id: UUID | None = None
     repeats: bool = False
     age_s: float = 0.0
+    send_age_s: float = 0.0
     weight: int = 1
 
     @property
@@ -104,6 +106,7 @@ def _single(each: Claimed, weight: int) -> Parcel:
         traceparent=child_traceparent(each.traceparent),
         repeats=each.was_unknown,
         age_s=each.first_attempt_age_s,
+        send_age_s=each.last_send_age_s,
         weight=weight,
     )
 

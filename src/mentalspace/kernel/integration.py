@@ -125,13 +125,16 @@ class Adapter(Protocol):
         *,
         idempotency_key: str,
         first_attempt_age: timedelta,
+        last_send_age: timedelta,
         taken: Collection[str],
     ) -> Receipt | None:
         """Find out what became of an earlier `send` whose outcome is unknown.
 
         A Receipt if the provider has it, None if it surely has not and a send is safe.
-        Raises ProviderError while it cannot be told. `taken` are the provider's ids of other
-        deliveries to the same recipient, for a provider that is asked by content.
+        Raises ProviderError while it cannot be told. It first left `first_attempt_age` ago, and
+        last `last_send_age` ago: what was surely not there was sent anew. `taken` are the
+        provider's ids of other deliveries to the same recipient, for a provider that is asked by
+        content.
         """
         ...
 

@@ -59,6 +59,7 @@ class ResendAdapter:
         *,
         idempotency_key: str,
         first_attempt_age: timedelta,
+        last_send_age: timedelta,  # noqa: ARG002
         taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         """Ask by the key itself: a repeat within its window cannot send a second mail.

@@ -43,6 +43,7 @@ class SmtpAdapter:
         *,
         idempotency_key: str,  # noqa: ARG002
         first_attempt_age: timedelta,  # noqa: ARG002
+        last_send_age: timedelta,  # noqa: ARG002
         taken: Collection[str],  # noqa: ARG002
     ) -> Receipt | None:
         """SMTP has nothing to ask, and a relay does not know a repeat for one."""

@@ -245,7 +245,11 @@ async def test_after_the_last_line_nobody_knows(
     assert evidence.kind == says
     assert len(sandbox.world.kit.outbox.items()) == 1
     asked = sending.reconcile(
-        MAIL.to_bytes(), idempotency_key="k", first_attempt_age=timedelta(minutes=1), taken=()
+        MAIL.to_bytes(),
+        idempotency_key="k",
+        first_attempt_age=timedelta(minutes=1),
+        last_send_age=timedelta(minutes=1),
+        taken=(),
     )
     assert (await refusal(asked)).code == "nothing_to_ask"
     assert len(sandbox.world.kit.outbox.items()) == 1

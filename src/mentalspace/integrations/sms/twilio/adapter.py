@@ -22,8 +22,9 @@ T = TypeVar("T")
 # How long a message may be missing from the list that Twilio has: it documents none, and says only
 # that the list is not immediate. After this, what is not there was not taken.
 GRACE = timedelta(seconds=120)
-# A request may be dated a little before we began it: clocks differ.
-SKEW = timedelta(seconds=60)
+# A request may be dated before we began it, for clocks differ; and between taking a text up and
+# asking after it, it may have waited for its turn.
+SKEW = timedelta(minutes=10)
 # A thousand texts each to one number in the time of one attempt: something else is wrong.
 MOST_PAGES = 5
 
@@ -56,6 +57,7 @@ class TwilioAdapter:
         *,
         idempotency_key: str,  # noqa: ARG002
         first_attempt_age: timedelta,
+        last_send_age: timedelta,
         taken: Collection[str],
     ) -> Receipt | None:
         """Look for the text in Twilio's list, by recipient, sender, words and time."""
@@ -64,9 +66,9 @@ class TwilioAdapter:
             raise ProviderError(Evidence("refused_locally", code="several_candidates"))
         if found:
             return Receipt(found[0])
-        if first_attempt_age >= GRACE:
+        if last_send_age >= GRACE:
             return None
-        wait_s = (GRACE - first_attempt_age).total_seconds()
+        wait_s = (GRACE - last_send_age).total_seconds()
         raise ProviderError(Evidence("http", http=200, code="not_listed_yet", retry_after_s=wait_s))
 
     async def look_up(self, provider_message_id: str) -> Event | None:
