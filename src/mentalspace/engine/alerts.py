@@ -106,7 +106,7 @@ class Evaluator:
 
 
 def _holds(rule: AlertRule, row: Any) -> bool:
-    threshold = rule.threshold or 1
+    threshold = 1 if rule.threshold is None else rule.threshold
     if rule.kind in (AlertKind.CASE, AlertKind.PAUSED):
         return bool(row["deliveries"] >= threshold)
     return bool(min(row["deliveries"], row["recipients"]) >= threshold)

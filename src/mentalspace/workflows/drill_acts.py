@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.services import Services
+from mentalspace.integrations.sms.model import Text
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import (
     NewAppointment,
@@ -27,7 +28,7 @@ from mentalspace.workflows.demo import system_claims
 class DrillSend:
     """Send one thing each to `count` recipients; `{n}` in `to` counts from 1.
 
-    `says` stands in a mail where a practice's own line would.
+    `says` stands in a mail where a practice's own line would, and is all that a text says.
     """
 
     practice_id: UUID
@@ -69,6 +70,20 @@ async def send_samples(services: Services, send: DrillSend) -> None:
     sample = services.rooms[send.integration].sample
     if sample is None:
         raise LookupError(f"no drill can send through {send.integration}: its room has no sample")
+    await _send(services, send, sample)
+
+
+async def send_texts(services: Services, send: DrillSend) -> None:
+    """Texts of the drill's own words, straight into the ledger: a number that is none would
+    never be written to otherwise."""
+
+    def text(to: str) -> bytes:
+        return Text(to, send.says or "A test of the connection.", "sample", "en").to_bytes()
+
+    await _send(services, send, text)
+
+
+async def _send(services: Services, send: DrillSend, payload: Callable[[str], bytes]) -> None:
     async with services.database.as_user(system_claims(send.practice_id)) as connection:
         for number in range(1, send.count + 1):
             to = send.to.format(n=number)
@@ -78,7 +93,7 @@ async def send_samples(services: Services, send: DrillSend) -> None:
                 lane_class="interactive",
                 kind="sample",
                 idempotency_key=f"{send.integration}/drill/{send.run_id}/{number}",
-                payload=sample(to),
+                payload=payload(to),
                 recipient=Phi(to),
                 bypass_guard=not send.guard,
                 drill=send.run_id,
@@ -106,4 +121,4 @@ def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppoin
 Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
 
 # A room's `send` in its drills means this; in any other room, its sample.
-DRILL_SENDS: Mapping[str, Send] = MappingProxyType({"email": send_mails})
+DRILL_SENDS: Mapping[str, Send] = MappingProxyType({"email": send_mails, "sms": send_texts})
