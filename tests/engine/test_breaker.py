@@ -159,6 +159,22 @@ async def test_a_probe_is_one_delivery_and_a_good_one_frees_the_rest(bench: Benc
     assert len(bench.server.accepted) == 6
 
 
+async def test_a_probe_that_never_left_keeps_nobody_waiting(bench: Bench) -> None:
+    """What our own guard refuses says nothing of the provider: the next one probes at once, not
+    when the lease has run out."""
+    await outcomes(bench, "FFFFF")
+    refused = await bench.deliver(b"invalid")
+    await bench.turn()
+    later = await bench.deliver()
+    await let_time_pass(bench)
+    await bench.turn()
+    assert await bench.status(refused) == "refused"
+    assert (await bench.breaker())["breaker"] == "half_open"
+    await bench.turn()
+    assert await bench.status(later) == "accepted"
+    assert (await bench.breaker())["breaker"] == "closed"
+
+
 async def test_each_failed_probe_doubles_the_wait(bench: Bench) -> None:
     """30 s, 60 s, … up to a quarter of an hour; a good probe begins anew."""
     await outcomes(bench, "FFFFF")

@@ -65,6 +65,17 @@ async def ask_passage(connection: Connection, credential_id: UUID, worker: str) 
     return Passage(True, probe=True)
 
 
+async def return_probe(connection: Connection, credential_id: UUID, worker: str) -> None:
+    """Whoever leased the probe is done with it. Had it said anything of the provider, it would be
+    gone by now; what was refused before it left must not keep the next one waiting."""
+    await connection.execute(
+        "update credential_state set probe_by = null, probe_until = null"
+        " where credential_id = $1 and probe_by = $2 and breaker = 'half_open'",
+        credential_id,
+        worker,
+    )
+
+
 def should_open(recent: str) -> bool:
     """`recent` is up to the last ten outcomes, newest last, S or F.
 

@@ -23,7 +23,7 @@ from uuid import UUID
 import asyncpg
 
 from mentalspace.engine.agreement import refuse_phi
-from mentalspace.engine.breaker import ask_passage
+from mentalspace.engine.breaker import ask_passage, return_probe
 from mentalspace.engine.claim import (
     POISON_STARTS,
     Claimed,
@@ -142,6 +142,7 @@ class LaneWorker:
         # In hand, and since when. One that hangs must not stop the others of its lane.
         in_hand: dict[asyncio.Task[None], float] = {}
         carried: float | None = None  # deliveries a request, the last time
+        probing: Lane | None = None
         async with asyncio.TaskGroup() as group:
             while True:
                 if time.monotonic() > turn_ends and not _hangs(in_hand):
@@ -167,10 +168,18 @@ class LaneWorker:
                         task = group.create_task(self._carry(haul.lane, parcel, slot))
                         in_hand[task] = time.monotonic()
                     if haul.probing:
+                        probing = haul.lane
                         break
                 elif not in_hand:
                     break
                 await _make_room(in_hand, idle=haul is None or not haul.claimed)
+        if probing is not None:
+            await self._return_probe(probing)
+
+    async def _return_probe(self, lane: Lane) -> None:
+        """Should this fail, the lease ends by itself."""
+        async with self.database.as_worker(lane.practice_id) as connection:
+            await return_probe(connection, lane.credential_id, self.name)
 
     async def _gives_way(self) -> bool:
         if self.stopping.is_set():
