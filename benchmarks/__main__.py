@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import backlog, hooks, pace, recovery, throughput
+from benchmarks import backlog, hooks, pace, recovery, texts, throughput
 from benchmarks.figure import Figure, as_table
 from benchmarks.stage import Stage, open_stage
 from mentalspace.engine.log import configure_logs
@@ -21,6 +21,8 @@ BENCHES: Mapping[str, Bench] = {
     "pace":       lambda stage, given: pace.measure(stage, given.seconds),
     "backlog":    lambda stage, given: backlog.measure(stage, given.seconds / 2),
     "hooks":      lambda stage, given: hooks.measure(stage, given.seconds / 4),
+    "texts":      lambda stage, given: texts.measure_pace(stage, given.seconds),
+    "code":       lambda stage, given: texts.measure_code(stage, given.seconds / 2),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip
 
