@@ -1,0 +1,176 @@
+"""Keywords, and sentences that mean the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from mentalspace.practice.consent_words import Keyword, read_keyword, revokes
+
+KEYWORDS = {
+    Keyword.STOP: [
+        *["STOP", "stop", " Stop ", "STOP.", "Stop!!", "“Stop”", "StopAll", "STOP ALL", "UNSUBSCRIBE"],
+        *["Cancel", "CANCEL.", "end", "QUIT", "Revoke", "OPTOUT", "opt-out", "Opt out", "\nSTOP\n"],
+        *["ALTO", "¡Alto!", "Parar", "PARE", "Cancelar", "BAJA", "Detener", "No más", "basta"],
+    ],
+    Keyword.START: ["START", "start", "Unstop", "YES", "yes.", "Iniciar", "comenzar", "Reanudar"],
+    Keyword.HELP: ["HELP", "help?", "Info", "AYUDA", "¿Ayuda?"],
+    None: [
+        *["", "   ", "👍", "1", "2", "Please stop", "cancel my appointment", "yes I will come", "sí"],
+        *["the end", "Stop by at 5?", "helpful", "stopping", "no", "ok", "Si", "para", "Gracias"],
+    ],
+}  # fmt: skip
+
+SURELY = [
+    "please stop texting me",
+    "Stop texting me!",
+    "STOPP",
+    "stooop",
+    "sotp",
+    "STOP STOP STOP",
+    "Please stop",
+    "stop please",
+    "Pls stop thx",
+    "I said STOP",
+    "Stop sending me messages",
+    "stop sending these",
+    "quit sending me reminders",
+    "Can you please stop sending me texts?",
+    "could you stop messaging this number?",
+    "I want you to stop texting me",
+    "I would like you to stop contacting me",
+    "stop all texts",
+    "Stop the reminders",
+    "Stop with the messages please",
+    "I want to stop receiving these texts",
+    "don't text me",
+    "Don’t ever text me again",
+    "do not contact me",
+    "Do not send me any more messages",
+    "dont send me texts",
+    "No more texts",
+    "no more messages please",
+    "I don't want any more texts",
+    "I no longer wish to receive text messages",
+    "i dont want to be texted",
+    "take me off your list",
+    "Please take me off of this list.",
+    "remove me from your texting list",
+    "remove my number from your system",
+    "delete my number",
+    "lose my number",
+    "I want to opt out",
+    "opt me out please",
+    "I'd like to opt out of these messages",
+    "unsubscribe me",
+    "Please unsubscribe",
+    "unsubcribe",
+    "I revoke my consent to receive texts",
+    "I withdraw my permission for text messages.",
+    "no me manden mensajes",
+    "No me manden más mensajes por favor",
+    "Ya no me escriban",
+    "ya no me manden nada",
+    "No me envíen estos mensajes",
+    "Por favor dejen de mandarme mensajes",
+    "deje de escribirme",
+    "no quiero recibir más mensajes",
+    "Ya no quiero mensajes",
+    "No más mensajes",
+    "basta de mensajes",
+    "quítenme de la lista",
+    "Borren mi número",
+    "Quiero darme de baja",
+    "denme de baja por favor",
+    "Alto por favor",
+    "Paren ya",
+    "Please stop these text messages.",
+    "Why do you keep texting me? Please stop",
+    "Stop!! Not my number",
+    "Cancel these reminders",
+    "no texts please",
+    "Do not text, call me",
+    "I don't need reminders anymore",
+    "no mandar mensajes",
+]
+PERHAPS = [
+    "wrong number",
+    "You have the wrong person",
+    "número equivocado",
+    "Don't text me at work",
+    "do not text me before 9",
+    "stop texting me so early",
+    "stop sending both texts, one is enough",
+    "no me escriban tan temprano por favor, no me manden mensajes antes de las 9",
+    "Did you stop sending reminders?",
+    "How do I opt out?",
+    "leave me alone",
+    "STOP I already told you I moved",
+    "I revoke my consent",
+    "too many messages",
+    "demasiados mensajes",
+    "I never signed up for these texts",
+    "don't send me that",
+    "do not text while I am driving",
+    "Remove me",
+    "¿Cómo cancelo estos mensajes?",
+]
+NO = [
+    "I can't stop thinking about what you said",
+    "please don't stop",
+    "Please don't stop texting me, it helps",
+    "never stop reminding me",
+    "I couldn't stop crying after the last text",
+    "My ex won't stop texting me",
+    "I had to stop texting her",
+    "I want to stop texting my ex",
+    "she told me to stop messaging him",
+    "I stopped the medication",
+    "should I stop taking it?",
+    "can I stop by at 3 to sign the form?",
+    "the bus stop is far, I will be late",
+    "I need to cancel my appointment on Friday",
+    "cancel tomorrow please",
+    "yes, I will be there",
+    "take me off the waiting list please, Friday works",
+    "remove me from the 3 pm slot",
+    "text me when you are ready",
+    "Did you get my message?",
+    "I didn't get any texts",
+    "I need help with the form",
+    "what does it cost to end early?",
+    "Thanks! See you then",
+    "I quit my job last week",
+    "no puedo dejar de pensar en eso",
+    "no dejen de avisarme",
+    "No me deje de escribir por favor",
+    "no puedo ir mañana",
+    "voy a parar en el camino",
+    "para la cita del viernes",
+    "gracias por el mensaje",
+    "no me mande la factura por correo",
+    "quiero cambiar la cita",
+    "me siento mal, no quiero ir",
+    "I don't want to come tomorrow",
+    "Nobody can stop me now",
+    "the pain won't stop",
+    "I want to stop therapy",
+    "I feel like ending it all",
+    "Please don't text my mother",
+    "I end at 5",
+    "",
+]
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS)
+def test_a_keyword_is_the_whole_message(keyword: Keyword | None) -> None:
+    """In either language, whatever its case, accents, marks and spaces; a sentence is none."""
+    read = {body: read_keyword(body) for body in KEYWORDS[keyword]}
+    assert read == dict.fromkeys(KEYWORDS[keyword], keyword)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "meant"), [(SURELY, "surely"), (PERHAPS, "perhaps"), (NO, None)]
+)
+def test_a_sentence_may_say_the_same(bodies: list[str], meant: str | None) -> None:
+    """What asks for no more texts is told from what only sounds like it, and doubt is kept."""
+    assert {body: revokes(body) for body in bodies} == dict.fromkeys(bodies, meant)
