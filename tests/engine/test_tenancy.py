@@ -108,6 +108,8 @@ CHOICES = {
     "membership.role": "biller",
     "appointment_notifications.notification_type": "created",
     "practice_text.language": "en",
+    "consent_entry.what": "agreed",
+    "consent_entry.how": "staff",
 }
 BY_TYPE: Mapping[str, Callable[[], Any]] = {
     "text": lambda: f"x{uuid4().hex}",

@@ -8,15 +8,17 @@ from mentalspace.practice.consent_words import Keyword, read_keyword, revokes
 
 KEYWORDS = {
     Keyword.STOP: [
-        *["STOP", "stop", " Stop ", "STOP.", "Stop!!", "“Stop”", "StopAll", "STOP ALL", "UNSUBSCRIBE"],
-        *["Cancel", "CANCEL.", "end", "QUIT", "Revoke", "OPTOUT", "opt-out", "Opt out", "\nSTOP\n"],
+        *["STOP", "stop", " Stop ", "STOP.", "Stop!!", "“Stop”", "StopAll", "STOP ALL"],
+        *["UNSUBSCRIBE", "Cancel", "CANCEL.", "end", "QUIT", "Revoke", "OPTOUT", "opt-out"],
+        *["Opt out", "\nSTOP\n"],
         *["ALTO", "¡Alto!", "Parar", "PARE", "Cancelar", "BAJA", "Detener", "No más", "basta"],
     ],
     Keyword.START: ["START", "start", "Unstop", "YES", "yes.", "Iniciar", "comenzar", "Reanudar"],
     Keyword.HELP: ["HELP", "help?", "Info", "AYUDA", "¿Ayuda?"],
     None: [
-        *["", "   ", "👍", "1", "2", "Please stop", "cancel my appointment", "yes I will come", "sí"],
-        *["the end", "Stop by at 5?", "helpful", "stopping", "no", "ok", "Si", "para", "Gracias"],
+        *["", "   ", "👍", "1", "2", "Please stop", "cancel my appointment"],
+        *["yes I will come", "sí", "the end", "Stop by at 5?", "helpful", "stopping"],
+        *["no", "ok", "Si", "para", "Gracias"],
     ],
 }  # fmt: skip
 

@@ -44,7 +44,8 @@ update delivery d
   from chosen where d.id = chosen.id
 returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
   d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.carries_phi,
-  app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill) as suppressed,
+  not d.despite_suppression
+    and app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill) as suppressed,
   d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token as token,
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,

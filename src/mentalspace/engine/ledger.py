@@ -23,7 +23,8 @@ class NewDelivery:
     `idempotency_key` says what it is, so that the same thing is never put in twice:
     integration, subject, version and kind, at most 256 characters, nothing private.
     `carries_phi` is False only for what says nothing of any client. Outside its `hours` it waits,
-    at each attempt; without any it may leave at night.
+    at each attempt; without any it may leave at night. `despite_suppression` is for what answers
+    somebody who just wrote, even to say that they want no more.
     """
 
     practice_id: UUID
@@ -44,6 +45,7 @@ class NewDelivery:
     credential_id: UUID | None = None
     traceparent: str | None = None
     hours: Hours | None = None
+    despite_suppression: bool = False
 
 
 _LANE = """
@@ -55,11 +57,12 @@ select l.id, l.credential_id from lane l join credential c on c.id = l.credentia
 _INSERT = """
 insert into delivery (practice_id, lane_id, credential_id, integration, kind, subject_type,
   subject_id, client_id, recipient_key, payload, bypass_guard, idempotency_key, due_at,
-  next_attempt_at, expires_at, traceparent, drill, carries_phi, hours)
+  next_attempt_at, expires_at, traceparent, drill, carries_phi, hours,
+  despite_suppression)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now()),
   -- whoever is suppressed is refused at once, while the client can be told in another way
   case when app.is_suppressed($1, $4, $9, $16) then app.now() else coalesce($13, app.now()) end,
-  $14, $15, $16, $17, $18)
+  $14, $15, $16, $17, $18, $19)
 on conflict (practice_id, integration, idempotency_key) do nothing
 returning id
 """
@@ -105,6 +108,7 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         new.drill,
         new.carries_phi,
         new.hours.to_json() if new.hours else None,
+        new.despite_suppression,
     )
     if delivery_id is None:
         existing: UUID | None = await connection.fetchval(

@@ -11,7 +11,8 @@ from mentalspace.engine.limiter import Slot, slots_at_hand, take_slots
 from mentalspace.engine.parcel import Parcel
 from mentalspace.kernel.integration import LaneClass
 
-# A parcel leaves only if all its members in hand are still ours, and its lane is open.
+# A parcel leaves only if all its members in hand are still ours, its lane is open, and nobody of
+# its recipients has said meanwhile that they want no more.
 _OPEN = """
 with mine as (
   select d.id, d.attempts, d.drill, held.parcel, held.place
@@ -20,6 +21,8 @@ with mine as (
       on held.id = d.id and held.token = d.claim_token
    where d.id = any ($7) and exists (select from lane where id = $2
                     and (state = 'open' or paused_for_phi and not d.carries_phi))
+     and (d.despite_suppression or ($14::bool[])[held.parcel]
+          or not app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill))
    order by d.id for update of d
 ), whole as (
   select p.*

@@ -34,6 +34,7 @@ SEALED = (
     Sealed("inbox", "payload", "inbox"),
     Sealed("import_row", "raw", "import_row"),
     Sealed("import_row", "header", "import_row"),
+    Sealed("consent_entry", "note", "consent"),
     Sealed("api_request", "body", "api_request", key="key"),
     Sealed("second_factor", "secret", "second_factor", key="user_id", whose="user_id"),
     Sealed("second_factor", "pending", "second_factor", key="user_id", whose="user_id"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -17,14 +17,21 @@ from mentalspace.engine.ledger import record
 from mentalspace.engine.steps import Action, StepContext
 from mentalspace.kernel.errors import Evidence
 
+# How somebody's wish, or the end of an address, was heard. "check" is our own look at it.
+How = Literal["provider", "webhook", "check", "keyword", "free_text", "staff", "client_page"]
+
+# They said so themselves: only they can take it back.
+OPTED_OUT = "opted_out"
+_SUPERSEDED = "superseded"
+
 # The evidence's code, and the name of each room's case for it.
 SUPPRESSED = "suppressed"
 BY_THE_PROVIDER = "provider's list"
 
 _SUPPRESS = """
 insert into suppression (practice_id, integration, recipient_key, client_id, delivery_id, case_id,
-                         reason, drill)
-values ($1, $2, $3, $4, $5, $6, $7, $8)
+                         reason, drill, how, actor, evidence)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 on conflict (practice_id, integration, recipient_key, coalesce(drill, ''))
   where lifted_at is null do nothing
 returning id
@@ -35,8 +42,14 @@ update delivery set next_attempt_at = app.now()
  where practice_id = $1 and integration = $2 and recipient_key = $3 and status = 'pending'
    and ($4::text is null or drill = $4)
 """
+# That somebody wants no more outranks whatever stood for another reason.
+_OUTRANK = """
+update suppression set lifted_at = app.now(), lifted_by = 'system', lifted_how = $5
+ where practice_id = $1 and integration = $2 and recipient_key = $3
+   and drill is not distinct from $4 and lifted_at is null and reason <> $6
+"""
 _LIFT = """
-update suppression set lifted_at = app.now(), lifted_by = $2
+update suppression set lifted_at = app.now(), lifted_by = $2, lifted_how = $3, lifted_evidence = $4
  where id = $1 and lifted_at is null returning practice_id, delivery_id, drill
 """
 
@@ -62,6 +75,7 @@ async def suppress_step(context: StepContext) -> None:
         delivery_id=context.delivery_id,
         case_id=context.case.id,
         drill=context.drill,
+        how=_HEARD.get(context.evidence.kind, "provider"),
     )
 
 
@@ -69,7 +83,9 @@ async def list_recipient(
     connection: Connection, practice_id: UUID, integration: str, recipient_key: str
 ) -> None:
     """The provider writes to them no more, so neither do we."""
-    await suppress(connection, practice_id, integration, recipient_key, reason=BY_THE_PROVIDER)
+    await suppress(
+        connection, practice_id, integration, recipient_key, reason=BY_THE_PROVIDER, how="webhook"
+    )
 
 
 async def unlist_recipient(
@@ -84,12 +100,19 @@ async def unlist_recipient(
         recipient_key,
     )
     if found is not None:
-        await lift(connection, found, "provider")
+        await lift(connection, found, "provider", how="webhook")
 
 
-async def lift(connection: Connection, suppression_id: UUID, actor: str) -> bool:
+async def lift(
+    connection: Connection,
+    suppression_id: UUID,
+    actor: str,
+    *,
+    how: How = "staff",
+    evidence: str | None = None,
+) -> bool:
     """Write to them again; False if that was decided before."""
-    row = await connection.fetchrow(_LIFT, suppression_id, actor)
+    row = await connection.fetchrow(_LIFT, suppression_id, actor, how, evidence)
     if row is None:
         return False
     await record(
@@ -115,14 +138,23 @@ async def suppress(
     delivery_id: UUID | None = None,
     case_id: str | None = None,
     drill: str | None = None,
-) -> None:
-    """Write to them no more; a second time changes nothing."""
+    how: How = "provider",
+    actor: str = "system",
+    evidence: str | None = None,
+) -> UUID | None:
+    """Write to them no more: its id; None for a second time, which changes nothing.
+
+    `evidence` is the provider's id of a message that says so. An opt-out takes the place of what
+    stood for another reason.
+    """
     who: tuple[Any, ...] = (practice_id, integration, recipient_key)
-    added = await connection.fetchval(
-        _SUPPRESS, *who, client_id, delivery_id, case_id, reason, drill
+    if reason == OPTED_OUT:
+        await connection.execute(_OUTRANK, *who, drill, _SUPERSEDED, reason)
+    added: UUID | None = await connection.fetchval(
+        _SUPPRESS, *who, client_id, delivery_id, case_id, reason, drill, how, actor, evidence
     )
     if added is None:
-        return
+        return None
     await connection.execute(_HURRY, *who, drill)
     await record(
         connection,
@@ -132,6 +164,9 @@ async def suppress(
         data={"case": case_id, "reason": reason},
         drill=drill,
     )
+    return added
 
 
+# By what a step's evidence is; anything else is the provider's answer to an attempt.
+_HEARD: Mapping[str, How] = MappingProxyType({"event": "webhook", "refused_locally": "check"})
 SUPPRESSING: Mapping[str, Action] = MappingProxyType({"suppress": suppress_step})

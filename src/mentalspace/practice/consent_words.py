@@ -124,15 +124,16 @@ _SURELY = _patterns(
     r"\b(?:dont|do not|never|no longer|stop)(?: ever)? (?:text|txt|message|msg|sms|contact) "
     r"(?:me|us|this number|my phone)\b",
     r"\b(?:dont|do not|never) (?:text|txt)\b(?! (?:my|him|her|them|you)\b)",
-    r"\b(?:dont|do not|never)(?: ever)? send (?:me |us )?(?:(?:any|more|any more|your|the) )*TEXTS\b",
+    r"\b(?:dont|do not|never)(?: ever)? send (?:me |us )?"
+    r"(?:(?:any|more|any more|your|the) )*TEXTS\b",
     r"^(?:please |pls |ok )*no (?:more )?TEXTS\b|\bwant no more TEXTS\b",
     r"\b(?:dont|do not|no longer|never) (?:want|wish|need|care)(?: to)?(?: get| receive| be sent)?"
     r"(?: (?:any|more|your|the|these|getting|receiving))* "
     r"(?:texts?|txts?|text messages?|messages|sms|reminders)\b",
     r"\b(?:dont|do not|no longer) (?:want|wish) to be (?:texted|contacted|messaged)\b",
-    r"\b(?:take|remove|delete|drop|get) (?:me|us|my (?:number|phone|name)|this number) (?:off|from) "
-    r"(?:of )?(?:(?:your|the|this|all|any) )*(?:list|lists|texts?|text list|texting|messages|system|"
-    r"mailing list|distribution|database)\b",
+    r"\b(?:take|remove|delete|drop|get) (?:me|us|my (?:number|phone|name)|this number) "
+    r"(?:off|from) (?:of )?(?:(?:your|the|this|all|any) )*"
+    r"(?:lists?|texts?|text list|texting|messages|system|mailing list|distribution|database)\b",
     r"\b(?:remove|delete|lose) my (?:cell |phone )?number\b(?! and| is)",
     r"\b(?:opt|opting) (?:me |us )?out (?:of|from) (?:(?:the|your|these|all|any|getting) )*TEXTS\b",
     r"^(?:please |i |id |want to |would like to |wish to |am )*(?:opt|opting) (?:me )?out\b" + _END,
@@ -146,7 +147,8 @@ _SURELY = _patterns(
     r"(?:me|nos)?(?: (?:mas|estos|los|sus|tantos|TEXTS|por favor|ya))*$",
     r"\b(?:ya )?no (?:quiero|deseo|queremos)(?: recibir)?(?: mas| estos| los| sus)* "
     r"(?:mensajes?|mensajitos?|textos?|sms)\b",
-    r"\b(?:no mas|basta de|cancel(?:ar|en?)|par(?:ar|en)) (?:(?:los|estos|sus) )?(?:mensajes?|textos?|sms)\b",
+    r"\b(?:no mas|basta de|cancel(?:ar|en?)|par(?:ar|en)) "
+    r"(?:(?:los|estos|sus) )?(?:mensajes?|textos?|sms)\b",
     r"\b(?:quite|quiten|saque|saquen|borre|borren|elimine|eliminen)(?:me|nos)? "
     r"(?:mi numero )?(?:de (?:la|su|esta) lista)\b",
     r"\b(?:borre|borren|elimine|eliminen|quiten?) mi numero\b",
@@ -157,10 +159,12 @@ _PERHAPS = _patterns(
     r"\b(?:numero|persona) (?:equivocad[oa]|incorrect[oa])\b|\bse equivoco de numero\b",
     r"^stop\b(?! by| in\b| at\b| over\b)|\bleave (?:me|us) alone\b|\bdejen?me en paz\b",
     r"\b(?:dont|do not|stop|quit) (?:send|sending) (?:me|us)\b",
-    r"^(?:please )?(?:remove|delete) (?:me|us)$|\b(?:revoke|withdraw) my (?:consent|permission)\b|\b(?:revoco|retiro) mi consentimiento\b",
+    r"^(?:please )?(?:remove|delete) (?:me|us)$",
+    r"\b(?:revoke|withdraw) my (?:consent|permission)\b|\b(?:revoco|retiro) mi consentimiento\b",
     r"\bhow (?:do|can) (?:i|we) (?:stop|opt out|unsubscribe|get off|end)\b|\bopt(?:ing)? out\b",
     r"\btoo many TEXTS\b|\bdemasiados (?:mensajes|textos)\b|\bunsubscribe\b",
     r"\bno (?:me )?(?:mande[ns]?|envie[ns]?|escriban?|contacten?)\b(?! la| el| mi)",
     r"\bcomo (?:paro|cancelo|detengo) (?:estos|los) (?:mensajes|textos)\b",
-    r"\b(?:never|didnt|did not|dont) (?:signed|sign|agreed?|gave|consent)\b.*\b(?:texts?|messages|sms)\b",
+    r"\b(?:never|didnt|did not|dont) (?:signed|sign|agreed?|gave|consent)\b.*"
+    r"\b(?:texts?|messages|sms)\b",
 )  # fmt: skip
