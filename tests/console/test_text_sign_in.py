@@ -7,6 +7,7 @@ import json
 import re
 import secrets
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -35,6 +36,7 @@ from tests.house import until
 pytestmark = pytest.mark.database
 
 ADDRESS, PHONE = "client0@demo.example", "+1 (312) 555-0142"
+_ASKED = "select count(*) >= $1 from one_time_code"
 SENT = "select practice_id, subject_id, payload from delivery where kind = 'log_in_code'"
 
 
@@ -178,15 +180,19 @@ async def test_guesses_replays_and_races_do_not_get_in(stage: Stage, client: UUI
 async def test_nobody_learns_who_is_a_client(stage: Stage, client: UUID) -> None:
     """Client, staff, nobody and nonsense get the same page; only the client is texted, and a
     wrong code is answered alike."""
-    pages, refusals = set(), set()
+    pages, refusals, number = set(), set(), 0
     async with visitor(stage, None) as http:
         for who in (ADDRESS, "frontdesk@demo.example", "nobody@demo.example", "\0", "x" * 400):
             status, page = await ask(http, who)
             blank = re.sub(r'value="[^"]*"', "", page)
             pages.add((status, blank))
+            number += 1
+            await until(partial(stage.owner.fetchval, _ASKED, number))
             answer = await give(http, page, "12345x")
             refusals.add((answer.status, re.sub(r'value="[^"]*"', "", await answer.text())))
     assert len(pages) == len(refusals) == 1
+    refused = "select count(*) from audit where action = 'log_in_refused'"
+    assert await stage.owner.fetchval(refused) == 5
     await until(lambda: texts(stage))
     assert len(await texts(stage)) == 1
 
