@@ -158,6 +158,9 @@ async def test_test_credentials_know_the_magic_numbers_alone(
         client.messages, "create", to=CLIENT, from_=good, body="Hi", status_callback=hooks.url
     )
     assert made.status == "queued"
+    page = f"{customer.sandbox.url}/sms/messages/{made.sid}"
+    async with customer.http.get(page) as answer:
+        assert "[TEST MODE] Would send SMS" in await answer.text()
     assert await _refusal(run, client.messages(made.sid), "fetch") == (403, 20008)
     assert customer.sandbox.world.kit.hooks.all() == []
 

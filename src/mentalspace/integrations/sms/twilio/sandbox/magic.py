@@ -19,6 +19,7 @@ TO = {
 
 def check(sender: str, to: str) -> tuple[str, str]:
     """The numbers, normalised. Raises the Problem of a magic one."""
+    sender, to = normal(sender) or sender, normal(to) or to
     if sender in FROM:
         raise Problem(FROM[sender])
     if sender != VALID_FROM:
