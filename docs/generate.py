@@ -10,6 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -30,7 +31,7 @@ from mentalspace.engine.runbook import (  # noqa: E402
 )
 from mentalspace.engine.worker import EVALUATE_EVERY_S  # noqa: E402
 from mentalspace.integrations import discover_rooms  # noqa: E402
-from mentalspace.kernel.case import ErrorCase, Match  # noqa: E402
+from mentalspace.kernel.case import ErrorCase, Match, classify  # noqa: E402
 from mentalspace.kernel.errors import SettingsError  # noqa: E402
 from mentalspace.kernel.settings import PAGE_TARGETS, load_settings  # noqa: E402
 
@@ -541,6 +542,59 @@ def series_errors() -> str:
     return table("property | line | code | what is said | the cure", list(rows.values()))
 
 
+def bad_numbers() -> str:
+    """The numbers of the SMS room's tests, each with what the front desk is told."""
+    from mentalspace.integrations.sms.number import NotANumber, normalise
+    from mentalspace.integrations.sms.tests.test_text import BAD_NUMBERS
+
+    rows = []
+    for raw, _code in BAD_NUMBERS:
+        try:
+            normalise(raw)
+        except NotANumber as error:
+            rows.append([_shown(raw), f"`{error.code}`", str(error)])
+    return table("number | code | what is said", rows)
+
+
+def bad_texts() -> str:
+    """What the guard says of a good text with one thing changed, and the case that it meets."""
+    from mentalspace.integrations.sms.model import guard
+    from mentalspace.integrations.sms.tests.test_text import GUARDED, TEXT
+
+    cases = load_runbooks(list(discover_rooms().values()), None).room("sms").cases_for("twilio")
+    rows = []
+    for changed, _code in GUARDED:
+        evidence = guard(replace(TEXT, **changed).to_bytes())
+        if evidence is not None:
+            case = classify(cases, evidence).id
+            values = ", ".join(_shown(str(value), 60) for value in changed.values())
+            rows.append([", ".join(changed), values, f"`{evidence.code}`", f"`{case}`"])
+    return table("of the text | is | code | case", rows)
+
+
+def bad_callbacks() -> str:
+    """A signed callback with one thing changed, and signed ones that nobody can read."""
+    from mentalspace.api.hooks import HTTP_OF
+    from mentalspace.integrations.sms.tests import test_twilio_webhooks as tests
+    from mentalspace.integrations.sms.twilio.webhooks import parse, verify
+    from mentalspace.kernel.errors import WebhookRefused
+
+    rows = []
+    for what, changes, _code in tests.TAMPERED:
+        code = tests.refusal(changes)
+        rows.append([what, f"`{code}`", str(HTTP_OF[code])])
+    for raw, _code in tests.UNREADABLE:
+        gets = str(HTTP_OF["body"])
+        try:
+            verify(tests.signed(raw), tests.SECRETS, tests.NOW)
+            gets = "200, and kept for a person"
+            parse(raw, "")
+        except WebhookRefused as error:
+            shown = _shown(raw.decode("utf-8", "replace"), 100)
+            rows.append([f"signed, but reads {shown}", f"`{error.code}`", gets])
+    return table("callback | code | what it gets", rows)
+
+
 def _shown(value: str, longest: int = 40) -> str:
     if not value:
         return "nothing"
@@ -552,6 +606,9 @@ REGIONS: dict[str, Callable[[], str]] = {
     "settings": settings_table,
     "import-errors": import_errors,
     "series-errors": series_errors,
+    "bad-numbers": bad_numbers,
+    "bad-texts": bad_texts,
+    "bad-callbacks": bad_callbacks,
 }
 _REGION = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 

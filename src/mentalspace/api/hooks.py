@@ -17,7 +17,7 @@ from mentalspace.kernel.errors import WebhookRefused
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 # 4xx stops most providers; what is wrong with our own configuration must be tried again.
-_HTTP = {"header": 400, "body": 400, "timestamp": 401, "signature": 401}
+HTTP_OF = {"header": 400, "body": 400, "timestamp": 401, "signature": 401}
 
 log = get_logger(__name__)
 routes = APIRouter(tags=["hooks"])
@@ -61,7 +61,7 @@ async def receive(request: Request, room: str, endpoint: str) -> Received | Resp
         raise not_found() from error
     except WebhookRefused as error:
         log.warning("webhook_refused", integration=room, endpoint=endpoint, code=error.code)
-        raise Problem(_HTTP.get(error.code, 503), f"webhook_{error.code}", str(error)) from error
+        raise Problem(HTTP_OF.get(error.code, 503), f"webhook_{error.code}", str(error)) from error
     if taken.answer is not None:
         return Response(taken.answer.body, media_type=taken.answer.content_type)
     return Received(received=True, duplicate=not taken.is_new)
