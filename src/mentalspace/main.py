@@ -19,6 +19,8 @@ from uuid import UUID
 from mentalspace.kernel.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from mentalspace.drills.run import DrillResult
     from mentalspace.engine.events import Reactor
     from mentalspace.engine.runbook import Runbooks
@@ -286,7 +288,7 @@ class MentalSpace:
                 rooms=services.rooms,
                 cases=lambda room, provider: runbooks.room(room).cases_for(provider),
                 clients=clients,
-                actions=self._actions(),
+                actions=self._actions(services.vault),
                 name=process_name("worker"),
                 random=Random(),
                 crowded=services.queue.is_crowded,
@@ -363,7 +365,7 @@ class MentalSpace:
                         vault,
                         rooms,
                         clock,
-                        self._reactor(runbooks),
+                        self._reactor(runbooks, vault),
                         nobody_listens,
                         self.settings.site_url,
                     ),
@@ -421,18 +423,40 @@ class MentalSpace:
         script = Path(__file__).parents[2] / "benchmarks"
         return run([sys.executable, "-m", "benchmarks", *arguments], cwd=script.parent).returncode
 
-    def _actions(self) -> Mapping[str, Any]:
+    def _actions(self, vault: Vault | None = None) -> Mapping[str, Any]:
+        """`vault` knows kept recipients; without one, the names alone are of use."""
+        from mentalspace.engine.signing import Signer
         from mentalspace.engine.steps import ENGINE_ACTIONS
         from mentalspace.engine.suppression import SUPPRESSING
         from mentalspace.practice.task import open_task
+        from mentalspace.workflows.appointment_links import LinkDesk
+        from mentalspace.workflows.appointment_mails import MailDesk
+        from mentalspace.workflows.fall_back import fall_back_with
+        from mentalspace.workflows.mail_sender import sender_for
 
-        return {**ENGINE_ACTIONS, **SUPPRESSING, "open_task": open_task}
+        def desk(now: datetime) -> MailDesk:
+            return MailDesk(
+                vault=vault or self.vault(),
+                sender=sender_for(self.settings),
+                now=now,
+                actor="runbook",
+                links=LinkDesk(
+                    Signer(self._signing_keys()), vault or self.vault(), self.settings.site_url
+                ),
+            )
 
-    def _reactor(self, runbooks: Runbooks) -> Reactor:
+        return {
+            **ENGINE_ACTIONS,
+            **SUPPRESSING,
+            "open_task": open_task,
+            "fall_back": fall_back_with(desk),
+        }
+
+    def _reactor(self, runbooks: Runbooks, vault: Vault) -> Reactor:
         from mentalspace.engine.events import Reactor
 
         return Reactor(
-            lambda room, provider: runbooks.room(room).cases_for(provider), self._actions()
+            lambda room, provider: runbooks.room(room).cases_for(provider), self._actions(vault)
         )
 
     def _chores(

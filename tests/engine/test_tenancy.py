@@ -23,6 +23,10 @@ ROLES = ("authenticated", "mentalspace_worker", "mentalspace_dispatcher", "menta
 ONCALL = {
     "app.clock": "only_row clock_offset movable",
     "app.delivery_transition": "before after",
+    "oncall.notification_logs": """id practice_id recipient_type recipient_phone notification_type
+        sent_date sent_successfully error_message related_entity_type related_entity_id status
+        created_at provider_message_id delivered_at error_code delivery_id delivery_status
+        appointment_id occasion lead_min""",
     "oncall.appointment_notifications": """id practice_id appointment_id delivery_id
         notification_type recipient_email status delivery_status sent_at delivered_at
         error_message resend_id created_at""",  # recipient_email is masked by the view
@@ -107,6 +111,7 @@ CHOICES = {
     "import_file.kind": "csv",
     "membership.role": "biller",
     "appointment_notifications.notification_type": "created",
+    "notification_logs.notification_type": "sms",
     "practice_text.language": "en",
     "consent_entry.what": "agreed",
     "consent_entry.how": "staff",

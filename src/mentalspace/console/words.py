@@ -113,6 +113,8 @@ def step(do: str, params: Mapping[str, str]) -> str:
     match do:
         case "open_task":
             return f"a task for the {role(params.get('for', 'front_desk')).lower()}"
+        case "fall_back":
+            return "the same news goes by mail, where the client allows it"
         case "suppress":
             return "the address is written to no more"
         case "slow_lane":

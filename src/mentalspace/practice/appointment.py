@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.kernel.phi import Phi
-from mentalspace.practice.task import ADDRESS, close_tasks
+from mentalspace.practice.reach import Reach
+from mentalspace.practice.task import ADDRESS, PHONE, close_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Appointment:
     practice_phone: str | None
     practice_notes: Mapping[str, str]
     drill: str | None
+    reach: Reach = field(default_factory=Reach)
 
 
 _CLIENT = """
@@ -66,15 +68,23 @@ on conflict (practice_id, external_id) do update set
   phone = coalesce(excluded.phone, client.phone),
   timezone = coalesce(excluded.timezone, client.timezone),
   language = coalesce($7, client.language), updated_at = app.now()
-returning id, email, timezone, language
+returning id, email, phone, timezone, language
 """
 _APPOINTMENT = """
 select a.id, a.practice_id, a.client_id, a.starts_at, a.duration_min, a.status, a.version,
        a.rewrites, coalesce(c.timezone, p.timezone) as timezone, c.language, c.name,
        c.email, p.name as practice_name, p.phone as practice_phone, a.drill,
        (select coalesce(jsonb_object_agg(t.language, t.note), '{}') from practice_text t
-         where t.practice_id = a.practice_id) as practice_notes
+         where t.practice_id = a.practice_id) as practice_notes,
+       c.phone_e164 as number, c.phone_kind as kind, c.phone is not null as typed,
+       c.reminders_by, c.changes_by, c.text_falls_back as falls_back,
+       coalesce(r.texts, true) and exists (
+         select from credential s where s.practice_id = a.practice_id and s.integration = 'sms'
+            and s.active and s.drill is null) as texts,
+       c.timezone as client_zone, p.timezone as practice_zone,
+       coalesce(r.cancel_before_h, 24) as cancel_before_h
   from appointment a join client c on c.id = a.client_id join practice p on p.id = a.practice_id
+  left join reminder_policy r on r.practice_id = a.practice_id
  where a.id = $1
 """
 
@@ -92,7 +102,7 @@ async def save_client(
     connection: Connection, practice_id: UUID, new: NewAppointment
 ) -> SavedClient:
     before = await connection.fetchrow(
-        "select email, timezone, language from client"
+        "select email, phone, timezone, language from client"
         " where practice_id = $1 and external_id = $2 for update",
         practice_id,
         new.client_external_id,
@@ -111,6 +121,8 @@ async def save_client(
     moved = before is not None and tuple(before) != tuple(row)[1:]
     if before is not None and before["email"] != row["email"]:
         await close_tasks(connection, row["id"], ADDRESS)
+    if before is not None and before["phone"] != row["phone"]:
+        await close_tasks(connection, row["id"], PHONE)
     return SavedClient(row["id"], moved)
 
 
@@ -196,7 +208,14 @@ async def find_by_external_id(
 def _appointment(row: Any) -> Appointment:
     values = dict(row)
     name, email = values.pop("name"), values.pop("email")
-    return Appointment(**values, client_name=Phi(name), client_email=Phi(email) if email else None)
+    reach = {each.name: values.pop(each.name) for each in fields(Reach)}
+    reach["number"] = Phi(reach["number"]) if reach["number"] else None
+    return Appointment(
+        **values,
+        client_name=Phi(name),
+        client_email=Phi(email) if email else None,
+        reach=Reach(**reach),
+    )
 
 
 def _value(phi: Phi[str] | None) -> str | None:

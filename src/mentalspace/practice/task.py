@@ -10,6 +10,8 @@ from mentalspace.engine.steps import StepContext
 
 # What is wrong with a client's address is one task, whatever showed it.
 ADDRESS = "address"
+# So is what is wrong with their number.
+PHONE = "phone"
 
 _OPEN = """
 insert into task (practice_id, for_role, text, case_id, delivery_id, client_id, drill, topic)

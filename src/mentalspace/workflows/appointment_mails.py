@@ -1,13 +1,13 @@
-"""Which mails an appointment's change means, written in the same transaction as the change."""
+"""An appointment's mails, each written in the same transaction as the change that it tells of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
-from mentalspace.engine.ledger import NewDelivery, cancel_pending, enqueue, record
+from mentalspace.engine.ledger import NewDelivery, enqueue, record
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations.email.model import Mail
 from mentalspace.integrations.email.render import appointment_mail
@@ -21,18 +21,6 @@ from mentalspace.practice.saying.facts import (
     language_of,
 )
 from mentalspace.workflows.appointment_links import LinkDesk
-from mentalspace.workflows.appointment_reminders import (
-    Rewriting,
-    first_reminders,
-    rewritten_reminders,
-)
-
-APPOINTMENT_MAILS = (
-    "appointment_created",
-    "appointment_updated",
-    "appointment_cancelled",
-    "reminder",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,63 +43,20 @@ class MailDesk:
     further: int | None = 0
 
 
-async def tell_booked(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    if desk.further is not None:
-        await _write(connection, desk, appointment, "created")
-    await _remind(connection, desk, appointment)
-
-
-async def tell_moved(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    await _drop_pending(connection, desk, appointment)
-    await _write(connection, desk, appointment, "updated")
-    await _remind(connection, desk, appointment)
-
-
-async def tell_cancelled(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    await _drop_pending(connection, desk, appointment)
-    if desk.further is not None:
-        await _write(connection, desk, appointment, "cancelled")
-
-
-async def remind_anew(
-    connection: Connection, desk: MailDesk, appointment: Appointment, why: Rewriting
-) -> None:
-    """Write again what of the waiting reminders no longer holds, for a reason of ours."""
-    anew = await rewritten_reminders(connection, appointment, why, now=desk.now, actor=desk.actor)
-    renewed = replace(appointment, rewrites=anew.rewrites)
-    for reminder in anew.reminders:
-        await _write(connection, desk, renewed, "reminder", reminder)
-
-
-async def _drop_pending(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    """What has not left yet speaks of a time that no longer holds."""
-    for kind in APPOINTMENT_MAILS:
-        await cancel_pending(
-            connection,
-            appointment.id,
-            kind=kind,
-            reason="the appointment changed",
-            actor=desk.actor,
-        )
-
-
-async def _remind(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
-    """The reminders of an hour the client is being told of just now."""
-    if _why_not(appointment, desk.now) is None:
-        for reminder in await first_reminders(connection, appointment, desk.now):
-            await _write(connection, desk, appointment, "reminder", reminder)
-
-
-async def _write(
+async def write_mail(
     connection: Connection,
     desk: MailDesk,
     appointment: Appointment,
     kind: AppointmentKind,
     reminder: Reminder | None = None,
-) -> None:
+    *,
+    instead_of: UUID | None = None,
+) -> UUID | None:
+    """The mail's delivery; None if none is written, and then the timeline says why. A second time
+    changes nothing. `instead_of` is the text in whose place it goes."""
     if (why_not := _why_not(appointment, desk.now)) is not None:
         await _skip(connection, appointment, kind, desk, why_not)
-        return
+        return None
     assert appointment.client_email is not None
     due_at = None if reminder is None else reminder.due_at
     mail = compose(desk, appointment, kind)
@@ -126,7 +71,11 @@ async def _write(
             integration="email",
             lane_class=lane_class,
             kind=mail.kind,
-            idempotency_key=mail_key(mail.kind, appointment, reminder),
+            idempotency_key=(
+                mail_key(mail.kind, appointment, reminder)
+                if instead_of is None
+                else f"email/{mail.kind}/instead/{instead_of}"
+            ),
             payload=mail.to_bytes(),
             recipient=appointment.client_email,
             due_at=due_at,
@@ -156,6 +105,7 @@ async def _write(
         None if reminder is None else appointment.starts_at,
         None if reminder is None else reminder.lead_min,
     )
+    return delivery_id
 
 
 def compose(desk: MailDesk, appointment: Appointment, kind: AppointmentKind) -> Mail:

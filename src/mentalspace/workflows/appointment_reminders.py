@@ -1,6 +1,6 @@
 """Keeps the reminders that wait for an appointment what the rules, the client and the hour ask for.
 
-A reminder goes once: the database holds one for each appointment, hour and lead.
+A reminder goes once by each way: the database holds one for each appointment, hour, lead and way.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ _STATE = """
 select case when k.reminders then coalesce(k.reminder_leads, r.leads_min, '{1440}')
             else '{}' end as leads_min,
        coalesce(r.revision, 0) as revision,
-       (select max(n.created_at) from appointment_notifications n
-         where n.appointment_id = a.id and n.notification_type <> 'reminder'
-           and n.status in ('pending', 'sent')) as told_at
+       greatest(
+         (select max(n.created_at) from appointment_notifications n
+           where n.appointment_id = a.id and n.notification_type <> 'reminder'
+             and n.status in ('pending', 'sent')),
+         (select max(n.created_at) from notification_logs n
+           where n.appointment_id = a.id and n.occasion <> 'reminder'
+             and n.status in ('pending', 'sent', 'delivered'))) as told_at
   from appointment a join client k on k.id = a.client_id
   left join reminder_policy r on r.practice_id = a.practice_id
  where a.id = $1
@@ -32,10 +36,26 @@ select case when k.reminders then coalesce(k.reminder_leads, r.leads_min, '{1440
 _LIVE = """
 select n.lead_min, n.delivery_id, d.due_at, d.expires_at,
        d.status in ('pending', 'due', 'held') as waits
-  from appointment_notifications n join delivery d on d.id = n.delivery_id
+  from {table} n join delivery d on d.id = n.delivery_id
  where n.appointment_id = $1 and n.for_start = $2 and n.lead_min is not null
-   and n.status in ('pending', 'sent')
+   and n.status in ('pending', 'sent', 'delivered') and d.integration = $3
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How reminders go: by which integration, and the table that knows which of them live."""
+
+    integration: str
+    table: str
+
+    @property
+    def live(self) -> str:
+        return _LIVE.format(table=self.table)
+
+
+BY_EMAIL = Way("email", "appointment_notifications")
+BY_TEXT = Way("sms", "notification_logs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +81,12 @@ class Rewritten:
 
 
 async def first_reminders(
-    connection: Connection, appointment: Appointment, now: datetime
+    connection: Connection, appointment: Appointment, way: Way, now: datetime
 ) -> tuple[Reminder, ...]:
     """Those of an hour the client has just been told of: none that is due within the quiet
     that follows, nor one that has left before for this same hour."""
     state = await _state(connection, appointment.id)
-    live = await connection.fetch(_LIVE, appointment.id, appointment.starts_at)
+    live = await _live(connection, appointment, way)
     left = {row["lead_min"] for row in live}
     return tuple(
         reminder
@@ -78,8 +98,10 @@ async def first_reminders(
 async def rewritten_reminders(
     connection: Connection,
     appointment: Appointment,
+    way: Way,
     why: Rewriting,
     *,
+    wanted: bool,
     now: datetime,
     actor: str,
 ) -> Rewritten:
@@ -87,19 +109,17 @@ async def rewritten_reminders(
     locked the appointment before it read it.
 
     One whose time has come stays useful until it expires, if it was waiting; one that would
-    have been due earlier is not made up for.
+    have been due earlier is not made up for. `wanted` says whether any are to go this way.
     """
     state = await _state(connection, appointment.id)
-    plan = _plan(appointment, state) if _can_be_told(appointment, now) else ()
-    wanted = {r.lead_min: r for r in plan}
-    live = {
-        row["lead_min"]: row
-        for row in await connection.fetch(_LIVE, appointment.id, appointment.starts_at)
-    }
+    comes = appointment.status == "scheduled" and appointment.starts_at > now
+    plan = _plan(appointment, state) if wanted and comes else ()
+    planned = {r.lead_min: r for r in plan}
+    live = {row["lead_min"]: row for row in await _live(connection, appointment, way)}
     dropped = {
         row["delivery_id"]: lead
         for lead, row in live.items()
-        if row["waits"] and (why.everything or not _stays(row, wanted.get(lead)))
+        if row["waits"] and (why.everything or not _stays(row, planned.get(lead)))
     }
     gone = await cancel_deliveries(connection, list(dropped), reason=why.reason, actor=actor)
     cancelled = {dropped[delivery_id] for delivery_id in gone}
@@ -131,12 +151,11 @@ def _plan(appointment: Appointment, state: Any) -> tuple[Reminder, ...]:
     return plan_reminders(appointment.starts_at, appointment.timezone, state["leads_min"])
 
 
-def _can_be_told(appointment: Appointment, now: datetime) -> bool:
-    return (
-        appointment.status == "scheduled"
-        and appointment.client_email is not None
-        and appointment.starts_at > now
+async def _live(connection: Connection, appointment: Appointment, way: Way) -> list[Any]:
+    rows: list[Any] = await connection.fetch(
+        way.live, appointment.id, appointment.starts_at, way.integration
     )
+    return rows
 
 
 def _stays(row: Any, wanted: Reminder | None) -> bool:

@@ -1,4 +1,4 @@
-"""Booking, moving and cancelling: one transaction each, with the mails they mean."""
+"""Booking, moving and cancelling: one transaction each, with the mails and texts they mean."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from mentalspace.practice.appointment import (
     save_client,
 )
 from mentalspace.workflows.appointment_links import link_desk
-from mentalspace.workflows.appointment_mails import (
-    MailDesk,
+from mentalspace.workflows.appointment_mails import MailDesk
+from mentalspace.workflows.appointment_news import (
     remind_anew,
     tell_booked,
     tell_cancelled,
     tell_moved,
 )
 from mentalspace.workflows.appointment_reminders import REACHED_ELSEWHERE, Rewriting
+from mentalspace.workflows.appointment_texts import note_number
 from mentalspace.workflows.mail_sender import sender_of
 
 
@@ -169,6 +170,8 @@ async def _client(
 ) -> UUID:
     """The client, brought up to date; reminders that wait follow them to a new address."""
     client = await save_client(connection, practice_id, new)
+    if new.client_phone is not None:
+        await note_number(connection, client.id, new.client_phone.reveal())
     if client.moved:
         await remind_client_anew(connection, desk, client.id, REACHED_ELSEWHERE)
     return client.id

@@ -19,7 +19,7 @@ from mentalspace.practice.appointment import (
     insert_appointment,
     save_client,
 )
-from mentalspace.workflows.appointment_mails import tell_booked
+from mentalspace.workflows.appointment_news import tell_booked
 from mentalspace.workflows.appointments import mail_desk
 from mentalspace.workflows.demo import system_claims
 

@@ -9,7 +9,8 @@ from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.practice.appointment import find_appointment
 from mentalspace.practice.reminder_policy import ReminderChoice, save_choice
-from mentalspace.workflows.appointment_mails import MailDesk, remind_anew
+from mentalspace.workflows.appointment_mails import MailDesk
+from mentalspace.workflows.appointment_news import remind_anew
 from mentalspace.workflows.appointment_reminders import CLIENT_CHOSE, RULES_CHANGED
 from mentalspace.workflows.appointments import Claims, mail_desk, remind_client_anew
 from mentalspace.workflows.demo import system_claims

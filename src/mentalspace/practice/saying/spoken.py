@@ -66,13 +66,24 @@ def hour(local: datetime, language: Language) -> str:
 
     Twelve hours in both languages, as English and Spanish are written in the United States.
     """
-    if (local.hour, local.minute) in _NAMED_HOURS:
-        clock = _NAMED_HOURS[local.hour, local.minute][language]
-    else:
-        half = {"en": ("AM", "PM"), "es": ("a. m.", "p. m.")}[language][local.hour >= 12]
-        clock = f"{local.hour % 12 or 12}:{local:%M} {half}"
     join = {"en": " ", "es": ", "}[language]
-    return f"{unbroken(clock)}{join}{unbroken(_zone(local, language))}"
+    return f"{unbroken(_clock(local, language))}{join}{unbroken(_zone(local, language))}"
+
+
+def brief_day(local: date, language: Language) -> str:
+    """`Tue, Nov 24` and `mar 24 nov`, without an accent."""
+    weekday = _DAYS[language].split()[local.weekday()][:3].replace("á", "a").replace("é", "e")
+    month = _MONTHS[language].split()[local.month - 1][:3]
+    match language:
+        case "en":
+            return f"{weekday}, {month} {local.day}"
+        case "es":
+            return f"{weekday} {local.day} {month}"
+
+
+def brief_hour(local: datetime, language: Language) -> str:
+    """`2:30 PM CST`: as little as still tells the zone."""
+    return f"{_clock(local, language)} {_abbreviation(local)}"
 
 
 def unbroken(text: str) -> str:
@@ -88,14 +99,26 @@ def money(amount_cents: int, currency: str) -> str:
     return f"{sign}{sum_}" if sign else f"{sum_} {code}"
 
 
+def _clock(local: datetime, language: Language) -> str:
+    if (local.hour, local.minute) in _NAMED_HOURS:
+        return _NAMED_HOURS[local.hour, local.minute][language]
+    half = {"en": ("AM", "PM"), "es": ("a. m.", "p. m.")}[language][local.hour >= 12]
+    return f"{local.hour % 12 or 12}:{local:%M} {half}"
+
+
+def _abbreviation(local: datetime) -> str:
+    abbreviation = local.tzname() or ""
+    if abbreviation.isalpha():
+        return abbreviation
+    offset_min = int((local.utcoffset() or timedelta(0)).total_seconds() // 60)
+    minutes = abs(offset_min) % 60
+    return f"UTC{int(offset_min / 60):+d}" + (f":{minutes:02d}" if minutes else "")
+
+
 def _zone(local: datetime, language: Language) -> str:
     """A zone the United States name, else the city's: `Madrid time (CEST)`, `(UTC-3)`."""
-    offset = local.utcoffset() or timedelta(0)
-    hours = offset.total_seconds() / 3600
-    abbreviation = local.tzname() or ""
-    if not abbreviation.isalpha():
-        minutes = abs(int(offset.total_seconds() // 60)) % 60
-        abbreviation = f"UTC{int(hours):+d}" + (f":{minutes:02d}" if minutes else "")
+    hours = (local.utcoffset() or timedelta(0)).total_seconds() / 3600
+    abbreviation = _abbreviation(local)
     known = _ZONES.get((abbreviation, hours))
     if known is not None:
         return f"{known[language]} ({abbreviation})"
