@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -23,7 +24,7 @@ from mentalspace.kernel.delivery import Status
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.demo import system_claims
-from tests.engine.toy import ADDRESS, CASES, Bench
+from tests.engine.toy import ADDRESS, CASES, Bench, Reply
 
 OTHER = "somebody.else@clients.example"
 
@@ -101,6 +102,45 @@ async def test_a_bounce_ends_what_waits_for_the_same_recipient(strict: Bench) ->
     assert await state(strict, waits) == ("refused", "toy.suppressed")
     assert await state(strict, others) == ("pending", None)
     assert len(strict.server.sends()) == sent
+
+
+async def stop(bench: Bench) -> None:
+    async with bench.database.as_worker(bench.practice_id) as connection:
+        key = await key_of(bench, ADDRESS)
+        assert await suppress(connection, bench.practice_id, "toy", key, reason="opted_out")
+
+
+async def test_a_late_stop_ends_what_waits_to_be_tried_again(strict: Bench) -> None:
+    """One due tomorrow and one that failed and waits are refused now; what answers whoever said
+    stop leaves all the same."""
+    strict.server.script.append(Reply(503))
+    failed = await strict.deliver()
+    await strict.turn()
+    assert (await state(strict, failed))[0] == "pending"
+    tomorrow = await later(strict)
+    await stop(strict)
+    answer = await strict.deliver(despite_suppression=True)
+    await strict.turn()
+    refused = ("refused", "toy.suppressed")
+    assert [await state(strict, each) for each in (failed, tomorrow)] == [refused, refused]
+    assert (await state(strict, answer))[0] == "accepted"
+    keys = {request.key for request in strict.server.sends()[1:]}
+    assert keys == {(await strict.row(answer))["idempotency_key"]}
+
+
+async def test_a_stop_outruns_what_a_worker_holds(strict: Bench) -> None:
+    """A worker has taken up two, and one waits for its slot when the recipient says stop: it does
+    not leave any more."""
+    await strict.admin.execute("update credential set rate_per_s = 0.5")
+    first, second = await strict.deliver(), await strict.deliver()
+    turn = asyncio.create_task(strict.turn())
+    await strict.server.arrived.wait()
+    assert await strict.status(second) == "sending"
+    await stop(strict)
+    await turn
+    assert (await state(strict, first))[0] == "accepted"
+    assert await state(strict, second) == ("refused", "toy.suppressed")
+    assert len(strict.server.sends()) == 1
 
 
 async def test_a_new_message_to_the_suppressed_is_refused_at_once(strict: Bench) -> None:

@@ -415,6 +415,7 @@ class Bench:
         expires_in: timedelta | None = None,
         drill: str | None = None,
         hours: Hours | None = None,
+        despite_suppression: bool = False,
     ) -> UUID:
         """Enqueue one delivery; its id."""
         practice_id = practice_id or self.practice_id
@@ -434,6 +435,7 @@ class Bench:
                     expires_at=None if expires_in is None else now + expires_in,
                     drill=drill,
                     hours=hours,
+                    despite_suppression=despite_suppression,
                 ),
             )
         assert delivery_id is not None
