@@ -34,6 +34,7 @@ LIFTED_TO_PER_S = 50
 # How far the clock goes each round; a webhook signed before is still young enough afterwards.
 STEP = timedelta(seconds=90)
 FAIL_OVER_AFTER_S = 3.0
+LIST_LAGS_S = 20.0
 # Both clocks are followed every half second.
 FOLLOWED_AFTER_S = 1.2
 SAY_EVERY_S = 10.0
@@ -85,6 +86,7 @@ async def run(plan: Plan, say: Say) -> Outcome:
     ):
         say(f"up after {time.monotonic() - began:.1f} s")
         await _fail_over_soon(services)
+        await _text_everybody(services)
         random = Random(plan.seed)
         load = Load(services, await _practices(services), Random(plan.seed), plan.bookings_per_s)
         violations: list[str] = []
@@ -111,6 +113,17 @@ async def _fail_over_soon(services: Services) -> None:
             " where p.id = c.practice_id and p.is_default and c.provider = 'smtp'"
         )
         await owner.execute("update credential set fail_over_after_s = $1", FAIL_OVER_AFTER_S)
+
+
+async def _text_everybody(services: Services) -> None:
+    """Whoever is booked has agreed to texts beside the mails. Twilio's list shows a new text
+    late, so that an unknown one cannot be told from one that was never taken at once."""
+    async with connect_owner(services.admin_url) as owner:
+        await owner.execute(
+            "alter table client alter reminders_by set default 'both',"
+            " alter changes_by set default 'both', alter text_agreed_at set default app.now()"
+        )
+    await call_sandbox(services, "PUT", "/options/sms/twilio", {"list_lag_s": LIST_LAGS_S})
 
 
 @asynccontextmanager
@@ -191,11 +204,14 @@ async def _quiet(
 
 
 async def _lift_limit(services: Services) -> None:
-    """The provider permits more, and we know of it."""
-    await call_sandbox(services, "PUT", "/options/email/resend", {"rate_per_s": LIFTED_TO_PER_S})
+    """The providers permit more, and we know of it."""
+    more = {"rate_per_s": LIFTED_TO_PER_S}
+    await call_sandbox(services, "PUT", "/options/email/resend", more)
+    more = {"segments_per_s": LIFTED_TO_PER_S}
+    await call_sandbox(services, "PUT", "/options/sms/twilio", more)
     async with connect_owner(services.admin_url) as owner:
         await owner.execute(
-            "update credential set rate_per_s = $1 where provider = 'resend'",
+            "update credential set rate_per_s = $1 where provider in ('resend', 'twilio')",
             float(LIFTED_TO_PER_S),
         )
 

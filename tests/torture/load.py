@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
@@ -24,16 +25,21 @@ SHARE_BOUNCING = 0.03
 # three minutes keep it on its side of a day. Those of some minutes come due together, in a batch.
 SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=3), timedelta(minutes=8)
 
+_EVEN_ZONES = (
+    "Pacific/Honolulu", "America/Phoenix", "America/Bogota", "America/Sao_Paulo", "Africa/Lagos",
+    "Africa/Nairobi", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo", "Pacific/Noumea",
+    "Pacific/Tongatapu",
+)  # fmt: skip
 _FIRST = "Quillon Zephrina Thandeka Wolfhart Ysolde Bartholome Xanthe Evander".split()
 _LAST = "Featherstonehaugh Okonkwo-Reyes Villanueva Szczepanski Abernathy Lindqvist".split()
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """One acknowledged booking, and the kinds of mail it must lead to."""
+    """One acknowledged booking, and what it must lead to: rooms, and kinds of message."""
 
     appointment_id: UUID
-    kinds: frozenset[str]
+    kinds: frozenset[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -72,14 +78,14 @@ class Load:
         else:
             self.acknowledged.append(Booking(booked.appointment_id, kinds))
 
-    def _made_up(self, number: int) -> tuple[NewAppointment, frozenset[str]]:
+    def _made_up(self, number: int) -> tuple[NewAppointment, frozenset[tuple[str, str]]]:
         first, last = self.random.choice(_FIRST), self.random.choice(_LAST)
-        name, phone = f"{first} {last}", f"+1 555 {7_000_000 + number}"
+        name, phone = f"{first} {last}", f"+1 212 {2_000_000 + number}"
         email = f"{first}.{last}.{number}@demo.example".lower()
         if self.random.random() < SHARE_BOUNCING:
             email = f"bounced+{first}{number}@resend.dev".lower()
         # Not the bare number: seven digits stand in some identifier by chance.
-        self.private |= {name, first, last, email, phone, f"1555{7_000_000 + number}"}
+        self.private |= {name, first, last, email, phone, f"1212{2_000_000 + number}"}
         reminded = self.random.random() < SHARE_WITH_REMINDER
         lead = (
             timedelta(hours=24)
@@ -94,11 +100,16 @@ class Load:
             client_name=Phi(name),
             client_email=Phi(email),
             client_phone=Phi(phone),
-            client_timezone="America/Phoenix",  # where a day is always 24 hours
+            client_timezone=_where_it_is_morning(self.services.clock.now()),
             client_language="en",
             clinician_email=None,
             starts_at=self.services.clock.now() + lead,
             duration_min=50,
         )
         kinds = {"appointment_created"} | ({"reminder"} if reminded else set())
-        return new, frozenset(kinds)
+        return new, frozenset((room, kind) for room in ("email", "sms") for kind in kinds)
+
+
+def _where_it_is_morning(now: datetime) -> str:
+    """A zone in which texts may go for hours from now, and where a day is always 24 hours."""
+    return min(_EVEN_ZONES, key=lambda zone: abs(now.astimezone(ZoneInfo(zone)).hour - 9))

@@ -10,10 +10,11 @@ from tests.torture.campaign import Outcome, Plan
 
 _ROWS = (
     ("acknowledged",              "bookings acknowledged"),
-    ("deliveries",                "mails in the ledger"),
-    ("accepted",                  "mails accepted by the provider"),
+    ("deliveries",                "messages in the ledger"),
+    ("accepted",                  "messages accepted by the providers"),
     ("lost",                      "LOST"),
-    ("by_relay",                  "of these, by the relay"),
+    ("texts",                     "of the accepted, texts"),
+    ("by_relay",                  "of the accepted, mails by the relay"),
     ("accepted_twice",            "ACCEPTED TWICE, by content"),
     ("accepted_by_two",           "ACCEPTED BY BOTH PROVIDERS"),
     ("accepted_twice_by_key",     "ACCEPTED TWICE, by key"),

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from mentalspace.kernel.ids import reference_of
 from tests.torture.load import Booking
 from tests.torture.verdict import Found, Verdict, weigh
 
@@ -18,6 +19,7 @@ APPOINTMENT = uuid4()
 def _delivery(**changes: Any) -> dict[str, Any]:
     return {
         "subject_id": APPOINTMENT,
+        "integration": "email",
         "kind": "appointment_created",
         "status": "delivered",
         "held_reason": None,
@@ -66,7 +68,7 @@ def _weigh(
             "acc": {"accepted": 1, "repeated_requests_one_key": 1, "accepted_twice": twice},
         },
     )
-    booking = Booking(booked, frozenset({"appointment_created"}))
+    booking = Booking(booked, frozenset({("email", "appointment_created")}))
     return weigh(found, [booking], {"Quillon Lindqvist"}, {"worker.log": log})
 
 
@@ -108,6 +110,17 @@ def test_a_relay_is_known_by_the_name_we_gave() -> None:
     held = {**sent, "status": "held", "held_reason": "unknown", "provider_message_id": None}
     assert _weigh(deliveries=[held], mailbox=[mail], requests=[request]).violations == ()
     gone = _weigh(deliveries=[{**held, "keys": []}], mailbox=[mail], requests=[request])
+    assert gone.counts["sent_unseen"] == 1
+
+
+def test_a_text_is_known_by_the_address_it_calls_back() -> None:
+    """Twilio knows no keys; a text nobody learned the outcome of is before a person, or unseen."""
+    callback = f"https://clinic.example/hook?ref={reference_of('key-1')}#rc=3"
+    text = {"id": "SM1", "provider": "twilio", "content": {"text": "", "callback": callback}}
+    request = {**_request("SM1"), "idempotency_key": None}
+    held = _delivery(status="held", held_reason="unknown", provider_message_id=None)
+    assert _weigh(deliveries=[held], mailbox=[text], requests=[request]).violations == ()
+    gone = _weigh(deliveries=[{**held, "keys": []}], mailbox=[text], requests=[request])
     assert gone.counts["sent_unseen"] == 1
 
 

@@ -8,10 +8,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.services import Services
+from mentalspace.kernel.ids import reference_of
 from mentalspace.workflows.sandbox_keeping import call_sandbox
 from tests.torture.load import Booking
 
@@ -23,8 +25,8 @@ ADDRESS = re.compile(r"[A-Za-z0-9_.+-]+@(?:demo\.example|resend\.dev)")
 SHORTEST_LINE = 18
 
 _DELIVERIES = """
-select d.subject_id, d.kind, d.status, d.held_reason, d.idempotency_key, d.provider_message_id,
-       d.credential_id, c.follows,
+select d.subject_id, d.integration, d.kind, d.status, d.held_reason, d.idempotency_key,
+       d.provider_message_id, d.credential_id, c.follows,
        array (select distinct a.idempotency_key from attempt_delivery ad
                 join attempt a on a.id = ad.attempt_id where ad.delivery_id = d.id) as keys,
        exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
@@ -111,9 +113,9 @@ def weigh(
 
 
 def _lost(tally: _Tally, bookings: list[Booking], deliveries: list[dict[str, Any]]) -> None:
-    kinds: defaultdict[UUID, set[str]] = defaultdict(set)
+    kinds: defaultdict[UUID, set[tuple[str, str]]] = defaultdict(set)
     for delivery in deliveries:
-        kinds[delivery["subject_id"]].add(delivery["kind"])
+        kinds[delivery["subject_id"]].add((delivery["integration"], delivery["kind"]))
     missing = sum(len(booking.kinds - kinds[booking.appointment_id]) for booking in bookings)
     stuck = Counter(
         delivery["status"]
@@ -165,6 +167,7 @@ def _by_two(tally: _Tally, mailbox: list[dict[str, Any]]) -> None:
         said = (*content.get("to", ()), content.get("subject"), (content.get("text") or "").strip())
         by_content[said].add(mail["provider"])
     both = sum(len(providers) > 1 for providers in by_content.values())
+    tally.counts["texts"] = sum(mail["provider"] == "twilio" for mail in mailbox)
     tally.counts["by_relay"] = sum(mail["provider"] == "smtp" for mail in mailbox)
     tally.forbid("accepted_by_two", both, "mails were accepted by both providers")
 
@@ -182,6 +185,12 @@ def _known_to_both(
         key for d in deliveries if d["status"] in SHOWN_TO_A_PERSON for key in d["keys"]
     )
     key_of = {mail_id: r["idempotency_key"] for r in requests for mail_id in r["accepted"]}
+    # Twilio knows no keys, but the address it calls back names one.
+    referred = {reference_of(key): key for d in deliveries for key in d["keys"]}
+    for text in mailbox:
+        if text["provider"] == "twilio":
+            reference = parse_qs(urlsplit(text["content"]["callback"]).query)["ref"][0]
+            key_of[text["id"]] = referred.get(reference, "")
     # A relay knows no keys, but the name we gave the mail is made of its own.
     for key in {key for d in deliveries for key in d["keys"]}:
         key_of[hashlib.sha256(key.encode()).hexdigest()[:40]] = key

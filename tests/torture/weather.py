@@ -22,6 +22,12 @@ LOST_BY_RELAY: Mapping[str, Any] = {
     "kind": "reset", "when": "after", "share": 0.06, "provider": "smtp", "path": None,
 }  # fmt: skip
 
+# Twilio knows no key: what became of a text is looked for by what it says.
+LOST_TEXTS: Mapping[str, Any] = {
+    "kind": "reset", "when": "after", "share": 0.06, "room": "sms", "provider": "twilio",
+    "method": "POST", "path": None,
+}  # fmt: skip
+
 WEATHERS: Mapping[str, Mapping[str, Any] | None] = {
     "lost answers":   None,
     "never answers":  {"kind": "hang", "when": "after", "share": 0.02},
@@ -44,11 +50,13 @@ async def change_weather(services: Services, random: Random) -> str:
     name = random.choice(list(WEATHERS))
     try:
         await clear(services)
+        everywhere = WEATHERS[name]
+        texts = {**(everywhere or {}), "room": "sms", "provider": "twilio", "path": None}
+        faults = [LOST_BY_RELAY, LOST_ANSWERS, LOST_BATCHES, LOST_TEXTS]
         # The newest that matches wins.
-        for fault in (LOST_BY_RELAY, LOST_ANSWERS, LOST_BATCHES, WEATHERS[name]):
-            if fault is not None:
-                body = {"room": "email", "provider": "resend", "path": "/emails", **fault}
-                await call_sandbox(services, "POST", "/faults", body)
+        for fault in [*faults, *([everywhere, texts] if everywhere else [])]:
+            body = {"room": "email", "provider": "resend", "path": "/emails", **fault}
+            await call_sandbox(services, "POST", "/faults", body)
     except SandboxAway:
         return "as before"
     return name
