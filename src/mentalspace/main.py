@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
     from mentalspace.drills.run import DrillResult
     from mentalspace.engine.events import Reactor
+    from mentalspace.engine.inbox import Hear
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.secrets import Vault
     from mentalspace.engine.services import Services
     from mentalspace.engine.signing import SigningKey
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
+    from mentalspace.workflows.appointment_mails import MailDesk
     from mentalspace.workflows.doctor import Report
     from mentalspace.workflows.readiness import Point
 
@@ -336,7 +338,7 @@ class MentalSpace:
         from mentalspace.engine.db import connect
         from mentalspace.engine.db.address import login_url
         from mentalspace.engine.db.shape import shape_of
-        from mentalspace.engine.inbox import Inbox, nobody_listens
+        from mentalspace.engine.inbox import Inbox
         from mentalspace.engine.process import follow_clock
         from mentalspace.engine.queue import Queue
         from mentalspace.engine.reseal import with_kept_recipients
@@ -366,7 +368,7 @@ class MentalSpace:
                         rooms,
                         clock,
                         self._reactor(runbooks, vault),
-                        nobody_listens,
+                        self._conversation(vault),
                         self.settings.site_url,
                     ),
                     shape=shape_of(self.packages),
@@ -425,31 +427,16 @@ class MentalSpace:
 
     def _actions(self, vault: Vault | None = None) -> Mapping[str, Any]:
         """`vault` knows kept recipients; without one, the names alone are of use."""
-        from mentalspace.engine.signing import Signer
         from mentalspace.engine.steps import ENGINE_ACTIONS
         from mentalspace.engine.suppression import SUPPRESSING
         from mentalspace.practice.task import open_task
-        from mentalspace.workflows.appointment_links import LinkDesk
-        from mentalspace.workflows.appointment_mails import MailDesk
         from mentalspace.workflows.fall_back import fall_back_with
-        from mentalspace.workflows.mail_sender import sender_for
-
-        def desk(now: datetime) -> MailDesk:
-            return MailDesk(
-                vault=vault or self.vault(),
-                sender=sender_for(self.settings),
-                now=now,
-                actor="runbook",
-                links=LinkDesk(
-                    Signer(self._signing_keys()), vault or self.vault(), self.settings.site_url
-                ),
-            )
 
         return {
             **ENGINE_ACTIONS,
             **SUPPRESSING,
             "open_task": open_task,
-            "fall_back": fall_back_with(desk),
+            "fall_back": fall_back_with(self._mail_desk(vault or self.vault(), "runbook")),
         }
 
     def _reactor(self, runbooks: Runbooks, vault: Vault) -> Reactor:
@@ -458,6 +445,22 @@ class MentalSpace:
         return Reactor(
             lambda room, provider: runbooks.room(room).cases_for(provider), self._actions(vault)
         )
+
+    def _conversation(self, vault: Vault) -> Hear:
+        from mentalspace.workflows.conversation import ACTOR, Conversation
+
+        return Conversation(vault, self._mail_desk(vault, ACTOR)).hear
+
+    def _mail_desk(self, vault: Vault, actor: str) -> Callable[[datetime], MailDesk]:
+        """What writes mails beside a person's request, at whatever instant."""
+        from mentalspace.engine.signing import Signer
+        from mentalspace.workflows.appointment_links import LinkDesk
+        from mentalspace.workflows.appointment_mails import MailDesk
+        from mentalspace.workflows.mail_sender import sender_for
+
+        links = LinkDesk(Signer(self._signing_keys()), vault, self.settings.site_url)
+        sender = sender_for(self.settings)
+        return lambda now: MailDesk(vault, sender, now, actor, links)
 
     def _chores(
         self, services: Services

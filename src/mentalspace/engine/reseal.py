@@ -35,6 +35,8 @@ SEALED = (
     Sealed("import_row", "raw", "import_row"),
     Sealed("import_row", "header", "import_row"),
     Sealed("consent_entry", "note", "consent"),
+    Sealed("text_message", "sender", "text_message"),
+    Sealed("text_message", "body", "text_message"),
     Sealed("api_request", "body", "api_request", key="key"),
     Sealed("second_factor", "secret", "second_factor", key="user_id", whose="user_id"),
     Sealed("second_factor", "pending", "second_factor", key="user_id", whose="user_id"),

@@ -12,6 +12,8 @@ from mentalspace.engine.steps import StepContext
 ADDRESS = "address"
 # So is what is wrong with their number.
 PHONE = "phone"
+# What somebody texted, for a person to read and answer.
+ANSWER = "answer"
 
 _OPEN = """
 insert into task (practice_id, for_role, text, case_id, delivery_id, client_id, drill, topic)
@@ -21,9 +23,19 @@ select $1, $2, $3, $4, $5, $6, $7, $8
       and drill is not distinct from $7)
 on conflict do nothing returning id
 """
+_ASK = """
+insert into task (practice_id, for_role, text, client_id, drill, topic, thread_key)
+values ($1, 'front_desk', $2, $3, $4, $5, $6)
+on conflict do nothing returning id
+"""
 _CLOSE = """
 update task set state = 'done', done_at = app.now(), done_by = app.user_id()
  where client_id = $1 and topic = $2 and state = 'open'
+"""
+_CLOSE_ANSWERED = """
+update task set state = 'done', done_at = app.now(), done_by = app.user_id()
+ where state = 'open' and topic = $3
+   and (thread_key = $1 and client_id is not distinct from $2 or client_id = $2)
 """
 
 
@@ -50,6 +62,27 @@ async def open_task(context: StepContext) -> None:
             data={"for": context.params.get("for", "front_desk"), "case": context.case.id},
             drill=context.drill,
         )
+
+
+async def ask_to_answer(
+    connection: Connection,
+    practice_id: UUID,
+    thread_key: str,
+    text: str,
+    *,
+    client_id: UUID | None,
+    drill: str | None = None,
+) -> bool:
+    """Ask the front desk to answer a conversation; False while it is asked to already."""
+    opened = await connection.fetchval(
+        _ASK, practice_id, text, client_id, drill, ANSWER, thread_key
+    )
+    return opened is not None
+
+
+async def close_answered(connection: Connection, thread_key: str, client_id: UUID | None) -> None:
+    """Somebody has answered the conversation."""
+    await connection.execute(_CLOSE_ANSWERED, thread_key, client_id, ANSWER)
 
 
 async def close_tasks(connection: Connection, client_id: UUID, topic: str) -> None:
