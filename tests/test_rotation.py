@@ -39,6 +39,7 @@ async def log_in_restored(admin: asyncpg.Connection[Any]) -> AsyncIterator[None]
 _PLAIN_BYTES = {
     "session.id_hash", "recipient_key.sealed", "audit.hash", "audit.previous", "audit_head.hash",
     "recovery_code.code_hash", "half_log_in.id_hash", "access_token.token_hash",
+    "one_time_code.attempt_hash", "one_time_code.code_tag", "attempt_limit.key_hash",
 }  # fmt: skip
 _BYTES = """
 select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid

@@ -39,6 +39,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("PUT", "/v1/reminders", "reminders.write"),
     ("GET", f"/v1/clients/{NOBODY}/reminders", "clients.read"),
     ("PUT", f"/v1/clients/{NOBODY}/reminders", "clients.write"),
+    ("GET", f"/v1/clients/{NOBODY}/consent", "clients.read"),
+    ("POST", f"/v1/clients/{NOBODY}/consent", "consent.write"),
     ("GET", "/v1/tasks", "tasks.read"),
     ("POST", f"/v1/tasks/{NOBODY}/done", "tasks.write"),
     ("GET", "/v1/not-reached", "morning.read"),
@@ -385,3 +387,44 @@ async def test_a_suppression_is_lifted_once(api: Api) -> None:
     again = await api.call("POST", path, asked)
     assert again.body == first.body
     assert (await api.call("GET", "/v1/suppressions", practice="mesa")).body["items"] == []
+
+
+async def test_what_a_client_told_the_staff_is_kept_and_obeyed(api: Api) -> None:
+    """An opt-out with its note ends texts at once, to send it again changes nothing, and their
+    agreement lifts it; the note lies sealed, and not everybody reads it."""
+    new = {"external_id": f"c{uuid4().hex}", "name": "Ana Ruiz", "phone": "212 555 0142"}
+    client = (await api.call("POST", "/v1/clients", new)).body["id"]
+    path = f"/v1/clients/{client}/consent"
+    email, sms = (await api.call("GET", path)).body["standing"]
+    assert (email["has_address"], sms["has_address"], sms["said"]) == (False, True, "nothing")
+    wish = {"channel": "sms", "what": "opted_out", "note": "Ana, on the telephone"}
+    key = {"Idempotency-Key": uuid4().hex, "Authorization": f"Bearer {api.token()}"}
+    for _ in range(2):
+        ended = await api.call("POST", path, wish, headers=key)
+        assert ended.http == 200
+    assert ended.body["standing"][1]["kept"] == "opted_out"
+    [entry] = ended.body["history"]
+    told = (entry["what"], entry["how"], entry["note"], entry["of_today"])
+    assert told == ("opted_out", "staff", "Ana, on the telephone", True)
+    suppression = await api.admin.fetchval(
+        "select id from suppression where client_id = $1", client
+    )
+    lift = await api.call("POST", f"/v1/suppressions/{suppression}/lift", {})
+    assert (lift.http, lift.body["code"]) == (422, "client_has_not_asked")
+    agreed = await api.call(
+        "POST", path, {**wish, "what": "agreed", "note": "Ana, here, in writing"}
+    )
+    assert agreed.body["standing"][1]["kept"] is None
+    assert [e["what"] for e in agreed.body["history"]] == ["lifted", "agreed", "opted_out"]
+    assert agreed.body["standing"][1]["said"] == "lifted"
+    biller = await api.call("GET", path, role="biller")
+    assert [e["note"] for e in biller.body["history"]] == [None] * 3
+    kept = await api.admin.fetch("select note from consent_entry where client_id = $1", client)
+    assert not any(b"Ana" in row["note"] for row in kept if row["note"])
+    assert (await api.call("GET", path, practice="mesa")).http == 404
+    for body, code in (
+        ({**wish, "channel": "email"}, "no_address"),
+        ({**wish, "note": "  "}, "note_missing"),
+    ):
+        refused = await api.call("POST", path, body)
+        assert (refused.http, refused.body["code"]) == (422, code)

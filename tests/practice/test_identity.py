@@ -300,6 +300,7 @@ appointments.read   x             x         x      x          x      -
 appointments.write  x             x         -      x          -      -
 clients.read        x             x         x      x          -      -
 clients.write       x             x         -      x          -      -
+consent.write       x             x         -      x          -      -
 credentials.write   x             -         -      -          -      -
 deliveries.decide   x             x         -      x          -      x
 deliveries.read     x             x         x      x          x      x

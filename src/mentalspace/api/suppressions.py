@@ -33,9 +33,9 @@ Decider = Annotated[Visit, allowed("deliveries.decide")]
 
 
 class Suppression(Out):
-    """Since `created_at` this recipient is written to no more. `reason` is `bounced`, `complained`
-    or `provider's list`; `delivery_id` is the message that led to it. On-call sees no `client_id`,
-    which is also null where the address is no client's."""
+    """Since `created_at` this recipient is written to no more. `reason` is `bounced`, `complained`,
+    `opted_out`, `provider's list` or another word of the runbook; `delivery_id` is the message that
+    led to it. On-call sees no `client_id`, which is also null where the address is no client's."""
 
     id: UUID
     practice_id: UUID
@@ -50,7 +50,7 @@ class Suppression(Out):
 
 
 class Lift(Body):
-    """`client_asked`: they want mail again. Without it a complaint is not lifted."""
+    """`client_asked`: they want it. Without it an opt-out or a complaint is not lifted."""
 
     client_asked: bool = False
 

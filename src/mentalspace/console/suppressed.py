@@ -59,7 +59,9 @@ async def lift(visit: Visit) -> Response:
                 name=person.name,
             )
     except Refused as error:
-        raise Forbidden("After a complaint the client must have asked for mail again.") from error
+        raise Forbidden(
+            "After a complaint or an opt-out the client must have asked for it."
+        ) from error
     if lifted is None:
         raise Missing
     return visit.go(f"/suppressed?done={'lifted' if lifted else 'too_late'}")

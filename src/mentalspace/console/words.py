@@ -68,6 +68,9 @@ _KIND: Mapping[str, str] = {
     "portal_invitation": "Portal invitation",
     "receipt": "Receipt",
     "log_in_code": "Log-in code",
+    "opt_out_confirmation": "Opt-out confirmed",
+    "opt_in_confirmation": "Texts resumed",
+    "help": "Answer to HELP",
 }
 
 _LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}
@@ -75,6 +78,9 @@ _LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}
 _SUPPRESSION: Mapping[str, str] = {
     "bounced": "the address does not exist any more",
     "complained": "they marked our mail as spam",
+    "opted_out": "they asked for no more",
+    "landline": "the number takes no texts",
+    "no such number": "the number does not exist",
     "provider's list": "the provider writes to them no more",
 }
 

@@ -34,6 +34,7 @@ SEALED = (
     Sealed("inbox", "payload", "inbox"),
     Sealed("import_row", "raw", "import_row"),
     Sealed("import_row", "header", "import_row"),
+    Sealed("suppression", "note", "consent"),
     Sealed("consent_entry", "note", "consent"),
     Sealed("text_message", "sender", "text_message"),
     Sealed("text_message", "body", "text_message"),

@@ -30,8 +30,8 @@ BY_THE_PROVIDER = "provider's list"
 
 _SUPPRESS = """
 insert into suppression (practice_id, integration, recipient_key, client_id, delivery_id, case_id,
-                         reason, drill, how, actor, evidence)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                         reason, drill, how, actor, evidence, note)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (practice_id, integration, recipient_key, coalesce(drill, ''))
   where lifted_at is null do nothing
 returning id
@@ -141,17 +141,19 @@ async def suppress(
     how: How = "provider",
     actor: str = "system",
     evidence: str | None = None,
+    note: bytes | None = None,
 ) -> UUID | None:
     """Write to them no more: its id; None for a second time, which changes nothing.
 
-    `evidence` is the provider's id of a message that says so. An opt-out takes the place of what
+    `evidence` is the provider's id of a message that says so, `note` a colleague's words, sealed
+    by the practice's consent ledger. An opt-out takes the place of what
     stood for another reason.
     """
     who: tuple[Any, ...] = (practice_id, integration, recipient_key)
     if reason == OPTED_OUT:
         await connection.execute(_OUTRANK, *who, drill, _SUPERSEDED, reason)
     added: UUID | None = await connection.fetchval(
-        _SUPPRESS, *who, client_id, delivery_id, case_id, reason, drill, how, actor, evidence
+        _SUPPRESS, *who, client_id, delivery_id, case_id, reason, drill, how, actor, evidence, note
     )
     if added is None:
         return None

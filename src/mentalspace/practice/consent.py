@@ -49,7 +49,8 @@ select id, client_id from delivery
  order by first_attempt_at is null, created_at desc limit 1
 """
 _HISTORY = """
-select id, recipient_key, client_id, channel, what, reason, how, at, actor, delivery_id, note
+select id, recipient_key, client_id, channel, what, reason, how, at, actor, delivery_id, evidence,
+       note
   from consent_entry
  where practice_id = $1 and drill is null
    and (client_id = $2 or recipient_key = any ($3))
@@ -93,11 +94,14 @@ class Entry:
     at: datetime
     actor: str
     delivery_id: UUID | None
+    evidence: str | None
     note: str | None
     theirs_today: bool
 
 
-async def opt_out(connection: Connection, speaker: Speaker, source: Source) -> UUID | None:
+async def opt_out(
+    connection: Connection, vault: Vault, speaker: Speaker, source: Source, *, note: str = ""
+) -> UUID | None:
     """Write to them no more: the suppression's id; None if that stood already.
 
     It is counted by the last message to them. What waits for them is refused by the lane at once.
@@ -115,15 +119,16 @@ async def opt_out(connection: Connection, speaker: Speaker, source: Source) -> U
         how=source.how,
         actor=source.actor,
         evidence=source.evidence,
+        note=_sealed(vault, speaker.practice_id, note),
     )
     if made is None:
-        await write(connection, speaker, "opted_out", source)
+        await write(connection, vault, speaker, "opted_out", source, note=note)
     return made
 
 
 async def opt_in(connection: Connection, speaker: Speaker, source: Source) -> bool:
     """Write to them again, for they asked; False if nothing kept us from it."""
-    row = await _standing(connection, speaker)
+    row = await standing_of(connection, speaker)
     return row is not None and await lift(
         connection, row["id"], source.actor, how=source.how, evidence=source.evidence
     )
@@ -131,13 +136,14 @@ async def opt_in(connection: Connection, speaker: Speaker, source: Source) -> bo
 
 async def write(
     connection: Connection,
+    vault: Vault,
     speaker: Speaker,
     what: What,
     source: Source,
     *,
-    note: bytes | None = None,
+    note: str = "",
 ) -> None:
-    """Append what changes no suppression; `note` is sealed."""
+    """Append what changes no suppression."""
     last_id, client_id = await _last(connection, speaker)
     await connection.execute(
         _WRITE,
@@ -150,17 +156,13 @@ async def write(
         source.actor,
         last_id if source.evidence else None,
         source.evidence,
-        note,
+        _sealed(vault, speaker.practice_id, note),
         speaker.drill,
     )
 
 
-async def may_write(connection: Connection, speaker: Speaker) -> bool:
-    """Whether nothing stands between us and this address."""
-    return await _standing(connection, speaker) is None
-
-
-async def _standing(connection: Connection, speaker: Speaker) -> Any | None:
+async def standing_of(connection: Connection, speaker: Speaker) -> Any | None:
+    """What keeps us from writing to this address, if anything does: its id and reason."""
     return await connection.fetchrow(
         _STANDING, speaker.practice_id, speaker.channel, speaker.recipient_key, speaker.drill
     )
@@ -196,11 +198,7 @@ async def read_kept_from(
     return {row["integration"]: row for row in rows}
 
 
-def seal_note(vault: Vault, practice_id: UUID, note: str) -> bytes | None:
-    """Raises ValueError for one that is too long."""
-    note = " ".join(note.split())
-    if len(note) > LONGEST_NOTE:
-        raise ValueError(f"a note has at most {LONGEST_NOTE} characters")
+def _sealed(vault: Vault, practice_id: UUID, note: str) -> bytes | None:
     return vault.seal(practice_id, _PURPOSE, note.encode()) if note else None
 
 
@@ -214,6 +212,7 @@ def _entry(vault: Vault, practice_id: UUID, row: Any, keys: list[str]) -> Entry:
         row["at"],
         row["actor"],
         row["delivery_id"],
+        row["evidence"],
         _opened(vault, practice_id, row["note"]),
         row["recipient_key"] in keys,
     )

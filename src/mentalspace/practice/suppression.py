@@ -8,11 +8,13 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.secrets import Vault
-from mentalspace.engine.suppression import lift
+from mentalspace.engine.suppression import OPTED_OUT, lift
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
 
 COMPLAINED = "complained"
+# What somebody wanted themselves; nobody takes it back for them.
+ONLY_THEY = frozenset({COMPLAINED, OPTED_OUT})
 
 _STANDING = """
 select distinct on (recipient_key) recipient_key, integration, reason, created_at
@@ -58,8 +60,8 @@ async def lift_suppression(
 ) -> bool | None:
     """Write to them again; False if that was decided before, None if there is no such one.
 
-    `actor` is for the audit, `name` for people. Raises Refused for a complaint unless the client
-    asked: whoever marked us as spam decides that, nobody else.
+    `actor` is for the audit, `name` for people. Raises Refused for an opt-out or a complaint
+    unless the client asked: whoever wants no more decides that, nobody else.
     """
     reason = await connection.fetchval(
         "select reason from suppression where id = $1 and practice_id = $2",
@@ -68,8 +70,9 @@ async def lift_suppression(
     )
     if reason is None:
         return None
-    if reason == COMPLAINED and not client_asked:
-        raise Refused("client_has_not_asked", "after a complaint the client must have asked for it")
+    if reason in ONLY_THEY and not client_asked:
+        text = "after an opt-out or a complaint the client must have asked for it"
+        raise Refused("client_has_not_asked", text)
     if not await lift(connection, suppression_id, name):
         return False
     await note(

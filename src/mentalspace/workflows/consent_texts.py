@@ -68,7 +68,7 @@ async def hear_stop(
     """No more texts to this number. What is queued for it is refused at once; one text says so,
     unless the provider's did. False if that stood already, and then nothing is said."""
     source = Source(how, "client", heard.message.provider_message_id)
-    made = await opt_out(connection, _speaker(vault, heard, client_id), source)
+    made = await opt_out(connection, vault, _speaker(vault, heard, client_id), source)
     if made is not None:
         await _answer(connection, vault, heard, STOPPED, client_id, language)
     return made is not None
@@ -102,7 +102,7 @@ async def hear_help(
     """Say who writes and how to reach us, once an hour at most, whatever else holds."""
     speaker = _speaker(vault, heard, client_id)
     source = Source("keyword", "client", heard.message.provider_message_id)
-    await write(connection, speaker, "asked_help", source)
+    await write(connection, vault, speaker, "asked_help", source)
     helped = await connection.fetchval(
         _HELPED, heard.practice_id, speaker.recipient_key, HELP, heard.drill, _HELP_AGAIN
     )
