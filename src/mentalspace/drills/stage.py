@@ -39,6 +39,7 @@ class Stage:
     accounts: list[str]
     credential_id: UUID = field(init=False)  # known once `store` has run
     test_only: bool = False
+    night_s: float | None = None  # how long what is sent stays useful, in a night that lasts longer
     demands_agreement: bool = False
     faults: list[str] = field(default_factory=list)
     healthy: Mapping[str, Any] | None = None  # the account's options before the drill's
@@ -75,6 +76,8 @@ class Stage:
                 await self._change_options(action.params)
             case "suppress":
                 await self._suppress(str(action.params.get("reason", "drill")))
+            case "night":
+                self.night_s = float(action.params["useful_for_s"])
             case "test_mode":
                 self.test_only = True
                 await self.store(self.secrets)
@@ -93,6 +96,7 @@ class Stage:
             count=count,
             guard=bool(action.params.get("guard", True)),
             says=str(action.params["says"]) if "says" in action.params else None,
+            night_s=self.night_s,
         )
         await DRILL_SENDS.get(self.drill.room, send_samples)(self.services, send)
         return count

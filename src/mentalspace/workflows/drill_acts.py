@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TypeAlias
 from uuid import UUID
 
+from mentalspace.engine.hours import Hours
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.services import Services
 from mentalspace.integrations.sms.model import Text
@@ -28,7 +29,8 @@ from mentalspace.workflows.demo import system_claims
 class DrillSend:
     """Send one thing each to `count` recipients; `{n}` in `to` counts from 1.
 
-    `says` stands in a mail where a practice's own line would, and is all that a text says.
+    `says` stands in a mail where a practice's own line would, and is all that a text says. With
+    `night_s` what goes into the ledger by itself is useful that long, and may leave only later.
     """
 
     practice_id: UUID
@@ -39,6 +41,7 @@ class DrillSend:
     count: int
     guard: bool
     says: str | None = None
+    night_s: float | None = None
 
 
 async def send_mails(services: Services, send: DrillSend) -> None:
@@ -84,6 +87,8 @@ async def send_texts(services: Services, send: DrillSend) -> None:
 
 
 async def _send(services: Services, send: DrillSend, payload: Callable[[str], bytes]) -> None:
+    now = services.clock.now()
+    expires_at = None if send.night_s is None else now + timedelta(seconds=send.night_s)
     async with services.database.as_user(system_claims(send.practice_id)) as connection:
         for number in range(1, send.count + 1):
             to = send.to.format(n=number)
@@ -95,11 +100,19 @@ async def _send(services: Services, send: DrillSend, payload: Callable[[str], by
                 idempotency_key=f"{send.integration}/drill/{send.run_id}/{number}",
                 payload=payload(to),
                 recipient=Phi(to),
+                expires_at=expires_at,
                 bypass_guard=not send.guard,
                 drill=send.run_id,
                 credential_id=send.credential_id,
+                hours=None if send.night_s is None else _after(now + timedelta(hours=12)),
             )
             await enqueue(connection, services.vault, new)
+
+
+def _after(opens_at: datetime) -> Hours:
+    """A minute a day, from then on."""
+    minute = opens_at.hour * 60 + opens_at.minute
+    return Hours(("UTC",), ((minute, minute + 1),) * 7)
 
 
 def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppointment:

@@ -38,6 +38,8 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "options": None,
     # the recipients of the first act are written to no more, as if for an earlier bounce
     "suppress": frozenset({"reason"}),
+    # it is night where what is sent goes, for longer than it stays useful
+    "night": frozenset({"useful_for_s"}),
 }
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly; what is
