@@ -29,7 +29,9 @@ CallFault = Literal["status", "latency", "drip", "hang", "reset", "truncate", "m
 HookFault = Literal[
     "hook_duplicate", "hook_reorder", "hook_delay", "hook_drop", "hook_bad_signature"
 ]
-FaultKind = Literal[CallFault, HookFault]
+# What a message meets that was accepted: `name` is the fate, in the provider's own words.
+FateFault = Literal["fate"]
+FaultKind = Literal[CallFault, HookFault, FateFault]
 # before: nothing was accepted; after: it was, and then the answer went wrong
 When = Literal["before", "after"]
 
@@ -68,6 +70,7 @@ class Fault:
     def matches(self, room: str, provider: str, account: str | None, call: Call) -> bool:
         return (
             not self.is_of_hooks
+            and self.kind != "fate"
             and self._is_of(room, provider, account)
             and self.method in (None, call.method)
             and (self.path is None or call.path.startswith(self.path))
@@ -79,6 +82,9 @@ class Fault:
             and self._is_of(room, provider, account)
             and (self.event is None or event.startswith(self.event))
         )
+
+    def matches_fate(self, room: str, provider: str, account: str) -> bool:
+        return self.kind == "fate" and self._is_of(room, provider, account)
 
     def _is_of(self, room: str, provider: str, account: str | None) -> bool:
         return (self.room, self.provider) == (room, provider) and self.account in (None, account)
@@ -155,6 +161,13 @@ class Faults:
                 and self._strikes(fault)
             ):
                 return fault
+        return None
+
+    def pick_fate(self, room: str, provider: str, account: str) -> str | None:
+        """What an accepted message meets instead of its own fate, if anything; used once."""
+        for fault in reversed(self._faults.values()):
+            if fault.matches_fate(room, provider, account) and self._strikes(fault):
+                return fault.name
         return None
 
     def _strikes(self, fault: Fault) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.dns import Published
 from mentalspace.emulator.faults import Fault
+from mentalspace.emulator.preset import Preset
 from mentalspace.emulator.words import Call, Reply
 
 
@@ -44,6 +45,13 @@ class Listener(Role, Protocol):
     async def close(self) -> None:
         """End with every connection."""
         ...
+
+
+@runtime_checkable
+class Breakable(Role, Protocol):
+    """One that breaks in ways of its own, or words a common one itself."""
+
+    breakages: Sequence[Preset]
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ from mentalspace.emulator.hook import Hook
 from mentalspace.emulator.outbox import Accepted
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.outside import add_outside
-from mentalspace.sandbox.presets import PRESETS
+from mentalspace.sandbox.presets import presets_of
 from mentalspace.sandbox.world import World
 
 Room = Annotated[str, Path(description="A room, such as `email`")]
@@ -40,7 +40,8 @@ class FaultIn(Strict):
         "that trickles in over `latency_s`; `hang`; `reset`; `truncate`, less than the headers "
         "promise; `malformed`. Of webhooks: `hook_duplicate`, the same again `latency_s` later; "
         "`hook_reorder`, the last event first; `hook_delay`, `latency_s` late; `hook_drop`, never "
-        "sent; `hook_bad_signature`, at every try"
+        "sent; `hook_bad_signature`, at every try. Of what was accepted: `fate`, named by `name` "
+        "in the provider's words, where its sandbox knows fates by fault"
     )
     when: Literal["before", "after"] = Field(
         "before", description="`after`: the request is accepted, then the answer goes wrong"
@@ -175,9 +176,10 @@ def create_control(world: World) -> FastAPI:
         await kit.journal.flush()
         return {"lifted": int(lifted)}
 
-    @app.get("/presets", summary="Ways to break a provider")
-    async def presets() -> list[dict[str, Any]]:
-        return [{**asdict(p), "fault": dict(p.fault)} for p in PRESETS.values()]
+    @app.get("/presets", summary="Ways to break any provider; with a room, its own as well")
+    async def presets(room: str | None = None) -> list[dict[str, Any]]:
+        roles = [role for role in world.roles if role.room == room]
+        return [{**asdict(p), "fault": dict(p.fault)} for p in presets_of(roles).values()]
 
     @app.post("/break/{room}/{provider}", status_code=201, summary="Break a provider")
     async def break_it(room: Room, provider: Provider, body: BreakIn) -> dict[str, Any]:

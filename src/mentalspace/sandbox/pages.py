@@ -19,7 +19,7 @@ from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox import mailbox
 from mentalspace.sandbox.outside import change_outside, shown_outside
 from mentalspace.sandbox.phones import PhonePages
-from mentalspace.sandbox.presets import PRESETS
+from mentalspace.sandbox.presets import presets_of
 from mentalspace.sandbox.world import World
 
 NEWEST_SHOWN = 8
@@ -91,12 +91,13 @@ class Pages:
     async def _room(self, request: Request) -> Response:
         kit = self._world.kit
         room = self._known_room(request)
+        roles = [role for role in self._world.roles if role.room == room]
         return self._show(
             "room.html",
             title=_heading(room),
             room=room,
-            roles=[role for role in self._world.roles if role.room == room],
-            presets=list(PRESETS.values()),
+            roles=roles,
+            presets=list(presets_of(roles).values()),
             faults=[f for f in kit.faults.all() if f.room == room],
             left=kit.faults.left,
             items=kit.outbox.items(room=room, limit=NEWEST_SHOWN),

@@ -1,21 +1,11 @@
-"""The ways to break a provider that a person picks from a list."""
+"""The ways to break any provider; a provider may have its own, or word one of these itself."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-
-@dataclass(frozen=True, slots=True)
-class Preset:
-    """A fault ready to use; what a status says is worded by the provider itself."""
-
-    name: str
-    title: str
-    explanation: str
-    fault: Mapping[str, Any]
-
+from mentalspace.emulator.preset import Preset
+from mentalspace.emulator.role import Breakable, Role
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -92,3 +82,9 @@ PRESETS: Mapping[str, Preset] = {
         ),
     )
 }
+
+
+def presets_of(roles: Iterable[Role]) -> Mapping[str, Preset]:
+    """All that can be picked for these, by name; the providers' own at the end."""
+    own = (preset for role in roles if isinstance(role, Breakable) for preset in role.breakages)
+    return {**PRESETS, **{preset.name: preset for preset in own}}

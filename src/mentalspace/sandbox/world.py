@@ -16,7 +16,7 @@ from mentalspace.emulator.status_page import StatusPages
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.pager import Pager
-from mentalspace.sandbox.presets import PRESETS
+from mentalspace.sandbox.presets import presets_of
 
 # Where the name server's address is among the others, and its port above the console's.
 DNS = ("", "dns")
@@ -82,13 +82,14 @@ class World:
 
     def break_it(self, room: str, provider: str, preset: str, **changes: object) -> Fault:
         """Put a preset in force. Raises Refused for a preset or a provider that is not here."""
-        if preset not in PRESETS:
-            raise Refused("unknown_preset", f"preset: use one of {', '.join(PRESETS)}")
         if not self.has(room, provider):
             raise Refused("unknown_provider", f"{room}/{provider} is not played here")
+        presets = presets_of(r for r in self.roles if (r.room, r.provider) == (room, provider))
+        if preset not in presets:
+            raise Refused("unknown_preset", f"preset: use one of {', '.join(presets)}")
         spoken = {(e.room, e.provider): e.presets for e in self.listeners}.get((room, provider), {})
-        wording = {**PRESETS[preset].fault, **spoken.get(preset, {})}
-        fields = {**wording, "label": PRESETS[preset].title, **changes}
+        wording = {**presets[preset].fault, **spoken.get(preset, {})}
+        fields = {**wording, "label": presets[preset].title, **changes}
         return self.kit.faults.add(room=room, provider=provider, **fields)
 
 

@@ -42,6 +42,33 @@ async def test_a_number_has_its_fate(customer: Customer, hooks: Hooks) -> None:
     assert {one.form["MessageStatus"] for one in told}.isdisjoint({"queued", "accepted"})
 
 
+async def test_it_breaks_in_ways_of_its_own(customer: Customer) -> None:
+    """Each way that the page offers is met by the next text, and by none once it is healed."""
+    offered = {one["name"]: one for one in await customer.control("GET", "/presets?room=sms")}
+    assert "for a day" not in offered["hooks_forged"]["explanation"]
+    met: dict[str, Any] = {}
+    for name in ("key_revoked", "invalid_number", "unsubscribed"):
+        await customer.control("POST", "/break/sms/twilio", {"preset": name})
+        _http, answer = await customer.send()
+        met[name] = answer["code"]
+        assert await customer.control("DELETE", "/faults?room=sms") == {"lifted": 1}
+    for name in ("filtered", "landline", "unreachable"):
+        await customer.control("POST", "/break/sms/twilio", {"preset": name})
+        _http, made = await customer.send()
+        customer.later(1)
+        met[name] = (await _status(customer, made["sid"]))[1]
+        await customer.control("DELETE", "/faults?room=sms")
+    assert met == {
+        "key_revoked": 20003,
+        "invalid_number": 21211,
+        "unsubscribed": 21610,
+        "filtered": 30007,
+        "landline": 30006,
+        "unreachable": 30003,
+    }
+    assert (await customer.send())[0] == 201
+
+
 async def test_words_of_spam_are_held_back(customer: Customer) -> None:
     """Blocked, or very slow, as the option says."""
     _http, blocked = await customer.send(Body="Click here now! Win.")

@@ -15,6 +15,7 @@ from mentalspace.emulator.rate import RateWindows
 from mentalspace.emulator.role import Bubble, Conversation
 from mentalspace.emulator.words import Call, Reply
 from mentalspace.integrations.sms.twilio.sandbox import phone, routes
+from mentalspace.integrations.sms.twilio.sandbox.breakages import BREAKAGES
 from mentalspace.integrations.sms.twilio.sandbox.callbacks import endpoint_of
 from mentalspace.integrations.sms.twilio.sandbox.errors import Problem, error_reply, injected
 from mentalspace.integrations.sms.twilio.sandbox.inbound import hear
@@ -52,6 +53,7 @@ class TwilioSandbox:
     room = ROOM
     provider = PROVIDER
     title = "Twilio"
+    breakages = BREAKAGES
     # An account may have its own under the same names. Its profile has `account_sid`,
     # `phone_number` and `messaging_service_sid`, and `test` for test credentials.
     options: Mapping[str, Any] = {

@@ -10,7 +10,7 @@ from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.outbox import Step
 from mentalspace.integrations.sms.twilio.sandbox.errors import LATER, Problem, comes_later
-from mentalspace.integrations.sms.twilio.sandbox.words import Json, option
+from mentalspace.integrations.sms.twilio.sandbox.words import PROVIDER, ROOM, Json, option
 
 # Beside these, a fate is a code: one that comes later, or one that refuses the send; or
 # `answer:` and what the person texts back.
@@ -36,7 +36,7 @@ FINAL = frozenset({"delivered", "undelivered", "failed", "canceled", "read", "re
 
 def fate_of(kit: Kit, account: Account, to: str, body: str) -> str:
     """One of WORDS, or a code. Raises the Problem of a number that is refused at once."""
-    fate = _fate(kit, account, to)
+    fate = kit.faults.pick_fate(ROOM, PROVIDER, account.id) or _fate(kit, account, to)
     if fate.isdigit() and not comes_later(int(fate)):
         raise Problem(int(fate))
     if fate == "delivered" and is_spam(kit, account, body):
