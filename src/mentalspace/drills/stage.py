@@ -259,11 +259,12 @@ class Stage:
     async def _let_time_pass(self) -> None:
         """As if what was tried had been tried ten minutes earlier."""
         async with connect_owner(self.services.admin_url) as owner:
-            await owner.execute(
-                "update delivery set first_attempt_at = first_attempt_at - interval '10 minutes'"
-                " where drill = $1",
-                self.run_id,
-            )
+            for table, since in (("delivery", "first_attempt_at"), ("attempt", "started_at")):
+                await owner.execute(
+                    f"update {table} set {since} = {since} - interval '10 minutes'"
+                    " where drill = $1",
+                    self.run_id,
+                )
 
     async def _record_agreement(self) -> None:
         """As the practice's administrator does, through the same policies."""
