@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 
+from mentalspace.engine.db import connect_owner
+from mentalspace.engine.inbox import Heard
 from mentalspace.engine.steps import StepContext
 from mentalspace.integrations.sms.model import Text
 from mentalspace.kernel.case import classify
 from mentalspace.kernel.errors import Evidence
+from mentalspace.kernel.event import Incoming
 from mentalspace.kernel.phi import Phi
 from mentalspace.main import MentalSpace
 from mentalspace.practice.reach import By, Reach, ways_of
 from mentalspace.practice.reminder_policy import ReminderChoice
 from mentalspace.workflows.appointments import book, cancel, reschedule
+from mentalspace.workflows.consent_texts import hear_start, hear_stop
 from mentalspace.workflows.reminder_rules import choose_reminders
 from tests.house import new_appointment
 from tests.practice.office import Office
@@ -46,6 +50,7 @@ AND created_at > NOW() - INTERVAL '7 days';
         ("text", Reach(Phi(NUMBER), "landline", falls_back=False), False, False),
         ("text", Reach(None, typed=True), True, False),
         ("text", Reach(Phi(NUMBER), texts=False), True, False),
+        ("text", Reach(Phi(NUMBER), "mobile", stopped="the client wants no texts"), True, False),
         ("both", Reach(None), True, False),
     ],
 )
@@ -135,6 +140,50 @@ async def test_a_choice_is_followed_by_what_waits_and_no_hour_is_told_of_twice(
             " and occasion = 'reminder'"
         )
     await owner.close()
+
+
+async def test_who_texts_stop_is_told_by_mail_until_they_text_start(
+    office: Office, admin_url: str
+) -> None:
+    """STOP follows the client to another number, START brings texts back; what is not texted says
+    why."""
+    await _book(office, admin_url, "text")
+    client, credential = await _client_and_credential(office)
+    assert [kind for kind, _ in await _texts(office)] == ["created", "reminder"]
+    await _hear(office, hear_stop, credential, client)
+    await _book_again(office, "a-2")
+    async with connect_owner(admin_url) as owner:
+        await owner.execute("update client set phone_e164 = '+12025550143'")
+    await _book_again(office, "a-3")
+    assert [kind for kind, _ in await _texts(office)] == ["created", "reminder"]
+    assert [kind for kind, _ in await office.mails()] == ["created", "reminder"] * 2
+    said = await office.fetch("select data from timeline where kind = 'text_not_written'")
+    assert [line["data"]["reason"] for line in said] == ["the client wants no texts"] * 4
+    await _hear(office, hear_start, credential, client)
+    await _book_again(office, "a-4")
+    assert [kind for kind, _ in await _texts(office)] == ["created", "reminder"] * 2
+    assert len(await office.mails()) == 4
+
+
+async def _client_and_credential(office: Office) -> tuple[UUID, UUID]:
+    [row] = await office.fetch(
+        "select c.id as client, k.id as credential from client c join credential k"
+        " on k.practice_id = c.practice_id and k.integration = 'sms'"
+    )
+    return row["client"], row["credential"]
+
+
+async def _hear(office: Office, word: Any, credential: UUID, client: UUID) -> None:
+    """As the inbox does, in its transaction."""
+    said = Incoming(f"SM{uuid4().hex}", Phi(NUMBER), Phi("…"), datetime.now(UTC), "received")
+    heard = Heard(office.practice_id, credential, "sms", said, None)
+    async with office.services.database.as_worker(office.practice_id) as connection:
+        assert await word(connection, office.services.vault, heard, client_id=client, language="en")
+
+
+async def _book_again(office: Office, external_id: str) -> None:
+    starts_at = office.services.clock.now() + TEN_DAYS
+    await book(office.services, office.claims, new_appointment(ADDRESS, starts_at, external_id))
 
 
 @pytest.mark.parametrize(

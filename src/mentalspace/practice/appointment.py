@@ -208,7 +208,7 @@ async def find_by_external_id(
 def _appointment(row: Any) -> Appointment:
     values = dict(row)
     name, email = values.pop("name"), values.pop("email")
-    reach = {each.name: values.pop(each.name) for each in fields(Reach)}
+    reach = {each.name: values.pop(each.name) for each in fields(Reach) if each.name in values}
     reach["number"] = Phi(reach["number"]) if reach["number"] else None
     return Appointment(
         **values,

@@ -16,7 +16,8 @@ BYS: tuple[By, ...] = get_args(By)
 class Reach:
     """`number` is in E.164, None if there is none that can be dialled; `typed` says that there is
     one all the same. `texts` says that the practice texts: it has a credential for it,
-    and has not switched it off. Of the zones the client's may be unknown."""
+    and has not switched it off. Of the zones the client's may be unknown. `stopped` is why the
+    consent ledger has no texts for them, where it was asked."""
 
     number: Phi[str] | None = None
     kind: str | None = None
@@ -28,6 +29,7 @@ class Reach:
     client_zone: str | None = None
     practice_zone: str = "UTC"
     cancel_before_h: int = 24
+    stopped: str | None = None
 
     @property
     def why_no_text(self) -> str | None:
@@ -36,7 +38,7 @@ class Reach:
             return "the practice sends no texts"
         if self.number is None:
             return "the telephone number cannot be dialled" if self.typed else "no telephone number"
-        return "the telephone is a landline" if self.kind == "landline" else None
+        return "the telephone is a landline" if self.kind == "landline" else self.stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,13 @@ class Ways:
     why_no_text: str | None = None
 
 
+def chosen_way(reach: Reach, kind: AppointmentKind) -> By:
+    return reach.reminders_by if kind == "reminder" else reach.changes_by
+
+
 def ways_of(reach: Reach, kind: AppointmentKind) -> Ways:
     """What cannot be texted goes by mail where the client allows it."""
-    chosen = reach.reminders_by if kind == "reminder" else reach.changes_by
+    chosen = chosen_way(reach, kind)
     if chosen == "email":
         return Ways(email=True, text=False)
     why_not = reach.why_no_text

@@ -7,9 +7,10 @@ from dataclasses import replace
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import cancel_pending
 from mentalspace.practice.appointment import Appointment
-from mentalspace.practice.reach import ways_of
+from mentalspace.practice.reach import Ways, chosen_way, ways_of
 from mentalspace.practice.reminder import Reminder
 from mentalspace.practice.saying.facts import AppointmentKind
+from mentalspace.practice.text_consent import why_not_texted
 from mentalspace.workflows.appointment_mails import MailDesk, write_mail
 from mentalspace.workflows.appointment_reminders import (
     BY_EMAIL,
@@ -51,7 +52,7 @@ async def remind_anew(
     connection: Connection, desk: MailDesk, appointment: Appointment, why: Rewriting
 ) -> None:
     """Write again what of the waiting reminders no longer holds, for a reason of ours."""
-    ways = ways_of(appointment.reach, "reminder")
+    ways = await _ways(connection, desk, appointment, "reminder")
     reachable = ways.email and appointment.client_email is not None
     for way, wanted in ((BY_TEXT, ways.text), (BY_EMAIL, reachable)):
         anew = await rewritten_reminders(
@@ -65,7 +66,7 @@ async def remind_anew(
 async def _tell(
     connection: Connection, desk: MailDesk, appointment: Appointment, kind: AppointmentKind
 ) -> None:
-    ways = ways_of(appointment.reach, kind)
+    ways = await _ways(connection, desk, appointment, kind)
     if ways.why_no_text is not None:
         await text_not_written(connection, desk, appointment, kind, ways.why_no_text)
     if ways.text:
@@ -74,9 +75,22 @@ async def _tell(
         await _write(connection, desk, appointment, BY_EMAIL, kind)
 
 
+async def _ways(
+    connection: Connection, desk: MailDesk, appointment: Appointment, kind: AppointmentKind
+) -> Ways:
+    """The ledger is asked only where a text could be written."""
+    reach = appointment.reach
+    if reach.number is None or chosen_way(reach, kind) == "email":
+        return ways_of(reach, kind)
+    practice_id = appointment.practice_id
+    key = desk.vault.recipient_key(practice_id, reach.number.reveal())
+    stopped = await why_not_texted(connection, practice_id, appointment.client_id, key)
+    return ways_of(replace(reach, stopped=stopped), kind)
+
+
 async def _remind(connection: Connection, desk: MailDesk, appointment: Appointment) -> None:
     """The reminders of an hour the client is being told of just now."""
-    ways = ways_of(appointment.reach, "reminder")
+    ways = await _ways(connection, desk, appointment, "reminder")
     reachable = ways.email and appointment.client_email is not None
     if appointment.starts_at <= desk.now:
         return

@@ -14,7 +14,8 @@ from mentalspace.practice.reminder import Reminder
 from mentalspace.workflows.appointment_mails import MailDesk, write_mail
 
 _TEXT = """
-select n.occasion, n.version, n.for_start, n.lead_min, d.status, d.expires_at, app.now() as now,
+select n.occasion, n.version, n.for_start, n.lead_min, d.status, d.due_at, d.expires_at,
+       app.now() as now,
        exists (select from appointment_notifications m
                 where m.appointment_id = n.appointment_id and m.status in ('pending', 'sent')
                   and m.notification_type = n.occasion
@@ -58,7 +59,7 @@ def fall_back_with(desk: Callable[[datetime], MailDesk]) -> Action:
 async def _mail(context: StepContext, desk: MailDesk, text: Any, appointment: Appointment) -> None:
     reminder = None
     if text["occasion"] == "reminder":
-        reminder = Reminder(text["lead_min"], text["now"], text["expires_at"])
+        reminder = Reminder(text["lead_min"], max(text["now"], text["due_at"]), text["expires_at"])
     written = await write_mail(
         context.connection,
         desk,
