@@ -42,6 +42,8 @@ REWRITE_EVERY_S = 0.5
 AGREEMENTS_EVERY_S = 60.0
 AUDIT_HEADS_EVERY_S = 3600.0
 FORGET_EVERY_S = 60.0
+LINKS_EVERY_S = 2.0
+NUMBERS_EVERY_S = 60.0
 
 Say = Callable[[str], None]
 
@@ -468,6 +470,8 @@ class MentalSpace:
         from mentalspace.practice.agreement import tell_of_ends
         from mentalspace.practice.audit import write_heads_down
         from mentalspace.practice.one_time_code import forget_log_ins
+        from mentalspace.workflows.client_reach import read_numbers
+        from mentalspace.workflows.log_in_codes import mail_links
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
@@ -477,6 +481,8 @@ class MentalSpace:
                 lambda: tell_of_ends(services.database, services.rooms),
             ),
             "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
+            "links": (LINKS_EVERY_S, lambda: mail_links(services)),
+            "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),
             "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         }
         if self.settings.is_production:

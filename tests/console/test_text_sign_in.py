@@ -27,7 +27,8 @@ from mentalspace.practice.one_time_code import (
     open_code,
     take_code,
 )
-from mentalspace.workflows.log_in_codes import code_text, send_code
+from mentalspace.workflows.access_mails import ask_reset
+from mentalspace.workflows.log_in_codes import code_text, mail_links, send_code
 from tests.console.stage import CLIENT, PASSWORD, Stage
 from tests.console.test_doors import _hidden, log_in, visitor
 from tests.console.test_pages import _CONTRAST, _WCAG, overflow, violations
@@ -35,7 +36,7 @@ from tests.house import until
 
 pytestmark = pytest.mark.database
 
-ADDRESS, PHONE = "client0@demo.example", "+1 (312) 555-0142"
+ADDRESS, PHONE, NUMBER = "client0@demo.example", "+1 (312) 555-0142", "+13125550142"
 _ASKED = "select count(*) >= $1 from one_time_code"
 SENT = "select practice_id, subject_id, payload from delivery where kind = 'log_in_code'"
 
@@ -43,7 +44,9 @@ SENT = "select practice_id, subject_id, payload from delivery where kind = 'log_
 @pytest.fixture
 async def client(stage: Stage) -> UUID:
     """A client in the portal with a mobile, in a practice that can text."""
-    await stage.owner.execute("update client set phone = $2 where id = $1", stage.client, PHONE)
+    await stage.owner.execute(
+        "update client set phone = $2, phone_e164 = $3 where id = $1", stage.client, PHONE, NUMBER
+    )
     await create_user(
         stage.owner,
         ADDRESS,
@@ -221,8 +224,8 @@ async def test_sends_are_limited(stage: Stage, client: UUID) -> None:
     )
     assert sum(together) == 3
 
-    for phone in ("+1 876 555 0142", "+44 7700 900123", "not a number", None):
-        await owner.execute("update client set phone = $2 where id = $1", client, phone)
+    for phone in ("+18765550142", "+447700900123", "+18005550142", None):
+        await owner.execute("update client set phone_e164 = $2 where id = $1", client, phone)
         await send_code(services, new_attempt(), ADDRESS)
     assert not await texts(stage)
     assert await owner.fetchval("select count(*) from delivery where kind = 'password_reset'") == 3
@@ -233,6 +236,45 @@ async def test_sends_are_limited(stage: Stage, client: UUID) -> None:
         assert answered == [200] * 10 + [429] * 2
         await forget_limits(stage)
         assert [(await ask(http, "a@demo.example"))[0] for _ in range(2)] == [200, 429]
+
+
+async def test_a_text_that_ended_badly_has_one_link_in_its_place(
+    stage: Stage, client: UUID
+) -> None:
+    """Once, by mail; none where the client asked for a code or a link since, or got in."""
+    services, owner = stage.services, stage.owner
+
+    async def send_badly() -> tuple[str, str]:
+        await forget_limits(stage)
+        attempt = new_attempt()
+        await send_code(services, attempt, ADDRESS)
+        code = code_in((await texts(stage))[-1])
+        for status in ("due", "sending", "accepted", "bounced"):
+            await owner.execute(
+                "update delivery set status = $1 where kind = 'log_in_code' and status <> 'bounced'"
+                " and status <> 'cancelled'",
+                status,
+            )
+        return attempt, code
+
+    async def links() -> int:
+        await asyncio.gather(mail_links(services), mail_links(services))
+        resets = "select count(*) from delivery where kind = 'password_reset'"
+        return int(await owner.fetchval(resets))
+
+    await send_badly()
+    assert (await links(), await links()) == (1, 1)
+    await send_badly()
+    await send_badly()
+    assert await links() == 2
+    await send_badly()
+    await ask_reset(services, ADDRESS)
+    assert await links() == 3
+    await owner.execute("delete from access_token")
+    attempt, code = await send_badly()
+    assert await take_code(services.database, services.vault, attempt, code) is not None
+    assert await links() == 3
+    assert await owner.fetchval("select count(*) from timeline where kind = 'link_by_mail'") == 2
 
 
 async def test_a_code_is_nowhere_but_in_its_text(stage: Stage, client: UUID, logs: Path) -> None:

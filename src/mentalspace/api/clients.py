@@ -15,6 +15,7 @@ from mentalspace.api.once import Key, once
 from mentalspace.api.page import Cursor, Limit, Page, page, position
 from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.workflows.appointment_texts import note_number
 
 routes = APIRouter(tags=["clients"])
 
@@ -110,6 +111,8 @@ async def create(
             if row is None:
                 text = "the practice has a client under that external_id"
                 raise Problem(409, "client_exists", text)
+            if new.phone is not None:
+                await note_number(connection, row["id"], new.phone)
             await visit.note(connection, "client.made", row["id"])
         made = Client(**dict(row))
         headers = {"location": f"/v1/clients/{made.id}"}

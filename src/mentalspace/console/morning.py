@@ -36,6 +36,10 @@ _DONE = {
     "same": ("warn", "Nothing changed: that is what was there."),
     "nothing": ("warn", "Nothing changed: the client knew already, or the appointment is over."),
     "saved": ("ok", "Saved. Reminders that wait go there; of what could not be told, call."),
+    "no_texts": (
+        "warn",
+        "Saved. No text can reach this number: it is a landline, or cannot be dialled. Call there.",
+    ),
     "wrong": (
         "bad",
         "Not saved: an address is like name@example.org, a number has 7 to 15 digits.",
@@ -105,7 +109,7 @@ async def put_right(visit: Visit) -> Response:
         )
     except ClientUnknown as error:
         raise Missing from error
-    return _back(visit, "saved" if changed else "same")
+    return _back(visit, changed)
 
 
 async def retry(visit: Visit) -> Response:

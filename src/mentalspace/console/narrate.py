@@ -193,6 +193,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "task_opened":        ("info", _task),
     "mail_not_written":   ("warn", _with("No message was written", "reason")),
     "text_not_written":   ("warn", _with("No text was written", "reason")),
+    "link_by_mail":       ("info", _fixed("A link to log in goes by mail now")),
     "told_by_mail":       ("info", _fixed("The same news goes by mail now")),
     "not_told_otherwise": ("warn", _with("No mail went in its place", "reason")),
     "moved":              ("warn", _moved),

@@ -16,6 +16,7 @@ from uuid import UUID
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.access import RESET_LASTS, token_hash
 from mentalspace.practice.audit import note
 from mentalspace.practice.identity import DEMO_DOMAIN, session_hash
 from mentalspace.practice.limits import Limit, spend
@@ -62,6 +63,17 @@ class Code:
     voided: tuple[UUID, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What takes the place of a text that ended badly; `email` is None if nothing is to be sent."""
+
+    user_id: UUID
+    practice_id: UUID
+    delivery_id: UUID
+    email: Phi[str] | None
+    language: str | None
+
+
 _INSERT = """
 insert into one_time_code (attempt_hash, user_id, practice_id, client_id, code_tag, expires_at)
 values ($1, $2, $3, $4, $5, clock_timestamp() + $6::interval) returning id
@@ -91,7 +103,7 @@ def new_attempt() -> str:
 async def find_asker(
     database: Database, address: str, number: str | None, *, demo_allowed: bool
 ) -> Asker | None:
-    """`number` is the digits of what was typed, if it can be one."""
+    """`number` is what was typed, in E.164, if it can be one."""
     if not address.isprintable() or (not demo_allowed and address.lower().endswith(DEMO_DOMAIN)):
         return None
     async with database.as_door() as connection:
@@ -163,6 +175,19 @@ async def take_code(database: Database, vault: Vault, attempt: str, given: str) 
             code="wrong_code",
         )
     return None
+
+
+async def open_link(connection: Connection, token: str) -> Link | None:
+    """Of the codes whose text ended badly, one: a link for whoever asked. None if there is none."""
+    row = await connection.fetchrow(
+        "select * from app.open_link_for_code($1, $2)", token_hash(token), RESET_LASTS
+    )
+    if row is None:
+        return None
+    if row["email"] is not None:
+        user, practice_id = str(row["user_id"]), row["practice_id"]
+        await note(connection, user, "password_reset_asked", practice_id=practice_id)
+    return Link(**{**row, "email": Phi(row["email"]) if row["email"] else None})
 
 
 async def forget_log_ins(database: Database) -> None:

@@ -55,6 +55,23 @@ async def ask_reset(services: Services, address: str) -> None:
         await _send(services, system_claims(await _default_practice(services)), letter)
 
 
+async def write_reset(
+    services: Services,
+    connection: Connection,
+    practice_id: UUID,
+    user_id: UUID,
+    address: Phi[str],
+    language: str | None,
+    token: str,
+) -> UUID | None:
+    """The mail with a client's link, in the caller's transaction; None without a credential."""
+    letter = _Letter("password_reset", address, language or "en", token, user_id)
+    try:
+        return await _write(services, connection, practice_id, letter)
+    except NoCredential:
+        return None
+
+
 async def invite(services: Services, claims: Mapping[str, Any], client_id: UUID) -> Invited:
     """Send a client of the practice a link to the portal; an earlier one loses its force.
 
@@ -103,7 +120,7 @@ async def _send(services: Services, claims: Mapping[str, Any], letter: _Letter) 
 
 async def _write(
     services: Services, connection: Connection, practice_id: UUID, letter: _Letter
-) -> None:
+) -> UUID:
     practice = await connection.fetchrow(
         "select name, phone from practice where id = $1", practice_id
     )
@@ -130,8 +147,10 @@ async def _write(
         client_id=letter.about if is_client else None,
         carries_phi=not letter.to_staff,
     )
-    if await enqueue(connection, services.vault, new) is None:
+    delivery_id = await enqueue(connection, services.vault, new)
+    if delivery_id is None:
         raise NoCredential("the practice has no e-mail credential")
+    return delivery_id
 
 
 async def _default_practice(services: Services) -> UUID:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from uuid import UUID
 
 from mentalspace.engine.services import Services
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.audit import note
-from mentalspace.practice.task import ADDRESS, close_tasks
+from mentalspace.practice.task import ADDRESS, PHONE, close_tasks
 from mentalspace.workflows.appointment_reminders import REACHED_ELSEWHERE
+from mentalspace.workflows.appointment_texts import note_number
 from mentalspace.workflows.appointments import Claims, mail_desk, remind_client_anew
+from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.reminder_rules import ClientUnknown
 
 _LOCK = "select email, phone from client where id = $1 for update"
@@ -18,6 +21,14 @@ update client set email = coalesce($2, email), phone = coalesce($3, phone), upda
  where id = $1
 """
 
+_UNREAD = """
+select id, phone from client where phone is not null and phone_checked_at is null
+ limit 500 for update skip locked
+"""
+
+# "no_texts": saved, but no text can reach that number.
+Changed = Literal["same", "saved", "no_texts"]
+
 
 async def change_reach(
     services: Services,
@@ -25,8 +36,8 @@ async def change_reach(
     client_id: UUID,
     email: Phi[str] | None,
     phone: Phi[str] | None,
-) -> bool:
-    """Whether anything changed; None leaves it as it is. Raises ClientUnknown."""
+) -> Changed:
+    """None leaves it as it is. Raises ClientUnknown."""
     async with services.database.as_user(claims) as connection:
         before = await connection.fetchrow(_LOCK, client_id)
         if before is None:
@@ -34,13 +45,17 @@ async def change_reach(
         address = email.reveal() if email else before["email"]
         number = phone.reveal() if phone else before["phone"]
         if (address, number) == (before["email"], before["phone"]):
-            return False
+            return "same"
         await connection.execute(_SAVE, client_id, address, number)
+        problem = None
+        if number != before["phone"]:
+            problem = await note_number(connection, client_id, number)
+            await close_tasks(connection, client_id, PHONE)
         if address != before["email"]:
             await close_tasks(connection, client_id, ADDRESS)
-            await remind_client_anew(
-                connection, mail_desk(services, claims), client_id, REACHED_ELSEWHERE
-            )
+        await remind_client_anew(
+            connection, mail_desk(services, claims), client_id, REACHED_ELSEWHERE
+        )
         await note(
             connection,
             str(claims["sub"]),
@@ -48,4 +63,14 @@ async def change_reach(
             practice_id=UUID(str(claims["practice"])),
             subject=client_id,
         )
-        return True
+        return "saved" if problem is None else "no_texts"
+
+
+async def read_numbers(services: Services) -> None:
+    """Find out how each number is dialled that nobody has looked at since it was written."""
+    async with services.database.as_dispatcher() as connection:
+        practices = await connection.fetch("select id from practice")
+    for practice in practices:
+        async with services.database.as_user(system_claims(practice["id"])) as connection:
+            for client in await connection.fetch(_UNREAD):
+                await note_number(connection, client["id"], client["phone"])

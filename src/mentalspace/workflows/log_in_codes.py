@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from mentalspace.engine.ledger import NewDelivery, cancel_subjects, enqueue
+from mentalspace.engine.ledger import NewDelivery, cancel_subjects, enqueue, record
 from mentalspace.engine.services import Services
 from mentalspace.integrations.sms.model import Text
 from mentalspace.integrations.sms.number import NotANumber, Number, normalise
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.access import new_token
 from mentalspace.practice.one_time_code import (
     CODE_LASTS,
     Asker,
     find_asker,
     may_text,
     open_code,
+    open_link,
 )
 from mentalspace.practice.saying.facts import Language, language_of
-from mentalspace.workflows.access_mails import ask_reset
+from mentalspace.workflows.access_mails import ask_reset, write_reset
 from mentalspace.workflows.demo import system_claims
 
 KIND = "log_in_code"
@@ -27,19 +28,14 @@ _BODY: dict[Language, str] = {
     "en": "{code} is your log-in code. It works for {minutes} minutes. Do not give it to anybody.",
     "es": "{code} es su clave de entrada. Sirve durante {minutes} minutos. No la comparta.",
 }
-_DIGITS = re.compile(r"\D")
 
 
 async def send_code(services: Services, attempt: str, who: str) -> None:
     """Open the attempt, and text its code to whoever has that address or number. Where their
     number takes no texts, has had too many, or lies where nobody of ours lives, a mail with a link
     goes instead. Nobody learns from this whether there is such a person."""
-    digits = _DIGITS.sub("", who)
     asker = await find_asker(
-        services.database,
-        who,
-        digits if len(digits) >= 10 and "@" not in who else None,
-        demo_allowed=not services.settings.is_production,
+        services.database, who, _dialled(who), demo_allowed=not services.settings.is_production
     )
     number = None if asker is None else _textable(services, asker)
     async with services.database.as_door() as connection:
@@ -78,6 +74,34 @@ async def send_code(services: Services, attempt: str, who: str) -> None:
         await ask_reset(services, asker.email.reveal())
 
 
+async def mail_links(services: Services) -> None:
+    """Where the text of a code ended badly, its client gets the link by mail, unless they asked
+    for it or got in since."""
+    while await _mail_link(services):
+        pass
+
+
+async def _mail_link(services: Services) -> bool:
+    """For one of them, in one transaction; False if there is none."""
+    token = new_token()
+    async with services.database.as_door() as connection:
+        link = await open_link(connection, token)
+        if link is None or link.email is None:
+            return link is not None
+        await services.database.go_on_as_worker(connection, link.practice_id)
+        mail_id = await write_reset(
+            services, connection, link.practice_id, link.user_id, link.email, link.language, token
+        )
+        await record(
+            connection,
+            "link_by_mail" if mail_id else "not_told_otherwise",
+            practice_id=link.practice_id,
+            delivery_id=link.delivery_id,
+            data={"mail": str(mail_id)} if mail_id else {"reason": "no e-mail credential"},
+        )
+        return True
+
+
 def code_text(services: Services, to: str, code: str, language: Language) -> Text:
     """Says nothing of the practice: it lies on a lock screen. By its last line a telephone fills
     the code in, on our page alone.
@@ -88,6 +112,13 @@ def code_text(services: Services, to: str, code: str, language: Language) -> Tex
     minutes = int(CODE_LASTS / timedelta(minutes=1))
     body = f"{_BODY[language].format(code=code, minutes=minutes)}\n\n@{host} #{code}"
     return Text(to, body, KIND, language, may_say=(code,), useful_s=int(CODE_LASTS.total_seconds()))
+
+
+def _dialled(who: str) -> str | None:
+    try:
+        return None if "@" in who else normalise(who).e164
+    except NotANumber:
+        return None
 
 
 def _textable(services: Services, asker: Asker) -> Number | None:
