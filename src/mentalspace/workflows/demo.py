@@ -29,6 +29,7 @@ from mentalspace.practice.tenancy import (
     sandbox_address,
 )
 from mentalspace.workflows.appointments import AppointmentExists, book
+from mentalspace.workflows.demo_texts import agree_to_texts, phone_of, zone_of
 
 # A practice's first appointments come one a turn: something to watch. After these they come
 # seldom, so that it can be left running, yet often enough to notice when a provider breaks;
@@ -68,7 +69,6 @@ DEMO_PEOPLE = (
 )
 _FIRST = "Alma Ben Cleo Dario Edie Femi Greta Hugo Iris Jonah Kaia Luis Mina Nico Opal".split()
 _LAST = "Abara Brandt Cho Duarte Ellis Farrow Gupta Holm Ibarra Jensen Keane Lund".split()
-_ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles")
 
 MakeUser = Callable[[Owner, str, str, str, str, UUID | None], Awaitable[None]]
 
@@ -156,7 +156,9 @@ async def demo_day(services: Services, random: Random) -> None:
         async with services.database.as_user(claims) as connection:
             pace = await connection.fetchrow(_PACE, BRISK_APPOINTMENTS, SELDOM_S)
         if pace["wanted"]:
-            made_up = _made_up(services.clock.now(), zone, random, pace["known"])
+            person = random.randrange(len(_FIRST) * len(_LAST))
+            made_up = _made_up(services.clock.now(), zone, random, person, pace["known"])
+            await agree_to_texts(services, claims, person, made_up)
             with suppress(AppointmentExists):
                 await book(services, claims, made_up)
 
@@ -179,20 +181,20 @@ async def _practices(services: Services) -> list[tuple[UUID, str]]:
     return [(row["id"], row["timezone"]) for row in rows]
 
 
-def _made_up(now: datetime, zone: str, random: Random, number: int) -> NewAppointment:
-    first, last = random.choice(_FIRST), random.choice(_LAST)
+def _made_up(now: datetime, zone: str, random: Random, person: int, number: int) -> NewAppointment:
+    first, last = _FIRST[person // len(_LAST)], _LAST[person % len(_LAST)]
     day = now.astimezone(ZoneInfo(zone)) + timedelta(days=random.randint(1, 20))
     starts_at = day.replace(
         hour=random.randint(8, 17), minute=random.choice((0, 30)), second=0, microsecond=0
     ).astimezone(UTC)
-    person = hashlib.sha256(f"{first}{last}".encode()).hexdigest()[:8]
+    mark = hashlib.sha256(f"{first}{last}".encode()).hexdigest()[:8]
     return NewAppointment(
         external_id=f"demo-{number + 1}-{secrets.token_hex(3)}",
-        client_external_id=f"demo-{person}",
+        client_external_id=f"demo-{mark}",
         client_name=Phi(f"{first} {last}"),
         client_email=Phi(f"{first}.{last}@demo.example".lower()),
-        client_phone=None,
-        client_timezone=_ZONES[int(person, 16) % len(_ZONES)],
+        client_phone=phone_of(person),
+        client_timezone=zone_of(person),
         client_language="en",
         clinician_email="clinician@demo.example",
         starts_at=starts_at,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -12,8 +14,10 @@ from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Provider
 from mentalspace.practice.tenancy import sandbox_address
+from mentalspace.workflows.demo_texts import DEMO_OPTIONS
 
 CALL_WITHIN_S = 10.0
+NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class SandboxAway(OSError):
@@ -41,14 +45,21 @@ async def call_sandbox(
 
 
 async def register_account(
-    services: Services, room: str, provider: Provider, endpoint: str, secrets: dict[str, str]
+    services: Services,
+    room: str,
+    provider: Provider,
+    endpoint: str,
+    secrets: dict[str, str],
+    options: Mapping[str, Any] = NO_OPTIONS,
 ) -> str:
-    """Make our credential a customer of the sandbox; the account's public id."""
+    """Make our credential a customer of the sandbox, where these `options` hold for it; the
+    account's public id."""
     site = f"http://127.0.0.1:{services.settings.port}"
     # We tell a provider our public address; a sandbox posts to it without leaving the machine.
     ours = {"site_url": services.settings.site_url, "reached_at": site}
     body: dict[str, Any] = {
         "api_key": provider.customer(secrets),
+        "options": dict(options),
         "profile": {**provider.profile(secrets), **ours},
     }
     if provider.calls_back:
@@ -75,7 +86,8 @@ async def keep_sandbox(services: Services) -> None:
         sealed = services.vault.open(row["practice_id"], "credential", row["secrets"])
         secrets = json.loads(sealed)
         if account_id(room, provider.name, provider.customer(secrets)) not in known:
-            await register_account(services, room, provider, endpoint, secrets)
+            options = DEMO_OPTIONS.get((room, provider.name), NO_OPTIONS)
+            await register_account(services, room, provider, endpoint, secrets, options)
 
 
 async def _sandboxed(services: Services) -> list[Any]:
