@@ -41,6 +41,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("PUT", f"/v1/clients/{NOBODY}/reminders", "clients.write"),
     ("GET", f"/v1/clients/{NOBODY}/consent", "clients.read"),
     ("POST", f"/v1/clients/{NOBODY}/consent", "consent.write"),
+    ("GET", f"/v1/clients/{NOBODY}/texts", "texts.read"),
+    ("POST", f"/v1/clients/{NOBODY}/texts", "texts.write"),
     ("GET", "/v1/tasks", "tasks.read"),
     ("POST", f"/v1/tasks/{NOBODY}/done", "tasks.write"),
     ("GET", "/v1/not-reached", "morning.read"),

@@ -151,6 +151,8 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             f"/messages/{stage.held}",
             "/messages",
             "/suppressed",
+            "/texts",
+            f"/clients/{stage.client}/texts",
         ],
     }
     found: list[str] = []

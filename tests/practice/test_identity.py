@@ -317,6 +317,8 @@ runbooks.read       x             x         x      x          -      x
 sandbox.use         x             x         x      x          -      x
 tasks.read          x             x         x      x          -      -
 tasks.write         x             x         x      x          -      -
+texts.read          x             x         -      x          -      -
+texts.write         x             x         -      x          -      -
 """
 
 

@@ -25,6 +25,7 @@ from mentalspace.api import (
     reminders,
     suppressions,
     tasks,
+    texts,
 )
 from mentalspace.api.edge import Edge
 from mentalspace.engine.services import Services
@@ -41,6 +42,7 @@ _ROUTES = (
     suppressions,
     reminders,
     tasks,
+    texts,
     not_reached,
     imports,
     incidents,

@@ -23,6 +23,7 @@ from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
 from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
 from mentalspace.practice.not_reached import DAYS, count_unreached, last_instant
+from mentalspace.practice.text_message import count_unread
 
 SESSION_COOKIE = "ms_session"
 # Whoever must set up a second factor finds every other door leading here.
@@ -200,7 +201,9 @@ class Visit:
             tasks = None
             if person.may("tasks.read"):
                 tasks = await connection.fetchval("select count(*) from task where state = 'open'")
-            to_call = None
+            to_call, unread_texts = None, None
+            if person.practice_id is not None and person.may("texts.read"):
+                unread_texts = await count_unread(connection, person.practice_id)
             if row is not None and person.practice_id is not None and person.may("morning.read"):
                 until = last_instant(row["now"], row["zone"], DAYS)
                 to_call = await count_unreached(connection, person.practice_id, until)
@@ -211,6 +214,7 @@ class Visit:
             "open_incidents": row["open_incidents"],
             "open_tasks": tasks,
             "to_call": to_call,
+            "unread_texts": unread_texts,
             "path": self.request.url.path,
             "is_fragment": self.is_fragment,
             "is_demo": not self.services.settings.is_production,

@@ -28,6 +28,7 @@ from mentalspace.console import (
     runbook,
     second_factor,
     suppressed,
+    texts,
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
@@ -103,6 +104,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/appointments", day.appointments, "appointments.read"),
     ("/clients", day.clients, "clients.read"),
     ("/clients/{id}", client.client, "clients.read"),
+    ("/clients/{id}/texts", texts.of_client, "texts.read"),
+    ("/texts", texts.threads, "texts.read"),
+    ("/texts/{key}", texts.nameless, "texts.read"),
     ("/settings/reminders", reminder_rules.rules, "reminders.read"),
     ("/tasks", day.tasks, "tasks.read"),
     ("/imports", calendar.imports, "imports.write"),
@@ -137,6 +141,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/morning/{id}/retry", morning.retry, "deliveries.decide"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),
     ("/clients/{id}/reminders", client.choose, "clients.write"),
+    ("/clients/{id}/texts", texts.reply_to_client, "texts.write"),
+    ("/texts/{key}", texts.reply_to_nameless, "texts.write"),
     ("/settings/reminders", reminder_rules.save, "reminders.write"),
     ("/imports", calendar.upload, "imports.write"),
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),

@@ -71,6 +71,11 @@ _KIND: Mapping[str, str] = {
     "opt_out_confirmation": "Opt-out confirmed",
     "opt_in_confirmation": "Texts resumed",
     "help": "Answer to HELP",
+    "reply": "Reply by text",
+    "answer_confirmed": "Answer to a text",
+    "answer_called_off": "Answer to a text",
+    "answer_too_late": "Answer to a text",
+    "answer_unclear": "Answer to a text",
 }
 
 _LANGUAGE: Mapping[str, str] = {"en": "English", "es": "Spanish"}

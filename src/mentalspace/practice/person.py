@@ -37,6 +37,8 @@ Permission = Literal[
     "sandbox.use",
     "tasks.read",
     "tasks.write",
+    "texts.read",
+    "texts.write",
 ]
 
 # The database's policies say whose rows; this table says which doors. Both must agree to open.
@@ -66,6 +68,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 "sandbox.use",
                 "tasks.read",
                 "tasks.write",
+                "texts.read",
+                "texts.write",
             }
         ),
         "clinician": frozenset(
@@ -82,6 +86,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 "sandbox.use",
                 "tasks.read",
                 "tasks.write",
+                "texts.read",
+                "texts.write",
             }
         ),
         "biller": frozenset(
@@ -112,6 +118,8 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 "sandbox.use",
                 "tasks.read",
                 "tasks.write",
+                "texts.read",
+                "texts.write",
             }
         ),
         "client": frozenset({"appointments.read", "deliveries.read"}),

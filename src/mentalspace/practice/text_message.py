@@ -23,6 +23,9 @@ Meaning = Literal[
     "confirmed", "cancelled", "too_late", "unclear", "stop", "start", "help", "unknown_number"
 ]
 
+# What waits to be read; the rest was understood and answered.
+WAITING: tuple[Meaning, ...] = ("unclear", "too_late", "unknown_number")
+
 _KEEP = """
 insert into text_message (practice_id, credential_id, provider_message_id, recipient_key, sender,
                           body, drill)
@@ -58,6 +61,17 @@ select a.id from text_message m join appointment a on a.id = m.appointment_id
  where m.practice_id = $1 and m.recipient_key = $2 and m.meaning = 'cancelled'
    and a.status = 'cancelled' and a.starts_at > app.now() and m.drill is not distinct from $3
  order by m.received_at desc limit 1
+"""
+
+_READ = """
+update text_message
+   set read_at = app.now(), read_by = (select id from app_user where id = $3)
+ where read_at is null and drill is null
+   and (client_id = $1 or client_id is null and recipient_key = $2)
+"""
+_COUNT_UNREAD = f"""
+select count(distinct coalesce(client_id::text, recipient_key)) from text_message
+ where practice_id = $1 and read_at is null and meaning in {WAITING} and drill is null
 """
 
 
@@ -136,3 +150,16 @@ async def last_called_off(
         _LAST_CALLED_OFF, practice_id, recipient_key, drill
     )
     return appointment_id
+
+
+async def mark_read(
+    connection: Connection, client_id: UUID | None, recipient_key: str, user_id: UUID
+) -> None:
+    """Somebody has looked at this conversation."""
+    await connection.execute(_READ, client_id, recipient_key, user_id)
+
+
+async def count_unread(connection: Connection, practice_id: UUID) -> int:
+    """How many conversations hold something that waits to be read."""
+    unread: int = await connection.fetchval(_COUNT_UNREAD, practice_id)
+    return unread

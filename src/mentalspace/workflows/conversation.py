@@ -16,7 +16,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.inbox import Heard
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.secrets import Vault
-from mentalspace.integrations.sms.number import NotANumber, normalise
+from mentalspace.integrations.sms.number import dials
 from mentalspace.integrations.sms.render import AnswerKind, answer_text
 from mentalspace.practice.answer_words import Answer, read_answer
 from mentalspace.practice.consent_words import Keyword, read_keyword, revokes
@@ -106,7 +106,7 @@ class Conversation:
             self.vault.recipient_key(heard.practice_id, message.sender.reveal()),
         )
         rows = await candidates(connection, heard.practice_id, number)
-        people = {row["id"]: row for row in rows if _dials(row["phone"], number)}
+        people = {row["id"]: row for row in rows if dials(row["phone"], number)}
         told = [
             each
             for each in await read_told(connection, heard.practice_id, key, heard.drill)
@@ -268,10 +268,3 @@ def _about(told: Sequence[Told], answer: Answer) -> Told | None:
     if asked:
         return max(asked, key=lambda each: each.told_at)
     return told[0] if len(told) == 1 or (told and answer == "confirm") else None
-
-
-def _dials(typed: str | None, number: str) -> bool:
-    try:
-        return normalise(typed or "").e164 == number
-    except NotANumber:
-        return False

@@ -48,7 +48,7 @@ select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
 """
 _TASKS = """
 select t.id, t.for_role, t.text, t.case_id, t.delivery_id, t.state, t.created_at, t.done_at,
-       k.name as client_name, k.email as client_email,
+       t.client_id, t.thread_key, k.name as client_name, k.email as client_email,
        (select min(a.starts_at) from appointment a where a.client_id = t.client_id
            and a.status = 'scheduled' and a.starts_at > app.now()) as next_at
   from task t left join client k on k.id = t.client_id

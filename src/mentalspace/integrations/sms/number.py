@@ -80,6 +80,14 @@ def normalise(raw: str, region: str = "US") -> Number:
     )
 
 
+def dials(typed: str | None, e164: str) -> bool:
+    """Whether a number, as somebody wrote it, is this one."""
+    try:
+        return normalise(typed or "").e164 == e164
+    except NotANumber:
+        return False
+
+
 def _unreadable(error: phonenumbers.NumberParseException) -> NotANumber:
     kind = phonenumbers.NumberParseException
     if error.error_type == kind.INVALID_COUNTRY_CODE:
