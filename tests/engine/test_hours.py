@@ -105,6 +105,27 @@ async def test_what_is_useless_by_the_morning_is_refused_at_once(bench: Bench) -
     assert bench.server.requests == []
 
 
+async def test_what_surely_did_not_arrive_goes_again_only_within_its_hours(bench: Bench) -> None:
+    """Asking is allowed at night; sending waits, or is refused where it would be of no use."""
+    late = case("out_of_hours", Match(code=frozenset({"out_of_hours"})), Disposition.REFUSE)
+    bench.cases = (*CASES, late)
+    hours, _ = await _hours(bench, opens_in_min=-60, closes_in_min=5)
+    bench.server.script += [Reply(accept=False, lost=True)] * 2
+    useful = await bench.deliver(hours=hours)
+    useless = await bench.deliver(hours=hours, expires_in=timedelta(hours=2))
+    await bench.turn()
+    assert {await bench.status(useful), await bench.status(useless)} == {"unknown"}
+    await bench.advance(timedelta(minutes=20))
+    await bench.turn()
+    assert (await bench.status(useful), await bench.status(useless)) == ("pending", "refused")
+    assert [request.method for request in bench.server.requests] == ["POST"] * 2 + ["GET"] * 2
+    await bench.advance(timedelta(hours=23))
+    await bench.dispatch()
+    await bench.turn()
+    assert await bench.status(useful) == "accepted"
+    assert len(bench.server.sends()) == 3
+
+
 async def _hours(bench: Bench, *, opens_in_min: int, closes_in_min: int) -> tuple[Hours, datetime]:
     """Daily hours around the bench's noon; that noon."""
     now: datetime = await bench.admin.fetchval("select app.now()")

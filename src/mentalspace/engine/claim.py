@@ -155,6 +155,11 @@ class Claimed:
         return next_opening(Hours.from_json(self.hours), self.claimed_now)
 
     @property
+    def worth_waiting(self) -> bool:
+        """Whether it is still of use when it may leave."""
+        return self.expires_at is None or self.opens_at < self.expires_at
+
+    @property
     def released(self) -> bool:
         """A person let it go on though the outcome of its batch is unknown."""
         return self.batch_id is not None and not self.was_unknown

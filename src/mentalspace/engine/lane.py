@@ -47,7 +47,7 @@ from mentalspace.engine.opening import Sender, open_attempts
 from mentalspace.engine.outbound import Client, DeadlinedHttp
 from mentalspace.engine.parcel import Parcel, pack
 from mentalspace.engine.secrets import Vault
-from mentalspace.engine.settle import Attempt, Failure, settle_answer, settle_failure
+from mentalspace.engine.settle import Attempt, Failure, settle_absent, settle_answer, settle_failure
 from mentalspace.engine.steps import Action
 from mentalspace.engine.suppression import refuse_suppressed
 from mentalspace.kernel.case import ErrorCase, classify
@@ -258,7 +258,7 @@ class LaneWorker:
             await self._settle([each], let_go)
             return False
         if evidence is None and opens_at > each.claimed_now:
-            if each.expires_at is None or opens_at < each.expires_at:
+            if each.worth_waiting:
                 await self._settle([each], _waiting(opens_at))
                 return False
             evidence = Evidence("refused_locally", code=OUT_OF_HOURS)
@@ -325,6 +325,9 @@ class LaneWorker:
             await self._fail(lane, parcel.members, ended(), evidence, parcel)
             return
         attempt = ended()
+        if results is None:
+            await self._not_now(lane, parcel.first, attempt)
+            return
         await self._settle(
             parcel.members,
             lambda connection, mine: settle_answer(connection, mine, parcel, attempt, results),
@@ -332,18 +335,33 @@ class LaneWorker:
 
     async def _send(
         self, adapter: Adapter, provider: Provider, parcel: Parcel
-    ) -> Sequence[Receipt | Evidence]:
-        """What the provider says of each payload. Raises ProviderError, Refused."""
+    ) -> Sequence[Receipt | Evidence] | None:
+        """What the provider says of each payload; None if it has not got what was unknown, and the
+        hours for that are over. Raises ProviderError, Refused."""
         if parcel.batch_id is not None:
             return await _send_batch(adapter, provider, parcel)
         if parcel.repeats:
             receipt = await _reconcile(adapter, parcel, await self._taken(parcel))
             if receipt is not None:
                 return [receipt]
+            if parcel.first.opens_at > parcel.first.claimed_now:
+                return None
             async with self.database.as_worker(parcel.first.practice_id) as connection:
                 if not await send_after_all(connection, parcel.attempt_id):
                     raise LookupError("the attempt was taken back meanwhile")
         return [await adapter.send(parcel.payloads[0], idempotency_key=parcel.key)]
+
+    async def _not_now(self, lane: Lane, each: Claimed, attempt: Attempt) -> None:
+        if not each.worth_waiting:
+            evidence = Evidence("refused_locally", code=OUT_OF_HOURS)
+            await self._fail(lane, [each], attempt, evidence)
+            return
+
+        async def wait(connection: Connection, mine: list[Claimed]) -> None:
+            await settle_absent(connection, mine, attempt)
+            await wait_for_hours(connection, mine, each.opens_at)
+
+        await self._settle([each], wait)
 
     async def _taken(self, parcel: Parcel) -> Collection[str]:
         """The provider's ids of what others of ours have sent to the same recipient."""

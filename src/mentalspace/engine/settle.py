@@ -143,6 +143,13 @@ async def settle_answer(
     await _tell_credential(connection, mine, attempt, told.rate, good=True)
 
 
+async def settle_absent(connection: Connection, mine: Sequence[Claimed], attempt: Attempt) -> None:
+    """The provider has answered that it has not got it. What becomes of it is the caller's."""
+    took_ms = attempt.took_ms
+    await connection.execute(_FINISH, attempt.id, "succeeded", took_ms, None, None, None)
+    await _tell_credential(connection, mine, attempt, None, good=True, answered=True)
+
+
 async def settle_failure(
     connection: Connection, failure: Failure, actions: Mapping[str, Action], random: Random
 ) -> None:
