@@ -94,11 +94,13 @@ def _sender(services: Services) -> Iterator[Point]:
 
 
 def _credentials(services: Services, slug: str, own: Sequence[Standing]) -> Iterator[Point]:
+    reaches_somebody = any(standing.live for standing in own)
     for name, room in services.rooms.items():
         live = [standing for standing in own if standing.integration == name and standing.live]
         if not live:
             cure = f"mentalspace credential set {name} --practice {slug}"
-            yield Point(slug, "bad", f"{room.title}: no live credential", cure)
+            state: State = "warning" if reaches_somebody else "bad"
+            yield Point(slug, state, f"{room.title}: no live credential", cure)
         carried = any(not standing.test_only and standing.holds for standing in live)
         for standing in live:
             title = f"{room.title}, {room.provider(standing.provider).title}"
