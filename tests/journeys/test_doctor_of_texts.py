@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import replace
 from datetime import timedelta
 
 from mentalspace.cli.doctor import WIDTH, screen
-from mentalspace.engine.db import connect_owner
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.integrations.sms.model import Text
 from mentalspace.kernel.phi import Phi
-from mentalspace.workflows.appointments import book
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.doctor import Report
-from tests.house import House, new_appointment, until
+from tests.house import House, until
+from tests.journeys.test_text_journey import book_by_text
 
 ENDED = {"delivered", "bounced", "failed", "refused"}
 
@@ -74,7 +72,7 @@ async def test_the_seeds_query_shows_a_text_that_did_not_arrive(house: House) ->
     """The client chose texts, and their telephone is off: the runbook's own query finds it on
     the doctor's screen, with the number's last two digits and no more."""
     await house.sandbox("PUT", "/options/sms/twilio", {"fates": {"*": "30003"}})
-    await _book_by_text(house, "+12025550107")
+    await book_by_text(house, falls_back=False)
     await until(lambda: _ended(house, 1))
     report = await look(house)
     [seed] = [answer for answer in report.answers if "notification_logs" in answer.sql]
@@ -104,24 +102,6 @@ async def test_an_outage_of_twilio_is_theirs(house: House) -> None:
     assert report.verdict.whose == "theirs"
     assert "sms.server_error" in report.verdict.text
     assert "SMS are delayed" in screen(report)
-
-
-async def _book_by_text(house: House, phone: str) -> None:
-    """Where the client is, it is noon: no text waits for the morning."""
-    now = house.services.clock.now()
-    new = replace(
-        new_appointment("c@demo.example", now + timedelta(days=3), "a-0"),
-        client_phone=Phi(phone),
-        client_timezone=f"Etc/GMT{now.hour - 12:+d}",
-    )
-    claims = system_claims(house.practice_id)
-    await book(house.services, claims, replace(new, status="cancelled"))
-    async with connect_owner(house.services.admin_url) as owner:
-        await owner.execute(
-            "update client set reminders_by = 'text', changes_by = 'text', text_agreed_at = now(),"
-            " text_falls_back = false"
-        )
-    await book(house.services, claims, replace(new, external_id="a-1"))
 
 
 async def _ended(house: House, count: int) -> bool:

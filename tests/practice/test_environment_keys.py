@@ -68,6 +68,29 @@ async def test_the_environments_key_serves_the_default_practice(
     assert (await adopt(admin, vault, rotated))["version"] == 2
 
 
+async def test_twilios_names_serve_it_as_well(admin: Admin, vault: Vault, tmp_path: Path) -> None:
+    """The seed's three, and a messaging service where there is one; production's own address."""
+    keys = {
+        "TWILIO_ACCOUNT_SID": "AC1",
+        "TWILIO_AUTH_TOKEN": "token",
+        "TWILIO_PHONE_NUMBER": "+15555551234",
+    }
+    live = await adopt(admin, vault, production(tmp_path, **keys))
+    assert (live["base_url"], live["live"]) == ("https://api.twilio.com", True)
+    kept = await read_secrets(admin, vault, "sms", "default")
+    assert kept is not None
+    assert {name: value for name, value in kept.items() if value} == {
+        "account_sid": "AC1",
+        "auth_token": "token",
+        "phone_number": "+15555551234",
+    }
+    given = production(tmp_path, **keys, TWILIO_MESSAGING_SERVICE_SID="MG1")
+    await adopt(admin, vault, given)
+    kept = await read_secrets(admin, vault, "sms", "default")
+    assert kept is not None
+    assert kept["messaging_service_sid"] == "MG1"
+
+
 async def test_production_speaks_to_the_provider_itself(
     admin: Admin, vault: Vault, tmp_path: Path
 ) -> None:
