@@ -430,3 +430,31 @@ async def test_what_a_client_told_the_staff_is_kept_and_obeyed(api: Api) -> None
     ):
         refused = await api.call("POST", path, body)
         assert (refused.http, refused.body["code"]) == (422, code)
+
+
+async def test_a_client_is_texted_and_the_conversation_read(api: Api) -> None:
+    """Only with a number and their agreement; once for one key; never what must not lie on a lock
+    screen; and another practice finds no such client."""
+    new = {"external_id": "t-1", "name": "Tess Textperson"}
+    client = (await api.call("POST", "/v1/clients", new)).body["id"]
+    path, body = f"/v1/clients/{client}/texts", {"body": "Good morning"}
+
+    async def refused(sent: dict[str, str] = body) -> tuple[int, str]:
+        answer = await api.call("POST", path, sent)
+        return answer.http, answer.body["code"]
+
+    assert await refused() == (409, "no_number")
+    await api.admin.execute("update client set phone = '202 555 0142' where name like 'Tess%'")
+    assert await refused() == (409, "not_agreed")
+    await api.admin.execute("update client set text_agreed_at = now() where name like 'Tess%'")
+    assert await refused({"body": "Hi Tess Textperson"}) == (422, "phi")
+    assert await refused({"body": " "}) == (422, "empty")
+    token = api.token("front_desk", "lakeside")
+    once = {"idempotency-key": "k-1", "Authorization": f"Bearer {token}"}
+    first, again = [await api.call("POST", path, body, headers=once) for _ in range(2)]
+    assert (first.http, again.body) == (201, first.body)
+    [line] = (await api.call("GET", path)).body["items"]
+    assert line == {
+        **line, "id": first.body["id"], "direction": "out", "kind": "reply", "body": "Good morning",
+    }  # fmt: skip
+    assert (await api.call("GET", path, practice="mesa")).http == 404

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
@@ -17,6 +16,7 @@ from mentalspace.workflows.staff_reply import CannotReply, reply, why_not
 from mentalspace.workflows.threads import (
     MOST_LINES,
     MOST_THREADS,
+    Line,
     Thread,
     read_nameless,
     read_thread_of,
@@ -52,11 +52,13 @@ _THEIRS: Mapping[str, State] = {
     "help":           State("Help",          "idle", "they were told who writes"),
 }  # fmt: skip
 
+_READ = State("Read", "idle", "somebody here has looked at it")
+
 
 async def threads(visit: Visit) -> Response:
     rows = await read_threads(visit.services, _practice(visit))
     await visit.note_reading("texts.listed")
-    return await visit.show("texts.html", threads=rows, meant=_THEIRS, most=MOST_THREADS)
+    return await visit.show("texts.html", threads=rows, meant=_taken_for, most=MOST_THREADS)
 
 
 async def of_client(visit: Visit) -> Response:
@@ -129,9 +131,14 @@ async def _reply(visit: Visit, thread: Thread) -> Response:
     return visit.go(f"{_address(thread)}?done=sent")
 
 
-def _state(line: Any) -> State:
-    known = _THEIRS if line.incoming else _OURS
-    return known[line.kind if line.incoming else line.status]
+def _state(line: Line) -> State:
+    if line.incoming:
+        return _taken_for(line.kind, line.unread)
+    return _OURS[line.status or "pending"]
+
+
+def _taken_for(meaning: str, unread: object) -> State:
+    return _READ if meaning == "unclear" and not unread else _THEIRS[meaning]
 
 
 def _address(thread: Thread) -> str:
