@@ -417,8 +417,8 @@ async def test_what_a_client_told_the_staff_is_kept_and_obeyed(api: Api) -> None
         "POST", path, {**wish, "what": "agreed", "note": "Ana, here, in writing"}
     )
     assert agreed.body["standing"][1]["kept"] is None
-    assert [e["what"] for e in agreed.body["history"]] == ["lifted", "agreed", "opted_out"]
-    assert agreed.body["standing"][1]["said"] == "lifted"
+    assert [e["what"] for e in agreed.body["history"]] == ["agreed", "lifted", "opted_out"]
+    assert agreed.body["standing"][1]["said"] == "agreed"
     biller = await api.call("GET", path, role="biller")
     assert [e["note"] for e in biller.body["history"]] == [None] * 3
     kept = await api.admin.fetch("select note from consent_entry where client_id = $1", client)

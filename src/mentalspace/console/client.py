@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from mentalspace.console.consent import Form, consent_of, keep
 from mentalspace.console.day import shown_appointment, suppressed
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.lead_form import UNITS, LeadRow, leads_of, rows_of, sent_rows
@@ -22,10 +23,26 @@ from mentalspace.practice.reminder_policy import (
 from mentalspace.workflows.reminder_rules import ClientUnknown, choose_reminders
 
 APPOINTMENTS = 100
+_DONE = {
+    "saved": "Saved. What waits for this client follows it already.",
+    "told": "Kept. It holds from now on.",
+}
 
 
 async def client(visit: Visit) -> Response:
-    return await _page(visit, visit.id(), done=visit.query("done") == "saved")
+    return await _page(visit, visit.id(), done=_DONE.get(visit.query("done")))
+
+
+async def told(visit: Visit) -> Response:
+    """What the client told whoever sends this about being written to."""
+    client_id = visit.id()
+    try:
+        form = await keep(visit, client_id)
+    except ClientUnknown as error:
+        raise Missing from error
+    if form is not None:
+        return await _page(visit, client_id, consent=form)
+    return visit.go(f"/clients/{client_id}?done=told")
 
 
 async def choose(visit: Visit) -> Response:
@@ -58,10 +75,11 @@ async def _page(
     visit: Visit,
     client_id: UUID,
     *,
-    done: bool = False,
+    done: str | None = None,
     problem: str | None = None,
     kind: str | None = None,
     rows: Sequence[LeadRow] | None = None,
+    consent: Form | None = None,
 ) -> Response:
     assert visit.person.practice_id is not None
     async with visit.reading() as connection:
@@ -72,15 +90,18 @@ async def _page(
         policy = await read_policy(connection, visit.person.practice_id)
         appointments = await read_appointments_of(connection, client_id, APPOINTMENTS)
         now = await connection.fetchval("select app.now()")
+        written = await consent_of(visit, connection, client_id)
         listed = await suppressed(visit, connection, {client_id: found["email"]})
     await visit.note_reading("client.read", client_id)
     shown = [shown_appointment(row) for row in appointments]
     chosen = "none" if not choice.enabled else "own" if choice.leads_min else "practice"
     return await visit.show(
         "client.html",
-        http=200 if problem is None else 422,
+        http=200 if problem is None and consent is None else 422,
         client=found,
         suppression=listed.get(client_id),
+        consent=written,
+        consent_form=consent or Form(),
         leads_min=(choice.leads_min or policy.leads_min) if choice.enabled else (),
         policy=policy,
         coming=[a for a in reversed(shown) if a["starts_at"] > now],

@@ -143,6 +143,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/clients/{id}/reminders", client.choose, "clients.write"),
     ("/clients/{id}/texts", texts.reply_to_client, "texts.write"),
     ("/texts/{key}", texts.reply_to_nameless, "texts.write"),
+    ("/clients/{id}/consent", client.told, "consent.write"),
     ("/settings/reminders", reminder_rules.save, "reminders.write"),
     ("/imports", calendar.upload, "imports.write"),
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),

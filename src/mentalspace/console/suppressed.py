@@ -68,18 +68,23 @@ async def lift(visit: Visit) -> Response:
 
 
 async def _people(visit: Visit, connection: Any, rows: Sequence[Any]) -> dict[Any, dict[str, Any]]:
-    """For each row whose address it is: `client` (id, name), `email` if it is the one they have
-    today, or neither for somebody who is no client."""
+    """For each row whose address it is: the client's id and name, and the `address` if it is one
+    they have today; neither for somebody who is no client."""
     practice_id, vault = visit.person.practice_id, visit.services.vault
     assert practice_id is not None
     nameless = [row["recipient_key"] for row in rows if row["client_id"] is None]
     found = await clients_of(connection, vault, practice_id, nameless)
     people = {}
     for row in rows:
-        client, email = row["client_id"], row["client_email"]
-        name = row["client_name"]
+        client, name = row["client_id"], row["client_name"]
+        addresses = (row["client_email"], row["client_number"])
         if client is None and (known := found.get(row["recipient_key"])):
-            client, name, email = known["id"], known["name"], known["email"]
-        is_today = bool(email) and vault.recipient_key(practice_id, email) == row["recipient_key"]
-        people[row["id"]] = {"id": client, "name": name, "email": email if is_today else None}
+            client, name = known["id"], known["name"]
+            addresses = (known["email"], known["phone_e164"])
+        today = [
+            each
+            for each in addresses
+            if each and vault.recipient_key(practice_id, each) == row["recipient_key"]
+        ]
+        people[row["id"]] = {"id": client, "name": name, "address": today[0] if today else None}
     return people

@@ -40,12 +40,18 @@ async def suppressed_of(
 async def clients_of(
     connection: Connection, vault: Vault, practice_id: UUID, recipient_keys: Iterable[str]
 ) -> dict[str, Any]:
-    """The clients whose address of today has one of these keys: a provider's list names no id."""
+    """The clients whose address or number of today has one of these keys: a provider's list names
+    no id."""
     wanted = set(recipient_keys)
     if not wanted:
         return {}
-    rows = await connection.fetch("select id, name, email from client where email is not null")
-    by_key = {vault.recipient_key(practice_id, row["email"]): row for row in rows}
+    rows = await connection.fetch("select id, name, email, phone_e164 from client")
+    by_key = {
+        vault.recipient_key(practice_id, address): row
+        for row in rows
+        for address in (row["email"], row["phone_e164"])
+        if address
+    }
     return {key: by_key[key] for key in wanted & by_key.keys()}
 
 

@@ -103,8 +103,8 @@ async def keep_wish(
         if told == "opted_out":
             await opt_out(connection, vault, speaker, source, note=note)
         else:
-            await write(connection, vault, speaker, "agreed", source, note=note)
             await _lift_what_they_ended(connection, speaker, actor, name)
+            await write(connection, vault, speaker, "agreed", source, note=note)
             if channel == "sms":
                 await connection.execute(_MAY_TEXT, client_id)
         await audit(

@@ -19,8 +19,9 @@ select p.name as practice_name, s.integration, s.reason, s.case_id,
 """
 _ROWS = """
 select s.id, s.integration, s.recipient_key, s.client_id, s.reason, s.case_id, s.created_at,
-       s.lifted_at, s.lifted_by, s.delivery_id, d.kind, c.provider, k.name as client_name,
-       k.email as client_email
+       s.lifted_at, s.lifted_by, s.delivery_id, s.how, s.actor, d.kind, c.provider,
+       k.name as client_name,
+       k.email as client_email, k.phone_e164 as client_number
   from suppression s left join client k on k.id = s.client_id
   left join delivery d on d.id = s.delivery_id
   left join credential c on c.id = d.credential_id
