@@ -10,9 +10,11 @@ from tests.house import House, until
 
 _TROUBLED = """
 select id from delivery where attempts = 1 and status in ('unknown', 'pending')
+   and integration = 'email'
 """
 _NEXT = """
-select id, due_at from delivery where status = 'pending' and attempts = 0 order by due_at limit 1
+select id, due_at from delivery where status = 'pending' and attempts = 0
+   and integration = 'email' order by due_at limit 1
 """
 _ENDED = """
 select coalesce(bool_and(status = 'delivered' and attempts = $2), false) from delivery

@@ -21,7 +21,7 @@ from mentalspace.workflows.demo_history import Made, Wanted, make_history
 from tests.practice.office import Office
 
 PASSWORD = "a-demo-password"
-CLIENTS = 200
+CLIENTS = 400
 NOW = datetime(2026, 11, 25, 17, 0, tzinfo=UTC)  # a Wednesday, noon in New York
 
 # What would be a contradiction, each with the query that finds it.
@@ -56,6 +56,34 @@ select a.id from attempt a where a.finished_at < a.started_at or a.finished_at >
     "a body that is missing, or is kept though it has ended": """
 select id from delivery where (payload is null) <> (purged_at is not null)
     or (payload is null) = (status in ('pending', 'held', 'unknown'))""",
+    "a text that is not the projection of its delivery": """
+select d.id from delivery d left join notification_logs n on n.delivery_id = d.id
+ where d.integration = 'sms' and (n.delivery_status is distinct from d.status
+    or n.provider_message_id is distinct from d.provider_message_id
+    or n.sent_date is distinct from d.accepted_at or n.recipient_phone is null
+    or n.sent_successfully <> (d.status in ('accepted', 'delivered'))
+    or (n.error_code is null) = (d.status in ('bounced', 'refused', 'failed'))
+    or n.status <> case when d.status = 'accepted' then 'sent'
+      when d.status = 'bounced' then 'undelivered'
+      when d.status in ('refused', 'failed') then 'failed'
+      when d.status in ('delivered', 'cancelled', 'expired') then d.status else 'pending' end)""",
+    "a text at night": """
+select d.id from delivery d join client c on c.id = d.client_id
+  join practice p on p.id = d.practice_id
+ where d.integration = 'sms' and extract(hour from
+   d.accepted_at at time zone coalesce(c.timezone, p.timezone)) not between 8 and 20""",
+    "a text to somebody who did not agree, or agreed without an entry": """
+select d.id from delivery d join client c on c.id = d.client_id
+ where d.integration = 'sms' and not exists (
+   select from consent_entry e where e.client_id = c.id and e.what = 'agreed'
+      and e.recipient_key = d.recipient_key and e.at <= d.created_at
+      and e.at = c.text_agreed_at)""",
+    "a text that failed, of which nobody was told otherwise": """
+select d.id from delivery d join timeline l on l.delivery_id = d.id
+ where d.integration = 'sms' and d.status in ('bounced', 'failed', 'refused')
+ group by d.id having not bool_or(l.kind = 'told_by_mail' and exists (
+   select from delivery m where m.id = (l.data ->> 'mail')::uuid and m.integration = 'email')
+   or l.kind = 'not_told_otherwise')""",
     "a notification that is not the projection of its delivery": """
 select d.id from delivery d join appointment_notifications n on n.delivery_id = d.id
  where n.delivery_status <> d.status or n.resend_id is distinct from d.provider_message_id
@@ -68,7 +96,8 @@ select a.id from appointment a join appointment b on b.clinician_email = a.clini
    and b.starts_at = a.starts_at and b.id <> a.id""",
     "a bounce nobody was asked to mend": """
 select d.id from delivery d where d.status = 'bounced'
-   and not exists (select from task t where t.client_id = d.client_id and t.topic = 'address'
+   and not exists (select from task t where t.client_id = d.client_id
+     and t.topic = case d.integration when 'sms' then 'phone' else 'address' end
      and t.created_at <= d.ended_at and coalesce(t.done_at, 'infinity') > d.ended_at)""",
     "a mail to somebody suppressed": """
 select d.id from delivery d join suppression s on s.recipient_key = d.recipient_key
@@ -77,12 +106,15 @@ select d.id from delivery d join suppression s on s.recipient_key = d.recipient_
    and coalesce(d.accepted_at, d.due_at) < coalesce(s.lifted_at, 'infinity')""",
     "a bounce for good, or a complaint, without its suppression, or one without either": """
 select coalesce(d.id, s.delivery_id) from suppression s full join (
-  select id from delivery where last_case in ('email.bounced', 'email.complained')) d
-    on d.id = s.delivery_id where d.id is null or s.id is null""",
+  select id from delivery where last_case in
+    ('email.bounced', 'email.complained', 'sms.landline', 'sms.unknown_destination')) d
+    on d.id = s.delivery_id
+ where s.id is null or d.id is null and s.reason <> 'opted_out'""",
 }
 # Everything but what is drawn anew or names rows: ids, keys, traces, seals.
 DIGESTED = {
-    "client": "external_id, name, email, phone, timezone, language, created_at",
+    "client": "external_id, name, email, phone, timezone, language, created_at, phone_e164,"
+    " changes_by, reminders_by, text_agreed_at",
     "appointment": "external_id, clinician_email, starts_at, duration_min, status, version,"
     " created_at, updated_at",
     "delivery": "kind, status, due_at, next_attempt_at, expires_at, attempts, reconciliations,"
@@ -91,7 +123,11 @@ DIGESTED = {
     "attempt": "purpose, state, started_at, finished_at, evidence_kind, http, code, case_id",
     "appointment_notifications": "notification_type, recipient_email, status, delivery_status,"
     " sent_at, delivered_at, created_at, for_start, lead_min",
-    "timeline": "at, kind, actor, data - 'request_id' - 'appointment' - 'suppression' as data",
+    "notification_logs": "recipient_phone, status, delivery_status, error_code, sent_date,"
+    " delivered_at, created_at, occasion, version, for_start, lead_min",
+    "consent_entry": "channel, what, reason, how, at, actor",
+    "timeline": "at, kind, actor,"
+    " data - array['request_id', 'appointment', 'suppression', 'mail'] as data",
     "task": "for_role, text, case_id, topic, state, created_at, done_at",
     "suppression": "case_id, reason, created_at, lifted_at",
 }
@@ -120,8 +156,8 @@ async def digest(owner: Owner, slug: str) -> dict[str, str]:
 
 
 async def test_nothing_contradicts_itself(office: Office, owner: Owner) -> None:
-    """Each mail's attempts, timeline, notification and tasks tell the same story, none of it in
-    the future; its share of what arrived is a good practice's."""
+    """Each mail's or text's attempts, timeline, notification and tasks tell the same story, none
+    of it in the future; the share of what arrived is a good practice's."""
     now = NOW
     made = await make(office, owner, Wanted(CLIENTS, seed=7))
     assert made.clients == CLIENTS
@@ -136,9 +172,24 @@ async def test_nothing_contradicts_itself(office: Office, owner: Owner) -> None:
     assert await owner.fetchval(
         "select count(*) from delivery where last_case = 'email.suppressed'"
     )
+    rows = await owner.fetch(
+        "select coalesce(last_case, status) as met, count(*) from delivery"
+        " where integration = 'sms' group by 1"
+    )
+    texts = {row["met"] for row in rows}
+    assert {
+        "delivered", "pending", "sms.suppressed", "sms.handset_unreachable", "sms.filtered",
+        "sms.landline", "sms.out_of_hours",
+    } < texts, texts  # fmt: skip
+    assert await owner.fetchval("select count(*) from consent_entry where what = 'opted_out'")
     assert await owner.fetchval("select count(*) from suppression where lifted_at is not null")
-    taken = counts["delivered"] + counts["bounced"] + counts["failed"] + counts["refused"]
-    assert counts["delivered"] / taken > 0.97
+    for integration, least in (("email", 0.97), ("sms", 0.92)):
+        rate = await owner.fetchval(
+            "select avg((status = 'delivered')::int) from delivery where integration = $1"
+            " and status in ('delivered', 'bounced', 'failed', 'refused')",
+            integration,
+        )
+        assert least < rate < 1, (integration, rate)
     starts = await owner.fetchrow("select min(starts_at), max(starts_at) from appointment")
     assert now - timedelta(days=91) < starts["min"] < now - timedelta(days=80)
     assert now + timedelta(days=20) < starts["max"] < now + timedelta(days=31)
@@ -169,7 +220,7 @@ async def test_what_waits_is_a_real_mail(office: Office, owner: Owner) -> None:
         "select d.practice_id, d.payload, d.kind, d.idempotency_key, l.class, k.email, k.language,"
         " d.due_at, a.starts_at from delivery d join lane l on l.id = d.lane_id"
         " join client k on k.id = d.client_id join appointment a on a.id = d.subject_id"
-        " where d.status = 'pending' and d.attempts = 0"
+        " where d.status = 'pending' and d.attempts = 0 and d.integration = 'email'"
     )
     assert rows
     for row in rows:

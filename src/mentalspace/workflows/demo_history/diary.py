@@ -68,7 +68,7 @@ def bookings(
     """Those of these clients; who else shares their hours does not matter to them."""
     by_group: dict[int, dict[int, Client]] = {}
     for client in clients:
-        group, place = divmod(client.number, SHARE)
+        group, place = divmod(client.place, SHARE)
         by_group.setdefault(group, {})[place] = client
     for group, members in by_group.items():
         yield from _of_group(slug, seed, group, members, zone, now)
@@ -129,8 +129,8 @@ def _booking(
     if random.randrange(100) < CANCELLED and latest - since > timedelta(hours=2):
         changes.append(Change(_between(since, latest, random), "cancelled", starts_at))
     return Booking(
-        id=made_id(slug, seed, "appointment", client.number, starts_at),
-        external_id=f"{marked(seed)}{client.number:05}-{starts_at:%Y%m%d}",
+        id=made_id(slug, seed, "appointment", client.place, starts_at),
+        external_id=f"{marked(seed)}{client.place:05}-{starts_at:%Y%m%d}",
         client=client,
         clinician_email=clinician,
         starts_at=starts_at,

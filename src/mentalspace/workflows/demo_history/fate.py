@@ -1,4 +1,4 @@
-"""What became of a made-up mail, told line by line as the engine would have written it down."""
+"""What became of a made-up mail or text, told line by line as the engine would have written it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
+from mentalspace.engine.hours import OUT_OF_HOURS, Hours
 from mentalspace.engine.settle import classification
-from mentalspace.engine.suppression import SUPPRESSED
+from mentalspace.engine.suppression import OPTED_OUT, SUPPRESSED
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.integration import LaneClass
@@ -28,23 +30,40 @@ SILENT = Evidence("timeout")
 NO_ADDRESS = Evidence("refused_locally", code="invalid_recipient")
 LISTED = Evidence("refused_locally", code=SUPPRESSED)
 STRANGE = Evidence("http", http=451, code="unavailable_for_legal_reasons")
+TEXTS_TOO_FAST = Evidence("http", http=429, code="20429", retry_after_s=1.0)
+STRANGE_OF_TEXTS = Evidence("http", http=400, code="21999")
+TOO_LATE_AT_NIGHT = Evidence("refused_locally", code=OUT_OF_HOURS)
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all mails of the practice have in common."""
+    """What all mails, or all texts, of the practice have in common. `busy` is how its provider
+    asks for another try, `strange` what the runbook does not know."""
 
     practice_id: UUID
+    integration: str
     credential_id: UUID
     lanes: Mapping[LaneClass, UUID]
     cases: Sequence[ErrorCase]
     deadline_s: float
+    busy: Evidence
+    strange: Evidence
+
+    @property
+    def texts(self) -> bool:
+        return self.integration == "sms"
+
+    @property
+    def event(self) -> str:
+        """What its provider's events begin with."""
+        return "message" if self.texts else "email"
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A mail before it is known what becomes of it. `cancelled_at` is when its appointment
-    changed, if that came before the mail was due."""
+    """A mail or text before it is known what becomes of it. `cancelled_at` is when its
+    appointment changed, if that came before it was due; `until` when it changed at all. A text
+    may leave within its `hours`, from `opens_at` on."""
 
     id: UUID
     kind: AppointmentKind
@@ -57,6 +76,14 @@ class Letter:
     for_start: datetime | None = None
     lead_min: int | None = None
     cancelled_at: datetime | None = None
+    version: int = 1
+    until: datetime | None = None
+    hours: Hours | None = None
+    opens_at: datetime | None = None
+
+    @property
+    def leaves_at(self) -> datetime:
+        return self.opens_at or self.due_at
 
     @property
     def lane_class(self) -> LaneClass:
@@ -123,8 +150,10 @@ class Listing:
 
     at: datetime
     reason: str
-    case_id: str
+    case_id: str | None
     lifted_at: datetime | None = None
+    how: str = "provider"
+    actor: str = "system"
 
 
 @dataclass(slots=True)
@@ -147,6 +176,7 @@ class Story:
     accepted_at: datetime | None = None
     ended_at: datetime | None = None
     questions: int = 0
+    falls_back_at: datetime | None = None
 
     def __post_init__(self) -> None:
         data = {"kind": self.letter.mail_kind, "class": self.letter.lane_class}
@@ -178,12 +208,21 @@ class Story:
         lane_id = self.lane_id if lane else None
         self.lines.append(Line(at, kind, data, self.letter.id, tried, lane_id, actor))
 
+    def wait_for_hours(self) -> None:
+        """It is night where it would ring."""
+        assert self.letter.hours is not None
+        opens_at = self.letter.leaves_at
+        local = opens_at.astimezone(ZoneInfo(self.letter.hours.zones[0]))
+        data = {"until": opens_at.isoformat(), "local": f"{local:%H:%M}"}
+        self.tell(self.letter.due_at, "held_for_hours", data)
+
     def succeed(self, at: datetime) -> datetime:
         """The provider takes it; when."""
         asked = self.status == "unknown"
         tried = self._try(at, self.random.lognormvariate(5.2, 0.5), "succeeded", None, None)
         self.status, self.accepted_at = "accepted", tried.finished_at
-        self.message_id = str(made_id(self.letter.id, "message"))
+        message_id = made_id(self.letter.id, "message")
+        self.message_id = f"SM{message_id.hex}" if self.setting.texts else str(message_id)
         data = {"request_id": tried.request_id, "reconciled": asked, "size": 1}
         self.tell(tried.finished_at, "accepted", data, tried=tried.id)
         return tried.finished_at
@@ -215,15 +254,22 @@ class Story:
                 case "open_task":
                     self.errand(at, step.params, case.id)
                 case "suppress":
-                    self.listing = Listing(at, step.params["reason"], case.id)
+                    self.listing = Listing(at, step.params["reason"], case.id, how=self._how)
                     why = {"case": case.id, "reason": step.params["reason"]}
                     self.tell(at, "suppressed", why, actor="system", lane=False)
+                case "fall_back":
+                    ended = self.status in ("refused", "bounced", "failed")
+                    self.falls_back_at = at if ended else None
                 case "slow_lane":
                     data = {"case": case.id, **{k: float(v) for k, v in step.params.items()}}
                     self.tell(at, "lane_slowed", data, actor="system")
                 case "note":
                     data = {"case": case.id, "text": step.params.get("text", "")}
                     self.tell(at, "note", data, actor="system", lane=False)
+
+    @property
+    def _how(self) -> str:
+        return "webhook" if self.setting.texts else "provider"
 
     def errand(self, at: datetime, params: Mapping[str, str], case_id: str) -> None:
         """One task of a topic at a time, as the database has it."""
@@ -310,7 +356,7 @@ def delivered_after_503(story: Story) -> None:
 
 
 def delivered_after_429(story: Story) -> None:
-    _again(story, TOO_MANY)
+    _again(story, TEXTS_TOO_FAST if story.setting.texts else TOO_MANY)
     _arrive(story, story.succeed(_later(story)))
 
 
@@ -363,6 +409,30 @@ def given_up(story: Story) -> None:
     story.end(at, "cancelled")
 
 
+def undelivered(code: str, status: str) -> Fate:
+    """A text that was accepted, and that the carrier did not bring."""
+
+    def told(story: Story) -> None:
+        at = story.succeed(_left(story)) + timedelta(seconds=story.random.uniform(1, 40))
+        story.hear(at, "message.undelivered", status, code, code)
+
+    return told
+
+
+def stopped(story: Story) -> None:
+    """It arrived, and they answered STOP."""
+    at = _arrive(story, story.succeed(_left(story)))
+    at += timedelta(seconds=story.random.uniform(20, 900))
+    story.listing = Listing(at, OPTED_OUT, None, how="keyword", actor="client")
+    why = {"case": None, "reason": OPTED_OUT}
+    story.tell(at, "suppressed", why, actor="system", lane=False)
+
+
+def useless_at_night(story: Story) -> None:
+    """Where it would ring it is night until it is of no use."""
+    story.refuse_locally(story.letter.due_at, TOO_LATE_AT_NIGHT)
+
+
 Fate = Callable[[Story], None]
 # In ten thousand.
 FATES: Mapping[Fate, int] = MappingProxyType(
@@ -382,13 +452,33 @@ FATES: Mapping[Fate, int] = MappingProxyType(
 )  # fmt: skip
 
 
+# In ten thousand texts.
+TEXT_FATES: Mapping[Fate, int] = MappingProxyType(
+    {
+        delivered:                      9480,
+        delivered_after_429:              40,
+        delivered_after_asking:           40,
+        undelivered("30003", "bounced"): 130,
+        undelivered("30004", "bounced"):  20,
+        undelivered("30005", "bounced"):  40,
+        undelivered("30006", "bounced"):  50,
+        undelivered("30007", "failed"):   60,
+        undelivered("30008", "failed"):   30,
+        stopped:                          90,
+        never_heard_of:                   12,
+        given_up:                          8,
+    }
+)  # fmt: skip
+
+
 # In flight -------------------------------------------------------------------------------------
 
 
 def hold(story: Story, at: datetime) -> datetime:
     """No case matches what the provider said: it waits for a person."""
-    case, tried = story.fail(at, STRANGE)
-    story.status, story.held_reason = "held", f"{case.title}: {STRANGE.summary()}"
+    strange = story.setting.strange
+    case, tried = story.fail(at, strange)
+    story.status, story.held_reason = "held", f"{case.title}: {strange.summary()}"
     data = {"case": case.id, "reason": story.held_reason}
     story.tell(tried.finished_at, "held", data, tried=tried.id)
     story.follow(tried.finished_at, case)
@@ -409,7 +499,7 @@ def unknown(story: Story, at: datetime) -> datetime:
 
 def retrying(story: Story, at: datetime) -> datetime:
     """The provider was away for a moment; when it is tried again."""
-    return _wait(story, at, UNAVAILABLE)
+    return _wait(story, at, story.setting.busy)
 
 
 def cancelled(story: Story) -> None:
@@ -438,7 +528,7 @@ def _again(story: Story, evidence: Evidence) -> None:
 def _left(story: Story) -> datetime:
     """When its first try began."""
     longest = 20.0 if story.letter.lane_class == "bulk" else 2.0
-    return story.letter.due_at + timedelta(seconds=story.random.uniform(0.2, longest))
+    return story.letter.leaves_at + timedelta(seconds=story.random.uniform(0.2, longest))
 
 
 def _later(story: Story) -> datetime:
@@ -448,5 +538,5 @@ def _later(story: Story) -> datetime:
 
 def _arrive(story: Story, accepted_at: datetime) -> datetime:
     at = accepted_at + timedelta(seconds=story.random.lognormvariate(0.6, 0.6))
-    story.hear(at, "email.delivered", "delivered")
+    story.hear(at, f"{story.setting.event}.delivered", "delivered")
     return at

@@ -10,12 +10,18 @@ from datetime import datetime
 from uuid import UUID
 
 from mentalspace.engine.services import Services
-from mentalspace.kernel.errors import Refused
+from mentalspace.kernel.errors import Evidence, Refused
 from mentalspace.practice.tenancy import Owner
 from mentalspace.workflows.appointments import mail_desk
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.demo_history.cast import client_of, marked
-from mentalspace.workflows.demo_history.fate import Setting
+from mentalspace.workflows.demo_history.fate import (
+    STRANGE,
+    STRANGE_OF_TEXTS,
+    TEXTS_TOO_FAST,
+    UNAVAILABLE,
+    Setting,
+)
 from mentalspace.workflows.demo_history.place import find_practice, make_practice
 from mentalspace.workflows.demo_history.rows import Rows
 from mentalspace.workflows.demo_history.scribe import Scribe
@@ -26,13 +32,14 @@ MOST_CLIENTS = 100_000
 _PRACTICE = """
 select p.slug, p.name, p.phone, p.timezone, coalesce(r.leads_min, '{1440}') as leads_min,
        coalesce(r.revision, 0) as rules_revision,
+       coalesce(r.cancel_before_h, 24) as cancel_before_h,
        (select coalesce(jsonb_object_agg(t.language, t.note), '{}') from practice_text t
          where t.practice_id = p.id) as notes
   from practice p left join reminder_policy r on r.practice_id = p.id where p.id = $1
 """
 _LANES = """
 select l.class, l.id, l.credential_id, l.provider from lane l where l.credential_id = (
-  select id from credential where practice_id = $1 and integration = 'email' and active
+  select id from credential where practice_id = $1 and integration = $2 and active
      and drill is null order by rank, created_at limit 1)
 """
 _KNOWN = "select external_id from client where practice_id = $1 and starts_with(external_id, $2)"
@@ -115,16 +122,33 @@ async def _scribe(
     services: Services, owner: Owner, practice_id: UUID, seed: int, now: datetime
 ) -> Scribe:
     practice = await owner.fetchrow(_PRACTICE, practice_id)
-    lanes = await owner.fetch(_LANES, practice_id)
-    if practice is None or not lanes:
+    mails = await _setting(services, owner, practice_id, "email", (UNAVAILABLE, STRANGE))
+    texts = await _setting(services, owner, practice_id, "sms", (TEXTS_TOO_FAST, STRANGE_OF_TEXTS))
+    if practice is None or mails is None:
         raise Refused("no_credential", "the practice has no e-mail credential to send with")
-    provider = services.rooms["email"].provider(lanes[0]["provider"])
-    setting = Setting(
+    desk = replace(mail_desk(services, system_claims(practice_id)), now=now)
+    return Scribe(mails, texts, practice, desk, seed, Rows(mails, now))
+
+
+async def _setting(
+    services: Services,
+    owner: Owner,
+    practice_id: UUID,
+    room: str,
+    met: tuple[Evidence, Evidence],
+) -> Setting | None:
+    """None where the practice has no credential for it. `met` is what is busy, and strange."""
+    lanes = await owner.fetch(_LANES, practice_id, room)
+    if not lanes:
+        return None
+    provider = services.rooms[room].provider(lanes[0]["provider"])
+    return Setting(
         practice_id=practice_id,
+        integration=room,
         credential_id=lanes[0]["credential_id"],
         lanes={row["class"]: row["id"] for row in lanes},
-        cases=services.runbooks.room("email").cases_for(provider.name),
+        cases=services.runbooks.room(room).cases_for(provider.name),
         deadline_s=provider.deadline_s,
+        busy=met[0],
+        strange=met[1],
     )
-    desk = mail_desk(services, system_claims(practice_id))
-    return Scribe(setting, practice, replace(desk, now=now), seed, Rows(setting, now))

@@ -23,13 +23,19 @@ from mentalspace.workflows.demo_history.fate import (
     Try,
 )
 
-CLIENT = "id practice_id external_id name email phone timezone language created_at updated_at"
+CLIENT = """id practice_id external_id name email phone timezone language created_at updated_at
+phone_e164 phone_kind phone_checked_at reminders_by changes_by text_agreed_at"""
+CONSENT = "practice_id recipient_key client_id channel what how at actor"
+TEXT = """practice_id recipient_id recipient_phone notification_type sent_date sent_successfully
+error_message related_entity_type related_entity_id status created_at provider_message_id
+delivered_at error_code delivery_id delivery_status appointment_id occasion version for_start
+lead_min"""
 APPOINTMENT = """id practice_id external_id client_id clinician_email starts_at duration_min status
 version rules_revision created_at updated_at"""
 DELIVERY = """id practice_id lane_id credential_id integration kind subject_type subject_id
 client_id recipient_key payload purged_at status idempotency_key due_at next_attempt_at expires_at
 attempts reconciliations first_attempt_at provider_message_id last_case held_reason traceparent
-created_at accepted_at ended_at questions"""
+created_at accepted_at ended_at questions hours"""
 ATTEMPT = """id practice_id lane_id credential_id integration purpose state idempotency_key worker
 deadline_s started_at finished_at duration_ms evidence_kind http code request_id case_id
 case_version disposition fault traceparent"""
@@ -39,11 +45,20 @@ TIMELINE = "at practice_id delivery_id attempt_id lane_id kind data actor"
 TASK = """id practice_id for_role text case_id delivery_id client_id state topic created_at
 done_at"""
 SUPPRESSION = """id practice_id integration recipient_key client_id delivery_id case_id reason
-created_at lifted_at lifted_by"""
+created_at lifted_at lifted_by how actor"""
 
 # As the ledger's projection has it.
 SENT, GONE = ("accepted", "delivered"), ("bounced", "refused", "failed")
 TROUBLED = (*GONE, "held", "unknown")
+TEXT_STATUS = {
+    "accepted": "sent",
+    "bounced": "undelivered",
+    "refused": "failed",
+    "failed": "failed",
+    "delivered": "delivered",
+    "cancelled": "cancelled",
+    "expired": "expired",
+}
 
 
 @dataclass(slots=True)
@@ -61,9 +76,18 @@ class Rows:
     timeline: list[tuple[Any, ...]] = field(default_factory=list)
     tasks: list[tuple[Any, ...]] = field(default_factory=list)
     suppressions: list[tuple[Any, ...]] = field(default_factory=list)
+    texts: list[tuple[Any, ...]] = field(default_factory=list)
+    consents: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def add_client(self, client: Client, since: datetime) -> None:
+    def add_client(self, client: Client, since: datetime, number_key: str | None) -> None:
+        """`number_key` is that of the number they agreed to be texted at."""
         known = (client.phone, client.timezone, client.language, since, since)
+        by = "text" if number_key else "email"
+        agreed_at = since if number_key else None
+        reach = (client.number, "either" if number_key else None, agreed_at, by, by, agreed_at)
+        if number_key:
+            agreed = ("sms", "agreed", "staff", since, "front desk")
+            self.consents.append((self.setting.practice_id, number_key, client.id, *agreed))
         self.clients.append(
             (
                 client.id,
@@ -72,6 +96,7 @@ class Rows:
                 client.name,
                 client.email,
                 *known,
+                *reach,
             )
         )
 
@@ -114,16 +139,19 @@ class Rows:
         """`payload` is None for what has ended: its body is left out, as if it were purged."""
         letter = story.letter
         self.deliveries.append(self._delivery(story, recipient_key, payload))
-        self.notifications.append(self._notification(story, recipient))
+        if story.setting.texts:
+            self.texts.append(self._text(story, recipient))
+        else:
+            self.notifications.append(self._notification(story, recipient))
         for tried in story.tries:
-            self.attempts.append(self._attempt(tried))
+            self.attempts.append(self._attempt(tried, story.setting))
             self.carried.append((tried.id, letter.id, self.setting.practice_id))
         for line in story.lines:
             self.add_line(line)
         for errand in story.errands:
             self.tasks.append(self._task(errand, letter))
         if story.listing:
-            self.suppressions.append(self._suppression(story.listing, letter, recipient_key))
+            self.suppressions.append(self._suppression(story.listing, story, recipient_key))
 
     def _delivery(self, story: Story, recipient_key: str, payload: bytes | None) -> tuple[Any, ...]:
         letter = story.letter
@@ -132,8 +160,8 @@ class Rows:
             letter.id,
             self.setting.practice_id,
             story.lane_id,
-            self.setting.credential_id,
-            "email",
+            story.setting.credential_id,
+            story.setting.integration,
             letter.mail_kind,
             "appointment",
             letter.appointment_id,
@@ -144,7 +172,7 @@ class Rows:
             story.status,
             letter.key,
             letter.due_at,
-            story.next_attempt_at or letter.due_at,
+            story.next_attempt_at or letter.leaves_at,
             letter.expires_at,
             1 if locally else len(story.tries),
             sum(tried.purpose == "reconcile" for tried in story.tries),
@@ -157,6 +185,7 @@ class Rows:
             story.accepted_at,
             story.ended_at,
             story.questions,
+            letter.hours.to_json() if letter.hours else None,
         )
 
     def _notification(self, story: Story, recipient: str) -> tuple[Any, ...]:
@@ -181,19 +210,46 @@ class Rows:
             letter.lead_min,
         )
 
-    def _attempt(self, tried: Try) -> tuple[Any, ...]:
+    def _text(self, story: Story, recipient: str) -> tuple[Any, ...]:
+        letter, status = story.letter, story.status
+        trouble = story.held_reason or story.last_case or status
+        return (
+            self.setting.practice_id,
+            letter.client_id,
+            recipient,
+            "sms",
+            story.accepted_at,
+            status in SENT,
+            trouble if status in TROUBLED else None,
+            "appointment",
+            letter.appointment_id,
+            TEXT_STATUS.get(status, "pending"),
+            letter.written_at,
+            story.message_id,
+            story.ended_at if status == "delivered" else None,
+            story.last_case if status in GONE else None,
+            letter.id,
+            status,
+            letter.appointment_id,
+            letter.kind,
+            letter.version,
+            letter.for_start,
+            letter.lead_min,
+        )
+
+    def _attempt(self, tried: Try, setting: Setting) -> tuple[Any, ...]:
         evidence, case = tried.evidence, tried.case
         return (
             tried.id,
             self.setting.practice_id,
             tried.lane_id,
-            self.setting.credential_id,
-            "email",
+            setting.credential_id,
+            setting.integration,
             tried.purpose,
             tried.state,
             tried.key,
             WORKER,
-            self.setting.deadline_s,
+            setting.deadline_s,
             tried.started_at,
             tried.finished_at,
             tried.took_ms,
@@ -224,11 +280,12 @@ class Rows:
             errand.done_at if done else None,
         )
 
-    def _suppression(self, listing: Listing, letter: Letter, recipient_key: str) -> tuple[Any, ...]:
+    def _suppression(self, listing: Listing, story: Story, recipient_key: str) -> tuple[Any, ...]:
+        letter = story.letter
         return (
             made_id(letter.id, "suppression"),
             self.setting.practice_id,
-            "email",
+            story.setting.integration,
             recipient_key,
             letter.client_id,
             letter.id,
@@ -237,6 +294,8 @@ class Rows:
             listing.at,
             listing.lifted_at,
             "front desk" if listing.lifted_at else None,
+            listing.how,
+            listing.actor,
         )
 
     def count_waiting(self) -> int:
@@ -264,6 +323,8 @@ class Rows:
         yield "attempt", ATTEMPT, self.attempts
         yield "attempt_delivery", "attempt_id delivery_id practice_id", self.carried
         yield "appointment_notifications", NOTIFICATION, self.notifications
+        yield "notification_logs", TEXT, self.texts
+        yield "consent_entry", CONSENT, self.consents
         yield "timeline", TIMELINE, self.timeline
         yield "task", TASK, self.tasks
         yield "suppression", SUPPRESSION, self.suppressions

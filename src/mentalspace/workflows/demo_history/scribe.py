@@ -1,4 +1,4 @@
-"""Writes three months of a practice down: which mails its calendar meant, and their fates."""
+"""Writes three months of a practice down: what its calendar meant to be told, and how it went."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 from random import Random
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from mentalspace.engine.hours import next_opening
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import Appointment
+from mentalspace.practice.quiet_hours import quiet_hours
+from mentalspace.practice.reach import Reach
 from mentalspace.practice.reminder import Reminder, plan_reminders
 from mentalspace.practice.saying.facts import AppointmentKind
 from mentalspace.workflows.appointment_mails import MailDesk, compose, mail_key
 from mentalspace.workflows.appointment_reminders import QUIET_AFTER_MAIL
+from mentalspace.workflows.appointment_texts import compose_text
 from mentalspace.workflows.demo_history.cast import Client, made_id
 from mentalspace.workflows.demo_history.diary import BEHIND, Booking, bookings
 from mentalspace.workflows.demo_history.fate import (
     FATES,
     LISTED,
     MENDED_IN,
+    TEXT_FATES,
     Letter,
     Line,
     Listing,
@@ -33,6 +39,7 @@ from mentalspace.workflows.demo_history.fate import (
     hold,
     retrying,
     unknown,
+    useless_at_night,
 )
 from mentalspace.workflows.demo_history.rows import Rows
 
@@ -72,6 +79,7 @@ class Sending:
     appointment: Appointment
     met: Trouble | None
     random: Random
+    instead: bool = False  # of a text
 
 
 @dataclass(slots=True)
@@ -80,6 +88,8 @@ class Standing:
 
     listing: Listing | None = None
     mended_at: datetime | None = None
+    no_texts: Listing | None = None
+    reached_at: datetime | None = None
     moves: int = 0
     asked: Mapping[str, datetime] = field(default_factory=dict)
 
@@ -89,16 +99,24 @@ class Standing:
             self.moves += self.listing.lifted_at is None
             self.listing = self.mended_at = None
 
-    def listed_at(self, letter: Letter, now: datetime) -> datetime | None:
+    def listed_at(self, letter: Letter, now: datetime, texts: bool) -> datetime | None:
         """When the lane refuses it: as it is written, or once its address came onto the list."""
-        if self.listing is None or letter.written_at > now:
+        listing = self.no_texts if texts else self.listing
+        if listing is None or letter.written_at > now:
             return None
-        return max(self.listing.at, letter.written_at)
+        return max(listing.at, letter.written_at)
+
+    def takes_text(self, written_at: datetime) -> bool:
+        """Whether nothing was known against texts as it was written."""
+        return self.no_texts is None or written_at < self.no_texts.at
 
     def learn(self, story: Story, random: Random, now: datetime) -> None:
         """After a bounce the client gives another address, or says that this one holds."""
         self.asked = {**self.asked, **{e.topic: e.done_at for e in story.errands}}
         if story.listing is None:
+            return
+        if story.setting.texts:
+            self.no_texts = story.listing
             return
         self.listing, self.mended_at = story.listing, None
         mended_at = story.listing.at + MENDED_IN
@@ -116,6 +134,7 @@ class Scribe:
     """Fills `rows`, asking no database. `practice` is its row with its rules for reminders."""
 
     setting: Setting
+    texts: Setting | None
     practice: Any
     desk: MailDesk
     seed: int
@@ -138,7 +157,9 @@ class Scribe:
             before = since.get(booking.client.id, booking.booked_at)
             since[booking.client.id] = min(booking.booked_at, before)
         for client in clients:
-            self.rows.add_client(client, since.get(client.id, self.now - BEHIND))
+            number = client.number if self.texts else None
+            key = self._key(number) if number else None
+            self.rows.add_client(client, since.get(client.id, self.now - BEHIND), key)
         of_client: dict[UUID, list[Sending]] = defaultdict(list)
         for booking in booked:
             met = troubled.get(booking.id)
@@ -182,16 +203,84 @@ class Scribe:
         """One client's, as they fell due: what came back decides on those after it."""
         if client.email is None:
             return
-        known, stories = Standing(), []
-        for sending in sorted(sendings, key=lambda one: one.letter.due_at):
-            story = self._story(sending, known)
-            stories.append((sending, story, known.moves))
+        known, told = Standing(), []
+        queue = [(one.letter.due_at, place, one) for place, one in enumerate(sendings)]
+        heapify(queue)
+        while queue:
+            _due_at, _place, sending = heappop(queue)
+            sending, setting = self._by_its_way(client, sending, known)
+            before = known.reached_at
+            story = self._story(sending, known, setting)
+            told.append((sending, story, known.moves))
             known.learn(story, sending.random, self.now)
-        for sending, story, moves in stories:
+            if (mail := self._instead(sending, story, before)) is not None:
+                heappush(queue, (mail.letter.due_at, len(sendings) + len(told), mail))
+        for sending, story, moves in told:
             address = _address(client.email, known.moves - moves)
-            key = self.desk.vault.recipient_key(self.setting.practice_id, address)
-            payload = self._sealed(sending.appointment, sending.letter) if story.waits else None
-            self.rows.add_story(story, address, key, payload)
+            if story.setting.texts:
+                assert client.number is not None
+                address = client.number
+            payload = self._sealed(sending, story.setting) if story.waits else None
+            self.rows.add_story(story, address, self._key(address), payload)
+
+    def _key(self, address: str) -> str:
+        return self.desk.vault.recipient_key(self.setting.practice_id, address)
+
+    def _by_its_way(
+        self, client: Client, sending: Sending, known: Standing
+    ) -> tuple[Sending, Setting]:
+        """By text to whom agreed to it and has not taken that back; else by mail."""
+        letter = sending.letter
+        if self.texts is None or client.number is None or sending.instead:
+            return sending, self.setting
+        if not known.takes_text(letter.written_at):
+            return sending, self.setting
+        hours = quiet_hours(
+            client.number,
+            letter.due_at.date(),
+            client_zone=client.timezone,
+            practice_zone=self.practice["timezone"],
+        )
+        opens_at = next_opening(hours, letter.due_at)
+        changed = letter.until is not None and letter.until <= opens_at
+        text = replace(
+            letter,
+            id=made_id(letter.id, "text"),
+            key=f"sms/{letter.key.partition('/')[2]}",
+            hours=hours,
+            opens_at=opens_at,
+            cancelled_at=letter.until if changed else None,
+        )
+        return replace(sending, letter=text), self.texts
+
+    def _instead(self, sending: Sending, story: Story, earliest: datetime | None) -> Sending | None:
+        """The mail in the place of a text that could not tell it, while it is still true. Not
+        before `earliest`: what came of their mails until then is told already."""
+        at, letter = story.falls_back_at, story.letter
+        if at is None or not story.setting.texts:
+            return None
+        at = max(at, earliest or at)
+        if letter.until is not None and letter.until <= at:
+            useless = "the appointment has changed since"
+        elif letter.expires_at <= at:
+            useless = "its time has passed"
+        else:
+            mail = replace(
+                letter,
+                id=made_id(letter.id, "instead"),
+                key=f"email/{letter.mail_kind}/instead/{letter.id}",
+                written_at=at,
+                due_at=at,
+                cancelled_at=None,
+                hours=None,
+                opens_at=None,
+            )
+            why = {"mail": str(mail.id)}
+            story.tell(at, "told_by_mail", why, actor="system", lane=False)
+            return replace(sending, letter=mail, met=None, instead=True)
+        reason = {"reason": useless}
+        story.tell(at, "not_told_otherwise", reason, actor="system", lane=False)
+        return None
 
     def _letters(self, appointment: Appointment, occasion: Occasion) -> Iterator[Letter]:
         """The mail about it, and the reminders of the hour it now has."""
@@ -203,33 +292,56 @@ class Scribe:
             if reminder.due_at > occasion.at + QUIET_AFTER_MAIL:
                 yield _letter(appointment, occasion, reminder)
 
-    def _story(self, sending: Sending, known: Standing) -> Story:
+    def _story(self, sending: Sending, known: Standing, setting: Setting) -> Story:
         letter, trouble = sending.letter, sending.met
         known.reach(letter.due_at)
-        story = Story(letter, self.setting, sending.random, asked=known.asked)
-        listed_at = known.listed_at(letter, self.now)
+        if letter.due_at <= self.now:
+            known.reached_at = max(letter.due_at, known.reached_at or letter.due_at)
+        listed_at = known.listed_at(letter, self.now, setting.texts)
+        ends = (at for at in (listed_at, letter.cancelled_at, self.now) if at)
+        held = letter.leaves_at > letter.due_at and letter.due_at < min(ends)
+        story = self._begun(sending, setting, known, held)
         if letter.cancelled_at and not (listed_at and listed_at < letter.cancelled_at):
             cancelled(story)
             return story
         if listed_at is not None:
             story.refuse_locally(listed_at, LISTED)
             return story
-        if trouble is not None and trouble.tell is not None:
+        if letter.leaves_at >= letter.expires_at and letter.due_at <= self.now:
+            useless_at_night(story)
+            return story
+        waits = letter.leaves_at > letter.due_at
+        if trouble is not None and trouble.tell is not None and not waits:
             trouble.tell(story, letter.due_at)
             return story
-        if letter.due_at > self.now - STILL_TO_SEND and trouble is None:
+        if letter.leaves_at > self.now - STILL_TO_SEND and (trouble is None or waits):
             return story
-        (fate,) = sending.random.choices(list(FATES), list(FATES.values()))
+        fates = TEXT_FATES if setting.texts else FATES
+        (fate,) = sending.random.choices(list(fates), list(fates.values()))
         for told in (delivered,) if trouble else (fate, delivered):
             told(story)
             if story.lines[-1].at <= self.now:
                 break
-            story = Story(letter, self.setting, sending.random, asked=known.asked)
+            story = self._begun(sending, setting, known, held)
         return story
 
-    def _sealed(self, appointment: Appointment, letter: Letter) -> bytes:
-        mail = compose(replace(self.desk, now=letter.written_at), appointment, letter.kind)
-        return self.desk.vault.seal(self.setting.practice_id, "delivery", mail.to_bytes())
+    def _begun(self, sending: Sending, setting: Setting, known: Standing, held: bool) -> Story:
+        """`held` for the hours of its number."""
+        story = Story(sending.letter, setting, sending.random, asked=known.asked)
+        if held and sending.letter.leaves_at < sending.letter.expires_at:
+            story.wait_for_hours()
+        return story
+
+    def _sealed(self, sending: Sending, setting: Setting) -> bytes:
+        letter, appointment = sending.letter, sending.appointment
+        desk = replace(self.desk, now=letter.written_at)
+        if setting.texts:
+            leaves_at, kind = letter.due_at, letter.kind
+            text = compose_text(desk, appointment, kind, leaves_at, first=kind == "created")
+            raw = text.to_bytes()
+        else:
+            raw = compose(desk, appointment, letter.kind).to_bytes()
+        return self.desk.vault.seal(self.setting.practice_id, "delivery", raw)
 
     def _not_written(self, booking: Booking, occasion: Occasion) -> None:
         data = {
@@ -258,6 +370,12 @@ class Scribe:
             practice_phone=self.practice["phone"],
             practice_notes=self.practice["notes"],
             drill=None,
+            reach=Reach(
+                number=Phi(client.number) if client.number else None,
+                client_zone=client.timezone,
+                practice_zone=self.practice["timezone"],
+                cancel_before_h=self.practice["cancel_before_h"],
+            ),
         )
 
 
@@ -293,4 +411,6 @@ def _letter(appointment: Appointment, occasion: Occasion, reminder: Reminder | N
         for_start=appointment.starts_at if reminder else None,
         lead_min=lead_min,
         cancelled_at=None if left_first else occasion.until,
+        version=appointment.version,
+        until=occasion.until,
     )
