@@ -69,11 +69,14 @@ async def test_test_mode_is_switched_and_the_doctor_says_so(
     """A credential marked for tests says so to the doctor; switched off, it reaches everybody."""
     words = ("credential", "test-mode", "email", "--practice", "lakeside")
     assert "only test recipients" in mentalspace(environment, *words).stdout
-    assert await admin.fetchval("select test_only from credential where endpoint = 'default'")
+    switched = (
+        "select test_only from credential where endpoint = 'default' and integration = 'email'"
+    )
+    assert await admin.fetchval(switched)
     findings = json.loads(mentalspace(environment, "doctor", "email", "--json").stdout)["findings"]
     [mode] = [f for f in findings if f["check"] == "test mode"]
     assert (mode["state"], mode["whose"]) == ("warning", "ours")
     assert "everybody" in mentalspace(environment, *words, "--off").stdout
-    assert not await admin.fetchval("select test_only from credential where endpoint = 'default'")
+    assert not await admin.fetchval(switched)
     unknown = mentalspace(environment, "credential", "test-mode", "email", "--practice", "nowhere")
     assert "no such practice" in unknown.stderr
