@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -17,6 +18,7 @@ from mentalspace.integrations.sms.model import Text, guard
 from mentalspace.integrations.sms.segments import count
 from mentalspace.kernel.event import Incoming
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.text_consent import why_not_texted
 from mentalspace.workflows.consent_texts import (
     HELP,
     RESUMED,
@@ -151,6 +153,28 @@ async def test_the_provider_has_answered(office: Office, texting: UUID) -> None:
             await hear(connection, office.services.vault, heard, client_id=None, language="en")
     assert [what for what, _ in await ledger(office)] == ["opted_out", "asked_help", "opted_in"]
     assert await answers(office) == []
+
+
+async def test_start_from_another_number(office: Office, texting: UUID) -> None:
+    """A client's STOP follows them to a new number, and so START from there takes it back; a
+    second one changes nothing."""
+    vault, practice_id = office.services.vault, office.practice_id
+    [made] = await office.fetch(
+        "insert into client (practice_id, external_id, name) values ($1, 'mover', 'Mo Ver')"
+        " returning id",
+        practice_id,
+    )
+    new_key = vault.recipient_key(practice_id, "+12125550143")
+    heard = message(office, texting)
+    moved = replace(heard, message=replace(heard.message, sender=Phi("+12125550143")))
+    who: dict[str, Any] = {"client_id": made["id"], "language": "en"}
+    async with office.services.database.as_worker(practice_id) as connection:
+        await hear_stop(connection, vault, message(office, texting), **who)
+        asked = (connection, practice_id, made["id"], new_key)
+        assert await why_not_texted(*asked) == "the client wants no texts"
+        assert await hear_start(connection, vault, moved, **who)
+        assert await why_not_texted(*asked) is None
+        assert not await hear_start(connection, vault, moved, **who)
 
 
 async def test_every_suppression_is_in_the_ledger(office: Office) -> None:

@@ -48,6 +48,13 @@ select id, client_id from delivery
    and drill is not distinct from $4
  order by first_attempt_at is null, created_at desc limit 1
 """
+# A client's wish follows them to another number (practice/text_consent.py).
+_LAST_WORD = """
+select what from consent_entry
+ where practice_id = $1 and channel = $2 and client_id = $3 and drill is not distinct from $4
+   and (what in ('agreed', 'opted_in', 'opted_out') or what = 'lifted' and reason = 'opted_out')
+ order by id desc limit 1
+"""
 _HISTORY = """
 select id, recipient_key, client_id, channel, what, reason, how, at, actor, delivery_id, evidence,
        note
@@ -126,12 +133,21 @@ async def opt_out(
     return made
 
 
-async def opt_in(connection: Connection, speaker: Speaker, source: Source) -> bool:
-    """Write to them again, for they asked; False if nothing kept us from it."""
+async def opt_in(connection: Connection, vault: Vault, speaker: Speaker, source: Source) -> bool:
+    """Write to them again, for they asked; False if nothing kept us from it, neither of this
+    address nor what the client said from an earlier one."""
     row = await standing_of(connection, speaker)
-    return row is not None and await lift(
-        connection, row["id"], source.actor, how=source.how, evidence=source.evidence
+    if row is not None:
+        return await lift(
+            connection, row["id"], source.actor, how=source.how, evidence=source.evidence
+        )
+    said = await connection.fetchval(
+        _LAST_WORD, speaker.practice_id, speaker.channel, speaker.client_id, speaker.drill
     )
+    if said != OPTED_OUT:
+        return False
+    await write(connection, vault, speaker, "opted_in", source)
+    return True
 
 
 async def write(

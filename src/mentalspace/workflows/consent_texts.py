@@ -85,7 +85,7 @@ async def hear_start(
     """Texts again; one says so. False if nothing kept us from it: then YES may be the answer to
     something else."""
     source = Source("keyword", "client", heard.message.provider_message_id)
-    lifted = await opt_in(connection, _speaker(vault, heard, client_id), source)
+    lifted = await opt_in(connection, vault, _speaker(vault, heard, client_id), source)
     if lifted:
         await _answer(connection, vault, heard, RESUMED, client_id, language)
     return lifted
