@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from zoneinfo import ZoneInfo
+
 import pytest
 from playwright.async_api import Browser, expect
 
+from mentalspace.engine.hours import Hours
+from mentalspace.engine.suppression import OPTED_OUT, suppress
+from mentalspace.workflows.client_reach import read_numbers
 from tests.console.stage import CLIENT, Stage
 from tests.console.test_doors import visitor
-from tests.console.test_pages import signed_in
+from tests.console.test_pages import _WCAG, overflow, signed_in, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
 
@@ -56,6 +63,77 @@ async def test_the_front_desk_calls_and_tries_again(
     )
     assert await stage.owner.fetchval(
         "select count(*) from audit where action = 'client.reach_changed'"
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_whom_nothing_reaches_what_is_to_be_read_and_what_waits(
+    browser: Browser, stage: Stage, width: int
+) -> None:
+    """A client who wants neither mail nor text is called and then written down; a text that a
+    person must read is there with its name, never with its words; and one that may not leave yet
+    says until when."""
+    await make_morning(stage)
+    async with signed_in(browser, stage, "frontdesk", width=width) as page:
+        await page.goto(f"{stage.url}/morning")
+        silent = page.get_by_role("region", name="1 client whom nothing may be sent to")
+        await expect(silent).to_contain_text(CLIENT)
+        unread = page.get_by_role("region", name="2 conversations to read")
+        await expect(unread.get_by_role("listitem").first).to_contain_text("wants to cancel")
+        await expect(unread).to_contain_text("A number that is not one client’s: 2 texts")
+        resting = page.get_by_role("region", name="1 text waits for the morning")
+        await expect(resting).to_contain_text(re.compile("waits until .*08:00"))
+        assert await overflow(page) <= 0
+        assert not await violations(page, _WCAG)
+        await silent.get_by_role("button", name="Reached by phone").click()
+        await expect(page.get_by_role("status").first).to_contain_text("the client knows")
+        await expect(silent).to_have_count(0)
+        await expect(page.get_by_role("main")).to_contain_text("Hal Heldperson")
+
+
+async def make_morning(stage: Stage) -> None:
+    vault, practice_id = stage.services.vault, stage.lakeside
+    await stage.owner.execute(
+        "update client set phone = '202 555 0143' where id = $1", stage.client
+    )
+    await read_numbers(stage.services)
+    await stage.owner.execute(
+        "update client set text_agreed_at = now() where id = $1", stage.client
+    )
+    email = await stage.owner.fetchval("select email from client where id = $1", stage.client)
+    async with stage.services.database.as_worker(practice_id) as connection:
+        for channel, address in (("email", email), ("sms", "+12025550143")):
+            key = vault.recipient_key(practice_id, address)
+            await suppress(
+                connection, practice_id, channel, key, reason=OPTED_OUT, client_id=stage.client
+            )
+    for number, meaning, whose in (
+        ("1", "unclear", None),
+        ("1", "unknown_number", None),
+        ("2", "too_late", stage.client),
+        ("3", "confirmed", stage.client),
+    ):
+        await stage.owner.execute(
+            "insert into text_message (practice_id, credential_id, provider_message_id,"
+            " recipient_key, client_id, sender, body, meaning) select $1, id, $2, $3, $4, '', '',"
+            " $5 from credential where practice_id = $1 limit 1",
+            practice_id,
+            f"SM{number}{meaning}",
+            number,
+            whose,
+            meaning,
+        )
+    zone = "America/Chicago"
+    today = stage.services.clock.now().astimezone(ZoneInfo(zone)).weekday()
+    week = tuple(None if day == today else (480, 1260) for day in range(7))
+    await stage.owner.execute(
+        "insert into delivery (practice_id, lane_id, credential_id, integration, kind,"
+        " subject_type, subject_id, client_id, recipient_key, payload, idempotency_key,"
+        " traceparent, hours) select practice_id, lane_id, credential_id, 'sms', kind,"
+        " subject_type, subject_id, client_id, recipient_key, payload, 'sms/' || id, traceparent,"
+        " $2 from delivery where id = $1",
+        stage.held,
+        json.dumps(Hours((zone,), week).to_json()),
     )
 
 

@@ -17,6 +17,7 @@ from mentalspace.console.door import Missing, Visit
 from mentalspace.engine.decisions import release_unsent
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.calendar_file.field import Mistakes, read_email, read_phone
+from mentalspace.practice.front_desk import read_resting, read_silent, read_unread
 from mentalspace.practice.not_reached import (
     DAYS,
     Client,
@@ -65,12 +66,20 @@ async def morning(visit: Visit) -> Response:
         zone, now, until = await _span(connection, practice_id, days)
         everybody = await read_coming(connection, practice_id, until)
         unreached = await read_unreached(connection, practice_id, until, clinician or None)
+        of = ((now, until), clinician or None)
+        silent = await read_silent(connection, visit.services.vault, practice_id, *of)
+        resting = await read_resting(connection, practice_id, *of)
+        unread = await read_unread(connection, practice_id)
     await visit.note_reading("morning.read")
     coming = [one for one in everybody if clinician in ("", one.clinician_email)]
     axis = [now.astimezone(ZoneInfo(zone)).date() + timedelta(days=n) for n in range(days)]
     return await visit.show(
         "morning.html",
         clients=[_shown(visit, client) for client in unreached],
+        nothing_goes={one.id for one in silent},
+        silent=[one for one in silent if one.id not in {client.id for client in unreached}],
+        resting=resting,
+        unread=unread,
         chart=draw_reach(_by_day(coming, axis, zone)),
         axis=axis,
         reached=sum(one.state == "reached" for one in coming),
@@ -84,11 +93,13 @@ async def morning(visit: Visit) -> Response:
 
 
 async def told(visit: Visit) -> Response:
-    """Somebody called: of everything the list showed of that client."""
+    """Somebody called: of everything the list showed of that client; of `every` appointment where
+    nothing may be sent."""
     practice_id, days = _practice(visit), _days(visit.field("days"))
     async with visit.reading() as connection:
         _zone, _now, until = await _span(connection, practice_id, days)
-        number = await mark_told(connection, practice_id, visit.id(), until, visit.person.user_id)
+        user_id, every = visit.person.user_id, visit.field("every") == "yes"
+        number = await mark_told(connection, practice_id, visit.id(), until, user_id, every=every)
     return _back(visit, "told" if number else "nothing")
 
 

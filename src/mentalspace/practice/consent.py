@@ -214,6 +214,14 @@ async def read_kept_from(
     return {row["integration"]: row for row in rows}
 
 
+async def read_standing_keys(
+    connection: Connection, practice_id: UUID, recipient_keys: Iterable[str]
+) -> set[tuple[str, str]]:
+    """Channel and key of each of these addresses that nothing may be sent to."""
+    rows = await connection.fetch(_KEPT, practice_id, list(recipient_keys))
+    return {(row["integration"], row["recipient_key"]) for row in rows}
+
+
 def _sealed(vault: Vault, practice_id: UUID, note: str) -> bytes | None:
     return vault.seal(practice_id, _PURPOSE, note.encode()) if note else None
 

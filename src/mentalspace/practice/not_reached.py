@@ -147,7 +147,8 @@ _MARK = (
     _TOLD
     + """
 insert into told_by_phone (appointment_id, version, practice_id, told_by)
-select id, version, $1, $6 from known where client_id = $7 and state in ('not_reached', 'waiting')
+select id, version, $1, $6 from known
+ where client_id = $7 and ($8 or state in ('not_reached', 'waiting'))
 on conflict do nothing returning appointment_id
 """
 )
@@ -189,11 +190,17 @@ async def read_unreached(
 
 
 async def mark_told(
-    connection: Connection, practice_id: UUID, client_id: UUID, until: datetime, user_id: UUID
+    connection: Connection,
+    practice_id: UUID,
+    client_id: UUID,
+    until: datetime,
+    user_id: UUID,
+    *,
+    every: bool = False,
 ) -> int:
-    """Somebody told the client by telephone of what they did not know until then; how many
-    appointments that was. What the runbook asked for because of them is done."""
-    rows = await _fetch(connection, _MARK, practice_id, until, None, user_id, client_id)
+    """Somebody told the client by telephone of what they did not know until then, or of `every`
+    appointment; how many that was. What the runbook asked for because of them is done."""
+    rows = await _fetch(connection, _MARK, practice_id, until, None, user_id, client_id, every)
     if rows:
         await connection.execute(_CLOSE, [row["appointment_id"] for row in rows], user_id)
         await note(
