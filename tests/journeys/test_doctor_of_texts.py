@@ -12,7 +12,7 @@ from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.doctor import Report
 from tests.house import House, until
-from tests.journeys.test_text_journey import book_by_text
+from tests.journeys.test_text_journey import book_by_text, telephones
 
 ENDED = {"delivered", "bounced", "failed", "refused"}
 
@@ -40,10 +40,9 @@ async def send(house: House, to: str, body: str = "Hello") -> None:
 async def test_failures_are_told_by_their_codes_on_one_screen(house: House) -> None:
     """A telephone that is off, a landline, spam, a number that is none: each code is counted,
     times stand against their target, and the sender is seen to be well."""
-    fates = {"+12025550107": "30003", "+12025550108": "30006"}
-    await house.sandbox("PUT", "/options/sms/twilio", {"fates": fates})
+    await telephones(house, {"+12025550147": "30003", "+12025550148": "30006"})
     for n in range(1, 9):
-        await send(house, f"+1202555010{n}")
+        await send(house, f"+1202555014{n}")
     await send(house, "+12025550111", "Click here now!")
     await send(house, "+1234")
     await until(lambda: _ended(house, 10))
@@ -65,13 +64,13 @@ async def test_failures_are_told_by_their_codes_on_one_screen(house: House) -> N
         assert words in plain
     assert len(shown.splitlines()) <= 45
     assert all(len(line) <= WIDTH for line in shown.splitlines())
-    assert "2025550107" not in shown
+    assert "2025550147" not in shown
 
 
 async def test_the_seeds_query_shows_a_text_that_did_not_arrive(house: House) -> None:
     """The client chose texts, and their telephone is off: the runbook's own query finds it on
     the doctor's screen, with the number's last two digits and no more."""
-    await house.sandbox("PUT", "/options/sms/twilio", {"fates": {"*": "30003"}})
+    await telephones(house, {"*": "30003"})
     await book_by_text(house, falls_back=False)
     await until(lambda: _ended(house, 1))
     report = await look(house)
@@ -79,9 +78,9 @@ async def test_the_seeds_query_shows_a_text_that_did_not_arrive(house: House) ->
     assert seed.sql.startswith("-- Check Twilio logs (via Twilio Console)\n")
     [row] = [dict(zip(seed.columns, row, strict=True)) for row in seed.rows]
     assert (row["status"], row["error_code"]) == ("undelivered", "sms.handset_unreachable")
-    assert row["recipient_phone"] == "***07"
+    assert row["recipient_phone"] == "***47"
     shown = screen(report)
-    assert "***07" in shown
+    assert "***47" in shown
     assert len(shown.splitlines()) <= 45
 
 
