@@ -57,6 +57,53 @@ async def test_a_clients_choice_changes_what_waits(api: Api, booking: dict[str, 
     assert (await api.call("PUT", path, nothing)).body["code"] == "reminders_wrong"
 
 
+async def test_texts_are_chosen_with_the_agreement_they_need(
+    api: Api, booking: dict[str, Any]
+) -> None:
+    """Texts that nobody agreed to are refused; with who did, and how, the ledger has it and the
+    reminder that waits goes by text. Who ended texts is asked again before there are more. A
+    practice that switches texts off sends none."""
+    made = (
+        await api.call("POST", "/v1/appointments", {**booking, "client_phone": "312 555 0142"})
+    ).body
+    path = f"/v1/clients/{made['client_id']}/channels"
+    before = (await api.call("GET", path)).body
+    assert (before["reminders_by"], before["changes_by"], before["agreed_at"]) == (
+        "email", "email", None
+    )  # fmt: skip
+    wanted = {"reminders_by": "text", "changes_by": "both", "text_falls_back": False}
+    refused = await api.call("PUT", path, wanted, role="front_desk")
+    assert (refused.http, refused.body["code"]) == (422, "not_agreed")
+    unknown = await api.call("PUT", path, {**wanted, "reminders_by": "fax"})
+    assert (unknown.http, unknown.body["code"]) == (422, "request_invalid")
+    agreed = {**wanted, "agreed": "Zelda, at the desk"}
+    chosen = (await api.call("PUT", path, agreed, role="front_desk")).body
+    assert chosen["agreed_at"] is not None
+    assert {key: chosen[key] for key in wanted} == wanted
+    query = f"/v1/deliveries?subject_id={made['id']}&kind=reminder"
+    waiting = (await api.call("GET", query)).body["items"]
+    assert {(one["integration"], one["status"]) for one in waiting} == {
+        ("email", "cancelled"),
+        ("sms", "pending"),
+    }
+    consent = f"/v1/clients/{made['client_id']}/consent"
+    [entry] = (await api.call("GET", consent)).body["history"]
+    assert (entry["what"], entry["note"]) == ("agreed", "Zelda, at the desk")
+    by_mail = {**wanted, "reminders_by": "email", "changes_by": "email"}
+    assert (await api.call("PUT", path, by_mail)).http == 200
+    ended = {"channel": "sms", "what": "opted_out", "note": "Zelda, on the telephone"}
+    await api.call("POST", consent, ended)
+    again = await api.call("PUT", path, wanted)
+    assert (again.http, again.body["code"]) == (422, "not_agreed")
+    assert (await api.call("PUT", path, agreed)).http == 200
+    rules = {"leads_min": [1440], "cancel_before_h": 24}
+    off = await api.call("PUT", "/v1/reminders", {**rules, "texts": False})
+    assert (off.body["texts"], off.body["waiting"]) == (False, off.body["coming"])
+    kept = await api.call("PUT", "/v1/reminders", rules)
+    assert kept.body["texts"] is False
+    await api.call("PUT", "/v1/reminders", {**rules, "texts": True})
+
+
 async def test_a_clients_link_leaves_no_trace_in_the_log(
     api: Api, booking: dict[str, Any], logs: Path
 ) -> None:

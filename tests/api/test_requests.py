@@ -39,6 +39,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("PUT", "/v1/reminders", "reminders.write"),
     ("GET", f"/v1/clients/{NOBODY}/reminders", "clients.read"),
     ("PUT", f"/v1/clients/{NOBODY}/reminders", "clients.write"),
+    ("GET", f"/v1/clients/{NOBODY}/channels", "clients.read"),
+    ("PUT", f"/v1/clients/{NOBODY}/channels", "consent.write"),
     ("GET", f"/v1/clients/{NOBODY}/consent", "clients.read"),
     ("POST", f"/v1/clients/{NOBODY}/consent", "consent.write"),
     ("GET", f"/v1/clients/{NOBODY}/texts", "texts.read"),

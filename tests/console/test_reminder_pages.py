@@ -13,7 +13,7 @@ from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.reminder_rules import rewrite_reminders
 from tests.console.stage import Stage, _booked
 from tests.console.test_client_link import address
-from tests.console.test_pages import signed_in
+from tests.console.test_pages import _WCAG, overflow, signed_in, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
 
@@ -36,13 +36,16 @@ async def test_an_administrator_sets_the_rules(browser: Browser, stage: Stage) -
         await expect(second).to_have_value("5")
         await page.get_by_label("Reminder 2: unit").select_option("hours")
         await page.get_by_label("Closed").fill("48")
+        await page.get_by_label("Text the clients who chose it").uncheck()
         await page.get_by_role("button", name="Save").click()
         await expect(main.get_by_role("status").first).to_contain_text("Saved")
         await expect(main).to_contain_text("still have reminders by the earlier rules")
         await rewrite_reminders(stage.services)
         await expect(main).to_contain_text("follow these rules", timeout=8000)
-    row = await stage.owner.fetchrow("select leads_min, cancel_before_h from reminder_policy")
-    assert row is not None and tuple(row) == ([1440, 300], 48)
+    row = await stage.owner.fetchrow(
+        "select leads_min, cancel_before_h, texts from reminder_policy"
+    )
+    assert row is not None and tuple(row) == ([1440, 300], 48, False)
     leads = await stage.owner.fetch(
         "select n.lead_min from appointment_notifications n join appointment a"
         " on a.id = n.appointment_id where a.external_id = 'a-70' and n.status = 'pending'"
@@ -95,6 +98,38 @@ async def test_a_clients_page_tells_and_lets_choose(browser: Browser, stage: Sta
         "client.reminders_changed",
         "client.read",
     ]
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+async def test_the_front_desk_writes_down_that_a_client_wants_texts(
+    browser: Browser, stage: Stage, width: int
+) -> None:
+    """Not before somebody agreed; then the page tells who and how. A number that takes no texts
+    is told beside it."""
+    starts_at = datetime.now(UTC) + timedelta(days=10)
+    await _booked(stage, stage.lakeside, "Tess Texted", starts_at, 74)
+    client = await stage.owner.fetchval(
+        "update client set phone = '312 555 0142', phone_e164 = '+13125550142',"
+        " phone_kind = 'landline', phone_problem = 'landline', phone_checked_at = now()"
+        " where external_id = 'c-74' returning id"
+    )
+    async with signed_in(browser, stage, "frontdesk", width=width) as page:
+        await page.goto(f"{stage.url}/clients/{client}")
+        main = page.get_by_role("main")
+        await expect(main).to_contain_text("landline: texts go by e-mail instead")
+        card = main.get_by_role("region", name="By e-mail or text")
+        await card.get_by_text("Change").click()
+        await card.get_by_label("Reminders by").select_option("text")
+        await card.get_by_role("button", name="Save").click()
+        await expect(card.get_by_role("alert")).to_contain_text("write down first who agreed")
+        await expect(card.get_by_label("Reminders by")).to_have_value("text")
+        assert await violations(page, _WCAG) == []
+        assert await overflow(page) <= 0
+        await card.get_by_label("Who agreed to texts").fill("Tess, here, in writing")
+        await card.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("status").first).to_contain_text("Saved")
+        await expect(card).to_contain_text("Reminders go by text")
+        await expect(main).to_contain_text("Tess, here, in writing")
 
 
 async def test_the_day_shows_answers_and_reminders(browser: Browser, stage: Stage) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from starlette.responses import Response
@@ -14,12 +14,17 @@ from mentalspace.console.lead_form import UNITS, LeadRow, leads_of, rows_of, sen
 from mentalspace.console.queries.practice import find_client, read_appointments_of
 from mentalspace.console.reminder_rules import NOT_A_NUMBER
 from mentalspace.practice.audit import note
+from mentalspace.practice.channels import ChannelChoice, read_channels
+from mentalspace.practice.consent import LONGEST_NOTE
+from mentalspace.practice.reach import BYS, By
 from mentalspace.practice.reminder_policy import (
     PolicyWrong,
     ReminderChoice,
     read_choice,
     read_policy,
 )
+from mentalspace.workflows.client_channels import choose_channels
+from mentalspace.workflows.client_consent import WishNotKept
 from mentalspace.workflows.reminder_rules import ClientUnknown, choose_reminders
 
 APPOINTMENTS = 100
@@ -71,12 +76,42 @@ async def choose(visit: Visit) -> Response:
     return visit.go(f"/clients/{client_id}?done=saved")
 
 
+async def choose_by(visit: Visit) -> Response:
+    """Mails, texts or both, with the agreement that texts need."""
+    client_id = visit.id()
+    sent = {name: visit.field(name) for name in ("reminders_by", "changes_by", "agreed")}
+    by: Mapping[str, By] = {each: each for each in BYS}
+    try:
+        choice = ChannelChoice(
+            by[sent["reminders_by"]], by[sent["changes_by"]], visit.field("falls_back") == "1"
+        )
+    except KeyError as error:
+        raise Missing from error
+    try:
+        await choose_channels(
+            visit.services,
+            visit.person.claims(),
+            client_id,
+            choice,
+            agreed=sent["agreed"],
+            name=visit.person.name,
+        )
+    except ClientUnknown as error:
+        raise Missing from error
+    except WishNotKept as error:
+        return await _page(visit, client_id, not_by=str(error), choice=choice, agreed=sent)
+    return visit.go(f"/clients/{client_id}?done=saved")
+
+
 async def _page(
     visit: Visit,
     client_id: UUID,
     *,
     done: str | None = None,
     problem: str | None = None,
+    not_by: str | None = None,
+    choice: ChannelChoice | None = None,
+    agreed: Mapping[str, str] | None = None,
     kind: str | None = None,
     rows: Sequence[LeadRow] | None = None,
     consent: Form | None = None,
@@ -84,8 +119,9 @@ async def _page(
     assert visit.person.practice_id is not None
     async with visit.reading() as connection:
         found = await find_client(connection, client_id)
-        choice = await read_choice(connection, client_id)
-        if found is None or choice is None:
+        reminders = await read_choice(connection, client_id)
+        channels = await read_channels(connection, client_id)
+        if found is None or reminders is None or channels is None:
             raise Missing
         policy = await read_policy(connection, visit.person.practice_id)
         appointments = await read_appointments_of(connection, client_id, APPOINTMENTS)
@@ -94,21 +130,27 @@ async def _page(
         listed = await suppressed(visit, connection, {client_id: found["email"]})
     await visit.note_reading("client.read", client_id)
     shown = [shown_appointment(row) for row in appointments]
-    chosen = "none" if not choice.enabled else "own" if choice.leads_min else "practice"
+    chosen = "none" if not reminders.enabled else "own" if reminders.leads_min else "practice"
     return await visit.show(
         "client.html",
-        http=200 if problem is None and consent is None else 422,
+        http=200 if problem is None and not_by is None and consent is None else 422,
         client=found,
+        channels=channels,
+        choice=choice or channels.choice,
+        agreed=(agreed or {}).get("agreed", ""),
+        longest_note=LONGEST_NOTE,
+        may_agree=visit.person.may("consent.write"),
+        not_by=not_by,
         suppression=listed.get(client_id),
         consent=written,
         consent_form=consent or Form(),
-        leads_min=(choice.leads_min or policy.leads_min) if choice.enabled else (),
+        leads_min=(reminders.leads_min or policy.leads_min) if reminders.enabled else (),
         policy=policy,
         coming=[a for a in reversed(shown) if a["starts_at"] > now],
         past=[a for a in shown if a["starts_at"] <= now],
         most=APPOINTMENTS,
         kind=kind or chosen,
-        rows=rows_of(choice.leads_min or ()) if rows is None else rows,
+        rows=rows_of(reminders.leads_min or ()) if rows is None else rows,
         units=UNITS,
         may_change=visit.person.may("clients.write"),
         done=done,

@@ -28,7 +28,8 @@ async def save(visit: Visit) -> Response:
     assert practice_id is not None
     try:
         async with visit.reading() as connection:
-            await save_policy(connection, practice_id, leads, int(hours))
+            texts = visit.field("texts") == "1"
+            await save_policy(connection, practice_id, leads, int(hours), texts=texts)
             actor = str(visit.person.user_id)
             await note(connection, actor, "reminders.changed", practice_id=practice_id)
     except PolicyWrong as error:

@@ -144,6 +144,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/clients/{id}/texts", texts.reply_to_client, "texts.write"),
     ("/texts/{key}", texts.reply_to_nameless, "texts.write"),
     ("/clients/{id}/consent", client.told, "consent.write"),
+    ("/clients/{id}/channels", client.choose_by, "consent.write"),
     ("/settings/reminders", reminder_rules.save, "reminders.write"),
     ("/imports", calendar.upload, "imports.write"),
     ("/imports/rows/{id}/correct", calendar.correct, "imports.write"),

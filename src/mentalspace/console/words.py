@@ -106,6 +106,19 @@ _ROLE: Mapping[str, str] = {
 }
 
 
+# Why no text reaches a number.
+_PHONE_PROBLEM = {
+    "landline":        "landline: texts go by e-mail instead",
+    "not_a_number":    "cannot be dialled: it does not read as a telephone number",
+    "unknown_region":  "cannot be dialled: no country has this code",
+    "too_short":       "cannot be dialled: digits are missing; give it with its area code",
+    "too_long_number": "cannot be dialled: it has too many digits",
+    "no_such_range":   "cannot be dialled: no number begins like this; look for a typing error",
+}  # fmt: skip
+
+WAYS: Mapping[str, str] = {"email": "e-mail", "text": "text", "both": "e-mail and text"}
+
+
 def status(name: str, provider: str = "the provider") -> State:
     known = _STATUS.get(name, State(plain(name), "idle", ""))
     return State(known.word, known.tone, known.meaning.format(provider=provider))
@@ -113,6 +126,15 @@ def status(name: str, provider: str = "the provider") -> State:
 
 def kind(name: str) -> str:
     return _KIND.get(name, plain(name))
+
+
+def phone_problem(code: str) -> str:
+    return _PHONE_PROBLEM.get(code, plain(code))
+
+
+def ways(by: str) -> str:
+    """By which way news goes, after "by"."""
+    return WAYS[by]
 
 
 def suppression(reason: str) -> str:

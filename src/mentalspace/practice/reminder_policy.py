@@ -21,10 +21,12 @@ class PolicyWrong(MentalSpaceError):
 
 @dataclass(frozen=True, slots=True)
 class ReminderPolicy:
-    """`waiting` of `coming` appointments still have reminders by earlier rules."""
+    """`texts` says that clients who chose so are texted; `waiting` of `coming` appointments still
+    have reminders by earlier rules."""
 
     leads_min: tuple[int, ...]
     cancel_before_h: int
+    texts: bool
     waiting: int
     coming: int
 
@@ -38,7 +40,7 @@ class ReminderChoice:
 
 
 _READ = """
-select r.leads_min, r.cancel_before_h, a.coming, a.waiting
+select r.leads_min, r.cancel_before_h, coalesce(r.texts, true) as texts, a.coming, a.waiting
   from (select count(*) as coming,
                count(*) filter (where a.rules_revision < coalesce(r.revision, 0)) as waiting
           from appointment a left join reminder_policy r on r.practice_id = a.practice_id
@@ -46,15 +48,19 @@ select r.leads_min, r.cancel_before_h, a.coming, a.waiting
            and a.drill is null) a
   left join reminder_policy r on r.practice_id = $1
 """
-# The leads alone make coming appointments' reminders out of date.
+# The leads, and whether there are texts, make coming appointments' reminders out of date.
 _SAVE = """
-insert into reminder_policy as r (practice_id, leads_min, cancel_before_h, revision)
-values ($1, $2, $3, 1)
+insert into reminder_policy as r (practice_id, leads_min, cancel_before_h, texts, revision)
+values ($1, $2, $3, coalesce($4, true), 1)
 on conflict (practice_id) do update set
   leads_min = excluded.leads_min, cancel_before_h = excluded.cancel_before_h,
-  revision = r.revision + case when r.leads_min = excluded.leads_min then 0 else 1 end,
+  texts = coalesce($4, r.texts),
+  revision = r.revision
+    + case when (r.leads_min, r.texts) = (excluded.leads_min, coalesce($4, r.texts))
+           then 0 else 1 end,
   changed_at = clock_timestamp(),
-  rewritten_at = case when r.leads_min = excluded.leads_min then r.rewritten_at end
+  rewritten_at = case when (r.leads_min, r.texts) = (excluded.leads_min, coalesce($4, r.texts))
+                      then r.rewritten_at end
 """
 
 
@@ -66,15 +72,22 @@ async def read_policy(connection: Connection, practice_id: UUID) -> ReminderPoli
         cancel_before_h=(
             CANCEL_BEFORE_H if row["cancel_before_h"] is None else row["cancel_before_h"]
         ),
+        texts=row["texts"],
         waiting=row["waiting"],
         coming=row["coming"],
     )
 
 
 async def save_policy(
-    connection: Connection, practice_id: UUID, leads_min: Sequence[int], cancel_before_h: int
+    connection: Connection,
+    practice_id: UUID,
+    leads_min: Sequence[int],
+    cancel_before_h: int,
+    *,
+    texts: bool | None = None,
 ) -> None:
-    """From now on; the worker rewrites what waits for coming appointments. Raises PolicyWrong."""
+    """From now on; the worker rewrites what waits for coming appointments. None leaves it whether
+    there are texts. Raises PolicyWrong."""
     if mistake := mistake_in_leads(leads_min):
         raise PolicyWrong(mistake)
     if not 0 <= cancel_before_h <= LONGEST_CANCEL_BEFORE_H:
@@ -82,7 +95,7 @@ async def save_policy(
             f"Cancelling can be closed from 0 to {LONGEST_CANCEL_BEFORE_H} hours before."
         )
     leads = sorted(leads_min, reverse=True)
-    await connection.execute(_SAVE, practice_id, leads, cancel_before_h)
+    await connection.execute(_SAVE, practice_id, leads, cancel_before_h, texts)
 
 
 async def read_choice(connection: Connection, client_id: UUID) -> ReminderChoice | None:

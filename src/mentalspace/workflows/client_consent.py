@@ -88,34 +88,50 @@ async def keep_wish(
     That they agreed lifts what only they could end; a bad address stays one. Raises ClientUnknown,
     WishNotKept.
     """
+    async with services.database.as_user(claims) as connection:
+        await keep_wish_within(
+            connection, services.vault, claims, client_id, channel, told, note, name
+        )
+
+
+async def keep_wish_within(
+    connection: Connection,
+    vault: Vault,
+    claims: Mapping[str, Any],
+    client_id: UUID,
+    channel: Channel,
+    told: Told,
+    note: str,
+    name: str,
+) -> None:
+    """The same in the caller's transaction."""
     note = " ".join(note.split())
     if not note:
         raise WishNotKept("note_missing", "say who asked for it, and how")
     if len(note) > LONGEST_NOTE:
         raise WishNotKept("note_too_long", f"a note has at most {LONGEST_NOTE} characters")
     practice_id, actor = UUID(str(claims["practice"])), str(claims["sub"])
-    vault, source = services.vault, Source("staff", name)
-    async with services.database.as_user(claims) as connection:
-        keys = await _keys(connection, vault, practice_id, client_id)
-        if channel not in keys:
-            raise WishNotKept("no_address", "the client has no such address: write it down first")
-        speaker = Speaker(practice_id, channel, keys[channel], client_id)
-        if told == "opted_out":
-            await opt_out(connection, vault, speaker, source, note=note)
-        else:
-            await _lift_what_they_ended(connection, speaker, actor, name)
-            await write(connection, vault, speaker, "agreed", source, note=note)
-            if channel == "sms":
-                await connection.execute(_MAY_TEXT, client_id)
-        await audit(
-            connection,
-            actor,
-            "client.consent_kept",
-            practice_id=practice_id,
-            subject=client_id,
-            channel=channel,
-            told=told,
-        )
+    source = Source("staff", name)
+    keys = await _keys(connection, vault, practice_id, client_id)
+    if channel not in keys:
+        raise WishNotKept("no_address", "the client has no such address: write it down first")
+    speaker = Speaker(practice_id, channel, keys[channel], client_id)
+    if told == "opted_out":
+        await opt_out(connection, vault, speaker, source, note=note)
+    else:
+        await _lift_what_they_ended(connection, speaker, actor, name)
+        await write(connection, vault, speaker, "agreed", source, note=note)
+        if channel == "sms":
+            await connection.execute(_MAY_TEXT, client_id)
+    await audit(
+        connection,
+        actor,
+        "client.consent_kept",
+        practice_id=practice_id,
+        subject=client_id,
+        channel=channel,
+        told=told,
+    )
 
 
 async def _lift_what_they_ended(
