@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.async_api import Browser, expect
 
+from mentalspace.practice.channels import ChannelChoice
 from mentalspace.practice.reminder_policy import save_policy
 from mentalspace.workflows.client_answer import confirm
+from mentalspace.workflows.client_channels import choose_channels
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.reminder_rules import rewrite_reminders
-from tests.console.stage import Stage, _booked
+from tests.console.stage import Stage, _booked, walk
 from tests.console.test_client_link import address
 from tests.console.test_pages import _WCAG, overflow, signed_in, violations
 
@@ -130,6 +132,45 @@ async def test_the_front_desk_writes_down_that_a_client_wants_texts(
         await expect(main.get_by_role("status").first).to_contain_text("Saved")
         await expect(card).to_contain_text("Reminders go by text")
         await expect(main).to_contain_text("Tess, here, in writing")
+
+
+async def test_what_went_by_text_stands_beside_the_mails(browser: Browser, stage: Stage) -> None:
+    """On the day, the client's page, the list and the message's page: the channel in a word, and
+    what the carrier has is not called delivered."""
+    starts_at = datetime.now(UTC) + timedelta(days=10)
+    await _booked(stage, stage.lakeside, "Tom Texted", starts_at, 76)
+    client = await stage.owner.fetchval(
+        "update client set phone = '312 555 0143', phone_e164 = '+13125550143',"
+        " phone_kind = 'either', phone_checked_at = now() where external_id = 'c-76' returning id"
+    )
+    await choose_channels(
+        stage.services,
+        system_claims(stage.lakeside),
+        client,
+        ChannelChoice("both", "email", falls_back=True),
+        agreed="Tom, at the desk",
+        name="Sam",
+    )
+    text = await stage.owner.fetchval(
+        "select delivery_id from notification_logs where recipient_id = $1", client
+    )
+    await walk(stage.owner, text, "due", "sending", "accepted")
+    day = await stage.owner.fetchval(
+        "select (a.starts_at at time zone p.timezone)::date::text from appointment a"
+        " join practice p on p.id = a.practice_id where a.external_id = 'a-76'"
+    )
+    async with signed_in(browser, stage, "frontdesk") as page:
+        main = page.get_by_role("main")
+        for path in (f"/clients/{client}", f"/appointments?day={day}", "/messages?integration=sms"):
+            await page.goto(stage.url + path)
+            row = main.get_by_role("row").filter(has_text="With the carrier")
+            await expect(row).to_contain_text("Text Reminder")
+            await expect(row).not_to_contain_text("Delivered")
+            if "sms" not in path:
+                await expect(row).to_contain_text("E-mail Reminder")
+        await page.goto(f"{stage.url}/messages/{text}")
+        await expect(main).to_contain_text("nobody says yet that it arrived")
+        await expect(main.get_by_role("heading", level=1)).to_have_text("Reminder")
 
 
 async def test_the_day_shows_answers_and_reminders(browser: Browser, stage: Stage) -> None:

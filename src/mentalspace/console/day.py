@@ -130,7 +130,7 @@ async def suppressed(
 
 
 def shown_appointment(row: Any, suppression: Any | None = None) -> dict[str, Any]:
-    """The row with its mails in words, and whether nobody could be told."""
+    """The row with its mails and texts in words, and whether nobody could be told."""
     mails = json.loads(row["mails"]) if isinstance(row["mails"], str) else row["mails"]
     scheduled = row["status"] == "scheduled"
     failed = [mail for mail in mails if mail["status"] in _UNREACHED]
@@ -138,7 +138,9 @@ def shown_appointment(row: Any, suppression: Any | None = None) -> dict[str, Any
     return {
         **dict(row),
         "mails": [_mail(mail) for mail in mails],
-        "unreached": scheduled and not reached and (bool(failed) or not row["has_email"]),
+        "unreached": scheduled
+        and not reached
+        and (bool(failed) or not (mails or row["has_email"])),
         "suppression": suppression if scheduled else None,
     }
 

@@ -72,7 +72,7 @@ async def message(visit: Visit) -> Response:
         message=found,
         client=client,
         provider=provider,
-        state=words.status(found["status"], provider),
+        state=words.status(found["status"], provider, found["integration"]),
         attempts=[(attempt, evidence_of(attempt)) for attempt in attempts],
         story=narrate(
             story, provider, lambda name: visit.provider_title(found["integration"], name)

@@ -136,7 +136,7 @@ def why(visit: Visit, one: Try) -> str:
             return visit.services.runbooks.case(one.case_id).title
         except LookupError:
             pass
-    return _WHY.get(one.status, words.status(one.status).meaning)
+    return _WHY.get(one.status, words.status(one.status, integration=one.integration).meaning)
 
 
 def _shown(visit: Visit, client: Client) -> dict[str, Any]:

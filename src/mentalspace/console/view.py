@@ -65,7 +65,7 @@ class Templates:
         return titles.get(provider, words.plain(provider))
 
     def _status(self, name: str, integration: str, provider: str | None = None) -> words.State:
-        return words.status(name, self.provider_title(integration, provider))
+        return words.status(name, self.provider_title(integration, provider), integration)
 
 
 def _time(

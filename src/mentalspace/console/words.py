@@ -34,6 +34,13 @@ _STATUS: Mapping[str, State] = {
     "expired":   State("Expired",   "warn", "its time passed before it could be sent"),
 }  # fmt: skip
 STATUSES = tuple(_STATUS)
+# Who takes a text up hands it on, and only the carrier learns whether it arrived.
+_STATUS_OF_TEXTS: Mapping[str, State] = {
+    "accepted":  State("With the carrier", "info", "{provider} has it; nobody says yet that it"
+                                                   " arrived"),
+    "delivered": State("Delivered", "ok", "the carrier says that the telephone has it"),
+    "bounced":   State("Not delivered", "bad", "the carrier could not bring it"),
+}  # fmt: skip
 
 SEVERITY: Mapping[str, State] = {
     "critical": State("Critical", "bad", "the feature is down"),
@@ -106,6 +113,8 @@ _ROLE: Mapping[str, str] = {
 }
 
 
+_CHANNELS = {"email": "E-mail", "sms": "Text"}
+
 # Why no text reaches a number.
 _PHONE_PROBLEM = {
     "landline":        "landline: texts go by e-mail instead",
@@ -119,13 +128,18 @@ _PHONE_PROBLEM = {
 WAYS: Mapping[str, str] = {"email": "e-mail", "text": "text", "both": "e-mail and text"}
 
 
-def status(name: str, provider: str = "the provider") -> State:
-    known = _STATUS.get(name, State(plain(name), "idle", ""))
+def status(name: str, provider: str = "the provider", integration: str = "") -> State:
+    of_texts = _STATUS_OF_TEXTS if integration == "sms" else {}
+    known = of_texts.get(name) or _STATUS.get(name, State(plain(name), "idle", ""))
     return State(known.word, known.tone, known.meaning.format(provider=provider))
 
 
 def kind(name: str) -> str:
     return _KIND.get(name, plain(name))
+
+
+def channel(integration: str) -> str:
+    return _CHANNELS.get(integration, plain(integration))
 
 
 def phone_problem(code: str) -> str:

@@ -1,4 +1,4 @@
-"""A practice's own day: appointments with their mails, clients, tasks, imported files."""
+"""A practice's own day: appointments with their mails and texts, clients, tasks, imported files."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ _TOLD = """
 select a.id, a.starts_at, a.duration_min, a.status, a.clinician_email, a.confirmed_at,
        a.cancelled_by, k.id as client_id, k.name as client_name,
        k.email is not null as has_email, k.email as client_email, k.timezone as client_timezone,
-       coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'type', n.notification_type,
+       coalesce(jsonb_agg(jsonb_build_object('id', d.id, 'type', n.kind,
          'status', coalesce(d.status, n.status), 'provider', c.provider,
-         'integration', coalesce(d.integration, 'email'), 'why', n.error_message,
+         'integration', n.integration, 'why', n.error_message,
          'lead', n.lead_min, 'due_at', d.due_at)
          order by n.created_at, d.due_at) filter (where n.id is not null), '[]') as mails
   from appointment a join client k on k.id = a.client_id
-  left join appointment_notifications n on n.appointment_id = a.id
+  left join (
+    select id, appointment_id, notification_type as kind, status, error_message, lead_min,
+           created_at, delivery_id, 'email' as integration
+      from appointment_notifications
+    union all
+    select id, appointment_id, occasion, status, error_message, lead_min,
+           created_at, delivery_id, 'sms'
+      from notification_logs where notification_type = 'sms') n on n.appointment_id = a.id
   left join delivery d on d.id = n.delivery_id
   left join credential c on c.id = d.credential_id
  where a.drill is null and {which}
@@ -74,7 +81,7 @@ async def next_start(connection: Connection, after: datetime) -> datetime | None
 
 
 async def read_day(connection: Connection, start: datetime, end: datetime) -> list[Any]:
-    """Appointments that begin in the half-open span, each with the states of its mails."""
+    """Appointments that begin in the half-open span, with the states of their mails and texts."""
     return list(await connection.fetch(_DAY, start, end))
 
 
@@ -83,7 +90,7 @@ async def find_client(connection: Connection, client_id: UUID) -> Any | None:
 
 
 async def read_appointments_of(connection: Connection, client_id: UUID, limit: int) -> list[Any]:
-    """The newest first, each with the states of its mails."""
+    """The newest first, each with the states of its mails and texts."""
     return list(await connection.fetch(_OF_CLIENT, client_id, limit))
 
 
