@@ -46,7 +46,7 @@ async def test_mails_are_accessible(browser: Browser) -> None:
 async def test_the_front_desk_sees_a_mail_and_adds_a_line(browser: Browser, stage: Stage) -> None:
     """A line that gives away comes back with the word and its cure; a good one is in the mail."""
     async with signed_in(browser, stage, "frontdesk") as page:
-        await page.get_by_role("link", name="Mail templates").click()
+        await page.get_by_role("link", name="Templates").click()
         await page.get_by_label("Language").select_option("Spanish")
         await page.get_by_label("The client’s zone").select_option("America/Phoenix")
         await page.get_by_role("button", name="Show").click()
@@ -64,6 +64,27 @@ async def test_the_front_desk_sees_a_mail_and_adds_a_line(browser: Browser, stag
         await expect(page.get_by_role("status").first).to_contain_text("The line is kept")
         await expect(frame.get_by_role("main")).to_contain_text("Estacione detrás de la casa.")
         await expect(page.get_by_role("main")).to_contain_text("SUMMARY:Cita")
+
+
+async def test_every_text_is_shown_with_what_it_costs(browser: Browser, stage: Stage) -> None:
+    """In both languages, with the practice's name: segments, what room is left, and the price."""
+    await stage.owner.execute("update practice set name = 'Ośrodek' where slug = 'lakeside'")
+    async with signed_in(browser, stage, "frontdesk", width=390) as page:
+        await page.goto(f"{stage.url}/templates")
+        main = page.get_by_role("main")
+        await main.get_by_role("link", name="Texts", exact=True).click()
+        moved = main.get_by_role("region", name="Appointment moved")
+        await expect(moved.locator("[lang=es]")).to_contain_text("Ośrodek: su cita ha cambiado")
+        await expect(moved).to_contain_text("2 segments of UCS-2")
+        await expect(moved).to_contain_text("0.0166 USD")
+        assert await overflow(page) <= 0
+    await stage.owner.execute("update practice set name = 'Lakeside' where slug = 'lakeside'")
+    async with signed_in(browser, stage, "frontdesk") as page:
+        await page.goto(f"{stage.url}/templates/texts")
+        code = page.get_by_role("main").get_by_role("region", name="Log-in code")
+        body = await code.locator("[lang=en]").inner_text()
+        await expect(code).to_contain_text(f"1 segment of GSM-7, {160 - len(body)} characters left")
+        await expect(code).to_contain_text("0.0083 USD")
 
 
 async def test_a_framed_mail_may_style_itself_and_nothing_else(stage: Stage) -> None:

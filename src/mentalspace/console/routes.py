@@ -28,6 +28,7 @@ from mentalspace.console import (
     runbook,
     second_factor,
     suppressed,
+    text_templates,
     texts,
 )
 from mentalspace.console.access import AccessPages
@@ -112,6 +113,7 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/imports", calendar.imports, "imports.write"),
     ("/imports/rows/{id}", calendar.row, "imports.write"),
     ("/templates", mail_templates.templates, "mails.preview"),
+    ("/templates/texts", text_templates.text_templates, "mails.preview"),
     ("/templates/preview", mail_templates.preview, "mails.preview"),
     ("/sandbox", _sandbox, "sandbox.use"),
     ("/second-factor", second_factor.state, None),

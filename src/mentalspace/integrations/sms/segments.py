@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Encoding = Literal["GSM-7", "UCS-2"]
@@ -47,11 +47,13 @@ _NOUN = ("ción", "sión")
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """`units` are septets or 16-bit words as billed: an extended sign or an emoji is two."""
+    """`units` are septets or 16-bit words as billed: an extended sign or an emoji is two. `left` of
+    them the last segment still takes."""
 
     encoding: Encoding
     units: int
     segments: int
+    left: int = field(default=0, compare=False)
 
 
 def count(body: str) -> Segments:
@@ -61,13 +63,13 @@ def count(body: str) -> Segments:
     units = sum(sizes)
     alone, beside_others = _ROOM[encoding]
     if units <= alone:
-        return Segments(encoding, units, 1)
+        return Segments(encoding, units, 1, alone - units)
     segments, left = 1, beside_others
     for size in sizes:
         if size > left:
             segments, left = segments + 1, beside_others
         left -= size
-    return Segments(encoding, units, segments)
+    return Segments(encoding, units, segments, left)
 
 
 def plain(body: str) -> str:
