@@ -38,6 +38,7 @@ async def text_templates(visit: Visit) -> Response:
     """In both languages side by side, with this practice's own name."""
     rooms = visit.services.runbooks.rooms
     price = next((each.overview.price for each in rooms if each.overview.room == "sms"), None)
+    each = price.amount if price else None
     texts = await _texts(visit)
     kinds = next(iter(texts.values()))
     return await visit.show(
@@ -45,7 +46,7 @@ async def text_templates(visit: Visit) -> Response:
         texts=[
             (
                 _FIRST if kind == "first" else words.kind(kind),
-                [_shown(code, texts[code][kind], price and price.amount) for code in LANGUAGES],
+                [_shown(code, texts[code][kind], each) for code in LANGUAGES],
             )
             for kind in kinds
         ],
