@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.console.stage import Stage
+from tests.console.stage import Stage, walk
 from tests.console.test_pages import signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
@@ -42,6 +42,30 @@ async def test_what_may_be_out_is_decided_one_by_one(browser: Browser, stage: St
         await expect(main.get_by_role("button")).to_have_count(0)
         await main.get_by_role("link", name="that may be out already").click()
         await expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+
+
+async def test_what_is_perhaps_sent_is_shown_while_it_is_asked_for(
+    browser: Browser, stage: Stage
+) -> None:
+    """Unknown for over ten minutes, a message is on the page though it is not held, and the page
+    says why nobody can be asked and where to look."""
+    await walk(stage.owner, stage.held, "pending", "due", "sending", "unknown")
+    await stage.owner.execute(
+        "update delivery set unknown_at = app.now() - interval '11 min' where id = $1", stage.held
+    )
+    async with signed_in(browser, stage, "frontdesk", width=390) as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        main = page.get_by_role("main")
+        await expect(main.get_by_role("heading", level=2)).to_have_text(
+            "Perhaps sent: Resend has not said"
+        )
+        await expect(main).to_contain_text("Resend goes on being asked.")
+        await stage.owner.execute("update credential_state set breaker = 'open'")
+        await page.reload()
+        await expect(main).to_contain_text("once it closes, Resend is asked")
+        await main.get_by_role("link", name="Look at it").click()
+        await expect(page.get_by_role("heading", name="Messages")).to_be_visible()
+        await expect(main.locator(f'a[href="/messages/{stage.held}"]').first).to_be_visible()
 
 
 async def test_what_is_of_no_use_is_closed(browser: Browser, stage: Stage) -> None:

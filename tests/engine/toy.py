@@ -95,6 +95,7 @@ class ToyServer:
         self.statuses: dict[str, str] = {}
         self.asked: list[str] = []
         self.answers_questions = True
+        self.finds = True
         self.arrived = asyncio.Event()
         self.port = 0
 
@@ -150,6 +151,9 @@ class ToyServer:
     async def look(self, request: web.Request) -> web.StreamResponse:
         key = request.query["key"]
         self.requests.append(Request(time.monotonic(), "GET", key, 200))
+        if not self.finds:
+            assert request.transport is not None
+            request.transport.abort()
         return web.json_response({"id": self.accepted.get(key)})
 
     async def tell(self, request: web.Request) -> web.StreamResponse:

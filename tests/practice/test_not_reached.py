@@ -34,6 +34,8 @@ HISTORIES = {
     "just put in": ("", 0, None, "waiting"),
     "never picked up": ("", 2, None, "not_reached"),
     "outcome unknown": ("due sending unknown", 0, None, "waiting"),
+    "unknown for long": ("due sending unknown", 0.2, None, "not_reached"),
+    "asked again for long": ("due sending unknown sending", 0.2, None, "not_reached"),
     "came back": ("due sending accepted bounced", 0, None, "not_reached"),
     "refused": ("due sending refused", 0, None, "not_reached"),
     "held for a person": ("due sending held", 0, None, "not_reached"),
@@ -87,7 +89,7 @@ async def test_each_history_has_its_verdict(office: Office, admin: Any) -> None:
     """Only what was delivered reaches somebody, and only the newest notice counts."""
     made = {name: await booked(office, name) for name in HISTORIES}
     nobody = await booked(office, "no address", None)
-    for after, more in ((0, 0), (2, 2), (50, 48)):
+    for after, more in ((0, 0), (0.2, 0.2), (2, 1.8), (50, 48)):
         await office.advance(timedelta(hours=more))
         for name, (first, hours, second, _verdict) in HISTORIES.items():
             if after == 0:

@@ -13,6 +13,7 @@ from mentalspace.api.fields import Body, Out
 from mentalspace.api.problem import not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine import replay as engine
+from mentalspace.engine.unknown import read_long_unknown
 
 routes = APIRouter(tags=["dead letters"])
 
@@ -34,8 +35,23 @@ class Heap(Out):
     useful_until: datetime | None
 
 
+class LongUnknown(Out):
+    """Perhaps sent: unknown for over ten minutes, and still asked for unless the breaker is open or
+    a lane paused."""
+
+    integration: str
+    provider: str
+    number: int
+    oldest_at: datetime
+    breaker_open: bool
+    paused: bool
+
+
 class Heaps(Out):
+    """`unknown` is every integration's, whatever was asked for: none of it is held yet."""
+
     items: list[Heap]
+    unknown: list[LongUnknown]
 
 
 class Which(Body):
@@ -66,7 +82,11 @@ async def dead_letters(
 ) -> Heaps:
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection, integration, case_id)
-    return Heaps(items=[Heap(**asdict(heap)) for heap in heaps])
+        unknown = await read_long_unknown(connection)
+    return Heaps(
+        items=[Heap(**asdict(heap)) for heap in heaps],
+        unknown=[LongUnknown(**asdict(one)) for one in unknown],
+    )
 
 
 @routes.post("/v1/dead-letters/replays", summary="Send the safe ones again", status_code=202)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from mentalspace.console import words
 from mentalspace.console.door import Visit
 from mentalspace.engine import replay as engine
+from mentalspace.engine.unknown import read_long_unknown
 
 _REPLAY = re.compile(r"[0-9a-f]{12}")
 
@@ -17,10 +18,12 @@ async def dead_letters(visit: Visit) -> Response:
     replay_id = visit.query("replay") if _REPLAY.fullmatch(visit.query("replay")) else None
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection)
+        unknown = await read_long_unknown(connection)
         running = await engine.progress(connection, replay_id) if replay_id else None
     return await visit.show(
         "dead_letters.html",
         heaps=heaps,
+        unknown=[(one, visit.provider_title(one.integration, one.provider)) for one in unknown],
         total=sum(heap.total for heap in heaps),
         running=running,
         most=engine.MOST_AT_ONCE,

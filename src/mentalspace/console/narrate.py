@@ -93,6 +93,10 @@ def _outcome_unknown(data: Data, provider: str) -> str:
     return f"Outcome unknown; asks {provider} in {words.span(data.get('ask_again_in_s'))}"
 
 
+def _unknown_shown(data: Data, _provider: str) -> str:
+    return f"Shown to a person: its outcome has been unknown for {words.span(data.get('for_s'))}"
+
+
 def _hours(data: Data, _provider: str) -> str:
     return f"Held until {data.get('local')} by the recipient’s clock: it is not sent at night"
 
@@ -176,6 +180,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "left_batch":         ("warn", _with("It goes by itself now; the batch got", "because")),
     "retry_scheduled":    ("warn", _retry),
     "outcome_unknown":    ("warn", _outcome_unknown),
+    "unknown_shown":      ("warn", _unknown_shown),
     "held":               ("warn", _with("Held for a person", "reason")),
     "held_for_hours":     ("idle", _hours),
     "released":           ("info", _fixed("A person let it go on")),

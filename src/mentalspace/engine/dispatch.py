@@ -16,6 +16,7 @@ from mentalspace.engine.ledger import leave_attempts, record, record_all
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.queue import Queue, WakeUp
+from mentalspace.engine.unknown import show_unknown
 
 # A claim this old is nobody's, however its worker feels: attempts end long before.
 LONGEST_CLAIM_S = 180.0
@@ -80,13 +81,14 @@ update delivery set payload = null, purged_at = app.now() where id in (
 
 
 async def dispatch(database: Database, queue: Queue) -> int:
-    """One tick: recover, expire, move what waits behind a provider that is out, mark what is
-    due, wake the lanes; how many were woken.
+    """One tick: recover, show what is unknown for long, expire, move what waits behind a provider
+    that is out, mark what is due, wake the lanes; how many were woken.
 
     Bulk is marked when everybody else is awake: a backlog takes its time.
     """
     async with database.as_dispatcher() as connection:
         await _recover(connection)
+        await show_unknown(connection)
         await _expire(connection)
         await fail_over(connection)
         await connection.execute(_MARK_DUE, "interactive")

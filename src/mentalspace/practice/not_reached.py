@@ -2,7 +2,7 @@
 
 A client is reached once the newest notice or reminder of the appointment, as it stands, is
 delivered on any channel, or somebody told them by telephone. Accepted is not delivered: what is
-under way counts as waiting for an hour, then as not reached.
+under way counts as waiting for an hour, then as not reached; what is unknown, until it is shown.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.unknown import SHOW_AFTER_S
 from mentalspace.practice.audit import note
 
 PATIENCE = timedelta(hours=1)
@@ -76,9 +77,9 @@ class Client:
     tasks: Sequence[str]
 
 
-# $1 practice, $2 now, $3 until, $4 clinician, $5 patience. What one message says is in its key:
-# channel/kind/appointment/version[.rewrite/lead]; the same on two channels is one notice. A
-# reminder whose time is still to come is none yet.
+# $1 practice, $2 now, $3 until, $4 clinician, $5 patience, $6 with an unknown. What one message
+# says is in its key: channel/kind/appointment/version[.rewrite/lead]; the same on two channels is
+# one notice. A reminder whose time is still to come is none yet.
 _TOLD = """
 with coming as (
   select a.id, a.client_id, a.starts_at, a.clinician_email, a.version from appointment a
@@ -87,7 +88,8 @@ with coming as (
      and ($4::text is null or a.clinician_email = $4)
 ), said as (
   select c.id as appointment_id, c.starts_at, d.id, d.integration, d.credential_id, d.kind,
-         d.status, d.due_at, d.next_attempt_at, d.accepted_at, d.last_case, d.expires_at,
+         case when d.unknown_at is null then d.status else 'unknown' end as status, d.unknown_at,
+         d.due_at, d.next_attempt_at, d.accepted_at, d.last_case, d.expires_at,
          notice.name, first_value(notice.name) over (
            partition by c.id order by d.due_at desc, d.created_at desc, d.id) as newest
     from coming c join delivery d on d.subject_id = c.id
@@ -100,7 +102,8 @@ with coming as (
   select s.*, s.status = 'delivered' as delivered,
          s.status in ('pending', 'due', 'sending', 'unknown', 'accepted')
            and coalesce(s.accepted_at, greatest(s.due_at, s.next_attempt_at)) > $2 - $5::interval
-           and s.next_attempt_at < s.starts_at as waiting
+           and s.next_attempt_at < s.starts_at
+           and coalesce(s.unknown_at > $2 - $6 * interval '1 s', true) as waiting
     from said s where s.name = s.newest
 ), known as (
   select c.*, case
@@ -147,8 +150,8 @@ _MARK = (
     _TOLD
     + """
 insert into told_by_phone (appointment_id, version, practice_id, told_by)
-select id, version, $1, $6 from known
- where client_id = $7 and ($8 or state in ('not_reached', 'waiting'))
+select id, version, $1, $7 from known
+ where client_id = $8 and ($9 or state in ('not_reached', 'waiting'))
 on conflict do nothing returning appointment_id
 """
 )
@@ -218,7 +221,8 @@ async def _fetch(
 ) -> list[Any]:
     now = await connection.fetchval("select app.now()")
     clinician, *rest = values
-    return list(await connection.fetch(sql, practice_id, now, until, clinician, PATIENCE, *rest))
+    asked = (practice_id, now, until, clinician, PATIENCE, SHOW_AFTER_S)
+    return list(await connection.fetch(sql, *asked, *rest))
 
 
 def _client(rows: Sequence[Any]) -> Client:
