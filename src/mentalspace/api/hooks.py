@@ -17,7 +17,7 @@ from mentalspace.kernel.errors import WebhookRefused
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 # 4xx stops most providers; what is wrong with our own configuration must be tried again.
-HTTP_OF = {"header": 400, "body": 400, "timestamp": 401, "signature": 401}
+HTTP_OF = {"header": 400, "body": 400, "timestamp": 401, "signature": 401, "account": 403}
 
 log = get_logger(__name__)
 routes = APIRouter(tags=["hooks"])
@@ -37,6 +37,7 @@ class Received(Out):
     responses={
         400: {"description": "A header or the body cannot be read."},
         401: {"description": "The signature does not hold, or its time is off."},
+        403: {"description": "Signed by the provider, for another of its accounts."},
         404: {"description": "No such endpoint."},
         413: {"description": "More than 1 MiB."},
     },

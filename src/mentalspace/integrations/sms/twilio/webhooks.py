@@ -28,7 +28,7 @@ def verify(call: WebhookCall, secrets: Mapping[str, str], now: datetime) -> str:
         raise WebhookRefused("body", "it names no message")
     account = fields.get("AccountSid")
     if account is not None and account != secrets["account_sid"]:
-        raise WebhookRefused("account", "it is of another account")
+        raise WebhookRefused("account", "it is of another Twilio account than this endpoint's")
     state = fields.get("MessageStatus") or fields.get("SmsStatus") or ""
     return f"{sid}/{state}/{fields.get('ErrorCode') or ''}"[:200]
 
