@@ -18,6 +18,7 @@ from mentalspace.workflows.appointments import book
 from mentalspace.workflows.demo import system_claims
 from tests.console.test_doors import _hidden, log_in
 from tests.house import House, new_appointment, until
+from tests.journeys.test_text_journey import telephones
 
 PASSWORD = "a long enough password"
 
@@ -89,7 +90,7 @@ async def test_what_no_text_brings_goes_by_mail_once(house: House) -> None:
     """Refused at once (21211), or undelivered by what a callback says (30005, 30006): one link
     each, which works, and the text's timeline says so."""
     fates = {"+12025550141": "21211", "+12025550142": "30005", "+12025550143": "30006"}
-    await house.sandbox("PUT", "/options/sms/twilio", {"fates": fates})
+    await telephones(house, fates)
     async with browser(house) as http:
         for name, number in (("one", "0141"), ("two", "0142"), ("three", "0143")):
             await in_portal(house, name, f"+1 202 555 {number}")

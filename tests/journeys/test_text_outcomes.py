@@ -18,6 +18,7 @@ from mentalspace.integrations.sms.model import Text
 from mentalspace.kernel.integration import hook_url
 from mentalspace.kernel.phi import Phi
 from tests.house import House, until
+from tests.journeys.test_text_journey import telephones
 
 CLIENT = "+12025550142"
 MESSAGE = "SM" + "0" * 32
@@ -67,7 +68,7 @@ async def test_a_list_that_lags_does_not_count_against_twilio(house: House) -> N
 async def test_a_silent_text_is_asked_after_and_then_flagged(house: House) -> None:
     """Sent and never heard of again, it is fetched a few times, ever later, then flagged, and is
     where a person looks."""
-    await house.sandbox("PUT", "/options/sms/twilio", {"fates": {CLIENT: "silent"}})
+    await telephones(house, {CLIENT: "silent"})
     delivery = await text(house)
     await until(lambda: status_is(house, delivery, "accepted"))
     for number in range(MOST_QUESTIONS):
