@@ -1,0 +1,177 @@
+"""Texts through the whole house: held for the morning, told by mail instead, stopped, resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mentalspace.emulator.accounts import account_id
+from mentalspace.engine.credentials import read_secrets
+from mentalspace.engine.db import connect_owner
+from mentalspace.kernel.phi import Phi
+from mentalspace.practice.reminder_policy import save_policy
+from mentalspace.workflows.appointments import book
+from mentalspace.workflows.demo import system_claims
+from tests.house import House, new_appointment, until
+from tests.journeys.test_text_journey import telephones
+
+ZONE = "America/Chicago"
+ANA, BEN = "+12025550107", "+12025550108"
+TEN_HOURS = 600
+THREE_DAYS = timedelta(days=3)
+LEFT = {"accepted", "delivered"}
+
+
+async def test_a_reminder_of_the_night_waits_for_eight_or_goes_by_mail(house: House) -> None:
+    """Due at 23:30 on the client's clock it leaves at 8:00, and the timeline says until when it
+    waits; useless by then, it goes by mail at once, and the timeline says which mail."""
+    claims = system_claims(house.practice_id)
+    async with house.services.database.as_user(claims) as connection:
+        await save_policy(connection, house.practice_id, (TEN_HOURS,), 24)
+    day = (house.services.clock.now() + THREE_DAYS).date()
+    for name, number, hour in (("ana", ANA, 9), ("ben", BEN, 7)):
+        starts_at = datetime(day.year, day.month, day.day, hour, 30, tzinfo=ZoneInfo(ZONE))
+        await _choose(house, name, number, reminders_by="text", changes_by="email")
+        await _book(house, name, starts_at.astimezone(UTC), f"{name}-1")
+    evening = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(ZONE)) - timedelta(hours=2.5)
+    await _reach(house, evening.astimezone(UTC) + timedelta(seconds=10))
+    [bens] = await until(lambda: _rows(house, "ben", "sms", {"refused"}))
+    [mail] = await until(lambda: _rows(house, "ben", "email", LEFT, "reminder"))
+    assert (await _said(house, bens["id"], "told_by_mail")) == [{"mail": str(mail["id"])}]
+    await _reach(house, evening.astimezone(UTC) + timedelta(hours=2, seconds=10))
+    [anas] = await _rows(house, "ana", "sms", {"pending"})
+    [held] = await until(lambda: _said(house, anas["id"], "held_for_hours"))
+    assert held["local"] == "08:00"
+    opens_at = datetime(day.year, day.month, day.day, 8, tzinfo=ZoneInfo(ZONE)).astimezone(UTC)
+    assert datetime.fromisoformat(held["until"]) == opens_at
+    await _reach(house, opens_at - timedelta(seconds=20))
+    assert await _rows(house, "ana", "sms", {"pending"}) != []
+    await _reach(house, opens_at + timedelta(seconds=5))
+    await until(lambda: _rows(house, "ana", "sms", LEFT))
+    assert await _rows(house, "ana", "email", LEFT, "reminder") == []
+
+
+async def test_who_texts_stop_gets_mail_alone_until_they_text_start(house: House) -> None:
+    """STOP is heard from Twilio: what is booked afterwards and what waited go by mail, the reminder
+    at its own hour. After START the next booking is texted."""
+    await telephones(house, {})
+    starts_at = house.services.clock.now() + THREE_DAYS
+    await _choose(house, "ana", ANA, zone=_noon(house), reminders_by="text", changes_by="text")
+    await _book(house, "ana", starts_at, "ana-1")
+    await until(lambda: _rows(house, "ana", "sms", LEFT))
+    [reminder] = await _rows(house, "ana", "sms", {"pending"}, "reminder")
+    await _text(house, "STOP")
+    [instead] = await until(lambda: _rows(house, "ana", "email", {"pending"}, "reminder"))
+    assert instead["due_at"] == reminder["due_at"]
+    await _book(house, "ana", starts_at + timedelta(hours=2), "ana-2")
+    await until(lambda: _told(house, "ana", "email", 1))
+    assert len(await _rows(house, "ana", "email", {"pending"}, "reminder")) == 2
+    await _text(house, "START")
+    await _book(house, "ana", starts_at + timedelta(hours=4), "ana-3")
+    await until(lambda: _told(house, "ana", "sms", 2))
+    assert await _told(house, "ana", "email", 1)
+
+
+async def test_what_a_landline_cannot_take_goes_by_mail_once(house: House) -> None:
+    """Twilio takes the text, and its callback says landline (30006): one mail with that news goes,
+    one for the reminder waits for its hour, and no text reaches anybody."""
+    await telephones(house, {BEN: "30006"})
+    starts_at = house.services.clock.now() + THREE_DAYS
+    await _choose(house, "ben", BEN, zone=_noon(house), reminders_by="text", changes_by="text")
+    await _book(house, "ben", starts_at, "ben-1")
+    [text] = await until(lambda: _rows(house, "ben", "sms", {"bounced"}))
+    [mail] = await until(lambda: _rows(house, "ben", "email", LEFT))
+    assert (await _said(house, text["id"], "told_by_mail")) == [{"mail": str(mail["id"])}]
+    await until(lambda: _rows(house, "ben", "email", {"pending"}, "reminder"))
+    await _book(house, "ben", starts_at + timedelta(hours=2), "ben-2")
+    await until(lambda: _told(house, "ben", "email", 2))
+    assert await _rows(house, "ben", "sms", LEFT) == []
+    assert len(await _rows(house, "ben", "email", {*LEFT, "pending"}, "reminder")) == 2
+
+
+_ROWS = """
+select d.id, d.kind, d.status, d.due_at from delivery d join client c on c.id = d.client_id
+ where c.external_id = $1 and d.integration = $2 and d.status = any ($3)
+   and d.kind = coalesce($4, d.kind) and d.kind not like 'opt%' order by d.created_at
+"""
+
+
+async def _rows(
+    house: House, name: str, integration: str, statuses: set[str], kind: str | None = None
+) -> list[Any]:
+    async with connect_owner(house.services.admin_url) as owner:
+        rows = await owner.fetch(_ROWS, _client(name), integration, list(statuses), kind)
+        return list(rows)
+
+
+async def _told(
+    house: House, name: str, integration: str, count: int, kind: str = "appointment_created"
+) -> bool:
+    return len(await _rows(house, name, integration, LEFT, kind)) == count
+
+
+async def _said(house: House, delivery_id: Any, kind: str) -> list[dict[str, Any]]:
+    async with house.services.database.as_oncall() as connection:
+        rows = await connection.fetch(
+            "select data from timeline where delivery_id = $1 and kind = $2", delivery_id, kind
+        )
+    return [row["data"] for row in rows]
+
+
+async def _choose(house: House, name: str, number: str, zone: str = ZONE, **ways: str) -> None:
+    """The client as the front desk has them, with what they chose."""
+    new = replace(
+        new_appointment(_mail(name), house.services.clock.now() + THREE_DAYS, f"{name}-0"),
+        client_phone=Phi(number),
+        client_timezone=zone,
+        status="cancelled",
+    )
+    await book(house.services, system_claims(house.practice_id), new)
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute(
+            "update client set text_agreed_at = app.now(), reminders_by = $2, changes_by = $3"
+            " where external_id = $1",
+            _client(name),
+            ways["reminders_by"],
+            ways["changes_by"],
+        )
+
+
+async def _book(house: House, name: str, starts_at: datetime, external_id: str) -> None:
+    new = replace(new_appointment(_mail(name), starts_at, external_id), client_timezone=None)
+    await book(house.services, system_claims(house.practice_id), new)
+
+
+async def _text(house: House, word: str) -> None:
+    """Ana texts the practice, and the ledger has it."""
+    async with connect_owner(house.services.admin_url) as owner:
+        secrets = await read_secrets(owner, house.services.vault, "sms", "default")
+        assert secrets is not None
+        before = await owner.fetchval("select count(*) from consent_entry")
+        account = account_id("sms", "twilio", f"{secrets['account_sid']}:{secrets['auth_token']}")
+        said = {"from": ANA, "to": secrets["phone_number"], "body": word, "account": account}
+        await house.sandbox("POST", "/texts/sms/twilio", said)
+
+        async def heard() -> bool:
+            return bool(before < await owner.fetchval("select count(*) from consent_entry"))
+
+        await until(heard)
+
+
+async def _reach(house: House, at: datetime) -> None:
+    await house.advance(at - house.services.clock.now())
+
+
+def _noon(house: House) -> str:
+    """A zone where it is noon: no text waits for the morning."""
+    return f"Etc/GMT{house.services.clock.now().hour - 12:+d}"
+
+
+def _mail(name: str) -> str:
+    return f"{name}@demo.example"
+
+
+def _client(name: str) -> str:
+    return f"c-{_mail(name)}"
