@@ -43,7 +43,7 @@ async def test_staff_count_their_own(stage: Stage) -> None:
         services, stage.owner, Wanted(60, seed=7), password="-", now=services.clock.now()
     )
     accepted = await stage.owner.fetchval(
-        "select count(*) from delivery where practice_id = $1"
+        "select count(*) from delivery where practice_id = $1 and integration = 'email'"
         " and accepted_at > app.now() - interval '14 days'",
         stage.lakeside,
     )

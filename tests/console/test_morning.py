@@ -82,7 +82,7 @@ async def test_whom_nothing_reaches_what_is_to_be_read_and_what_waits(
         await expect(unread.get_by_role("listitem").first).to_contain_text("wants to cancel")
         await expect(unread).to_contain_text("A number that is not one client’s: 2 texts")
         resting = page.get_by_role("region", name="1 text waits for the morning")
-        await expect(resting).to_contain_text(re.compile("waits until .*08:00"))
+        await expect(resting).to_contain_text(re.compile("waits until .*09:00"))
         assert await overflow(page) <= 0
         assert not await violations(page, _WCAG)
         await silent.get_by_role("button", name="Reached by phone").click()
@@ -131,7 +131,7 @@ async def make_morning(stage: Stage) -> None:
         " subject_type, subject_id, client_id, recipient_key, payload, idempotency_key,"
         " traceparent, hours) select practice_id, lane_id, credential_id, 'sms', kind,"
         " subject_type, subject_id, client_id, recipient_key, payload, 'sms/' || id, traceparent,"
-        " $2 from delivery where id = $1",
+        " $2::text::jsonb from delivery where id = $1",
         stage.held,
         json.dumps(Hours((zone,), week).to_json()),
     )
