@@ -16,7 +16,6 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from mentalspace.integrations.sms.model import Text
-from mentalspace.integrations.sms.segments import count
 from mentalspace.practice.identity import create_user
 from mentalspace.practice.limits import Limit, allows
 from mentalspace.practice.one_time_code import (
@@ -28,7 +27,7 @@ from mentalspace.practice.one_time_code import (
     take_code,
 )
 from mentalspace.workflows.access_mails import ask_reset
-from mentalspace.workflows.log_in_codes import code_text, mail_links, send_code
+from mentalspace.workflows.log_in_codes import mail_links, send_code
 from tests.console.stage import CLIENT, PASSWORD, Stage
 from tests.console.test_doors import _hidden, log_in, visitor
 from tests.console.test_pages import _CONTRAST, _WCAG, overflow, violations
@@ -129,15 +128,6 @@ async def test_a_client_logs_in(
     await page.locator("button.main").click()
     await expect(page).to_have_url(f"{stage.url}/portal")
     await context.close()
-
-
-async def test_the_text_says_nothing_and_costs_one_segment(stage: Stage) -> None:
-    """In both languages, for any code: nothing for the guard to refuse, nothing of the practice."""
-    for language in ("en", "es"):
-        for code in ("000000", "123456", "987654"):
-            text = code_text(stage.services, "+13125550142", code, language)
-            assert (count(text.body).segments, text.findings()) == (1, [])
-            assert "Lakeside" not in text.body
 
 
 async def test_guesses_replays_and_races_do_not_get_in(stage: Stage, client: UUID) -> None:

@@ -15,15 +15,16 @@ from mentalspace.engine.inbox import Heard
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.suppression import list_recipient, suppress, unlist_recipient
 from mentalspace.integrations.sms.model import Text, guard
+from mentalspace.integrations.sms.render import keyword_text
 from mentalspace.integrations.sms.segments import count
 from mentalspace.kernel.event import Incoming
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.saying.facts import Language, Letterhead
 from mentalspace.practice.text_consent import why_not_texted
 from mentalspace.workflows.consent_texts import (
     HELP,
     RESUMED,
     STOPPED,
-    answer_text,
     hear_help,
     hear_start,
     hear_stop,
@@ -31,7 +32,7 @@ from mentalspace.workflows.consent_texts import (
 from tests.practice.office import Office
 
 NUMBER = "+12125550142"
-LANGUAGES = ("en", "es")
+LANGUAGES: tuple[Language, ...] = ("en", "es")
 PRACTICES = (("Riverside Counseling", "+1 212 555 0100"), ("Clínica Año Nuevo", None))
 
 
@@ -223,7 +224,7 @@ def test_what_a_keyword_gets(practice: str, phone: str | None) -> None:
     practice's name is in the cheap alphabet."""
     for kind in (STOPPED, RESUMED, HELP):
         for language in LANGUAGES:
-            text = answer_text(kind, NUMBER, practice, phone, language)  # type: ignore[arg-type]
+            text = keyword_text(kind, Letterhead(practice, phone, language), NUMBER, 300)
             assert text.body.startswith(f"{text.may_say[1]}: ")
             assert guard(text.to_bytes()) is None, text.body
             assert count(text.body).segments == 1, text.body

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
@@ -69,6 +70,7 @@ async def _texts(visit: Visit) -> Mapping[Language, Mapping[str, Text]]:
             now=practice["now"],
             starts_at=day.replace(hour=14, minute=30, second=0, microsecond=0),
             timezone=practice["timezone"],
+            host=urlsplit(visit.services.settings.site_url).hostname or "",
         )
         for code in LANGUAGES
     }

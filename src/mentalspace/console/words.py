@@ -75,7 +75,6 @@ _KIND: Mapping[str, str] = {
     "portal_invitation": "Portal invitation",
     "receipt": "Receipt",
     "log_in_code": "Log-in code",
-    "one_time_code": "Log-in code",
     "opt_out_confirmation": "Opt-out confirmed",
     "opt_in_confirmation": "Texts resumed",
     "help": "Answer to HELP",

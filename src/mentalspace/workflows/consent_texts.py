@@ -5,7 +5,6 @@ Each runs in the inbox's transaction. Where the provider has answered already we
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
 
@@ -14,12 +13,13 @@ from mentalspace.engine.inbox import Heard
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.secrets import Vault
 from mentalspace.engine.suppression import How
-from mentalspace.integrations.sms.model import Text
-from mentalspace.integrations.sms.segments import plain
+from mentalspace.integrations.sms.render import KeywordKind, keyword_text
 from mentalspace.practice.consent import Source, Speaker, opt_in, opt_out, write
-from mentalspace.practice.saying.facts import Language
+from mentalspace.practice.saying.facts import Language, Letterhead
 
-STOPPED, RESUMED, HELP = "opt_out_confirmation", "opt_in_confirmation", "help"
+STOPPED: KeywordKind = "opt_out_confirmation"
+RESUMED: KeywordKind = "opt_in_confirmation"
+HELP: KeywordKind = "help"
 
 # A confirmation later than this is a text to somebody who wants none.
 # source: https://www.ecfr.gov/current/title-47/section-64.1200 (a)(12)
@@ -30,23 +30,6 @@ _USEFUL = {
 }
 # What answers by itself at the other end must not be answered for ever.
 _HELP_AGAIN = timedelta(hours=1)
-_SAID: Mapping[str, Mapping[Language, str]] = {
-    STOPPED: {
-        "en": "{practice}: you will get no more texts from us. Reply START to get them again.",
-        "es": "{practice}: ya no le enviamos mensajes de texto. Responda START para tenerlos de"
-              " nuevo.",
-    },
-    RESUMED: {
-        "en": "{practice}: you will get our texts again. Reply STOP to end them, HELP for help.",
-        "es": "{practice}: de nuevo le enviamos mensajes de texto. Responda STOP para terminar,"
-              " AYUDA para ayuda.",
-    },
-    HELP: {
-        "en": "{practice}: we text you about your visits.{call} Reply STOP to end texts.",
-        "es": "{practice}: le escribimos sobre sus visitas.{call} Responda STOP para terminar.",
-    },
-}  # fmt: skip
-_CALL: Mapping[Language, str] = {"en": " Call us at {phone}.", "es": " Llame al {phone}."}
 
 _LETTERHEAD = "select name, phone, app.now() as now from practice where id = $1"
 _HELPED = """
@@ -110,14 +93,6 @@ async def hear_help(
         await _answer(connection, vault, heard, HELP, client_id, language)
 
 
-def answer_text(kind: str, to: str, practice: str, phone: str | None, language: Language) -> Text:
-    call = _CALL[language].format(phone=phone) if phone else ""
-    body = plain(_SAID[kind][language].format(practice=practice, call=call))
-    may_say = tuple(filter(None, (practice, plain(practice), phone)))
-    useful_s = int(_USEFUL[kind].total_seconds())
-    return Text(to, body, kind, language, may_say=may_say, useful_s=useful_s)
-
-
 def _speaker(vault: Vault, heard: Heard, client_id: UUID | None) -> Speaker:
     key = vault.recipient_key(heard.practice_id, heard.message.sender.reveal())
     return Speaker(heard.practice_id, "sms", key, client_id, heard.drill)
@@ -127,7 +102,7 @@ async def _answer(
     connection: Connection,
     vault: Vault,
     heard: Heard,
-    kind: str,
+    kind: KeywordKind,
     client_id: UUID | None,
     language: Language,
 ) -> None:
@@ -137,7 +112,8 @@ async def _answer(
     practice = await connection.fetchrow(_LETTERHEAD, heard.practice_id)
     assert practice is not None
     to = heard.message.sender
-    text = answer_text(kind, to.reveal(), practice["name"], practice["phone"], language)
+    head = Letterhead(practice["name"], practice["phone"], language)
+    text = keyword_text(kind, head, to.reveal(), int(_USEFUL[kind].total_seconds()))
     new = NewDelivery(
         practice_id=heard.practice_id,
         integration="sms",

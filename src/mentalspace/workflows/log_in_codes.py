@@ -9,6 +9,7 @@ from mentalspace.engine.ledger import NewDelivery, cancel_subjects, enqueue, rec
 from mentalspace.engine.services import Services
 from mentalspace.integrations.sms.model import Text
 from mentalspace.integrations.sms.number import NotANumber, Number, normalise
+from mentalspace.integrations.sms.render import code_text
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.access import new_token
 from mentalspace.practice.one_time_code import (
@@ -24,10 +25,6 @@ from mentalspace.workflows.access_mails import ask_reset, write_reset
 from mentalspace.workflows.demo import system_claims
 
 KIND = "log_in_code"
-_BODY: dict[Language, str] = {
-    "en": "{code} is your log-in code. It works for {minutes} minutes. Do not give it to anybody.",
-    "es": "{code} es su clave de entrada. Sirve durante {minutes} minutos. No la comparta.",
-}
 
 
 async def send_code(services: Services, attempt: str, who: str) -> None:
@@ -51,7 +48,7 @@ async def send_code(services: Services, attempt: str, who: str) -> None:
             await cancel_subjects(
                 connection, code.voided, reason="a newer code was asked for", actor="log-in"
             )
-            text = code_text(services, number.e164, code.digits, language_of(asker.language))
+            text = _text(services, number.e164, code.digits, language_of(asker.language))
             delivery_id = await enqueue(
                 connection,
                 services.vault,
@@ -102,16 +99,9 @@ async def _mail_link(services: Services) -> bool:
         return True
 
 
-def code_text(services: Services, to: str, code: str, language: Language) -> Text:
-    """Says nothing of the practice: it lies on a lock screen. By its last line a telephone fills
-    the code in, on our page alone.
-
-    source: https://wicg.github.io/sms-one-time-codes/
-    """
+def _text(services: Services, to: str, code: str, language: Language) -> Text:
     host = urlsplit(services.settings.site_url).hostname or ""
-    minutes = int(CODE_LASTS / timedelta(minutes=1))
-    body = f"{_BODY[language].format(code=code, minutes=minutes)}\n\n@{host} #{code}"
-    return Text(to, body, KIND, language, may_say=(code,), useful_s=int(CODE_LASTS.total_seconds()))
+    return code_text(code, int(CODE_LASTS / timedelta(minutes=1)), host, language, to)
 
 
 def _dialled(who: str) -> str | None:

@@ -19,9 +19,9 @@ from mentalspace.practice.saying.facts import (
 )
 
 # What we answer to a client's own text.
-AnswerKind = Literal[
-    "confirmed", "called_off", "too_late", "unclear", "opted_out", "opted_in", "help"
-]
+AnswerKind = Literal["confirmed", "called_off", "too_late", "unclear"]
+# What we answer to STOP, START and HELP.
+KeywordKind = Literal["opt_out_confirmation", "opt_in_confirmation", "help"]
 
 
 def appointment_text(
@@ -73,7 +73,7 @@ def answer_text(
     whens: Iterable[str] = ("",) if starts_at is None else _whens(starts_at, language)
     says = (word(kind, language, practice=letterhead.practice_name, when=when) for when in whens)
     phone = letterhead.practice_phone
-    may = [word("call", language, phone=phone)] if phone and kind in ("too_late", "help") else []
+    may = [word("call", language, phone=phone)] if phone and kind == "too_late" else []
     return Text(
         to=to,
         body=_shortest(says, [], may),
@@ -83,16 +83,33 @@ def answer_text(
     )
 
 
-def code_text(code: str, minutes: int, letterhead: Letterhead, to: str) -> Text:
-    """A one-time code, the practice's name before it, so that nobody takes it for another's."""
-    language, name = letterhead.language, letterhead.practice_name
-    body = word("code", language, practice=name, code=code, minutes=minutes)
+def keyword_text(kind: KeywordKind, letterhead: Letterhead, to: str, useful_s: int) -> Text:
+    """The one answer that a keyword gets."""
+    language, name, phone = letterhead.language, letterhead.practice_name, letterhead.practice_phone
+    call = word("help.call", language, phone=phone) if phone else ""
     return Text(
         to=to,
-        body=plain(body),
-        kind="one_time_code",
+        body=plain(word(kind, language, practice=name, call=call)),
+        kind=kind,
         language=language,
-        may_say=(name, code),
+        may_say=tuple(filter(None, (name, plain(name), phone))),
+        useful_s=useful_s,
+    )
+
+
+def code_text(code: str, minutes: int, host: str, language: Language, to: str) -> Text:
+    """Says nothing of the practice: it lies on a lock screen. By its last line a telephone fills
+    the code in, on the page of that `host` alone.
+
+    source: https://wicg.github.io/sms-one-time-codes/
+    """
+    return Text(
+        to=to,
+        body=f"{word('log_in_code', language, code=code, minutes=minutes)}\n\n@{host} #{code}",
+        kind="log_in_code",
+        language=language,
+        may_say=(code,),
+        useful_s=60 * minutes,
     )
 
 

@@ -15,7 +15,7 @@ TO = "+12025550142"
 
 
 def sample_texts(
-    letterhead: Letterhead, *, now: datetime, starts_at: datetime, timezone: str
+    letterhead: Letterhead, *, now: datetime, starts_at: datetime, timezone: str, host: str
 ) -> Mapping[str, Text]:
     """By kind; `first` is a reminder as the first text to a number, and the longest there is."""
     facts = AppointmentFacts(
@@ -35,5 +35,5 @@ def sample_texts(
         "appointment_cancelled": appointment_text("cancelled", facts, TO),
         "reminder": appointment_text("reminder", facts, TO, may_cancel=True),
         "first": appointment_text("reminder", facts, TO, may_cancel=True, first=True),
-        "one_time_code": code_text("482913", 10, letterhead, TO),
+        "log_in_code": code_text("482913", 10, host, letterhead.language, TO),
     }

@@ -42,14 +42,23 @@ _TABLE: Mapping[str, tuple[str, str]] = {
                      "{practice}: ya es tarde para cambiarlo por mensaje. Por favor, llame."),
     "unclear":      ("{practice}: we have your message. Somebody will read it in office hours.",
                      "{practice}: tenemos su mensaje. Lo leeremos en horas de oficina."),
-    "opted_out":    ("{practice}: you get no more texts from us. Reply START to get them again.",
-                     "{practice}: ya no le enviaremos mensajes. Responda START para recibirlos."),
-    "opted_in":     ("{practice}: you get texts from us again. Reply STOP to end.",
-                     "{practice}: le enviamos mensajes otra vez. Responda STOP para terminar."),
-    "help":         ("{practice}: texts about appointments. Reply STOP to end.",
-                     "{practice}: mensajes sobre citas. Responda STOP para terminar."),
-    "code":         ("{practice}: {code} is your code for {minutes} minutes. Tell it to nobody.",
-                     "{practice}: {code} es su código por {minutes} minutos. No lo comparta."),
+
+    "opt_out_confirmation": ("{practice}: you will get no more texts from us. Reply START to get"
+                             " them again.",
+                             "{practice}: ya no le enviamos mensajes de texto. Responda START para"
+                             " tenerlos de nuevo."),
+    "opt_in_confirmation":  ("{practice}: you will get our texts again. Reply STOP to end them,"
+                             " HELP for help.",
+                             "{practice}: de nuevo le enviamos mensajes de texto. Responda STOP"
+                             " para terminar, AYUDA para ayuda."),
+    "help":         ("{practice}: we text you about your visits.{call} Reply STOP to end texts.",
+                     "{practice}: le escribimos sobre sus visitas.{call} Responda STOP para"
+                     " terminar."),
+    "help.call":    (" Call us at {phone}.", " Llame al {phone}."),
+    "log_in_code":  ("{code} is your log-in code. It works for {minutes} minutes. Do not give it to"
+                     " anybody.",
+                     "{code} es su clave de entrada. Sirve durante {minutes} minutos. No la"
+                     " comparta."),
 }  # fmt: skip
 
 WORDS: Mapping[str, Mapping[Language, str]] = MappingProxyType(

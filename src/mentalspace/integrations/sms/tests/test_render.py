@@ -11,7 +11,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mentalspace.integrations.sms.model import Text, guard
-from mentalspace.integrations.sms.render import AnswerKind, answer_text, appointment_text, code_text
+from mentalspace.integrations.sms.render import (
+    AnswerKind,
+    KeywordKind,
+    answer_text,
+    appointment_text,
+    code_text,
+    keyword_text,
+)
 from mentalspace.integrations.sms.segments import count
 from mentalspace.practice.saying.facts import (
     AppointmentFacts,
@@ -26,8 +33,9 @@ ZONES = ("America/New_York", "America/Denver", "America/Los_Angeles", "America/P
          "America/Sao_Paulo", "Europe/Madrid")  # fmt: skip
 KINDS: tuple[AppointmentKind, ...] = ("created", "updated", "cancelled", "reminder")
 LANGUAGES: tuple[Language, ...] = ("en", "es")
+KEYWORDS: tuple[KeywordKind, ...] = ("opt_out_confirmation", "opt_in_confirmation", "help")
 ANSWERS: tuple[AnswerKind, ...] = (
-    "confirmed", "called_off", "too_late", "unclear", "opted_out", "opted_in", "help",
+    "confirmed", "called_off", "too_late", "unclear",
 )  # fmt: skip
 # Wednesdays in September and Saturdays in May are said longest and shortest.
 STARTS = [datetime(2026, month, 2, 4, 30, tzinfo=UTC) + timedelta(days=d)
@@ -60,7 +68,8 @@ def _all() -> list[Text]:
         head = Letterhead(name, PHONE, language)
         local = STARTS[0].astimezone(ZoneInfo(ZONES[0]))
         texts += [answer_text(kind, head, TO, local) for kind in ANSWERS]
-        texts.append(code_text("493021", 10, head, TO))
+        texts += [keyword_text(kind, head, TO, 300) for kind in KEYWORDS]
+        texts.append(code_text("493021", 10, "portal.harbor-house.example", language, TO))
     return texts
 
 
@@ -102,3 +111,11 @@ def test_a_name_that_is_too_long_costs_a_second_segment_and_loses_nothing() -> N
     assert "A" * 90 in body
     assert "2 to cancel" in body
     assert "STOP" in body
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_code_fills_itself_in_on_one_page(language: Language) -> None:
+    """Its last line binds it to the host, as browsers read it; nothing names the practice."""
+    text = code_text("000000", 10, "portal.harbor-house.example", language, TO)
+    assert text.body.endswith("\n\n@portal.harbor-house.example #000000")
+    assert text.useful_s == 600
