@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.torture.campaign import Plan, run
 from tests.torture.report import as_table
 
 
-@pytest.mark.database
-@pytest.mark.skipif(
-    os.environ.get("MENTALSPACE_TEST_POSTGRES") == "16",
-    reason="it kills the embedded server of `mentalspace up`, which is an 18",
-)
 @pytest.mark.timeout(170)
 async def test_nothing_is_lost_to_kill_9() -> None:
     """Worker, database and API are killed under load; nothing is lost or sent twice."""
