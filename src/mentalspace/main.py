@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import secrets
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from mentalspace.engine.kept_secret import kept_secret
 from mentalspace.kernel.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class MentalSpace:
 
     @cached_property
     def master_key(self) -> bytes:
-        return self.settings.master_key or _kept_secret(self.settings.home / "secrets/master.key")
+        return self.settings.master_key or kept_secret(self.settings.home / "secrets/master.key")
 
     def vault(self) -> Vault:
         """Seals under today's master key, opens what the one before it sealed."""
@@ -110,7 +110,7 @@ class MentalSpace:
     def jwt_secret(self) -> str:
         if self.settings.jwt_secret:
             return self.settings.jwt_secret
-        return _kept_secret(self.settings.home / "secrets/jwt.key").hex()
+        return kept_secret(self.settings.home / "secrets/jwt.key").hex()
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -231,10 +231,10 @@ class MentalSpace:
     def _asgi(self) -> Any:
         """Services are opened with the application and closed with it."""
         from mentalspace.api import create_app
+        from mentalspace.api.lazy_app import LazyApp
         from mentalspace.console import router
-        from mentalspace.engine.services import Services  # noqa: F401
 
-        return _LazyApp(
+        return LazyApp(
             self.open_services,
             lambda services: create_app(
                 services,
@@ -511,45 +511,6 @@ def _keep_what_is_there() -> None:
     gc.freeze()
 
 
-class _LazyApp:
-    """An ASGI application whose services open at start-up, inside the server's own loop."""
-
-    def __init__(self, open_services: Callable[[], Any], make: Callable[[Services], Any]) -> None:
-        self._open_services = open_services
-        self._make = make
-        self._app: Any = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _live(self, receive: Any, send: Any) -> None:
-        from mentalspace.engine.process import follow_clock, repeat
-
-        await receive()
-        stop = asyncio.Event()
-        try:
-            async with self._open_services() as services, asyncio.TaskGroup() as group:
-                self._app = self._make(services)
-                group.create_task(
-                    repeat(
-                        "clock",
-                        0.5,
-                        lambda: follow_clock(services.database, services.clock),
-                        stop,
-                    )
-                )
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                stop.set()
-        except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
-            raise
-        await send({"type": "lifespan.shutdown.complete"})
-
-
 async def _tell_what_waits(admin_url: str, say: Say) -> None:
     """A live credential without its vendor's agreement sends nothing that names a client."""
     from mentalspace.engine.agreement import standings
@@ -587,25 +548,6 @@ def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
     known = filter(None, (environment.get(name) for name in both))
     hosts = ",".join(dict.fromkeys([*known, "127.0.0.1", "localhost", "::1"]))
     environment.update(dict.fromkeys(both, hosts))
-
-
-def _kept_secret(path: Path) -> bytes:
-    """32 random bytes, made once and readable by nobody else. A demo's; production sets its own."""
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        pass
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(f".{os.getpid()}")
-    fresh.touch(mode=0o600)
-    fresh.write_bytes(secrets.token_bytes(32))
-    try:
-        os.link(fresh, path)  # whoever is first wins; the other reads what is there
-    except FileExistsError:
-        pass
-    finally:
-        fresh.unlink()
-    return path.read_bytes()
 
 
 def run() -> None:

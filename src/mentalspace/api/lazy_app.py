@@ -1,0 +1,47 @@
+"""An application that opens what it stands on when its server starts, and closes it at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from mentalspace.engine.process import follow_clock, repeat
+from mentalspace.engine.services import Services
+
+
+class LazyApp:
+    """An ASGI application whose services open at start-up, inside the server's own loop."""
+
+    def __init__(self, open_services: Callable[[], Any], make: Callable[[Services], Any]) -> None:
+        self._open_services = open_services
+        self._make = make
+        self._app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        stop = asyncio.Event()
+        try:
+            async with self._open_services() as services, asyncio.TaskGroup() as group:
+                self._app = self._make(services)
+                group.create_task(
+                    repeat(
+                        "clock",
+                        0.5,
+                        lambda: follow_clock(services.database, services.clock),
+                        stop,
+                    )
+                )
+                await send({"type": "lifespan.startup.complete"})
+                await receive()
+                stop.set()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
+            raise
+        await send({"type": "lifespan.shutdown.complete"})
