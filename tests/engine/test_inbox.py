@@ -196,16 +196,19 @@ async def test_an_event_of_what_was_long_unknown_is_applied(bench: Bench) -> Non
     assert await states(bench) == ["processed"]
 
 
-async def test_an_event_by_its_address_tells_what_became_of_an_unknown(bench: Bench) -> None:
+@pytest.mark.parametrize("status", ["accepted", None])
+async def test_an_event_by_its_address_tells_what_became_of_an_unknown(
+    bench: Bench, status: str | None
+) -> None:
     """The answer was lost; the address the event came to names the delivery, and nothing else
-    than an unknown one is named so."""
+    than an unknown one is named so. Whatever the event says, the provider has it: nobody asks."""
     bench.server.script.append(Reply(lost=True))
     lost, other = await bench.deliver(key="toy/lost"), await bench.deliver(key="toy/other")
     await bench.turn()
     assert [await bench.status(each) for each in (lost, other)] == ["unknown", "accepted"]
     known = (await bench.row(other))["provider_message_id"]
     for number, key in enumerate(("toy/lost", "toy/other")):
-        said = event(f"m-by-address-{number}", "accepted")
+        said = event(f"m-by-address-{number}", status)
         await receive(bench, said, f"e-{number}", query=f"ref={reference_of(key)}")
     await process(bench)
     row = await bench.row(lost)

@@ -56,8 +56,12 @@ async def apply_event(
     heard: Literal["webhook", "asked"] = "webhook",
 ) -> bool:
     """Move the delivery forward if the event does; False if it names no message of ours yet."""
+    status = event.status
     row = await connection.fetchrow(_OURS, credential_id, event.provider_message_id)
     if row is None and event.reference is not None:
+        # Whatever it says, the provider has it: with its id known and its outcome still unknown,
+        # a later event could end it while a worker asks for it.
+        status = status or Status.ACCEPTED
         await connection.execute(
             _BY_REFERENCE, credential_id, event.reference, event.provider_message_id
         )
@@ -65,12 +69,12 @@ async def apply_event(
     if row is None:
         return False
     case = reactor.case_of(row["integration"], row["provider"], event)
-    moved = event.status is not None and may_move(Status(row["status"]), event.status)
-    if (moved and event.status is not None) or case is not None:
+    moved_to = status if status and may_move(Status(row["status"]), status) else None
+    if moved_to is not None or case is not None:
         await connection.execute(
             "update delivery set status = $2, last_case = coalesce($3, last_case) where id = $1",
             row["id"],
-            event.status.value if moved and event.status else row["status"],
+            moved_to.value if moved_to else row["status"],
             case.id if case else None,
         )
     await record(
@@ -81,7 +85,7 @@ async def apply_event(
         data={
             "event": event.kind,
             "code": event.code,
-            "moved_to": event.status.value if moved and event.status else None,
+            "moved_to": moved_to.value if moved_to else None,
             "occurred_at": event.occurred_at.isoformat(),
             "heard": heard,
             **({"case": case.id} if case else {}),
