@@ -1,4 +1,4 @@
-"""Incidents: opened by a rule, paged by the matrix, acknowledged and closed by a person."""
+"""Incidents: opened by a rule, acknowledged and closed by a person."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.escalation import write_pages
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.runbook import Escalation, Rung
@@ -44,10 +45,6 @@ on conflict (key) where status <> 'resolved'
 do update set facts = incident.facts || excluded.facts, recovered_at = null
 returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered
-"""
-_DUE = """
-select id, severity, escalation_step, drill from incident
- where status = 'open' and next_escalation_at <= app.now() for update skip locked
 """
 
 
@@ -86,7 +83,7 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         actor="evaluator",
         drill=new.drill,
     )
-    await _page(connection, row["id"], 0, rung.contacts, new.drill)
+    await write_pages(connection, row["id"], 0, rung.contacts, new.drill)
     log.error(
         "incident_opened",
         incident_id=row["id"],
@@ -111,32 +108,7 @@ async def _regress(
         rung.response_time_s or rung.repeat_every_s or None,
     )
     await record(connection, "incident_regressed", incident_id=incident_id, drill=drill)
-    await _page(connection, incident_id, step, rung.contacts, drill)
-
-
-async def escalate(connection: Connection, escalation: Escalation) -> int:
-    """Page the next rung of what nobody has acknowledged in time; how many incidents."""
-    rows = await connection.fetch(_DUE)
-    for row in rows:
-        rung = escalation.rung(Severity(row["severity"]))
-        step = row["escalation_step"] + 1
-        await connection.execute(
-            "update incident set escalation_step = $2,"
-            " next_escalation_at = app.now() + $3 * interval '1 s' where id = $1",
-            row["id"],
-            step,
-            rung.repeat_every_s or None,
-        )
-        await _page(connection, row["id"], step, _reached(rung), row["drill"])
-        await record(
-            connection,
-            "escalated",
-            incident_id=row["id"],
-            data={"step": step, "to": list(_reached(rung))},
-            actor="evaluator",
-            drill=row["drill"],
-        )
-    return len(rows)
+    await write_pages(connection, incident_id, step, rung.contacts, drill)
 
 
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
@@ -189,25 +161,3 @@ async def _advance(
         return False
     await record(connection, kind, incident_id=incident_id, actor=actor, drill=row["drill"])
     return True
-
-
-async def _page(
-    connection: Connection,
-    incident_id: UUID,
-    step: int,
-    targets: tuple[str, ...],
-    drill: str | None,
-) -> None:
-    """Write the pages down; the pager sends them. A drill reaches only the drill's channel."""
-    for target in ("drill",) if drill else targets:
-        await connection.execute(
-            "insert into page (incident_id, target, step) values ($1, $2, $3)"
-            " on conflict do nothing",
-            incident_id,
-            target,
-            step,
-        )
-
-
-def _reached(rung: Rung) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(rung.contacts + rung.escalate_to))

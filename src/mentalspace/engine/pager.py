@@ -12,7 +12,7 @@ from uuid import UUID
 import apprise
 
 from mentalspace.engine.db import Database
-from mentalspace.engine.incidents import escalate
+from mentalspace.engine.escalation import escalate
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.rate_alerts import rate_text
