@@ -246,19 +246,25 @@ def _escalation(books: Runbooks) -> str:
         [
             rung.severity.value,
             rung.meaning,
-            _span(rung.response_time_s) if rung.response_time_s else "at once",
-            _targets(rung.contacts),
+            _span(rung.ack_within_s) if rung.ack_within_s else "at once",
+            _span(rung.resolve_within_s),
+            _targets(rung.first_paged),
             f"every {_span(rung.repeat_every_s)}" if rung.repeat_every_s else NEVER,
             _targets(rung.escalate_to),
             rung.actions,
         ]
         for rung in matrix.rungs.values()
     ]
-    head = "severity | meaning | acknowledge within | pages | again | then also | what they do"
+    head = (
+        "severity | meaning | acknowledge within | over within | pages | again | then also"
+        " | what they do"
+    )
     return (
         f"Version {matrix.version}, owner {matrix.owner}, reviewed {matrix.reviewed}, "
         f"next review {matrix.next_review}.\nA target is a setting: `oncall` is "
-        "`MENTALSPACE_PAGE_ONCALL`. Acknowledging stops all of it.\n\n" + table(head, rows)
+        "`MENTALSPACE_PAGE_ONCALL`. Acknowledging stops all of it, until the incident should be\n"
+        "over; then it is open again and pages. Degraded and minor ones leave a ticket as well.\n\n"
+        + table(head, rows)
     )
 
 

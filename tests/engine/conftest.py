@@ -10,6 +10,7 @@ import pytest
 
 from mentalspace.engine.db import Database
 from mentalspace.engine.secrets import Vault
+from tests.engine.desk import Desk, open_desk
 from tests.engine.toy import Bench, open_bench
 
 
@@ -18,4 +19,10 @@ async def bench(
     admin: asyncpg.Connection[Any], database: Database, vault: Vault, database_url: str
 ) -> AsyncIterator[Bench]:
     async with open_bench(admin, database, vault, database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def desk(bench: Bench) -> AsyncIterator[Desk]:
+    async with open_desk(bench) as opened:
         yield opened

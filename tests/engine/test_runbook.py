@@ -675,9 +675,9 @@ def test_the_seeds_diagnosis_stands_verbatim(email: RoomRunbook) -> None:
 def test_the_escalation_matrix_is_the_seeds() -> None:
     """Each severity pages whom the seed names, with its response time and action."""
     matrix = load_runbooks([], None).escalation
-    assert matrix.version == "1.0"
+    assert matrix.version == "1.1"
     told = [
-        (s.value, r.response_time_s, r.contacts, r.actions)
+        (s.value, r.ack_within_s, r.contacts, r.actions)
         for s in Severity
         for r in [matrix.rung(s)]
     ]

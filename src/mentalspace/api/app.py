@@ -26,6 +26,7 @@ from mentalspace.api import (
     suppressions,
     tasks,
     texts,
+    tickets,
 )
 from mentalspace.api.edge import Edge
 from mentalspace.engine.services import Services
@@ -46,6 +47,7 @@ _ROUTES = (
     not_reached,
     imports,
     incidents,
+    tickets,
     agreements,
 )
 

@@ -21,7 +21,8 @@ routes = APIRouter(tags=["incidents"])
 _COLUMNS = """
 select id, rule_id, case_id, integration, practice_id, severity, title, fault, status, opened_at,
        since, recovered_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by,
-       ack_due_at, escalation_step, next_escalation_at, facts, drill from incident
+       ack_due_at, resolve_due_at, escalation_step, next_escalation_at, rounds, facts, drill
+  from incident
 """
 _LIST = (
     _COLUMNS
@@ -38,7 +39,8 @@ Status = Literal["open", "acknowledged", "resolved"]
 
 class Incident(Out):
     """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose
-    it is: ours, theirs, the recipient's, or unclear."""
+    it is: ours, theirs, the recipient's, or unclear. Two clocks run from the opening: `ack_due_at`
+    and `resolve_due_at`; `rounds` counts how often it became nobody's again after somebody took it."""
 
     id: UUID
     rule_id: str
@@ -57,8 +59,10 @@ class Incident(Out):
     resolved_at: datetime | None
     resolved_by: str | None
     ack_due_at: datetime
+    resolve_due_at: datetime | None
     escalation_step: int
     next_escalation_at: datetime | None
+    rounds: int
     facts: dict[str, Any]
     drill: str | None
 
@@ -93,7 +97,8 @@ async def incident(visit: Reader, incident_id: UUID) -> Incident:
 
 @routes.post("/v1/incidents/{incident_id}/acknowledge", summary="I have it", responses={404: {}})
 async def take(visit: Actor, incident_id: UUID) -> Incident:
-    """Escalation stops. The answer is the incident as it stands, whoever was quicker."""
+    """Escalation stops until `resolve_due_at`. The answer is the incident as it stands, whoever was
+    quicker."""
     return await _act(visit, incident_id, acknowledge)
 
 

@@ -194,7 +194,10 @@ class Visit:
                 "select app.now() as now,"
                 " (select timezone from practice where id = $1) as zone,"
                 " case when $2 then (select count(*) from incident"
-                "   where status <> 'resolved' and drill is null) end as open_incidents",
+                "   where status <> 'resolved' and drill is null) end as open_incidents,"
+                " case when $2 then (select count(*) from incident_task t"
+                "   join incident i on i.id = t.incident_id where t.kind = 'ticket'"
+                "   and t.done_at is null and i.drill is null) end as open_tickets",
                 person.practice_id,
                 person.may("incidents.read"),
             )
@@ -212,6 +215,7 @@ class Visit:
             "now": row["now"],
             "zone": row["zone"] or "UTC",
             "open_incidents": row["open_incidents"],
+            "open_tickets": row["open_tickets"],
             "open_tasks": tasks,
             "to_call": to_call,
             "unread_texts": unread_texts,

@@ -22,6 +22,7 @@ from mentalspace.console.queries.incident import (
 )
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.db import Connection
+from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
@@ -30,7 +31,7 @@ from mentalspace.workflows.doctor import StatusLine, read_status
 from mentalspace.workflows.doctor.queries import Answer
 
 _DONE = {
-    "acknowledged": "Acknowledged. Escalation has stopped.",
+    "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
     "resolved": "Resolved. The same cause would open a new incident.",
     "resumed": "The lanes run again. If the cause is still there, the first refusal pauses them.",
     "too_late": "Nothing changed: it was done already.",
@@ -52,6 +53,7 @@ async def incident(visit: Visit) -> Response:
         facts = await read_facts(connection, found)
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
+        todo = await tasks_of(connection, found["id"])
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     # Both are asked when a person opens the page, not at every refresh of it.
@@ -67,6 +69,7 @@ async def incident(visit: Visit) -> Response:
         incident=found,
         facts=facts,
         pages=pages,
+        todo=todo,
         provider=provider,
         story=narrate(
             facts["story"],

@@ -152,6 +152,15 @@ def _recovered(data: Data, _provider: str) -> str:
     return f"Looks recovered: {messages} went through since"
 
 
+def _lapsed(data: Data, _provider: str) -> str:
+    within = words.span(data.get("within_s"))
+    return f"{data.get('by') or 'Whoever'} had it, and it was not over within {within}: open again"
+
+
+def _action(data: Data, _provider: str) -> str:
+    return f"Asked for: {data.get('text', 'somebody to act')}"
+
+
 def _escalated(data: Data, _provider: str) -> str:
     return f"Nobody acknowledged in time: paged {', '.join(data.get('to') or ['the next step'])}"
 
@@ -211,6 +220,10 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "incident_regressed": ("bad",  _fixed("It came back after it had looked recovered")),
     "incident_recovered": ("ok",   _recovered),
     "escalated":          ("warn", _escalated),
+    "acknowledgment_lapsed": ("bad", _lapsed),
+    "action_asked":       ("info", _action),
+    "step_done":          ("ok",   _with("Done", "text")),
+    "ticket_closed":      ("ok",   _with("Ticket closed", "text")),
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
     "acknowledged":       ("ok",   _fixed("Acknowledged; escalation stopped")),

@@ -30,6 +30,7 @@ from mentalspace.console import (
     suppressed,
     text_templates,
     texts,
+    ticket,
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
@@ -88,6 +89,7 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/", fleet.home, None),
     ("/incidents", incident.incidents, "incidents.read"),
     ("/incidents/{id}", incident.incident, "incidents.read"),
+    ("/tickets", ticket.tickets, "incidents.read"),
     ("/doctor", doctor.first, "incidents.read"),
     ("/doctor/{room}", doctor.doctor, "incidents.read"),
     ("/messages", message.messages, "deliveries.read"),
@@ -128,6 +130,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),
     ("/incidents/{id}/resolve", incident.close, "incidents.act"),
     ("/incidents/{id}/resume", decide.resume, "incidents.act"),
+    ("/incidents/steps/{id}/done", ticket.tick, "incidents.act"),
+    ("/tickets/{id}/close", ticket.close, "incidents.act"),
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),

@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
-from mentalspace.engine.escalation import write_pages
+from mentalspace.engine.escalation import reopen, write_pages
+from mentalspace.engine.incident_task import open_tasks
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.runbook import Escalation, Rung
+from mentalspace.engine.runbook import Escalation
 from mentalspace.kernel.case import Severity
 
 log = get_logger(__name__)
@@ -38,9 +39,11 @@ class NewIncident:
 
 _OPEN = """
 insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
-  title, fault, since, facts, drill, ack_due_at, next_escalation_at)
+  title, fault, since, facts, drill, ack_due_at, next_escalation_at, resolve_within_s,
+  resolve_due_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-  app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s')
+  app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s', $15::integer,
+  app.now() + $15 * interval '1 s')
 on conflict (key) where status <> 'resolved'
 do update set facts = incident.facts || excluded.facts, recovered_at = null
 returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
@@ -49,9 +52,8 @@ returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i
 
 
 async def open_incident(connection: Connection, escalation: Escalation, new: NewIncident) -> bool:
-    """Whether a new one was opened. One that had recovered and fails again is marked regressed."""
+    """Whether a new one was opened. One that had recovered and fails again is open once more."""
     rung = escalation.rung(new.severity)
-    first_step_s = rung.response_time_s or rung.repeat_every_s or None
     row = await connection.fetchrow(
         _OPEN,
         new.key,
@@ -66,13 +68,14 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         new.since,
         dict(new.facts),
         new.drill,
-        rung.response_time_s,
-        first_step_s,
+        rung.ack_within_s,
+        rung.first_step_s,
+        rung.resolve_within_s,
     )
     assert row is not None
     if not row["is_new"]:
         if row["had_recovered"] is not None:
-            await _regress(connection, row["id"], rung, new.drill)
+            await reopen(connection, row["id"], rung, new.drill, "incident_regressed")
         return False
     await record(
         connection,
@@ -83,7 +86,8 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         actor="evaluator",
         drill=new.drill,
     )
-    await write_pages(connection, row["id"], 0, rung.contacts, new.drill)
+    await write_pages(connection, row["id"], 0, rung.first_paged, new.drill)
+    await open_tasks(connection, row["id"], rung, new.title, new.drill)
     log.error(
         "incident_opened",
         incident_id=row["id"],
@@ -94,32 +98,20 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
     return True
 
 
-async def _regress(
-    connection: Connection, incident_id: UUID, rung: Rung, drill: str | None
-) -> None:
-    """It was over and fails again: whoever acknowledged it may be asleep by now."""
-    step = await connection.fetchval(
-        "update incident set status = 'open', acknowledged_at = null, acknowledged_by = null,"
-        " escalation_step = escalation_step + 1, ack_due_at = app.now() + $2 * interval '1 s',"
-        " next_escalation_at = app.now() + $3 * interval '1 s'"
-        " where id = $1 returning escalation_step",
-        incident_id,
-        rung.response_time_s,
-        rung.response_time_s or rung.repeat_every_s or None,
-    )
-    await record(connection, "incident_regressed", incident_id=incident_id, drill=drill)
-    await write_pages(connection, incident_id, step, rung.contacts, drill)
-
-
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
-    """Somebody has it: escalation stops. False if it was acknowledged or resolved already."""
+    """Somebody has it: escalation stops until it is over, or its second clock runs out.
+
+    False if it was acknowledged or resolved already.
+    """
     return await _advance(
         connection,
         incident_id,
         actor,
         "acknowledged",
         "update incident set status = 'acknowledged', acknowledged_at = app.now(),"
-        " acknowledged_by = $2, next_escalation_at = null"
+        " acknowledged_by = $2, next_escalation_at = null, resolve_due_at ="
+        " greatest(resolve_due_at, case when resolve_due_at <= app.now()"
+        " then app.now() + resolve_within_s * interval '1 s' end)"
         " where id = $1 and status = 'open' returning drill",
     )
 

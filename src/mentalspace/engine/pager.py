@@ -31,8 +31,8 @@ with taken as (
   update page set tries = tries + 1, next_try_at = clock_timestamp() + $1 * interval '1 s'
    where id in (select id from page where state = 'pending' and next_try_at <= clock_timestamp()
                  order by created_at limit 20 for update skip locked)
-  returning id, incident_id, target, step)
-select t.id, t.incident_id, t.target, t.step, i.title, i.severity, i.fault, i.since, i.rule_id,
+  returning id, incident_id, target, meant, step)
+select t.id, t.incident_id, t.target, t.meant, t.step, i.title, i.severity, i.fault, i.since, i.rule_id,
        i.integration, i.facts, i.drill, i.ack_due_at
   from taken t join incident i on i.id = t.incident_id
 """
@@ -80,7 +80,7 @@ class Pager:
             connection,
             f"page_{state}",
             incident_id=row["incident_id"],
-            data={"target": row["target"], "step": row["step"]},
+            data={"target": row["target"], "meant": row["meant"], "step": row["step"]},
             actor="pager",
             drill=row["drill"],
         )
@@ -130,5 +130,5 @@ def incident_link(site_url: str, incident_id: UUID) -> str:
 
 def _title(row: Any) -> str:
     again = f", page {row['step'] + 1}" if row["step"] else ""
-    drill = "DRILL: " if row["drill"] else ""
+    drill = f"DRILL for {row['meant']}: " if row["drill"] else ""
     return f"{drill}{row['severity'].upper()} {row['integration']}: {row['title']}{again}"
