@@ -1,4 +1,4 @@
-"""A desk of incidents for tests: the bench with an evaluator, a pager, and channels that may break."""
+"""A desk of incidents for tests: the bench with an evaluator, a pager, and a channel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mentalspace.engine.runbook import (
 )
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.case import Severity
-from tests.engine.toy import ADDRESS, Bench, Reply
+from tests.engine.toy import Bench, Reply
 
 TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
 MINUTE = timedelta(minutes=1)

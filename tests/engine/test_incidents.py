@@ -30,7 +30,11 @@ async def test_an_incident_says_what_and_pages_its_rung(desk: Desk) -> None:
     assert f"https://clinic.example/incidents/{incident['id']}" in text
     assert "look" in text
     assert ADDRESS not in text
-    assert await desk.told(incident["id"]) == ["incident_opened", "page_sent"]
+    assert await desk.told(incident["id"]) == [
+        "incident_opened",
+        "action_asked",
+        "page_sent",
+    ]
 
 
 async def test_the_same_cause_opens_no_second_incident(desk: Desk) -> None:
@@ -137,7 +141,8 @@ async def test_what_fails_again_is_marked_regressed_once(desk: Desk) -> None:
     incident = await desk.incident()
     assert incident["recovered_at"] is None
     changes = [k for k in await desk.told(incident["id"]) if not k.startswith("page")]
-    assert changes == ["incident_opened", "incident_recovered", "incident_regressed"]
+    opened = ["incident_opened", "action_asked"]
+    assert changes == [*opened, "incident_recovered", "incident_regressed"]
     await desk.succeed(2)
     await desk.tick()
     assert (await desk.incident())["recovered_at"] is not None

@@ -677,9 +677,7 @@ def test_the_escalation_matrix_is_the_seeds() -> None:
     matrix = load_runbooks([], None).escalation
     assert matrix.version == "1.1"
     told = [
-        (s.value, r.ack_within_s, r.contacts, r.actions)
-        for s in Severity
-        for r in [matrix.rung(s)]
+        (s.value, r.ack_within_s, r.contacts, r.actions) for s in Severity for r in [matrix.rung(s)]
     ]
     assert told == [
         ("critical", 0, ("oncall", "cto"), "All-hands emergency response"),

@@ -50,7 +50,7 @@ async def test_what_is_taken_and_not_ended_is_nobodys_again(desk: Desk) -> None:
         "open", None, 1,
     )  # fmt: skip
     assert sorted(target for target, _text in desk.pages[first:]) == ["assigned", "cto", "oncall"]
-    [data] = await desk.bench.admin.fetchrow(
+    data = await desk.bench.admin.fetchval(
         "select data from timeline where incident_id = $1 and kind = 'acknowledgment_lapsed'",
         incident_id,
     )
@@ -74,7 +74,7 @@ async def test_taken_late_it_still_gets_its_time(desk: Desk) -> None:
 
 
 async def test_what_looks_recovered_wakes_nobody(desk: Desk) -> None:
-    """The second clock is about what is still broken; what recovered waits for a person in peace."""
+    """The second clock is about what is still broken; what recovered waits in peace."""
     await opened(desk, Severity.CRITICAL)
     await take(desk)
     await desk.bench.admin.execute("update incident set recovered_at = app.now()")

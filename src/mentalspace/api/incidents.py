@@ -40,7 +40,7 @@ Status = Literal["open", "acknowledged", "resolved"]
 class Incident(Out):
     """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose
     it is: ours, theirs, the recipient's, or unclear. Two clocks run from the opening: `ack_due_at`
-    and `resolve_due_at`; `rounds` counts how often it became nobody's again after somebody took it."""
+    and `resolve_due_at`; `rounds` counts how often it became nobody's again."""
 
     id: UUID
     rule_id: str

@@ -62,9 +62,7 @@ async def close(
     """Twice changes nothing: `closed` says whether this call did it."""
     async with visit.services.database.as_oncall() as connection:
         closed = await finish_task(connection, ticket_id, visit.actor, closing.note)
-        known = await connection.fetchval(
-            "select true from incident_task where id = $1", ticket_id
-        )
+        known = await connection.fetchval("select true from incident_task where id = $1", ticket_id)
     if not known:
         raise not_found()
     return Closed(closed=closed is not None)

@@ -51,7 +51,7 @@ SEVERITY: Mapping[str, State] = {
 
 INCIDENT: Mapping[str, State] = {
     "open":         State("Open", "bad", "nobody has taken it yet"),
-    "acknowledged": State("Acknowledged", "info", "somebody has taken it; escalation has stopped for now"),
+    "acknowledged": State("Acknowledged", "info", "somebody has taken it; escalation waits"),
     "resolved":     State("Resolved", "ok", "a person said that it is over"),
 }  # fmt: skip
 

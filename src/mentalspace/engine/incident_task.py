@@ -1,4 +1,4 @@
-"""What an incident asks people to do besides acknowledging: a checklist, or a ticket for a sprint."""
+"""What an incident asks of people besides acknowledging: a checklist, or a ticket for a sprint."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ with taken as (
    where id in (select id from page where state = 'pending' and next_try_at <= clock_timestamp()
                  order by created_at limit 20 for update skip locked)
   returning id, incident_id, target, meant, step)
-select t.id, t.incident_id, t.target, t.meant, t.step, i.title, i.severity, i.fault, i.since, i.rule_id,
-       i.integration, i.facts, i.drill, i.ack_due_at
+select t.id, t.incident_id, t.target, t.meant, t.step, i.title, i.severity, i.fault, i.since,
+       i.rule_id, i.integration, i.facts, i.drill, i.ack_due_at
   from taken t join incident i on i.id = t.incident_id
 """
 _SETTLE = """

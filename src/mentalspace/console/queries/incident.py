@@ -12,7 +12,8 @@ from mentalspace.engine.rate_alerts import rate_text
 _LIST = """
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
-       i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id, p.name as practice_name
+       i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
+       p.name as practice_name
   from incident i left join practice p on p.id = i.practice_id
 """
 _OPEN = (
