@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,11 +21,19 @@ from tests.torture.installation import AWAY
 AT_ONCE = 20
 BOOK_WITHIN_S = 20.0
 SHARE_WITH_REMINDER = 0.4
+# More waiting than this, and no more is booked: what stands in a queue when somebody is killed
+# proves nothing that the first thousand do not, and the quiet afterwards would be long.
+MOST_WAITING = 2_000
+LOOK_EVERY_S = 1.0
 SHARE_BOUNCING = 0.03
 # How long after its booking a reminder is due. The clock moves while the booking is written:
 # three minutes keep it on its side of a day. Those of some minutes come due together, in a batch.
 SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=3), timedelta(minutes=8)
 
+_WAITING = """
+select count(*) from (
+  select from delivery where status in ('pending', 'due') and due_at <= app.now() limit $1) some
+"""
 _EVEN_ZONES = (
     "Pacific/Honolulu", "America/Phoenix", "America/Bogota", "America/Sao_Paulo", "Africa/Lagos",
     "Africa/Nairobi", "Asia/Kolkata", "Asia/Shanghai", "Asia/Tokyo", "Pacific/Noumea",
@@ -44,7 +53,8 @@ class Booking:
 
 @dataclass(slots=True)
 class Load:
-    """Books `per_s` appointments a second, in all practices by turns, until told to stop."""
+    """Books `per_s` appointments a second, in all practices by turns, until told to stop; none
+    while what is booked already waits for a provider."""
 
     services: Services
     practices: list[UUID]
@@ -58,12 +68,29 @@ class Load:
     async def run(self, stop: asyncio.Event) -> None:
         """What is under way when `stop` comes is waited for."""
         room = asyncio.Semaphore(AT_ONCE)
+        look_at = 0.0
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
+                if time.monotonic() >= look_at:
+                    look_at = time.monotonic() + LOOK_EVERY_S
+                    if await self._much_waits():
+                        await asyncio.sleep(LOOK_EVERY_S)
+                        continue
                 await room.acquire()
                 task = group.create_task(self._book())
                 task.add_done_callback(lambda _task: room.release())
                 await asyncio.sleep(self.random.expovariate(self.per_s))
+
+    async def _much_waits(self) -> bool:
+        try:
+            async with (
+                asyncio.timeout(BOOK_WITHIN_S),
+                self.services.database.as_dispatcher() as connection,
+            ):
+                waiting: int = await connection.fetchval(_WAITING, MOST_WAITING)
+        except AWAY:
+            return False
+        return waiting >= MOST_WAITING
 
     async def _book(self) -> None:
         self._number += 1

@@ -22,6 +22,18 @@ _SUCCEEDED_SINCE = """
 select exists (select from attempt where state = 'succeeded' and finished_at > $1
                 and split_part(worker, ':', 3) <> $2)
 """
+# A living worker that may send nothing: every breaker with work behind it keeps that back for a
+# while yet. One whose time is over and that still lets nobody try is a fault, and not this.
+_KEPT_BY_BREAKERS = """
+select exists (select from heartbeat
+                where kind = 'worker' and beat_at > $1 and split_part(process, ':', 3) <> $2)
+   and not exists (
+     select from credential c join credential_state s on s.credential_id = c.id
+      where c.active
+        and (s.breaker <> 'open' or s.open_until < clock_timestamp() - interval '5 s')
+        and exists (select from delivery d where d.credential_id = c.id
+                     and d.status in ('pending', 'due') and d.due_at <= app.now()))
+"""
 _POSTMASTER_AFTER = "select pg_postmaster_start_time() > $1"
 _BREAKERS_CLOSED = "select bool_and(breaker = 'closed') from credential_state"
 
@@ -29,11 +41,20 @@ _BREAKERS_CLOSED = "select bool_and(breaker = 'closed') from credential_state"
 @dataclass(frozen=True, slots=True)
 class Blow:
     """`recovered_s` is None if it did not within the limit; `breaker_open` says that waiting for
-    the provider was part of it."""
+    the provider was part of it, `kept_back` that it was all of it."""
 
     victim: str
     recovered_s: float | None
     breaker_open: bool
+    kept_back: bool = False
+
+    @property
+    def text(self) -> str:
+        if self.recovered_s is None:
+            return f"{self.victim} {'kept back by open breakers' if self.kept_back else 'never'}"
+        return f"{self.victim} {self.recovered_s:.1f} s" + (
+            " (breaker open)" if self.breaker_open else ""
+        )
 
 
 class NotThere(Exception):
@@ -94,14 +115,23 @@ async def _recovery(
         waited = waited or (victim == "worker" and not await _true(services, _BREAKERS_CLOSED))
         return False
 
-    recovered = await within(seen, RECOVER_WITHIN_S - (time.monotonic() - began))
-    return Blow(victim, time.monotonic() - began if recovered else None, waited)
+    if await within(seen, RECOVER_WITHIN_S - (time.monotonic() - began)):
+        return Blow(victim, time.monotonic() - began, waited)
+    kept_back = victim == "worker" and await kept_back_by_breakers(
+        services, at - services.clock.offset, str(mark.pid)
+    )
+    return Blow(victim, None, waited, kept_back)
 
 
 async def wait_flowing(services: Services, within_s: float) -> bool:
     """Until deliveries are being accepted: a kill while nothing moves proves little."""
     since = services.clock.now()
     return await within(lambda: _true(services, _SUCCEEDED_SINCE, since, ""), within_s)
+
+
+async def kept_back_by_breakers(services: Services, since: datetime, old_pid: str = "") -> bool:
+    """Whether a worker has lived since then (in real time) and may send nothing yet."""
+    return await _true(services, _KEPT_BY_BREAKERS, since, old_pid)
 
 
 async def within(holds: Callable[[], Awaitable[bool]], limit_s: float) -> bool:

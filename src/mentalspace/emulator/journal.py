@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -122,23 +122,19 @@ class Journal:
         The old file stays whole until the new one is on disk under another name, so a crash
         leaves the one or the other.
         """
-        lines = [*kept, *self._snapshot_lines()]
-        if count < 2 * len(lines):
+        records = [record for snapshot in self._snapshots for record in snapshot()]
+        if count < 2 * (len(kept) + len(records)):
             return
         fresh = self._path.with_suffix(".new")
         file = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
-            _append(file, b"".join(lines))
+            _append(file, b"".join([*kept, *map(_line, records)]))
         finally:
             os.close(file)
         fresh.replace(self._path)
         _sync_directory(self._path.parent)
         os.close(self._file)
         self._file = self._open()
-
-    def _snapshot_lines(self) -> Iterator[bytes]:
-        for snapshot in self._snapshots:
-            yield from map(_line, snapshot())
 
     async def _drain(self) -> None:
         """Write round after round until nobody waits; each round is one write and one fsync."""
