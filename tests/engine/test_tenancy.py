@@ -64,7 +64,12 @@ ONCALL = {
     "public.page": "id incident_id target step state tries error next_try_at created_at sent_at",
     "public.alert_state": "key rule_id state since checked_at detail",
     "public.heartbeat": "process kind host pid started_at beat_at",
-    "public.drill_run": "id drill started_at finished_at passed expected observed seconds actor",
+    "public.drill_run": """id drill started_at finished_at passed expected observed seconds actor
+        game_day injected_at detected_at healed_at recovered_at proved revision chain seq""",
+    "public.game_day": """id started_at finished_at state actor planned per_minute estimate_s
+        background stop_wanted beat_at""",
+    "public.evidence": "chain seq kind body previous hash written_at",
+    "public.evidence_head": "chain seq hash",
     "public.appointment": "id practice_id starts_at status",
     "public.audit": "id at practice_id actor action subject data chain seq previous hash",
     "public.audit_head": "chain seq hash",

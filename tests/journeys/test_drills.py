@@ -60,11 +60,19 @@ async def test_a_rehearsal_says_what_went_otherwise(house: House) -> None:
 
 
 async def test_a_failing_drill_says_what_is_missing(house: House) -> None:
-    """With the whole provider down, the drill that expects a refused key fails and says so."""
+    """One that promises what does not come fails and says so; with the whole provider down it does
+    not even begin, for what is broken already would be taken for what it breaks."""
+    drill = house.services.runbooks.room("email").drill("invalid_api_key")
+    other = replace(
+        drill,
+        timeout_s=2,
+        expect=replace(drill.expect, case="email.rate_limited"),
+        recovered=replace(drill.recovered, accepted=7),
+    )
+    result = await run_drill(house.services, other, "failing")
+    assert not result.passed
+    assert result.observed["missing"] == ["case", "recovered: accepted"]
     fault = {"room": "email", "provider": "resend", "kind": "status", "http": 503}
     await house.sandbox("POST", "/faults", fault)
-    drill = house.services.runbooks.room("email").drill("invalid_api_key")
-    result = await run_drill(house.services, replace(drill, timeout_s=2), "failing")
-    assert not result.passed
-    assert "case" in result.observed["missing"]
-    assert "recovered: accepted" in result.observed["missing"]
+    result = await run_drill(house.services, drill, "not begun")
+    assert result.observed == {"missing": ["the steady state before it"]}

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mentalspace.console.door import Missing, Visit
-from mentalspace.console.queries.fleet import last_drills
+from mentalspace.engine.proof import last_proven, standing
 from mentalspace.engine.runbook import case_html, issue_html
 
 
@@ -28,14 +28,14 @@ async def case(visit: Visit) -> Response:
     except LookupError as error:
         raise Missing from error
     async with visit.services.database.as_oncall() as connection:
-        drills = await last_drills(connection)
+        proof = await last_proven(connection, found.id)
     room = visit.services.runbooks.room(found.integration)
     return await visit.show(
         "runbook_entry.html",
         entry=found,
         page=Markup(case_html(found)),  # noqa: S704 (it escapes its prose)
         room=room,
-        proof=drills.get(f"{found.integration}/{found.drill}") if found.drill else None,
+        proven=standing(visit.services.runbooks, found.id, proof, visit.services.clock.now()),
         issues=[issue for issue in room.issues if found.id in issue.cases],
         overdue=found.review_overdue(_today(visit)),
     )
@@ -51,7 +51,7 @@ async def issue(visit: Visit) -> Response:
                     entry=found,
                     page=Markup(issue_html(found)),  # noqa: S704 (it escapes its prose)
                     room=room,
-                    proof=None,
+                    proven=None,
                     issues=[],
                     overdue=_today(visit) > found.next_review,
                 )

@@ -70,14 +70,14 @@ async def _ledger(stage: Stage) -> Observed:
         "failed_attempts": len([a for a in attempts if _failed(a)]),
         "logged": len([d for d in classified if not d["refused_locally"]]),
         "lane": sorted(row["state"] for row in lane),
-        "steps": sorted({_STEP_OF[line["kind"]] for line in lines if line["kind"] in _STEP_OF}),
+        "steps": sorted({STEP_OF[line["kind"]] for line in lines if line["kind"] in STEP_OF}),
         "alerts": sorted(row["rule_id"] for row in alerts),
         "pages": sorted({page for row in alerts for page in row["pages"] if page}),
     }
 
 
 # The timeline's word for a step that ran.
-_STEP_OF = {
+STEP_OF = {
     "lane_slowed": "slow_lane",
     "lane_paused": "pause_lane",
     "task_opened": "open_task",

@@ -131,6 +131,9 @@ def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppoin
     )
 
 
+# Whom the sandbox brings a message and says nothing more of.
+WELL: Mapping[str, str] = MappingProxyType({"email": "client@demo.example", "sms": "+12025550142"})
+
 Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
 
 # A room's `send` in its drills means this; in any other room, its sample.
