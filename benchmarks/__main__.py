@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import backlog, hooks, pace, recovery, texts, throughput
+from benchmarks import backlog, hooks, ops, pace, recovery, texts, throughput
 from benchmarks.figure import Figure, as_table
 from benchmarks.stage import Stage, open_stage
 from mentalspace.engine.log import configure_logs
@@ -23,6 +23,7 @@ BENCHES: Mapping[str, Bench] = {
     "hooks":      lambda stage, given: hooks.measure(stage, given.seconds / 4),
     "texts":      lambda stage, given: texts.measure_pace(stage, given.seconds),
     "code":       lambda stage, given: texts.measure_code(stage, given.seconds / 2),
+    "ops":        lambda stage, given: ops.measure(stage, given.messages),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip
 
@@ -42,6 +43,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help=f"of {', '.join(BENCHES)}; all of them if none")
     parser.add_argument("--count", type=int, default=3000, help="mails of throughput (3000)")
     parser.add_argument("--seconds", type=float, default=60.0, help="of pace (60); others less")
+    parser.add_argument(
+        "--messages", type=int, default=200_000, help="in the ledger of ops (200000)"
+    )
     given = parser.parse_args()
     if unknown := [name for name in given.names if name not in BENCHES]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHES)}")

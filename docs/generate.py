@@ -177,6 +177,11 @@ def _alerts(books: Runbooks) -> str:
         "few seconds to minutes, as its window is long; its drill fires it."
         " A declared one is written down and not evaluated yet.\n\n"
         + table("rule | title | when | severity | first step | drill | state", rows)
+        + "\nOf rooms that are not built yet, written down and not evaluated:\n\n"
+        + table(
+            "room | alert | first step",
+            [[room.title, a.title, a.action] for room in books.declared for a in room.alerts],
+        )
     )
 
 
@@ -211,10 +216,21 @@ def _metrics(books: Runbooks) -> str:
         "Counted from the ledger over an hour, a day and thirty days, for each credential,\n"
         "without drills. A message counts once it is a quarter of an hour old, when what the\n"
         "provider says of it has come; its recipient's own fault counts against nobody's rate.\n"
-        f"Fewer than {ENOUGH} are shown as counts.\n\n"
+        f"Fewer than {ENOUGH} are shown as counts. How longer spans are counted ahead, and how\n"
+        "long that is kept: [rollups](../explanation/rollups.md).\n\n"
         + table("metric | title | target | unit | counted", rows)
+        + "\nOf rooms that are not built yet, written down and shown as “no data yet”:\n\n"
+        + table("room | metric | target", _declared_metrics(books))
         + "".join(f"\n{price}\n" for price in prices)
     )
+
+
+def _declared_metrics(books: Runbooks) -> list[list[str]]:
+    return [
+        [room.title, metric.title, metric.target or NEVER]
+        for room in books.declared
+        for metric in room.metrics
+    ]
 
 
 def _measure_text(metric: Metric) -> str:

@@ -467,6 +467,7 @@ class MentalSpace:
     def _chores(
         self, services: Services
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
         from mentalspace.practice.agreement import tell_of_ends
         from mentalspace.practice.audit import write_heads_down
         from mentalspace.practice.one_time_code import forget_log_ins
@@ -480,6 +481,7 @@ class MentalSpace:
                 AGREEMENTS_EVERY_S,
                 lambda: tell_of_ends(services.database, services.rooms),
             ),
+            "fold": (FOLD_EVERY_S, Folder(services.database, services.runbooks).tick),
             "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
             "links": (LINKS_EVERY_S, lambda: mail_links(services)),
             "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),

@@ -44,7 +44,7 @@ ONCALL = {
         subject_id client_id recipient_key status idempotency_key due_at next_attempt_at expires_at
         attempts starts reconciliations first_attempt_at claimed_by claimed_at provider_message_id
         last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi
-        alone batch_id unknown_at""",
+        alone batch_id unknown_at weight""",
     "public.vendor_agreement": """id practice_id vendor kind signed_on expires_on recorded_at
         revoked_at drill""",
     "public.attempt": """id practice_id lane_id credential_id integration purpose state
@@ -59,6 +59,18 @@ ONCALL = {
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
         title fault status opened_at since recovered_at acknowledged_at acknowledged_by resolved_at
         resolved_by ack_due_at escalation_step next_escalation_at facts drill""",
+    "public.rollup_hour": """practice_id credential_id at integration provider accepted units
+        delivered silent recipient ours theirs first_failed_at send_n send_sum_s send_spread way_n
+        way_sum_s way_spread requests requests_theirs opt_outs codes events""",
+    "public.rollup_day": """practice_id credential_id day integration provider accepted units
+        delivered silent recipient ours theirs first_failed_at send_n send_sum_s send_spread way_n
+        way_sum_s way_spread requests requests_theirs opt_outs codes events""",
+    "public.rollup_platform": """at integration provider accepted units
+        delivered silent recipient ours theirs first_failed_at send_n send_sum_s send_spread way_n
+        way_sum_s way_spread requests requests_theirs opt_outs codes events""",
+    "public.rollup_state": """only_row folded_until read_id seen_id pending_id pending_xmax rules
+        recounted_to""",
+    "public.reached": "practice_id credential_id recipient_key last_at",
     "public.suppression": """id practice_id integration recipient_key delivery_id case_id reason
         created_at lifted_at lifted_by drill""",
     "public.page": "id incident_id target step state tries error next_try_at created_at sent_at",

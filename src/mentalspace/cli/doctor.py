@@ -132,7 +132,7 @@ def _rates(report: Report) -> Iterator[str]:
     counts = [report.rates.counts[None, span_s] for span_s in spans]
     rows.append(("Accepted", *(f"{c.accepted:,}" for c in counts), f"{counts[0].young} too young"))
     if price := report.overview.price:
-        costs = [_money(c.accepted * price.amount, price.currency) for c in counts]
+        costs = [_money(c.units * price.amount, price.currency) for c in counts]
         rows.append(("Cost", *costs, f"{price.amount:g} each"))
     apart = [f"{c.recipient:,} and {c.silent:,}" for c in counts]
     rows.append(("Sent back and silent", *apart, ""))

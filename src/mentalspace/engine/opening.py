@@ -27,8 +27,8 @@ with mine as (
 ), whole as (
   select p.*
     from unnest($11::uuid[], $12::text[], $13::uuid[], $14::bool[], $15::text[], $16::text[],
-                $17::int[])
-         with ordinality as p (id, key, batch_id, asks, traceparent, drill, size, number)
+                $17::int[], $18::int[])
+         with ordinality as p (id, key, batch_id, asks, traceparent, drill, size, weight, number)
    where (select count(*) from mine where mine.parcel = p.number)
        = (select count(*) from unnest($9::int[]) as given (parcel) where given.parcel = p.number)
 ), opened as (
@@ -44,7 +44,7 @@ with mine as (
 ), left_with as (
   update delivery d
      set first_attempt_at = coalesce(d.first_attempt_at, app.now()), batch_id = whole.batch_id,
-         reconciliations = d.reconciliations + whole.asks::int
+         reconciliations = d.reconciliations + whole.asks::int, weight = whole.weight
     from mine join whole on whole.number = mine.parcel
    where d.id = any ($7) and d.id = mine.id
 ), told as (
@@ -138,5 +138,6 @@ async def _open(connection: Connection, sender: Sender, parcels: Sequence[Parcel
         [parcel.traceparent for parcel in parcels],
         [parcel.first.drill for parcel in parcels],
         [len(parcel.payloads) for parcel in parcels],
+        _weights(parcels),
     )
     return {row["id"] for row in rows}

@@ -11,160 +11,44 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.rates_sql import (
+    CODES,
+    COUNTS,
+    EVENTS,
+    OPT_OUTS,
+    REQUESTS,
+    SPREADS,
+    TIMES,
+)
 from mentalspace.engine.runbook import Measure, Metric, Of, Op, Overview
+from mentalspace.engine.spread import DOWNWARD, Spread, percentile, slots, within
 
 HOUR_S = 3_600.0
 DAY_S = 86_400.0
 MONTH_S = 30 * DAY_S
 SPANS = (HOUR_S, DAY_S, MONTH_S)
 
-# What a provider took may be spoken of this much later: until then it is too young to judge.
-# A drill's traffic is judged at once: a drill cannot wait, and its rules are meant to fire.
-GROWN_AFTER_S = 900.0
 # Below this a percentage says more than is known.
 ENOUGH = 20
 SHOWN_CODES = 4
 
-# What is counted together and since when: $1 credentials, $2 spans, $3 whether all credentials are
-# one. The clock is asked once, and each key's rows are read by their own index.
-_KEYS = f"""
-with clock as materialized (
-  select app.now() as now
-), whose as materialized (
-  select null::uuid as credential_id, $1::uuid[] as ids, null::text as drill,
-         (select array_agg(id) from credential where id = any ($1) and follows) as told where $3
-  union all
-  select id, array[id], drill, array_remove(array[case when follows then id end], null)
-    from credential where id = any ($1) and not $3
-), k as materialized (
-  select w.credential_id, w.ids, w.drill, w.told, s.span_s,
-         clock.now - s.span_s * interval '1 s' as since,
-         case when w.drill is null then clock.now - {GROWN_AFTER_S} * interval '1 s'
-              else 'infinity' end as grown_until
-    from clock cross join whose w cross join unnest($2::float8[]) as s (span_s)
-)
-"""
-# $4 the cases that are the recipients' own, $5 and $6 the targets of the two times, $7 when it is
-# late. A message
-# belongs to the span in which the provider took it, or in which it ended untaken. Of a provider
-# that never says what became of what it took, nothing is known to be sent or silent.
-_COUNTS = (
-    _KEYS
-    + """
-select k.credential_id, k.span_s, n.*
-  from k cross join lateral (
-    select count(*) filter (where taken) as accepted,
-           count(*) filter (where taken and grown and told) as sent,
-           count(*) filter (where taken and not grown and told) as young,
-           count(*) filter (where grown and status = 'delivered') as delivered,
-           count(*) filter (where grown and status = 'accepted' and told) as silent,
-           count(*) filter (where grown and ended and recipients) as recipient,
-           count(*) filter (where grown and ended and not recipients) as failed,
-           min(ended_at) filter (where grown and ended and not recipients) as first_failed_at,
-           count(send_s) as send_n, avg(send_s) as send_avg,
-           percentile_cont(array[0.5, 0.95]) within group (order by send_s) as send_p,
-           count(*) filter (where send_s < $5) as send_prompt,
-           count(way_s) as way_n, avg(way_s) as way_avg,
-           percentile_cont(array[0.5, 0.95]) within group (order by way_s) as way_p,
-           count(*) filter (where way_s < $6) as way_prompt,
-           count(*) filter (where way_s > $7) as late
-      from (
-        select d.status, d.ended_at, d.credential_id = any (k.told) as told,
-               d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
-               coalesce(d.accepted_at, d.ended_at) <= k.grown_until as grown,
-               d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
-               d.status = 'bounced' or coalesce(d.last_case = any ($4), false) as recipients,
-               case when d.accepted_at is not null then
-                 greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8 end as send_s,
-               case when d.status = 'delivered' and d.accepted_at <= k.grown_until then
-                 greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8 end as way_s
-          from delivery d
-         where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
-           and coalesce(d.accepted_at, d.ended_at) > k.since and d.status <> 'cancelled') d) n
-"""
-)
-_REQUESTS = (
-    _KEYS
-    + """
-select k.credential_id, k.span_s, n.*
-  from k cross join lateral (
-    select count(*) as requests, count(*) filter (where a.fault = 'theirs') as theirs
-      from attempt a
-     where a.credential_id = any (k.ids) and a.drill is not distinct from k.drill
-       and a.state <> 'open' and a.finished_at > k.since) n
-"""
-)
-# From the few events of these names ($4) to their messages, not the other way round.
-_EVENTS = (
-    _KEYS
-    + """
-select k.credential_id, k.span_s, n.*
-  from k cross join lateral (
-    select count(distinct d.id) as hits, min(t.at) as first_at
-      from timeline t join delivery d on d.id = t.delivery_id
-     where t.kind = 'provider_event' and t.data ->> 'event' = any ($4) and t.at > k.since
-       and d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
-       and coalesce(d.accepted_at, d.ended_at) > k.since
-       and coalesce(d.accepted_at, d.ended_at) <= k.grown_until) n
-"""
-)
-# People: who was reached, and who said in the span that they want no more ($4 their reasons).
-_OPT_OUTS = (
-    _KEYS
-    + """
-select k.credential_id, k.span_s, reached.*, left_us.*
-  from k cross join lateral (
-    select count(distinct d.recipient_key) as n from delivery d
-     where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
-       and d.status = 'delivered' and d.accepted_at > k.since) reached
- cross join lateral (
-    select count(distinct s.recipient_key) as hits, min(s.created_at) as first_at
-      from suppression s
-     where (s.practice_id, s.integration) in (
-             select practice_id, integration from credential where id = any (k.ids))
-       and s.reason = any ($4) and s.drill is not distinct from k.drill
-       and s.created_at > k.since) left_us
-"""
-)
-# By the provider's own code, said later or at once; by our case where there is none.
-_CODES = (
-    _KEYS
-    + """
-select k.credential_id, k.span_s, n.*
-  from k cross join lateral (
-    select coalesce(told.code, tried.code, d.last_case) as code, count(*) as hits
-      from delivery d
-      left join lateral (
-        select t.data ->> 'code' as code from timeline t
-         where t.delivery_id = d.id and t.kind = 'provider_event' and t.data ? 'case'
-         order by t.id desc limit 1) told on true
-      left join lateral (
-        select a.code from attempt_delivery ad join attempt a on a.id = ad.attempt_id
-         where ad.delivery_id = d.id and a.code is not null
-         order by a.finished_at desc limit 1) tried on true
-     where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
-       and d.status in ('bounced', 'refused', 'failed', 'expired')
-       and coalesce(d.accepted_at, d.ended_at) > k.since
-       and coalesce(d.accepted_at, d.ended_at) <= k.grown_until
-     group by 1) n
- where n.code is not null order by n.hits desc, n.code
-"""
-)
-
 # A credential, or None for all of them as one; and a span.
 Key: TypeAlias = tuple[UUID | None, float]
+# Credentials, spans, and whether the credentials are one.
+Asked: TypeAlias = tuple[list[UUID], list[float], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """What of a span's messages is old enough to judge, and how it ended.
 
-    `accepted` is all the provider took, `sent` what it may have spoken of by now, `young` the
-    part that is not judged yet; `recipient` ended by the recipient's own fault, `failed` by ours
-    or the provider's.
+    `accepted` is all the provider took, `units` what that weighed, `sent` what it may have spoken
+    of by now, `young` the part that is not judged yet; `recipient` ended by the recipient's own
+    fault, `failed` by ours or the provider's.
     """
 
     accepted: int = 0
+    units: int = 0
     sent: int = 0
     young: int = 0
     delivered: int = 0
@@ -281,46 +165,96 @@ async def read_rates(
     """Count the overview's metrics for each credential, or for all of them as one.
 
     Runs as the dispatcher or as on-call. A drill's credential counts its own traffic, any other
-    counts no drill's.
+    counts no drill's. With `only` a metric, nothing but what that one is made of is counted.
     """
     ids, keys = list(credential_ids), _keys(credential_ids, spans, pooled)
-    targets = {metric.measure: metric.target for metric in overview.metrics if metric.measure}
-    late_after_s = max((metric.late_after_s for metric in overview.metrics), default=0.0)
-    rows = await connection.fetch(
-        _COUNTS,
-        ids,
-        list(spans),
-        pooled,
-        list(recipient_cases),
-        targets.get(Measure.SEND_TIME, 0.0),
-        targets.get(Measure.DELIVERY_TIME, 0.0),
-        late_after_s,
-    )
-    requests = await connection.fetch(_REQUESTS, ids, list(spans), pooled)
-    counts = _merge(keys, rows, requests)
+    asked = (ids, list(spans), pooled)
+    wanted = overview.metrics if only is None else (only,)
+    counts = await _count(connection, overview, asked, keys, list(recipient_cases), only)
     readings: dict[Key, list[Reading]] = {key: [] for key in keys}
-    for metric in overview.metrics if only is None else (only,):
+    for metric in wanted:
         if metric.measure is None:
             continue
-        more = await _more(connection, metric, ids, spans, pooled)
+        more = await _more(connection, metric, asked)
         for key in keys:
-            read = _MEASURES[metric.measure]
-            readings[key].append(read(metric, key[1], counts[key], more.get(key, ())))
+            readings[key].append(judge(metric, key[1], counts[key], more.get(key, ())))
     return Rates(counts, readings)
 
 
-async def _more(
-    connection: Connection, metric: Metric, ids: list[UUID], spans: Sequence[float], pooled: bool
-) -> dict[Key, list[Any]]:
+def judge(metric: Metric, span_s: float, counts: Counts, rows: Rows = ()) -> Reading:
+    """A metric by what was counted, and by the rows of its own question if it has one."""
+    assert metric.measure is not None, f"{metric.id} is not counted"
+    return _MEASURES[metric.measure](metric, span_s, counts, rows)
+
+
+async def _count(
+    connection: Connection,
+    overview: Overview,
+    asked: Asked,
+    keys: Sequence[Key],
+    recipient_cases: list[str],
+    only: Metric | None,
+) -> dict[Key, Counts]:
+    """What all the measures are made of; of one metric no more than that one needs."""
+    measure = only.measure if only else None
+    messages: dict[Key, Any] = {}
+    requests: dict[Key, Any] = {}
+    times: dict[Key, dict[str, Any]] = {}
+    if measure is None or measure in _OF_MESSAGES:
+        messages = _found(await connection.fetch(COUNTS, *asked, recipient_cases))
+    if measure is None or measure is Measure.AVAILABILITY:
+        requests = _found(await connection.fetch(REQUESTS, *asked))
+    if measure is None or measure in _OF_TIMES:
+        times = await _read_times(connection, overview, asked)
+    return {
+        key: replace(_counts(messages.get(key), requests.get(key)), **times.get(key, {}))
+        for key in keys
+    }
+
+
+async def _read_times(
+    connection: Connection, overview: Overview, asked: Asked
+) -> dict[Key, dict[str, Any]]:
+    """`send`, `way` and `late` of each key: to the letter of short spans, by slots of long ones."""
+    targets = {metric.measure: metric.target for metric in overview.metrics if metric.measure}
+    send_s = targets.get(Measure.SEND_TIME, 0.0)
+    way_s = targets.get(Measure.DELIVERY_TIME, 0.0)
+    late_s = max((metric.late_after_s for metric in overview.metrics), default=0.0)
+    found: dict[Key, dict[str, Any]] = {}
+    for row in await connection.fetch(TIMES, *asked, send_s, way_s, late_s):
+        found[row["credential_id"], row["span_s"]] = {
+            "send": _times(row, "send"),
+            "way": _times(row, "way"),
+            "late": row["late"],
+        }
+    if max(asked[1]) > HOUR_S:
+        for row in await connection.fetch(SPREADS, *asked, DOWNWARD):
+            spread, which = slots(row["spread"] or {}), row["which"]
+            times = found.setdefault((row["credential_id"], row["span_s"]), {})
+            times[which] = times_of(spread, row["total"], send_s if which == "send" else way_s)
+            if which == "way":
+                times["late"] = sum(spread.values()) - within(spread, late_s)
+    return found
+
+
+def times_of(spread: Spread, total_s: float, target_s: float) -> Times | None:
+    """A spread as times; its percentiles are true to within their slot. None of nothing."""
+    n = sum(spread.values())
+    p50, p95 = percentile(spread, 0.5), percentile(spread, 0.95)
+    if p50 is None or p95 is None:
+        return None
+    return Times(n, total_s / n, p50, p95, within(spread, target_s))
+
+
+async def _more(connection: Connection, metric: Metric, asked: Asked) -> dict[Key, list[Any]]:
     """The rows of the measures that have a question of their own."""
-    asked: tuple[Any, ...] = (ids, list(spans), pooled)
     match metric.measure:
         case Measure.EVENT_RATE:
-            rows = await connection.fetch(_EVENTS, *asked, list(metric.events))
+            rows = await connection.fetch(EVENTS, *asked, list(metric.events))
         case Measure.OPT_OUT_RATE:
-            rows = await connection.fetch(_OPT_OUTS, *asked, list(metric.reasons))
+            rows = await connection.fetch(OPT_OUTS, *asked, list(metric.reasons))
         case Measure.FAILURE_RATE:
-            rows = await connection.fetch(_CODES, *asked)
+            rows = await connection.fetch(CODES, *asked)
         case _:
             rows = []
     found: dict[Key, list[Any]] = {}
@@ -334,23 +268,14 @@ def _keys(ids: Sequence[UUID], spans: Sequence[float], pooled: bool) -> list[Key
     return [(credential_id, span_s) for credential_id in whose for span_s in spans]
 
 
-def _merge(keys: Sequence[Key], rows: Sequence[Any], requests: Sequence[Any]) -> dict[Key, Counts]:
-    found = {(row["credential_id"], row["span_s"]): row for row in rows}
-    asked = {(row["credential_id"], row["span_s"]): row for row in requests}
-    return {key: _counts(found.get(key), asked.get(key)) for key in keys}
+def _found(rows: Sequence[Any]) -> dict[Key, Any]:
+    return {(row["credential_id"], row["span_s"]): row for row in rows}
 
 
 def _counts(row: Any | None, asked: Any | None) -> Counts:
-    requests = {"requests": asked["requests"], "theirs": asked["theirs"]} if asked else {}
-    if row is None:
-        return Counts(**requests)
-    plain = ("accepted", "sent", "young", "delivered", "silent", "recipient", "failed", "late")
-    return Counts(
-        **{name: row[name] for name in (*plain, "first_failed_at")},
-        send=_times(row, "send"),
-        way=_times(row, "way"),
-        **requests,
-    )
+    of_messages = {} if row is None else {name: row[name] for name in _PLAIN}
+    of_requests = {} if asked is None else {name: asked[name] for name in ("requests", "theirs")}
+    return Counts(**of_messages, **of_requests)
 
 
 def _times(row: Any, name: str) -> Times | None:
@@ -409,6 +334,13 @@ def _time(metric: Metric, span_s: float, times: Times | None) -> Reading:
 
 Rows: TypeAlias = Sequence[Any]
 Read: TypeAlias = Callable[[Metric, float, Counts, Rows], Reading]
+
+_PLAIN = (
+    "accepted", "units", "sent", "young", "delivered", "silent", "recipient", "failed",
+    "first_failed_at",
+)  # fmt: skip
+_OF_MESSAGES = frozenset({Measure.DELIVERY_RATE, Measure.EVENT_RATE, Measure.FAILURE_RATE})
+_OF_TIMES = frozenset({Measure.SEND_TIME, Measure.DELIVERY_TIME, Measure.LATE_RATE})
 
 _MEASURES: Mapping[Measure, Read] = MappingProxyType(
     {

@@ -2,6 +2,7 @@
 
 from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
 from mentalspace.engine.runbook.check import check
+from mentalspace.engine.runbook.declared import DeclaredAlert, DeclaredMetric, DeclaredRoom
 from mentalspace.engine.runbook.drill import Action, Drill, Expect
 from mentalspace.engine.runbook.escalation import Escalation, Rung
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
@@ -29,6 +30,9 @@ __all__ = [
     "AlertState",
     "Check",
     "CheckKind",
+    "DeclaredAlert",
+    "DeclaredMetric",
+    "DeclaredRoom",
     "Drill",
     "Escalation",
     "Expect",

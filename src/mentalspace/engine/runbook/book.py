@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mentalspace.engine.runbook.declared import DeclaredRoom
 from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.escalation import Escalation
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
@@ -47,9 +48,12 @@ class RoomRunbook:
 
 @dataclass(frozen=True, slots=True)
 class Runbooks:
+    """`declared` are the rooms that are not built yet."""
+
     rooms: tuple[RoomRunbook, ...]
     escalation: Escalation
     rehearsals: tuple[Rehearsal, ...] = ()
+    declared: tuple[DeclaredRoom, ...] = ()
 
     def room(self, name: str) -> RoomRunbook:
         """LookupError if there is none."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
 from mentalspace.engine.runbook.case import parse_case
+from mentalspace.engine.runbook.declared import DeclaredRoom, parse_declared
 from mentalspace.engine.runbook.drill import parse_drill
 from mentalspace.engine.runbook.escalation import Escalation, parse_escalation
 from mentalspace.engine.runbook.issue import parse_issue
@@ -66,7 +67,9 @@ def read_runbooks(
     if escalation is None:
         return None, problems
     rooms_read = tuple(room for room in read if room is not None)
-    return Runbooks(rooms_read, escalation, _read_rehearsals(problems)), problems
+    built = {room.package.rpartition(".")[2] for room in rooms}
+    declared = tuple(room for room in _read_declared(problems) if room.name not in built)
+    return Runbooks(rooms_read, escalation, _read_rehearsals(problems), declared), problems
 
 
 def _read_escalation(problems: list[Problem]) -> Escalation | None:
@@ -76,6 +79,13 @@ def _read_escalation(problems: list[Problem]) -> Escalation | None:
     if values is None:
         return None
     return parse_escalation(values, source, targets=PAGE_TARGETS, problems=problems)
+
+
+def _read_declared(problems: list[Problem]) -> tuple[DeclaredRoom, ...]:
+    item = files("mentalspace.engine.runbook") / "declared.toml"
+    source = Source(Path(str(item)), item.read_text(encoding="utf-8"))
+    values = parse_toml(source, problems)
+    return () if values is None else parse_declared(values, source, problems)
 
 
 def _read_rehearsals(problems: list[Problem]) -> tuple[Rehearsal, ...]:
