@@ -93,6 +93,11 @@ async def test_series_are_what_the_ledger_holds(stage: Stage) -> None:
     )
     await stage.owner.execute("update delivery set drill = 'd-1' where id = $1", drilled)
     await succeed(stage.owner, drilled)
+    await stage.owner.execute(
+        "update attempt set drill = 'd-1' where id in"
+        " (select attempt_id from attempt_delivery where delivery_id = $1)",
+        drilled,
+    )
     await _fold(stage)
     async with stage.services.database.as_oncall() as connection:
         span = await read_span(connection, [credential_id], 3, "America/Chicago")
