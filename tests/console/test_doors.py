@@ -195,7 +195,7 @@ async def test_paused_lanes_are_resumed_from_the_incident(stage: Stage) -> None:
     """On-call resumes both lanes of the incident's credential, and the timeline says who."""
     async with visitor(stage, "oncall") as http:
         data = {"csrf": await _csrf(http)}
-        async with http.post(f"/incidents/{stage.incident}/resume", data=data) as answer:
+        async with http.post(f"/incidents/{stage.incident}/acts/resume", data=data) as answer:
             text = await answer.text()
     assert "The lanes run again" in text
     assert "a person resumed it" in text

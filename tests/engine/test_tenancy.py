@@ -36,7 +36,8 @@ ONCALL = {
         needs_agreement rank fail_over_after_s follows""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
-        last_good_at override_state override_reason override_until named_limit named_window_s
+        last_good_at override_state override_reason override_until override_by override_moves
+        named_limit named_window_s
         window_number window_at window_used window_open_by others others_before""",
     "public.lane": """id practice_id credential_id integration provider class state paused_at
         paused_until paused_case paused_by paused_for_phi""",

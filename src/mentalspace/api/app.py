@@ -8,6 +8,7 @@ from importlib.metadata import version
 from fastapi import APIRouter, FastAPI
 
 from mentalspace.api import (
+    acts,
     agreements,
     appointments,
     clients,
@@ -48,6 +49,7 @@ _ROUTES = (
     imports,
     incidents,
     tickets,
+    acts,
     agreements,
 )
 

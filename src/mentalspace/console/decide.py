@@ -1,4 +1,4 @@
-"""What a person decides: a held message goes on or not, a lane runs again, a demo's day passes."""
+"""What a person decides: a held message goes on or not, a demo's day passes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from uuid import UUID
 from starlette.responses import Response
 
 from mentalspace.console.door import Forbidden, Missing, Visit
-from mentalspace.console.queries.incident import find_incident
 from mentalspace.console.queries.message import find_message
 from mentalspace.engine.db import Connection
-from mentalspace.engine.decisions import give_up, mark_sent, release, resume_lanes
+from mentalspace.engine.decisions import give_up, mark_sent, release
 
 Decision = Callable[[Connection, UUID, str], Awaitable[bool]]
 
@@ -30,17 +29,6 @@ async def do_not_send(visit: Visit) -> Response:
 
 async def was_sent(visit: Visit) -> Response:
     return await _decide(visit, mark_sent, "marked_sent")
-
-
-async def resume(visit: Visit) -> Response:
-    """Open the lanes of the incident's credential; the page says how many there were."""
-    incident_id = visit.id()
-    async with visit.services.database.as_oncall() as connection:
-        incident = await find_incident(connection, incident_id)
-        if incident is None or incident["credential_id"] is None:
-            raise Missing
-        count = await resume_lanes(connection, incident["credential_id"], visit.person.name)
-    return visit.go(f"/incidents/{incident_id}?done={'resumed' if count else 'too_late'}")
 
 
 async def move_clock(visit: Visit) -> Response:

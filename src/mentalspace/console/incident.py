@@ -10,6 +10,7 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import Response
 
+from mentalspace.console import remedy
 from mentalspace.console.diagnosis import diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
@@ -25,6 +26,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
 from mentalspace.engine.outbound import open_client
+from mentalspace.engine.remedy import read_standing
 from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.workflows.doctor import StatusLine, read_status
@@ -33,7 +35,6 @@ from mentalspace.workflows.doctor.queries import Answer
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
     "resolved": "Resolved. The same cause would open a new incident.",
-    "resumed": "The lanes run again. If the cause is still there, the first refusal pauses them.",
     "too_late": "Nothing changed: it was done already.",
 }
 
@@ -54,6 +55,7 @@ async def incident(visit: Visit) -> Response:
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
+        standing = await read_standing(connection, found["id"])
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     # Both are asked when a person opens the page, not at every refresh of it.
@@ -86,7 +88,10 @@ async def incident(visit: Visit) -> Response:
         checks=checks,
         status_page=status_page,
         may_act=visit.person.may("incidents.act"),
-        done=_DONE.get(visit.query("done")),
+        buttons=await remedy.buttons(visit, found, standing),
+        standing=standing,
+        done=_DONE.get(visit.query("done"))
+        or remedy.told(visit.query("done"), visit.query("count")),
     )
 
 

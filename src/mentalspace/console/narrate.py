@@ -111,6 +111,8 @@ def _paused(data: Data, _provider: str) -> str:
 
 def _moved(data: Data, _provider: str) -> str:
     what = f"{words.count(int(data['count']), 'message')} went" if "count" in data else "Went"
+    if data.get("because") == "switched":
+        return f"{what} over from {data['from']} to {data['to']}: a person switched"
     why = "is paused" if data.get("because") == "paused" else "keeps failing"
     return f"{what} over to {data['to']}, because {data['from']} {why}"
 
@@ -167,6 +169,12 @@ def _escalated(data: Data, _provider: str) -> str:
 
 def _page(verb: str) -> Callable[[Data, str], str]:
     return lambda data, _provider: f"{verb} {data.get('target', 'somebody')}"
+
+
+def _acted(data: Data, _provider: str) -> str:
+    minutes, reason = data.get("minutes"), data.get("reason")
+    until = f", for {words.span(float(minutes) * 60)}" if minutes else ""
+    return f"{data.get('title', 'Acted')}{until}{f': {reason}' if reason else ''}"
 
 
 def _fixed(text: str) -> Callable[[Data, str], str]:
@@ -226,6 +234,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "ticket_closed":      ("ok",   _with("Ticket closed", "text")),
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
+    "acted":              ("info", _acted),
     "acknowledged":       ("ok",   _fixed("Acknowledged; escalation stopped")),
     "resolved":           ("ok",   _fixed("Resolved")),
 }  # fmt: skip

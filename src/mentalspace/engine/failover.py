@@ -1,7 +1,7 @@
 """Moves what surely has not left from a credential that is out to the practice's next one.
 
-Out means: its breaker is open, or the runbook has paused its lane, for longer than it may be. A
-breaker that a person set by hand moves nothing.
+Out means: its breaker is open, or the runbook has paused its lane, for longer than it may be; or a
+person has switched it. A breaker that a person set by hand otherwise moves nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ select l.id as lane_id, l.credential_id, c.provider, l.paused_for_phi,
        next.lane_id as to_lane, next.credential_id as to_credential, next.provider as to_provider,
        next.may_carry_phi, next.to_probe,
        case when l.state = 'paused' then l.paused_case end as paused_case,
+       s.override_moves and s.override_until > app.now() as switched,
        l.state = 'open' and s.open_until <= clock_timestamp()
+         and coalesce(s.override_until <= app.now(), true)
          and (s.breaker = 'open' or s.probe_until <= clock_timestamp()) as may_probe
   from lane l
   join credential c on c.id = l.credential_id
@@ -53,7 +55,8 @@ select l.id as lane_id, l.credential_id, c.provider, l.paused_for_phi,
    and (l.state = 'paused' and l.paused_by = 'runbook'
           and l.paused_at <= app.now() - c.fail_over_after_s * interval '1 s'
         or s.breaker <> 'closed' and coalesce(s.override_until <= app.now(), true)
-          and s.opened_at <= app.now() - c.fail_over_after_s * interval '1 s')
+          and s.opened_at <= app.now() - c.fail_over_after_s * interval '1 s'
+        or s.override_moves and s.override_until > app.now())
    and exists (select from delivery d where d.lane_id = l.id and d.status in ('pending', 'due')
                   and d.due_at <= app.now())
  order by l.class  -- bulk first: what is kept for a probe is kept of it
@@ -117,7 +120,7 @@ async def _move(connection: Connection, lane: Any, ids: list[Any]) -> int:
     data = {
         "from": lane["provider"],
         "to": lane["to_provider"],
-        "because": "paused" if lane["paused_case"] else "breaker",
+        "because": _because(lane),
         "case": lane["paused_case"],
         "from_lane": str(lane["lane_id"]),
     }
@@ -125,3 +128,9 @@ async def _move(connection: Connection, lane: Any, ids: list[Any]) -> int:
     if count:
         log.warning("failed_over", lane_id=lane["lane_id"], to_lane=lane["to_lane"], count=count)
     return count
+
+
+def _because(lane: Any) -> str:
+    if lane["switched"]:
+        return "switched"
+    return "paused" if lane["paused_case"] else "breaker"

@@ -11,6 +11,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from mentalspace.engine.db import Connection
 
@@ -59,7 +60,8 @@ select d.*, d.expires_at <= app.now() as useless, l.state = 'paused' as paused,
        {_PERHAPS_SENT} as perhaps
   from (select id, integration, last_case, lane_id, recipient_key, expires_at, created_at
           from delivery where status = 'held' and drill is null
-           and ($1::text is null or integration = $1) and ($2::text is null or last_case = $2)) d
+           and ($1::text is null or integration = $1) and ($2::text is null or last_case = $2)
+           and ($3::uuid is null or credential_id = $3)) d
   join lane l on l.id = d.lane_id
 """
 _HEAPS = f"""
@@ -76,14 +78,14 @@ select integration, last_case as case_id,
 _CHOSEN = f"""
 with held as ({_HELD}), chosen as (
   select d.id, d.practice_id, d.lane_id from delivery d join held h on h.id = d.id
-   where d.status = 'held' and coalesce(h.useless, false) = $3 and not (h.perhaps and not $3)
-   order by d.expires_at nulls last, d.created_at limit $4 for update of d skip locked
+   where d.status = 'held' and coalesce(h.useless, false) = $4 and not (h.perhaps and not $4)
+   order by d.expires_at nulls last, d.created_at limit $5 for update of d skip locked
 ), moved as (
   update delivery d set {{change}} from chosen where d.id = chosen.id
   returning d.id, d.practice_id, d.lane_id
 ), said as (
   insert into timeline (practice_id, delivery_id, lane_id, kind, data, actor)
-  select practice_id, id, lane_id, $5, $6, $7 from moved
+  select practice_id, id, lane_id, $6, $7, $8 from moved
 )
 select count(*) from moved
 """
@@ -119,15 +121,22 @@ select count(*) as total,
 
 
 async def preflight(
-    connection: Connection, integration: str | None = None, case_id: str | None = None
+    connection: Connection,
+    integration: str | None = None,
+    case_id: str | None = None,
+    credential_id: UUID | None = None,
 ) -> list[Heap]:
     """What the caller may see of what is held, the largest heap first. Changes nothing."""
-    rows = await connection.fetch(_HEAPS, integration, case_id)
+    rows = await connection.fetch(_HEAPS, integration, case_id, credential_id)
     return [Heap(**dict(row)) for row in rows]
 
 
 async def replay(
-    connection: Connection, actor: str, integration: str | None = None, case_id: str | None = None
+    connection: Connection,
+    actor: str,
+    integration: str | None = None,
+    case_id: str | None = None,
+    credential_id: UUID | None = None,
 ) -> tuple[str, int]:
     """Send the safe ones again, under their own keys; the replay's id and how many there were.
 
@@ -136,9 +145,8 @@ async def replay(
     """
     replay_id = secrets.token_hex(6)
     data = {"replay": replay_id}
-    return replay_id, await _move(
-        connection, _RELEASE, False, "released", data, actor, integration, case_id
-    )
+    which = (integration, case_id, credential_id)
+    return replay_id, await _move(connection, _RELEASE, False, "released", data, actor, which)
 
 
 async def close_useless(
@@ -146,7 +154,8 @@ async def close_useless(
 ) -> int:
     """End what is of no use any more; how many."""
     data = {"reason": "its time has passed"}
-    return await _move(connection, _CLOSE, True, "given_up", data, actor, integration, case_id)
+    which = (integration, case_id, None)
+    return await _move(connection, _CLOSE, True, "given_up", data, actor, which)
 
 
 async def stop(connection: Connection, replay_id: str, actor: str) -> int:
@@ -168,10 +177,7 @@ async def _move(
     kind: str,
     data: dict[str, Any],
     actor: str,
-    integration: str | None,
-    case_id: str | None,
+    which: tuple[str | None, str | None, UUID | None],
 ) -> int:
-    count: int = await connection.fetchval(
-        sql, integration, case_id, useless, MOST_AT_ONCE, kind, data, actor
-    )
+    count: int = await connection.fetchval(sql, *which, useless, MOST_AT_ONCE, kind, data, actor)
     return count

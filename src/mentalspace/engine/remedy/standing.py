@@ -1,0 +1,136 @@
+"""How the credential of an incident stands now: what waits, what is held, who could take over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine import replay
+from mentalspace.engine.db import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Fallback:
+    """The credential that would take over, whether it works and may carry what names clients."""
+
+    provider: str
+    endpoint: str
+    works: bool
+    may_carry_phi: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Counts are of deliveries. `waiting` is due and still of use, `useless` due and too late;
+    `naming` of the waiting name a client; `movable` of them surely have not left."""
+
+    incident_id: UUID
+    resolved: bool
+    drill: str | None
+    now: datetime
+    credential_id: UUID
+    practice_id: UUID
+    integration: str
+    provider: str
+    endpoint: str
+    rate_per_s: float
+    breaker: str
+    last_good_at: datetime | None
+    override_state: str | None
+    override_until: datetime | None
+    override_by: str | None
+    override_moves: bool
+    running: int
+    paused: int
+    paused_by: str | None
+    paused_until: datetime | None
+    waiting: int
+    people: int
+    useless: int
+    naming: int
+    movable: int
+    in_hand: int
+    unknown: int
+    coming: int
+    useful_until: datetime | None
+    held_safe: int
+    held_people: int
+    held_perhaps_sent: int
+    held_useless: int
+    fallback: Fallback | None
+
+
+_ONE = """
+select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now() as now,
+       c.id as credential_id, c.practice_id, c.integration, c.provider, c.endpoint, c.rate_per_s,
+       s.breaker, s.last_good_at, s.override_by, s.override_moves,
+       case when s.override_until > app.now() then s.override_state end as override_state,
+       case when s.override_until > app.now() then s.override_until end as override_until,
+       lanes.*, work.*
+  from incident i join credential c on c.id = i.credential_id
+  join credential_state s on s.credential_id = c.id
+ cross join lateral (
+    select count(*) filter (where state = 'open') as running,
+           count(*) filter (where state = 'paused') as paused,
+           max(coalesce(paused_by, 'the runbook')) filter (where state = 'paused') as paused_by,
+           max(paused_until) filter (where state = 'paused') as paused_until
+      from lane where credential_id = c.id) lanes
+ cross join lateral (
+    select count(*) filter (where due and useful) as waiting,
+           count(distinct recipient_key) filter (where due and useful) as people,
+           count(*) filter (where due and not useful) as useless,
+           count(*) filter (where due and useful and carries_phi) as naming,
+           count(*) filter (where due and useful and stayed) as movable,
+           count(*) filter (where status = 'sending') as in_hand,
+           count(*) filter (where status = 'unknown') as unknown,
+           count(*) filter (where status = 'pending' and due_at > app.now()
+             and due_at <= app.now() + interval '1 hour') as coming,
+           min(expires_at) filter (where due and useful) as useful_until
+      from (select d.*, d.status in ('pending', 'due') and d.due_at <= app.now() as due,
+                   coalesce(d.expires_at > app.now(), true) as useful,
+                   d.batch_id is null and not exists (
+                     select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
+                      where ad.delivery_id = d.id and a.state in ('open', 'unknown')) as stayed
+              from (select id, recipient_key, status, due_at, expires_at, carries_phi, batch_id
+                      from delivery
+                     where credential_id = c.id and drill is not distinct from i.drill
+                       and status in ('pending', 'due', 'sending', 'unknown')) d) counted) work
+ where i.id = $1
+"""
+# The order of `engine.failover`: whoever works first, then by rank.
+_FALLBACK = """
+select b.provider, b.endpoint, works.works,
+       not b.needs_agreement or app.agreement_holds(b.practice_id, b.provider) as may_carry_phi
+  from credential b join credential_state t on t.credential_id = b.id
+ cross join lateral (
+    select case when t.override_until > app.now() then t.override_state = 'closed'
+                else t.breaker = 'closed' end
+           and exists (select from lane where credential_id = b.id and state = 'open') as works
+ ) works
+ where b.practice_id = $1 and b.integration = $2 and b.id <> $3 and b.active and not b.test_only
+   and b.drill is not distinct from $4
+ order by works.works desc, b.rank, b.created_at limit 1
+"""
+
+
+async def read_standing(connection: Connection, incident_id: UUID) -> Standing | None:
+    """As on-call. None for an incident there is not, or that is of no credential."""
+    row = await connection.fetchrow(_ONE, incident_id)
+    if row is None:
+        return None
+    credential_id = row["credential_id"]
+    fallback = await connection.fetchrow(
+        _FALLBACK, row["practice_id"], row["integration"], credential_id, row["drill"]
+    )
+    heaps = await replay.preflight(connection, credential_id=credential_id)
+    known: dict[str, Any] = dict(row)
+    return Standing(
+        **known,
+        held_safe=sum(heap.safe for heap in heaps),
+        held_people=sum(heap.people for heap in heaps),
+        held_perhaps_sent=sum(heap.perhaps_sent for heap in heaps),
+        held_useless=sum(heap.of_no_use for heap in heaps),
+        fallback=Fallback(**dict(fallback)) if fallback else None,
+    )
