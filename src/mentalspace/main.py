@@ -41,6 +41,7 @@ SANDBOX_KEEP_EVERY_S = 2.0
 REWRITE_EVERY_S = 0.5
 AGREEMENTS_EVERY_S = 60.0
 AUDIT_HEADS_EVERY_S = 3600.0
+FOLD_TALLY_EVERY_S = 60.0
 FORGET_EVERY_S = 60.0
 LINKS_EVERY_S = 2.0
 NUMBERS_EVERY_S = 60.0
@@ -467,6 +468,7 @@ class MentalSpace:
     def _chores(
         self, services: Services
     ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        from mentalspace.engine.metrics import fold_tally, known_of
         from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
         from mentalspace.practice.agreement import tell_of_ends
         from mentalspace.practice.audit import write_heads_down
@@ -475,7 +477,9 @@ class MentalSpace:
         from mentalspace.workflows.log_in_codes import mail_links
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
+        known = known_of(services.runbooks, services.rooms)
         chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
+            "tally": (FOLD_TALLY_EVERY_S, lambda: fold_tally(services.database, known)),
             "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(services.database)),
             "agreements": (
                 AGREEMENTS_EVERY_S,

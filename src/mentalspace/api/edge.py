@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from mentalspace.api.http_meter import HttpMeter
 from mentalspace.api.problem import TOO_LARGE, Problem, answer
 from mentalspace.engine.log import get_logger
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
@@ -24,7 +25,7 @@ LARGEST_FILE = 10 * _MEBIBYTE
 # Addresses that take files; everything else, webhooks among them, is small.
 _FILES = ("/v1/imports", "/imports")
 # Asked every second or so by machines: their good answers are not worth a line.
-_QUIET = frozenset({"/healthz", "/readyz"})
+_QUIET = frozenset({"/healthz", "/metrics", "/readyz"})
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # source: https://www.w3.org/TR/trace-context/#traceparent-header
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -58,8 +59,11 @@ class Edge:
     name was made to point at this machine would otherwise log in from a visitor's browser.
     """
 
-    def __init__(self, app: ASGIApp, *, is_production: bool, site_url: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, is_production: bool, site_url: str, meter: HttpMeter
+    ) -> None:
         self._app = app
+        self._meter = meter
         secure = {"strict-transport-security": _HSTS} if is_production else {}
         self._headers: Mapping[str, str] = {**_HEADERS, **secure}
         self._names = None if is_production else _LOCAL | {_host_name(urlsplit(site_url).netloc)}
@@ -94,14 +98,17 @@ class Edge:
                 raise
             await answer(_failed(), scope, request_id)(scope, receive, guarded)
         finally:
+            took_s = time.perf_counter() - began
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._meter.note(method, _template(scope), answered.http, took_s)
             # A page that asks every two seconds whether anything changed is no news either.
             if answered.http != 304 and (scope["path"] not in _QUIET or answered.http != 200):
                 log.info(
                     "request",
-                    method=scope["method"] if scope["method"] in _METHODS else "other",
+                    method=method,
                     path_template=_template(scope),
                     http=answered.http,
-                    duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                    duration_ms=round(took_s * 1000, 1),
                     request_id=request_id,
                     traceparent=traceparent,
                 )

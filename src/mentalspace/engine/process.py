@@ -7,11 +7,13 @@ import contextlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from mentalspace.engine.db import CONNECTION_LOST, Database
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.loops import Loops
 from mentalspace.kernel.clock import OffsetClock
 
 BEAT_EVERY_S = 1.0
@@ -28,30 +30,44 @@ def process_name(kind: str) -> str:
 
 
 async def repeat(
-    name: str, every_s: float, work: Callable[[], Awaitable[object]], stop: asyncio.Event
+    name: str,
+    every_s: float,
+    work: Callable[[], Awaitable[object]],
+    stop: asyncio.Event,
+    loops: Loops | None = None,
 ) -> None:
-    """Do `work` every so often until `stop`; a database that is away is waited for."""
+    """Do `work` every so often until `stop`; a database that is away is waited for. How each turn
+    went is noted in `loops`."""
+    loops = loops or Loops()
     while not stop.is_set():
+        began = time.monotonic()
         try:
             await work()
         except CONNECTION_LOST as error:
+            loops.failed(name)
             log.warning("loop_waits", kind=name, error=type(error).__name__)
         except Exception as error:
+            loops.failed(name)
             log.error("loop_failed", kind=name, error=type(error).__name__)
+        else:
+            loops.went_well(name, time.monotonic() - began)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every_s)
 
 
-async def beat(database: Database, name: str, kind: str) -> None:
-    """Say that this process lives. The instant is real, whatever the demo's clock shows."""
+async def beat(database: Database, name: str, kind: str, loops: Loops | None = None) -> None:
+    """Say that this process lives, and how its loops fare. The instant is real, whatever the demo's
+    clock shows."""
     async with database.as_dispatcher() as connection:
         await connection.execute(
-            "insert into heartbeat (process, kind, host, pid) values ($1, $2, $3, $4)"
-            " on conflict (process) do update set beat_at = clock_timestamp()",
+            "insert into heartbeat (process, kind, host, pid, loops) values ($1, $2, $3, $4, $5)"
+            " on conflict (process) do update set beat_at = clock_timestamp(),"
+            " loops = excluded.loops",
             name,
             kind,
             socket.gethostname(),
             os.getpid(),
+            (loops or Loops()).to_json(),
         )
         await connection.execute(
             "delete from heartbeat where beat_at < clock_timestamp() - $1 * interval '1 s'",

@@ -12,6 +12,7 @@ from mentalspace.engine.dispatch import dispatch, purge_payloads
 from mentalspace.engine.inbox import Inbox
 from mentalspace.engine.lane import LaneWorker
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.loops import Loops
 from mentalspace.engine.pager import Pager
 from mentalspace.engine.process import BEAT_EVERY_S, beat, follow_clock, repeat
 from mentalspace.engine.queue import Queue, run_queue
@@ -47,12 +48,17 @@ class Worker:
         name = self.lanes.name
         log.info("worker_started", worker=name)
         # The heart outlives the hand: claims must not look lost while they are being finished.
-        finished = asyncio.Event()
+        finished, loops = asyncio.Event(), Loops()
         async with asyncio.TaskGroup() as group:
             for task_name, (every_s, work) in self._loops().items():
-                group.create_task(repeat(task_name, every_s, work, stop))
+                group.create_task(repeat(task_name, every_s, work, stop, loops))
             group.create_task(
-                repeat("beat", BEAT_EVERY_S, lambda: beat(self.database, name, "worker"), finished)
+                repeat(
+                    "beat",
+                    BEAT_EVERY_S,
+                    lambda: beat(self.database, name, "worker", loops),
+                    finished,
+                )
             )
             group.create_task(self._end_turns(stop))
             await run_queue(

@@ -36,6 +36,9 @@ class Settings:
     site_url: str
     runbooks: Path | None
     demo_password: str | None = field(repr=False)
+    metrics_token: str | None = field(repr=False)
+    metrics_practices: bool
+    alertmanager_token: str | None = field(repr=False)
     page_urls: Mapping[str, tuple[str, ...]] = field(repr=False)
     environment: Mapping[str, str] = field(repr=False)
 
@@ -77,9 +80,9 @@ _OURS = "MENTALSPACE_"
 _KNOWN = frozenset(
     _OURS + name
     for name in (
-        "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS",
-        "MASTER_KEY", "MASTER_KEY_BEFORE", "PORT", "RUNBOOKS",
-        "TEXT_REGIONS",
+        "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET",
+        "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
+        "METRICS_PRACTICES", "METRICS_TOKEN", "PORT", "RUNBOOKS", "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
@@ -110,10 +113,10 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             environment.get("MENTALSPACE_MASTER_KEY_BEFORE"),
             mistakes,
         ),
-        jwt_secret=_jwt_secret(
+        jwt_secret=_long_secret(
             "MENTALSPACE_JWT_SECRET", environment.get("MENTALSPACE_JWT_SECRET"), mistakes
         ),
-        jwt_secret_before=_jwt_secret(
+        jwt_secret_before=_long_secret(
             "MENTALSPACE_JWT_SECRET_BEFORE",
             environment.get("MENTALSPACE_JWT_SECRET_BEFORE"),
             mistakes,
@@ -123,6 +126,19 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         site_url=_site_url(environment, mistakes),
         runbooks=_runbooks(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
+        metrics_token=_long_secret(
+            "MENTALSPACE_METRICS_TOKEN", environment.get("MENTALSPACE_METRICS_TOKEN"), mistakes
+        ),
+        metrics_practices=_switch(
+            "MENTALSPACE_METRICS_PRACTICES",
+            environment.get("MENTALSPACE_METRICS_PRACTICES", "off"),
+            mistakes,
+        ),
+        alertmanager_token=_long_secret(
+            "MENTALSPACE_ALERTMANAGER_TOKEN",
+            environment.get("MENTALSPACE_ALERTMANAGER_TOKEN"),
+            mistakes,
+        ),
         page_urls={
             target: tuple(environment.get(f"MENTALSPACE_PAGE_{target.upper()}", "").split())
             for target in PAGE_TARGETS
@@ -193,10 +209,16 @@ def _master_key(name: str, value: str | None, mistakes: list[str]) -> bytes | No
     return key
 
 
-def _jwt_secret(name: str, value: str | None, mistakes: list[str]) -> str | None:
+def _long_secret(name: str, value: str | None, mistakes: list[str]) -> str | None:
     if value and len(value) < 32:
         mistakes.append(f"{name}: give at least 32 characters")
     return value or None
+
+
+def _switch(name: str, value: str, mistakes: list[str]) -> bool:
+    if value not in ("on", "off"):
+        mistakes.append(f"{name}: use on or off")
+    return value == "on"
 
 
 def _link_keys(environment: Mapping[str, str], mistakes: list[str]) -> tuple[str, ...]:
