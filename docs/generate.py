@@ -21,6 +21,10 @@ for place in (ROOT, ROOT / "src"):
 
 from docs import tried  # noqa: E402
 from docs.markdown import table  # noqa: E402
+from mentalspace.engine.export.house import HOUSE_ALERTS  # noqa: E402
+from mentalspace.engine.export.prometheus import alert_name, exported  # noqa: E402
+from mentalspace.engine.export.watch import watch  # noqa: E402
+from mentalspace.engine.metrics import FAMILIES, PREFIX  # noqa: E402
 from mentalspace.engine.rates import ENOUGH  # noqa: E402
 from mentalspace.engine.runbook import (  # noqa: E402
     AlertRule,
@@ -43,6 +47,8 @@ NEVER = "–"
 # to. Those of a room stand in its overview.toml instead.
 MEANINGS = {
     "DATABASE_URL": "The owner's URL of a PostgreSQL 16 or later; unset, one is embedded",
+    "MENTALSPACE_ALERTMANAGER_TOKEN": "Opens /v1/hooks/alertmanager to whoever sends it as a bearer"
+    " token; at least 32 characters",
     "MENTALSPACE_DEMO_DAY": "`off` stops the demo from booking appointments by itself",
     "MENTALSPACE_DEMO_PASSWORD": "The demo log-ins' password; unset, a known one is printed",
     "MENTALSPACE_ENV": "`demo` or `production`",
@@ -53,6 +59,9 @@ MEANINGS = {
     "MENTALSPACE_JWT_SECRET_BEFORE": "Signed tokens until lately; they hold until they expire",
     "MENTALSPACE_MASTER_KEY_BEFORE": "Sealed until lately; needed until `mentalspace keys reseal`",
     "MENTALSPACE_MASTER_KEY": "Seals credentials, bodies and raw webhooks; 32 bytes, base64",
+    "MENTALSPACE_METRICS_PRACTICES": "`on` labels the series of /metrics with the practice's id",
+    "MENTALSPACE_METRICS_TOKEN": "Opens /metrics to whoever sends it as a bearer token, and to"
+    " nobody else; at least 32 characters",
     "MENTALSPACE_PAGE_ASSIGNED": "Pages of medium severity; Apprise addresses, separated by spaces",
     "MENTALSPACE_PAGE_CTO": "Pages of critical severity, and what nobody acknowledged in time",
     "MENTALSPACE_PAGE_DRILL": "Pages of drills, and of nothing else",
@@ -71,6 +80,7 @@ DEFAULTS = {
     "MENTALSPACE_HOME": ".mentalspace",
     "MENTALSPACE_TEXT_REGIONS": "US",
     "MENTALSPACE_LINK_KEYS": "1",
+    "MENTALSPACE_METRICS_PRACTICES": "off",
     "MENTALSPACE_PORT": "8080",
     "SITE_URL": "http://127.0.0.1:8080",
 }
@@ -107,6 +117,7 @@ def reference() -> dict[str, str]:
         "error-cases.md": _page("Error cases", _cases(books)),
         "alerts.md": _page("Alert rules", _alerts(books)),
         "metrics.md": _page("Metrics", _metrics(books)),
+        "prometheus.md": _page("Prometheus's series and rules", _prometheus(books)),
         "escalation.md": _page("Escalation", _escalation(books)),
         "drills.md": _page("Drills", _drills(books)),
         "settings.md": _page("Settings", _settings_text()),
@@ -254,6 +265,44 @@ def _measure_text(metric: Metric) -> str:
             return "people who want no more, of the people reached"
         case _:
             return "not counted"
+
+
+def _prometheus(books: Runbooks) -> str:
+    series = [
+        [
+            f"`{PREFIX}{family.name}{'_total' if family.kind == 'counter' else ''}`",
+            family.kind,
+            ", ".join(f"`{label}`" for label in family.labels) or NEVER,
+            family.help,
+        ]
+        for family in FAMILIES.values()
+    ]
+    rules = [
+        [f"`{alert_name(rule.id)}`", f"`{rule.id}`", rule.severity.value, _one_line(remark)]
+        for room in books.rooms
+        for rule in exported(room)
+        for remark in [watch(room, rule).remark]
+    ]
+    house = [
+        [f"`{alert_name(a.id)}`", a.title, a.severity.value, f"{a.action}"] for a in HOUSE_ALERTS
+    ]
+    return (
+        "`/metrics` has these, and `mentalspace_http_requests_total`,"
+        " `mentalspace_http_request_seconds`\nand the usual `process_` series of the API that is"
+        " asked. All others are the whole installation's,\nread from the database; drills are not"
+        " counted. [How to scrape and alert](../howto/watch-with-prometheus.md).\n\n"
+        + table("series | kind | labels | what it is", series)
+        + "\n## Rules\n\nWritten by `mentalspace runbook export --prometheus` from the runbooks;"
+        " each has the\nrule's id, its integration and severity as labels, and its page as"
+        " `runbook_url`.\n\n"
+        + table("alert | rule | severity | where it differs from our own evaluator", rules)
+        + "\n## The house\n\nWhat our own evaluator cannot tell anybody of:\n\n"
+        + table("alert | when | severity | first step", house)
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _escalation(books: Runbooks) -> str:

@@ -1,4 +1,5 @@
-"""Sees to what the tests need from the system, or says exactly how: a Chromium, a mail server."""
+"""Sees to what the tests need from the system, or says exactly how: a Chromium, a mail server, and
+those who watch."""
 
 from __future__ import annotations
 
@@ -11,20 +12,39 @@ from pathlib import Path
 
 # The names under which systems install it, in the order of preference.
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Debian's mail server is taken out of its package and not installed: no service starts.
+# Debian's servers are taken out of their packages and not installed: no service starts.
 RELAY = "chasquid"
-UNPACKED = Path(sys.prefix) / "relay"
+UNPACKED = Path(sys.prefix) / "unpacked"
+# By package the programs that are wanted of it, and how somebody without Debian gets them.
+_WANTED = {
+    RELAY: ((RELAY,), "go install blitiri.com.ar/go/chasquid@latest, and put it on PATH"),
+    "prometheus": (
+        ("prometheus", "promtool"),
+        "https://prometheus.io/download, and put both programs on PATH",
+    ),
+    "prometheus-alertmanager": (
+        ("prometheus-alertmanager",),
+        "https://prometheus.io/download, and put alertmanager on PATH by that name",
+    ),
+}
+# It looks for this one where its package would have put it, and nowhere else.
+_EXPECTED = {"prometheus-alertmanager": Path("/usr/share/prometheus/alertmanager/default.tmpl")}
 
 
 def main() -> int:
     apt = shutil.which("apt-get")
-    return max(_see_to_browser(apt), _see_to_relay(apt))
+    return max(_see_to_browser(apt), *(_see_to_package(apt, name) for name in _WANTED))
 
 
 def find_relay() -> Path | None:
     """The mail server's program, if it is there."""
-    found = shutil.which(RELAY)
-    return Path(found) if found else next(UNPACKED.glob(f"**/bin/{RELAY}"), None)
+    return find_unpacked(RELAY)
+
+
+def find_unpacked(name: str) -> Path | None:
+    """A program of one of these packages, if it is there."""
+    found = shutil.which(name)
+    return Path(found) if found else next(UNPACKED.glob(f"**/bin/{name}"), None)
 
 
 def _see_to_browser(apt: str | None) -> int:
@@ -44,27 +64,37 @@ def _see_to_browser(apt: str | None) -> int:
     return 1
 
 
-def _see_to_relay(apt: str | None) -> int:
-    if find_relay():
+def _see_to_package(apt: str | None, package: str) -> int:
+    programs, elsewhere = _WANTED[package]
+    if _is_whole(package):
         return 0
     if apt:
-        print(f"tests: unpacking Debian's {RELAY} into {UNPACKED}", flush=True)
+        print(f"tests: unpacking Debian's {package} into {UNPACKED}", flush=True)
         if os.geteuid() == 0:
             _run([apt, "update", "-qq"])
         with tempfile.TemporaryDirectory() as folder:
-            words = [apt, "download", "-qq", "-o", "APT::Sandbox::User=root", RELAY]
+            words = [apt, "download", "-qq", "-o", "APT::Sandbox::User=root", package]
             packages = Path(folder).glob("*.deb") if _run(words, folder) else ()
-            for package in packages:
-                _run(["dpkg-deb", "-x", str(package), str(UNPACKED)])
-        if find_relay():
+            for found in packages:
+                _run(["dpkg-deb", "-x", str(found), str(UNPACKED)])
+        expected = _EXPECTED.get(package)
+        if expected is not None and not expected.exists() and os.geteuid() == 0:
+            shutil.copytree(UNPACKED / expected.parent.relative_to("/"), expected.parent)
+        if _is_whole(package):
             return 0
     print(
-        f"tests: they need the mail server {RELAY} and found none.\n"
-        f"  Debian, Ubuntu: apt-get download {RELAY} && dpkg-deb -x {RELAY}_*.deb {UNPACKED}\n"
-        "  elsewhere:      go install blitiri.com.ar/go/chasquid@latest, and put it on PATH",
+        f"tests: they need {' and '.join(programs)}, whole, and did not find that.\n"
+        f"  Debian, Ubuntu: apt-get download {package} && dpkg-deb -x {package}_*.deb {UNPACKED}\n"
+        f"  elsewhere:      {elsewhere}",
         file=sys.stderr,
     )
     return 1
+
+
+def _is_whole(package: str) -> bool:
+    programs, _ = _WANTED[package]
+    expected = _EXPECTED.get(package)
+    return all(map(find_unpacked, programs)) and (expected is None or expected.exists())
 
 
 def _run(words: list[str], folder: str | None = None) -> bool:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from mentalspace.api import (
     acts,
     agreements,
+    alertmanager,
     appointments,
     clients,
     consent,
@@ -20,6 +21,7 @@ from mentalspace.api import (
     imports,
     incidents,
     me,
+    metrics,
     not_reached,
     problem,
     reference,
@@ -30,10 +32,13 @@ from mentalspace.api import (
     tickets,
 )
 from mentalspace.api.edge import Edge
+from mentalspace.api.http_meter import HttpMeter
 from mentalspace.engine.services import Services
 
 _ROUTES = (
     health,
+    metrics,
+    alertmanager,
     hooks,
     me,
     appointments,
@@ -67,6 +72,8 @@ def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> Fast
         openapi_url="/openapi.json",
     )
     app.state.services = services
+    meter = HttpMeter()
+    app.state.exposition = metrics.exposition_of(services, meter)
     app.openapi = lambda: reference.describe(app)  # type: ignore[method-assign]
     problem.install(app)
     for module in _ROUTES:
@@ -78,5 +85,7 @@ def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> Fast
     for router in routers:
         app.include_router(router)
     settings = services.settings
-    app.add_middleware(Edge, is_production=settings.is_production, site_url=settings.site_url)
+    app.add_middleware(
+        Edge, is_production=settings.is_production, site_url=settings.site_url, meter=meter
+    )
     return app

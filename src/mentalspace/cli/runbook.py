@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mentalspace.cli import runbook_export
 from mentalspace.cli.application import Application, MakeApplication
 from mentalspace.cli.table import table
 from mentalspace.kernel.errors import Refused
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def add(app: typer.Typer, make: MakeApplication) -> None:
     runbook = typer.Typer(help="The error cases, issues and drills.", no_args_is_help=True)
     app.add_typer(runbook, name="runbook")
+    runbook_export.add(runbook, make)
 
     @runbook.command()
     def check() -> None:

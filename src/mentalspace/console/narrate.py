@@ -227,6 +227,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "incident_opened":    ("bad",  _opened),
     "incident_regressed": ("bad",  _fixed("It came back after it had looked recovered")),
     "incident_recovered": ("ok",   _recovered),
+    "seen_by_prometheus": ("info", _fixed("Prometheus sees it as well")),
+    "prometheus_resolved": ("info", _fixed("Prometheus sees it no more, or sees nothing any more")),
     "escalated":          ("warn", _escalated),
     "acknowledgment_lapsed": ("bad", _lapsed),
     "action_asked":       ("info", _action),

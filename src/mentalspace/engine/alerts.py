@@ -13,7 +13,7 @@ from mentalspace.engine.rate_alerts import evaluate_rate
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
 
 # One evaluator at a time, wherever it runs: whoever holds this for the length of a tick.
-_EVALUATION_LOCK = 7_235_661_043
+EVALUATION_LOCK = 7_235_661_043
 
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
 # count once, and so do several to one person. Behind an open breaker nothing is even tried:
@@ -79,7 +79,7 @@ class Evaluator:
         opened = 0
         async with self.database.as_dispatcher() as connection:
             if not await connection.fetchval(
-                "select pg_try_advisory_xact_lock($1)", _EVALUATION_LOCK
+                "select pg_try_advisory_xact_lock($1)", EVALUATION_LOCK
             ):
                 return 0
             for room in self.runbooks.rooms:

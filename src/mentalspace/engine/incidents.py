@@ -49,10 +49,22 @@ do update set facts = incident.facts || excluded.facts, recovered_at = null
 returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered
 """
+# Another watcher, who does not tell credentials apart, saw it first: it is the same incident.
+_ADOPT = """
+update incident i set key = $1, credential_id = $2, practice_id = $3
+ where i.id = (select id from incident where key = any ($4) and status <> 'resolved'
+                order by opened_at limit 1)
+   and not exists (select from incident o where o.key = $1 and o.status <> 'resolved')
+"""
 
 
-async def open_incident(connection: Connection, escalation: Escalation, new: NewIncident) -> bool:
+async def open_incident(
+    connection: Connection, escalation: Escalation, new: NewIncident, *, actor: str = "evaluator"
+) -> bool:
     """Whether a new one was opened. One that had recovered and fails again is open once more."""
+    if new.credential_id is not None and new.drill is None:
+        pooled = [pooled_key(new.rule_id, new.facts.get("provider")), pooled_key(new.rule_id, None)]
+        await connection.execute(_ADOPT, new.key, new.credential_id, new.practice_id, pooled)
     rung = escalation.rung(new.severity)
     row = await connection.fetchrow(
         _OPEN,
@@ -83,7 +95,7 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         practice_id=new.practice_id,
         incident_id=row["id"],
         data={"rule": new.rule_id, "case": new.case_id, "severity": new.severity.value},
-        actor="evaluator",
+        actor=actor,
         drill=new.drill,
     )
     await write_pages(connection, row["id"], 0, rung.first_paged, new.drill)
@@ -96,6 +108,11 @@ async def open_incident(connection: Connection, escalation: Escalation, new: New
         drill=new.drill,
     )
     return True
+
+
+def pooled_key(rule_id: str, provider: str | None) -> str:
+    """Of a rule that holds for a provider, whoever's credential it may be."""
+    return f"{rule_id}:{provider or 'any'}"
 
 
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:

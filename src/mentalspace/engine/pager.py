@@ -110,6 +110,8 @@ def page_text(row: Any, site_url: str) -> str:
     facts = row["facts"]
     people = facts.get("failed_recipients", 0)
     so_far = f"{people} {'person' if people == 1 else 'people'} so far"
+    if "prometheus_since" in facts and "failed_recipients" not in facts:
+        so_far = "Prometheus sees it and names no people"
     whose = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
     lines = [
         f"{whose.get(row['fault'], 'Unclear whose')}; since {row['since']:%Y-%m-%d %H:%M} UTC.",

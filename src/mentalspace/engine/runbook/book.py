@@ -76,6 +76,14 @@ class Runbooks:
                 return rule
         raise LookupError(f"no alert rule {rule_id!r}")
 
+    def room_and_alert(self, rule_id: str) -> tuple[RoomRunbook, AlertRule]:
+        """The rule and the room whose it is. LookupError if there is none."""
+        for room in self.rooms:
+            for rule in room.overview.alerts:
+                if rule.id == rule_id:
+                    return room, rule
+        raise LookupError(f"no alert rule {rule_id!r}")
+
     @property
     def cases(self) -> tuple[ErrorCase, ...]:
         return tuple(case for room in self.rooms for case in room.cases)
