@@ -99,11 +99,8 @@ async def test_an_alert_opens_one_incident_however_often_it_comes(door: Door) ->
     await door.tell(alert("resolved"))
     await door.tell(alert("resolved"))
     await door.tell(alert())
-    assert await door.story(incident["id"]) == [
-        "incident_opened",
-        "prometheus_resolved",
-        "seen_by_prometheus",
-    ]
+    story = [kind for kind in await door.story(incident["id"]) if kind != "action_asked"]
+    assert story == ["incident_opened", "prometheus_resolved", "seen_by_prometheus"]
     [same] = await door.incidents(RULE)
     assert (same["id"], same["recovered_at"]) == (incident["id"], None)
     page = await door.api.call("GET", f"/v1/incidents/{same['id']}", role="oncall")
