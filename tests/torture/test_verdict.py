@@ -54,11 +54,13 @@ def _weigh(
     inbox: dict[str, int] | None = None,
     attempts: dict[str, int] | None = None,
     twice: int = 0,
+    unknown: tuple[tuple[float, bool], ...] = (),
     booked: UUID = APPOINTMENT,
     log: str = "",
 ) -> Verdict:
     found = Found(
         deliveries=[_delivery()] if deliveries is None else deliveries,
+        unknown=[{"unseen_s": seconds, "shown": shown} for seconds, shown in unknown],
         attempts=Counter(attempts or {"succeeded": 1}),
         batches=Counter(),
         inbox=Counter(inbox or {"processed": 2}),
@@ -86,6 +88,15 @@ def test_the_unknown_is_counted_where_it_ended() -> None:
     explained = _weigh(deliveries=[{**held, "held_reason": "outcome unknown"}])
     assert explained.violations == ()
     assert explained.counts["unknown_held"] == 1
+
+
+def test_the_longest_that_nobody_saw_is_told() -> None:
+    """Shown after eleven minutes, or known again before anybody had to be told, is in time."""
+    verdict = _weigh(unknown=((660.0, True), (40.0, False)))
+    assert verdict.violations == ()
+    assert verdict.counts["unknown_times"] == 2
+    assert verdict.counts["unknown_shown"] == 1
+    assert verdict.counts["unknown_unseen_longest_s"] == 660
 
 
 def test_a_batch_explains_as_many_mails_as_a_person_sees() -> None:
@@ -138,6 +149,8 @@ def test_a_text_is_known_by_the_address_it_calls_back() -> None:
         ({"inbox": {"received": 1}}, "webhooks_waiting"),
         ({"inbox": {"held": 1}}, "webhooks_held"),
         ({"attempts": {"open": 1}}, "attempts_left_open"),
+        ({"unknown": ((901.0, True),)}, "unknown_unseen"),
+        ({"unknown": ((7200.0, False),)}, "unknown_unseen"),
         ({"log": "sent to someone@demo.example"}, "log_hits"),
         ({"log": "Quillon Lindqvist was told"}, "log_hits"),
         ({"log": "Your appointment on Friday, May 1"}, "log_hits"),

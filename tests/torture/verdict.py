@@ -23,7 +23,32 @@ STAFF = re.compile(r"\b(admin|oncall|frontdesk|clinician|biller)@demo\.example")
 ADDRESS = re.compile(r"[A-Za-z0-9_.+-]+@(?:demo\.example|resend\.dev)")
 # A shorter line of a mail, such as its greeting, may stand in a log by chance.
 SHORTEST_LINE = 18
+# What is unknown for so long, by the installation's clock, a person has seen.
+SEEN_WITHIN_S = 900.0
 
+# Each time that an outcome was unknown, from the first lost answer until it was known again or
+# held. The ledger forgets when it was; so the campaign's own database keeps it.
+_KEEP_UNKNOWN = """
+create table torture_unknown (delivery_id uuid, began_at timestamptz, ended_at timestamptz);
+create function torture_keep() returns trigger language plpgsql security definer as $$
+begin
+  insert into public.torture_unknown values (old.id, old.unknown_at, app.now());
+  return null;
+end $$;
+create trigger torture_unknown after update on delivery for each row
+  when (old.unknown_at is not null and new.unknown_at is null) execute function torture_keep();
+"""
+_UNSEEN = """
+select extract(epoch from coalesce(shown.at, spell.ended_at) - spell.began_at)::float8 as unseen_s,
+       shown.at is not null as shown
+  from (select delivery_id, began_at, ended_at from torture_unknown
+         union all
+        select id, unknown_at, app.now() from delivery where unknown_at is not null) spell
+  left join lateral (
+    select min(t.at) as at from timeline t
+     where t.delivery_id = spell.delivery_id and t.kind = 'unknown_shown'
+       and t.at between spell.began_at and spell.ended_at) shown on true
+"""
 _DELIVERIES = """
 select d.subject_id, d.integration, d.kind, d.status, d.held_reason, d.idempotency_key,
        d.provider_message_id, d.credential_id, c.follows,
@@ -59,9 +84,11 @@ class _Tally:
 @dataclass(frozen=True, slots=True)
 class Found:
     """The ledger's side, and the provider's. `attempts` and `inbox` count by state, `batches` are
-    the attempts with several deliveries."""
+    the attempts with several deliveries. `unknown` is, of each time that an outcome was unknown,
+    for how long a person could not see it (`unseen_s`), and whether they were `shown` it."""
 
     deliveries: list[dict[str, Any]]
+    unknown: list[dict[str, Any]]
     attempts: Counter[str]
     batches: Counter[str]
     inbox: Counter[str]
@@ -70,11 +97,18 @@ class Found:
     summary: dict[str, Any]
 
 
+async def keep_unknown(services: Services) -> None:
+    """From here on it is kept for how long each outcome was unknown."""
+    async with connect_owner(services.admin_url) as owner:
+        await owner.execute(_KEEP_UNKNOWN)
+
+
 async def _gather(services: Services) -> Found:
     states = "select state from {}"
     async with connect_owner(services.admin_url) as owner:
         return Found(
             deliveries=[dict(row) for row in await owner.fetch(_DELIVERIES)],
+            unknown=[dict(row) for row in await owner.fetch(_UNSEEN)],
             attempts=Counter(row["state"] for row in await owner.fetch(states.format("attempt"))),
             batches=Counter(
                 row["state"] for row in await owner.fetch(states.format("attempt where size > 1"))
@@ -99,6 +133,7 @@ def weigh(
     tally = _Tally()
     _lost(tally, bookings, found.deliveries)
     _unknown(tally, found.deliveries)
+    _unseen(tally, found.unknown)
     _twice(tally, found.summary, found.requests)
     _by_two(tally, found.mailbox)
     _known_to_both(tally, found.deliveries, found.mailbox, found.requests)
@@ -140,6 +175,18 @@ def _unknown(tally: _Tally, deliveries: list[dict[str, Any]]) -> None:
     tally.counts["refused"] = sum(d["status"] == "refused" for d in deliveries)
     unexplained = sum(not delivery["held_reason"] for delivery in held)
     tally.forbid("held_without_reason", unexplained, "held deliveries give a person no reason")
+
+
+def _unseen(tally: _Tally, unknown: list[dict[str, Any]]) -> None:
+    waited = [one["unseen_s"] for one in unknown]
+    tally.counts["unknown_times"] = len(unknown)
+    tally.counts["unknown_shown"] = sum(one["shown"] for one in unknown)
+    tally.counts["unknown_unseen_longest_s"] = round(max(waited, default=0.0))
+    tally.forbid(
+        "unknown_unseen",
+        sum(seconds > SEEN_WITHIN_S for seconds in waited),
+        f"outcomes were unknown for over {SEEN_WITHIN_S:.0f} s before a person could see it",
+    )
 
 
 def _twice(tally: _Tally, summary: Mapping[str, Any], requests: list[dict[str, Any]]) -> None:
