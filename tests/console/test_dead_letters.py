@@ -68,6 +68,36 @@ async def test_what_is_perhaps_sent_is_shown_while_it_is_asked_for(
         await expect(main.locator(f'a[href="/messages/{stage.held}"]').first).to_be_visible()
 
 
+async def test_what_was_never_heard_of_is_asked_after_or_put_away(
+    browser: Browser, stage: Stage
+) -> None:
+    """Taken and silent though asked, a message is on the page and counted beside its name; a press
+    has the provider asked once more, another puts it away, and its own page says what to do."""
+    await walk(stage.owner, stage.held, "pending", "due", "sending", "accepted")
+    silence = "update delivery set questions = 5, ask_at = null where id = $1"
+    await stage.owner.execute(silence, stage.held)
+    async with signed_in(browser, stage, "frontdesk", width=390) as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        main = page.get_by_role("main")
+        await expect(main.get_by_role("heading", level=2)).to_contain_text("never heard of")
+        await main.get_by_role("link", name="Look at it").click()
+        await main.locator(f'a[href="/messages/{stage.held}"]').first.click()
+        await expect(main).to_contain_text("does not say whether it arrived, though asked 5 times")
+        await page.goto(f"{stage.url}/dead-letters")
+        await main.get_by_role("button", name="Ask Resend once more").click()
+        await expect(page.get_by_role("status").first).to_contain_text("Asked after 1 message")
+        await expect(main).to_contain_text("Nothing waits for a person")
+        row = await stage.owner.fetchval("select ask_at from delivery where id = $1", stage.held)
+        assert row is not None
+        await stage.owner.execute(silence, stage.held)
+        await page.reload()
+        await main.get_by_role("button", name="Put it away").click()
+        await expect(page.get_by_role("status").first).to_contain_text("1 message put away")
+        await expect(main).to_contain_text("Nothing waits for a person")
+    status = await stage.owner.fetchval("select status from delivery where id = $1", stage.held)
+    assert status == "accepted"
+
+
 async def test_what_is_of_no_use_is_closed(browser: Browser, stage: Stage) -> None:
     """Held past its time, a message is closed with the others of its heap."""
     await stage.owner.execute(

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.replay import count_for_a_person
 from mentalspace.engine.silence import MOST_QUESTIONS, SilenceKeeper
+from mentalspace.engine.unheard import (
+    STAYS_DAYS,
+    Unheard,
+    ask_once_more,
+    put_away,
+    read_unheard,
+)
 from tests.engine.toy import SITE, Bench
 
 SOON = timedelta(minutes=16)
@@ -75,6 +84,52 @@ async def test_silence_is_written_down_in_the_end(bench: Bench) -> None:
     assert len(bench.server.asked) == MOST_QUESTIONS
     assert (await bench.kinds(delivery)).count("silent") == 1
     assert await bench.status(delivery) == "accepted"
+
+
+async def test_what_is_silent_is_before_a_person_for_a_week(bench: Bench) -> None:
+    """Listed once it is called silent; a person may have it asked once more, which brings it back
+    or ends it, or put it away. A drill's is not among it, and an old one neither."""
+    delivery, message = await silenced(bench)
+    await silenced(bench, drill="run-1")
+    [one] = await listed(bench)
+    assert (one.integration, one.provider, one.number, one.people) == ("toy", "acme", 1, 1)
+    async with bench.database.as_oncall() as connection:
+        assert await count_for_a_person(connection) == 1
+        assert await ask_once_more(connection, "Casey", "toy", "acme") == 1
+    assert await listed(bench) == []
+    await keeper(bench).tick()
+    assert [one.number for one in await listed(bench)] == [1]
+    async with bench.database.as_oncall() as connection:
+        assert await put_away(connection, "Casey", "toy", "elsewhere") == 0
+        assert await put_away(connection, "Casey", "toy", "acme") == 1
+        assert await count_for_a_person(connection) == 0
+    assert (await bench.kinds(delivery))[-3:] == ["asked_once_more", "silent", "put_away"]
+    other, message = await silenced(bench)
+    async with bench.database.as_oncall() as connection:
+        await ask_once_more(connection, "Casey", "toy", "acme")
+    bench.server.statuses[message] = "delivered"
+    await keeper(bench).tick()
+    assert await bench.status(other) == "delivered"
+    await silenced(bench)
+    assert len(await listed(bench)) == 1
+    await bench.advance(timedelta(days=STAYS_DAYS))
+    assert await listed(bench) == []
+
+
+async def silenced(bench: Bench, drill: str | None = None) -> tuple[UUID, str]:
+    """A delivery that was asked after in vain."""
+    delivery = await bench.deliver(drill=drill)
+    await bench.turn()
+    for _ in range(MOST_QUESTIONS):
+        await bench.advance(timedelta(hours=5))
+        await keeper(bench).tick()
+    assert (await bench.kinds(delivery)).count("silent") == 1
+    return delivery, str((await bench.row(delivery))["provider_message_id"])
+
+
+async def listed(bench: Bench) -> Sequence[Unheard]:
+    async with bench.database.as_oncall() as connection:
+        return await read_unheard(connection)
 
 
 async def test_a_provider_that_is_down_is_asked_again(bench: Bench) -> None:

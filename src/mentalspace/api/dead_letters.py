@@ -13,6 +13,7 @@ from mentalspace.api.fields import Body, Out
 from mentalspace.api.problem import not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine import replay as engine
+from mentalspace.engine.unheard import ask_once_more, put_away, read_unheard
 from mentalspace.engine.unknown import read_long_unknown
 
 routes = APIRouter(tags=["dead letters"])
@@ -47,11 +48,23 @@ class LongUnknown(Out):
     paused: bool
 
 
+class Unheard(Out):
+    """Taken by the provider, which is silent about it though it was asked; of the last week."""
+
+    integration: str
+    provider: str
+    number: int
+    people: int
+    oldest_at: datetime
+
+
 class Heaps(Out):
-    """`unknown` is every integration's, whatever was asked for: none of it is held yet."""
+    """`unknown` and `unheard` are every integration's, whatever was asked for: none of it is
+    held."""
 
     items: list[Heap]
     unknown: list[LongUnknown]
+    unheard: list[Unheard]
 
 
 class Which(Body):
@@ -59,6 +72,17 @@ class Which(Body):
 
     integration: Word | None = None
     case_id: Word | None = None
+
+
+class OfProvider(Body):
+    integration: Word
+    provider: Word
+
+
+class Changed(Out):
+    """How many it was."""
+
+    number: int
 
 
 class Progress(Out):
@@ -83,10 +107,34 @@ async def dead_letters(
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection, integration, case_id)
         unknown = await read_long_unknown(connection)
+        unheard = await read_unheard(connection)
     return Heaps(
         items=[Heap(**asdict(heap)) for heap in heaps],
         unknown=[LongUnknown(**asdict(one)) for one in unknown],
+        unheard=[Unheard(**asdict(one)) for one in unheard],
     )
+
+
+@routes.post(
+    "/v1/dead-letters/unheard/questions",
+    summary="Ask once more after what was taken and never heard of",
+    status_code=202,
+)
+async def ask(visit: Decider, which: OfProvider) -> Changed:
+    """At most a thousand at once; what is still not known comes back to the list."""
+    async with visit.reading() as connection:
+        number = await ask_once_more(connection, visit.actor, which.integration, which.provider)
+    return Changed(number=number)
+
+
+@routes.post(
+    "/v1/dead-letters/unheard/put-away", summary="Say that somebody has seen to what was silent"
+)
+async def seen_to(visit: Decider, which: OfProvider) -> Changed:
+    """They stay accepted, and leave the list."""
+    async with visit.reading() as connection:
+        number = await put_away(connection, visit.actor, which.integration, which.provider)
+    return Changed(number=number)
 
 
 @routes.post("/v1/dead-letters/replays", summary="Send the safe ones again", status_code=202)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,8 @@ from mentalspace.cli.system import Json
 if TYPE_CHECKING:
     from mentalspace.engine.replay import Heap
     from mentalspace.engine.services import Services
+    from mentalspace.engine.unheard import Unheard
+    from mentalspace.engine.unknown import LongUnknown
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -27,13 +30,28 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     ) -> None:
         """Say what is held and what of it may go again; with --yes, send that.
 
-        What may be out already is never among it: look each up at its provider.
+        What may be out already is never among it: look each up at its provider. What is unknown
+        for over ten minutes, and what was taken and never heard of, is told as well.
         """
-        heaps, sent = ask(make(), lambda services: _replay(services, integration, case, yes))
+        heaps, unknown, unheard, sent = ask(
+            make(), lambda services: _replay(services, integration, case, yes)
+        )
         if as_json:
-            rows = [asdict(heap) for heap in heaps]
-            print(json.dumps({"heaps": rows, "sent": sent}, indent=2, default=str))
+            shown = {
+                "heaps": [asdict(heap) for heap in heaps],
+                "unknown": [asdict(one) for one in unknown],
+                "unheard": [asdict(one) for one in unheard],
+                "sent": sent,
+            }
+            print(json.dumps(shown, indent=2, default=str))
             return
+        for one in unknown:
+            print(f"{one.number} perhaps sent by {one.provider}, and {_asked(one)}")
+        for silent in unheard:
+            print(
+                f"{silent.number} taken by {silent.provider} and never heard of, to"
+                f" {silent.people} people"
+            )
         for heap in heaps:
             print(
                 f"{heap.case_id or 'no case'} ({heap.integration}): {heap.safe} safe to send,"
@@ -48,12 +66,21 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             print("nothing was changed; --yes sends the safe ones again")
 
 
+def _asked(one: LongUnknown) -> str:
+    if one.breaker_open:
+        return "nobody is asked: the breaker is open"
+    return "nobody is asked: the lane is paused" if one.paused else "still asked for"
+
+
 async def _replay(
     services: Services, integration: str | None, case: str | None, yes: bool
-) -> tuple[list[Heap], int]:
+) -> tuple[list[Heap], Sequence[LongUnknown], Sequence[Unheard], int]:
     from mentalspace.engine.replay import preflight, replay
+    from mentalspace.engine.unheard import read_unheard
+    from mentalspace.engine.unknown import read_long_unknown
 
     async with services.database.as_oncall() as connection:
         heaps = await preflight(connection, integration, case)
+        unknown, unheard = await read_long_unknown(connection), await read_unheard(connection)
         sent = (await replay(connection, "command line", integration, case))[1] if yes else 0
-    return heaps, sent
+    return heaps, unknown, unheard, sent

@@ -9,8 +9,14 @@ from starlette.responses import Response
 from mentalspace.console import words
 from mentalspace.console.door import Visit
 from mentalspace.engine import replay as engine
+from mentalspace.engine.unheard import ask_once_more, put_away, read_unheard
 from mentalspace.engine.unknown import read_long_unknown
 
+_DONE = {
+    "closed": "{} closed, as of no use any more.",
+    "asked": "Asked after {} once more. What is still not known comes back in a moment.",
+    "put_away": "{} put away, as seen to.",
+}
 _REPLAY = re.compile(r"[0-9a-f]{12}")
 
 
@@ -19,11 +25,13 @@ async def dead_letters(visit: Visit) -> Response:
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection)
         unknown = await read_long_unknown(connection)
+        unheard = await read_unheard(connection)
         running = await engine.progress(connection, replay_id) if replay_id else None
     return await visit.show(
         "dead_letters.html",
         heaps=heaps,
         unknown=[(one, visit.provider_title(one.integration, one.provider)) for one in unknown],
+        unheard=[(one, visit.provider_title(one.integration, one.provider)) for one in unheard],
         total=sum(heap.total for heap in heaps),
         running=running,
         most=engine.MOST_AT_ONCE,
@@ -47,6 +55,19 @@ async def close(visit: Visit) -> Response:
     return visit.go(f"/dead-letters?closed={count}")
 
 
+async def ask(visit: Visit) -> Response:
+    """Have a provider asked once more what became of what it is silent about."""
+    async with visit.reading() as connection:
+        count = await ask_once_more(connection, visit.person.name, *_silent(visit))
+    return visit.go(f"/dead-letters?asked={count}")
+
+
+async def seen_to(visit: Visit) -> Response:
+    async with visit.reading() as connection:
+        count = await put_away(connection, visit.person.name, *_silent(visit))
+    return visit.go(f"/dead-letters?put_away={count}")
+
+
 async def stop(visit: Visit) -> Response:
     replay_id = visit.field("replay")
     if _REPLAY.fullmatch(replay_id):
@@ -59,10 +80,15 @@ def _heap(visit: Visit) -> tuple[str, str | None]:
     return visit.field("integration"), visit.field("case") or None
 
 
+def _silent(visit: Visit) -> tuple[str, str]:
+    return visit.field("integration"), visit.field("provider")
+
+
 def _done(visit: Visit) -> str | None:
-    closed = visit.query("closed")
-    if not re.fullmatch(r"[0-9]{1,6}", closed):
-        return None
-    if closed == "0":
-        return "Nothing changed: it was decided already."
-    return f"{words.count(int(closed), 'message')} closed, as of no use any more."
+    for name, text in _DONE.items():
+        count = visit.query(name)
+        if re.fullmatch(r"[0-9]{1,6}", count):
+            if int(count) == 0:
+                return "Nothing changed: it was decided already."
+            return text.format(words.count(int(count), "message"))
+    return None

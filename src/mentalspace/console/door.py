@@ -18,6 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mentalspace.console.view import Templates
 from mentalspace.engine.db import Connection
+from mentalspace.engine.replay import count_for_a_person
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
@@ -204,7 +205,9 @@ class Visit:
             tasks = None
             if person.may("tasks.read"):
                 tasks = await connection.fetchval("select count(*) from task where state = 'open'")
-            to_call, unread_texts = None, None
+            to_call, unread_texts, dead_letters = None, None, None
+            if person.may("deliveries.decide"):
+                dead_letters = await count_for_a_person(connection)
             if person.practice_id is not None and person.may("texts.read"):
                 unread_texts = await count_unread(connection, person.practice_id)
             if row is not None and person.practice_id is not None and person.may("morning.read"):
@@ -218,6 +221,7 @@ class Visit:
             "open_tickets": row["open_tickets"],
             "open_tasks": tasks,
             "to_call": to_call,
+            "dead_letters": dead_letters,
             "unread_texts": unread_texts,
             "path": self.request.url.path,
             "is_fragment": self.is_fragment,

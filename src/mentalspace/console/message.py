@@ -13,6 +13,7 @@ from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
 from mentalspace.console.queries.message import (
     PAGE,
+    SILENT,
     Filters,
     find_message,
     read_attempts,
@@ -22,6 +23,7 @@ from mentalspace.console.queries.message import (
     read_story,
 )
 from mentalspace.console.verdict import evidence_of
+from mentalspace.engine.silence import MOST_QUESTIONS
 
 _DONE = {
     "released": "It goes on, under the same key: nobody gets it twice.",
@@ -33,7 +35,7 @@ _DONE = {
 
 async def messages(visit: Visit) -> Response:
     filters = Filters(
-        status=_known(visit.query("status"), words.STATUSES),
+        status=_known(visit.query("status"), (*words.STATUSES, SILENT)),
         kind=visit.query("kind")[:80],
         integration=_known(visit.query("integration"), tuple(visit.services.rooms)),
         case=visit.query("case")[:80],
@@ -49,7 +51,10 @@ async def messages(visit: Visit) -> Response:
         filters=filters,
         rows=rows[:PAGE],
         kinds=sorted({*kinds, *([filters.kind] if filters.kind else [])}),
-        statuses=words.STATUSES,
+        statuses={
+            **{name: words.status(name).word for name in words.STATUSES},
+            SILENT: "Accepted, and never heard of",
+        },
         cases=sorted({case.id for case in visit.services.runbooks.cases} | {filters.case} - {""}),
         older=_older(filters, rows) if len(rows) > PAGE else None,
     )
@@ -108,6 +113,11 @@ def why_next(message: Any, provider: str) -> str:
             return f"{provider} is asked what became of it before anything is sent again."
         case "accepted" if not message["follows"]:
             return f"Nothing more is sent. {provider} does not say what becomes of what it took."
+        case "accepted" if message["ask_at"] is None and message["questions"] >= MOST_QUESTIONS:
+            return (
+                f"Nothing more is sent. {provider} does not say whether it arrived, though asked"
+                f" {words.count(message['questions'], 'time')}. Where it matters, call."
+            )
         case "accepted":
             return f"Nothing more is sent. {provider} will report what became of it."
     return "Nothing more is sent."

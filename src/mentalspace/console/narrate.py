@@ -209,6 +209,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "worker_lost":        ("warn", _lost),
     "provider_event":     ("info", _event),
     "silent":             ("warn", _silent),
+    "asked_once_more":    ("info", _fixed("A person had {provider} asked once more")),
+    "put_away":           ("idle", _fixed("A person has seen to it")),
     "suppressed":         ("warn", _suppressed),
     "suppression_lifted": ("info", _fixed("A person let this address be written to again")),
     "note":               ("info", lambda d, _p: str(d.get("text") or "A note")),

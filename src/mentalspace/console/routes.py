@@ -137,6 +137,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),
+    ("/dead-letters/ask", dead_letters.ask, "deliveries.decide"),
+    ("/dead-letters/put-away", dead_letters.seen_to, "deliveries.decide"),
     ("/suppressed/{id}/lift", suppressed.lift, "deliveries.decide"),
     ("/messages/{id}/release", decide.send_after_all, "deliveries.decide"),
     ("/messages/{id}/give-up", decide.do_not_send, "deliveries.decide"),

@@ -14,6 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.unheard import COUNT as _COUNT_UNHEARD
+from mentalspace.engine.unknown import SHOW_AFTER_S
 
 # So many at once: each is a row locked and a line written. Whoever has more presses again.
 MOST_AT_ONCE = 1000
@@ -108,6 +110,12 @@ with chosen as (
 )
 select count(*) from moved
 """
+_COUNT = f"""
+select (select count(*) from delivery where status = 'held' and drill is null)
+     + (select count(*) from delivery
+         where unknown_at <= app.now() - $1 * interval '1 s' and drill is null)
+     + ({_COUNT_UNHEARD})
+"""
 _PROGRESS = """
 select count(*) as total,
        count(*) filter (where d.status in ('pending', 'due', 'sending', 'unknown')) as waiting,
@@ -118,6 +126,12 @@ select count(*) as total,
   from timeline t join delivery d on d.id = t.delivery_id
  where t.kind = 'released' and t.data ->> 'replay' = $1
 """
+
+
+async def count_for_a_person(connection: Connection) -> int:
+    """How many the caller should look at: held, perhaps sent, or taken and never heard of."""
+    count: int = await connection.fetchval(_COUNT, SHOW_AFTER_S)
+    return count
 
 
 async def preflight(

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.unheard import UNHEARD
 
 PAGE = 50
 
@@ -19,8 +20,12 @@ _FROM = """
   from delivery d join practice p on p.id = d.practice_id
   join credential c on c.id = d.credential_id
 """
-_WHERE = """
- where ($1 = '' or d.status = $1) and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
+# No state of a delivery: what was taken, and never heard of again.
+SILENT = "silent"
+_WHERE = f"""
+ where ($1 in ('', '{SILENT}') or d.status = $1)
+   and ($1 <> '{SILENT}' or d.id in (select id from delivery where {UNHEARD}))
+   and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
    and ($7 = '' or d.last_case = $7)
    and ($4 or d.drill is null) and ($5::timestamptz is null or d.created_at < $5)
  order by d.created_at desc limit $6
@@ -33,7 +38,8 @@ select d.*, p.name as practice_name, p.timezone as practice_timezone, c.provider
   from (select id, practice_id, lane_id, credential_id, integration, kind, subject_type,
                subject_id, client_id, status, idempotency_key, due_at, next_attempt_at, expires_at,
                attempts, starts, reconciliations, first_attempt_at, provider_message_id, last_case,
-               held_reason, traceparent, drill, created_at, accepted_at, ended_at
+               held_reason, traceparent, drill, created_at, accepted_at, ended_at, ask_at,
+               questions
           from delivery where id = $1) d
   join practice p on p.id = d.practice_id join credential c on c.id = d.credential_id
   join lane l on l.id = d.lane_id left join credential_state s on s.credential_id = c.id
