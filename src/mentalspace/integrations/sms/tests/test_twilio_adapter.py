@@ -12,7 +12,7 @@ import pytest_asyncio
 from mentalspace.engine.outbound import DeadlinedHttp, open_client
 from mentalspace.integrations.sms.model import Text
 from mentalspace.integrations.sms.tests.conftest import CLIENT, NUMBER, SID, TOKEN, Customer, Hooks
-from mentalspace.integrations.sms.twilio.adapter import GRACE, TwilioAdapter
+from mentalspace.integrations.sms.twilio.adapter import GRACE, LOOK_AGAIN, TwilioAdapter
 from mentalspace.integrations.sms.twilio.webhooks import parse, verify
 from mentalspace.integrations.sms.twilio.wire import TRIAL_PREFIX
 from mentalspace.kernel.delivery import Receipt, Status
@@ -52,6 +52,11 @@ async def _asked(
         )
     except ProviderError as error:
         return error.evidence
+
+
+def _code(asked: Receipt | Evidence | None) -> str | None:
+    assert isinstance(asked, Evidence)
+    return asked.code
 
 
 async def test_a_text_is_followed_by_its_callbacks(
@@ -130,29 +135,41 @@ async def test_an_unknown_text_is_found_by_its_content(
     assert await _asked(twilio) == Evidence("refused_locally", code="several_candidates")
     assert await _asked(twilio, taken=(first["sid"],)) == Receipt(second["sid"])
     other = replace(TEXT, to="+12025550143")
-    assert await _asked(twilio, text=other, age=GRACE) is None
+    assert _code(await _asked(twilio, text=other, age=GRACE)) == "nothing_newer_listed"
+    assert await _asked(twilio, text=other, age=GRACE + SENT) is None
     customer.later(3600)
-    assert await _asked(twilio, age=GRACE) is None  # an hour old: from before this attempt
+    before = await _asked(twilio, age=GRACE + SENT)  # an hour old: from before this attempt
+    assert _code(before) == "nothing_newer_listed"
     assert await _asked(twilio, age=timedelta(hours=2), taken=(first["sid"],)) == Receipt(
         second["sid"]
     )
 
 
-async def test_not_in_the_list_means_not_sent_only_after_a_while(
+async def test_not_in_the_list_means_not_sent_only_beside_what_is_newer(
     twilio: TwilioAdapter, customer: Customer
 ) -> None:
-    """While the list may lag, it is looked at again, and what was sent anew counts from then."""
-    customer.account(list_lag_s=60.0)
+    """However late the list is, it is looked at again until it shows the text, or something that
+    is newer by more than a while; what was sent anew counts from then."""
+    customer.account(list_lag_s=3600.0)
     _, sent = await customer.send(Body=TEXT.body)
     early = await _asked(twilio)
     assert early == Evidence(
         "http", http=200, code="not_listed_yet", retry_after_s=(GRACE - SENT).total_seconds()
     )
     anew = await _asked(twilio, age=timedelta(minutes=10), last=SENT)
-    assert isinstance(anew, Evidence)
-    assert anew.code == "not_listed_yet"
-    customer.later(61)
-    assert await _asked(twilio, age=GRACE) == Receipt(sent["sid"])
+    assert _code(anew) == "not_listed_yet"
+    customer.later(600)
+    await customer.send(To="+12025550143", Body="Another")
+    customer.later(2400)
+    assert await _asked(twilio, age=timedelta(seconds=3000)) == Evidence(
+        "http", http=200, code="nothing_newer_listed", retry_after_s=LOOK_AGAIN.total_seconds()
+    )
+    customer.later(601)
+    hour, missing = timedelta(seconds=3605), replace(TEXT, body="Never taken")
+    assert await _asked(twilio, age=hour) == Receipt(sent["sid"])
+    assert _code(await _asked(twilio, text=missing, age=hour)) == "nothing_newer_listed"
+    customer.later(600)
+    assert await _asked(twilio, text=missing, age=hour + timedelta(minutes=10)) is None
 
 
 async def test_more_than_a_page_is_read(twilio: TwilioAdapter, customer: Customer) -> None:

@@ -32,6 +32,7 @@ CALLBACK_MANNERS = "#rc=5&rp=ct,rt,5xx"
 # source: https://www.twilio.com/docs/messaging/api/message-resource#create-a-message
 LONGEST_VALIDITY_S = 36_000
 MOST_LISTED = 1000
+NEWEST_LISTED = 50
 TRIAL_PREFIX = "Sent from your Twilio trial account - "
 
 # What each of the thirteen states means here. None moves nothing: the text is on its way, or
@@ -144,6 +145,11 @@ def list_path(account_sid: str, to: str) -> str:
     source: https://www.twilio.com/docs/messaging/api/message-resource#read-multiple-message-resources
     """
     return f"{API}/{account_sid}/Messages.json?" + urlencode({"To": to, "PageSize": MOST_LISTED})
+
+
+def newest_path(account_sid: str) -> str:
+    """What the account has sent and got lately, to and from whomever."""
+    return f"{API}/{account_sid}/Messages.json?" + urlencode({"PageSize": NEWEST_LISTED})
 
 
 def lookup_path(e164: str) -> str:
