@@ -95,6 +95,15 @@ class House:
         await keep_sandbox(self.services)
 
 
+async def write_agreements(owner: Any) -> None:
+    """Every client there is agreed to texts: the ledger's word, without which none is texted."""
+    await owner.execute(
+        "insert into consent_entry (practice_id, recipient_key, client_id, channel, what, how,"
+        " actor) select practice_id, id::text, id, 'sms', 'agreed', 'staff', 'test' from client"
+        " where text_agreed_at is null"
+    )
+
+
 async def stored_secrets(house: House) -> dict[str, str]:
     """The default practice's e-mail credential, opened."""
     async with connect_owner(house.services.admin_url) as owner:

@@ -15,6 +15,7 @@ from mentalspace.workflows.client_reach import read_numbers
 from tests.console.stage import CLIENT, Stage
 from tests.console.test_doors import visitor
 from tests.console.test_pages import _WCAG, overflow, signed_in, violations
+from tests.house import write_agreements
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
 
@@ -97,6 +98,7 @@ async def make_morning(stage: Stage) -> None:
         "update client set phone = '202 555 0143' where id = $1", stage.client
     )
     await read_numbers(stage.services)
+    await write_agreements(stage.owner)
     await stage.owner.execute(
         "update client set text_agreed_at = now() where id = $1", stage.client
     )

@@ -9,7 +9,7 @@ from mentalspace.engine.db import connect_owner
 from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.demo import system_claims
-from tests.house import House, new_appointment, until
+from tests.house import House, new_appointment, until, write_agreements
 
 PHONE = "+12025550147"
 
@@ -34,6 +34,7 @@ async def book_by_text(house: House, *, falls_back: bool) -> None:
     claims = system_claims(house.practice_id)
     await book(house.services, claims, replace(new, status="cancelled"))
     async with connect_owner(house.services.admin_url) as owner:
+        await write_agreements(owner)
         await owner.execute(
             "update client set reminders_by = 'text', changes_by = 'text', text_agreed_at = now(),"
             " text_falls_back = $1",

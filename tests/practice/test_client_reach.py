@@ -11,7 +11,7 @@ import pytest
 from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.client_reach import change_reach, read_numbers
-from tests.house import new_appointment
+from tests.house import new_appointment, write_agreements
 from tests.practice.office import Office
 
 pytestmark = pytest.mark.database
@@ -24,6 +24,7 @@ async def test_a_number_is_read_whoever_writes_it(office: Office, admin: Any) ->
     new = new_appointment("k@demo.example", services.clock.now() + timedelta(days=10), "a-1")
     await book(services, claims, replace(new, client_phone=Phi("(202) 555-0142")))
     client_id = await admin.fetchval("select id from client")
+    await write_agreements(admin)
     await admin.execute(
         "update client set reminders_by = 'text', changes_by = 'text', text_agreed_at = now()"
     )

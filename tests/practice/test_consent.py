@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
+from mentalspace.engine.claim import claim, give_back
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.inbox import Heard
 from mentalspace.engine.ledger import NewDelivery, enqueue
@@ -73,7 +74,9 @@ def message(office: Office, credential_id: UUID, *, done: str | None = None) -> 
     return Heard(office.practice_id, credential_id, "sms", said, None)
 
 
-async def text_tomorrow(office: Office) -> UUID:
+async def text_tomorrow(
+    office: Office, number: str = NUMBER, client_id: UUID | None = None
+) -> UUID:
     services = office.services
     async with services.database.as_worker(office.practice_id) as connection:
         made = await enqueue(
@@ -85,9 +88,10 @@ async def text_tomorrow(office: Office) -> UUID:
                 lane_class="bulk",
                 kind="reminder",
                 idempotency_key=f"test/{uuid4()}",
-                payload=Text(NUMBER, "See you tomorrow.", "reminder", "en").to_bytes(),
-                recipient=Phi(NUMBER),
+                payload=Text(number, "See you tomorrow.", "reminder", "en").to_bytes(),
+                recipient=Phi(number),
                 due_at=services.clock.now() + timedelta(days=1),
+                client_id=client_id,
             ),
         )
     assert made is not None
@@ -176,6 +180,74 @@ async def test_start_from_another_number(office: Office, texting: UUID) -> None:
         assert await hear_start(connection, vault, moved, **who)
         assert await why_not_texted(*asked) is None
         assert not await hear_start(connection, vault, moved, **who)
+
+
+async def test_stop_from_an_old_number_stops_what_waits_for_the_new_one(
+    office: Office, texting: UUID
+) -> None:
+    """Written before, to the number they have now, it meets the lane at once, which refuses it; a
+    text to somebody else goes. START lets the next one go."""
+    vault, practice_id = office.services.vault, office.practice_id
+    [made] = await office.fetch(
+        "insert into client (practice_id, external_id, name) values ($1, 'mover', 'Mo Ver')"
+        " returning id",
+        practice_id,
+    )
+    waits = await text_tomorrow(office, "+12125550143", made["id"])
+    elses = await text_tomorrow(office, "+12125550144")
+    who: dict[str, Any] = {"client_id": made["id"], "language": "en"}
+    async with office.services.database.as_worker(practice_id) as connection:
+        await hear_stop(connection, vault, message(office, texting), **who)
+        hurried = await connection.fetch(
+            "select id from delivery where next_attempt_at <= app.now() and kind = 'reminder'"
+        )
+        assert [row["id"] for row in hurried] == [waits]
+    assert await _suppressed(office) == {waits: True, elses: False}
+    async with office.services.database.as_worker(practice_id) as connection:
+        await hear_start(connection, vault, message(office, texting), **who)
+    assert await _suppressed(office) == {waits: False, elses: False}
+
+
+async def _suppressed(office: Office) -> dict[UUID, bool]:
+    """Of each reminder, whether a lane that took it up would refuse it."""
+    async with connect_owner(office.services.admin_url) as owner:
+        await owner.execute(
+            "update delivery set status = 'due', next_attempt_at = app.now()"
+            " where kind = 'reminder'"
+        )
+        lane_id = await owner.fetchval("select lane_id from delivery where kind = 'reminder'")
+    async with office.services.database.as_worker(office.practice_id) as connection:
+        claimed = await claim(connection, office.services.vault, lane_id, 10, "worker:test")
+        await give_back(connection, claimed)
+    return {each.id: each.suppressed for each in claimed}
+
+
+async def test_nobody_is_agreed_without_a_word_in_the_ledger(office: Office) -> None:
+    """Whoever writes that a client agreed to texts, the database asks who said so, and when the
+    transaction ends; the entry may come before or after."""
+    [made] = await office.fetch(
+        "insert into client (practice_id, external_id, name) values ($1, 'one', 'Una Word')"
+        " returning id",
+        office.practice_id,
+    )
+    agree = "update client set text_agreed_at = app.now() where id = $1"
+    write = (
+        "insert into consent_entry (practice_id, recipient_key, client_id, channel, what, how,"
+        " actor) select practice_id, 'k', id, $2, 'agreed', 'staff', 'Sam' from client"
+        " where id = $1"
+    )
+    async with connect_owner(office.services.admin_url) as owner:
+        for channel in (None, "email"):
+            with pytest.raises(asyncpg.CheckViolationError, match="nobody wrote down"):
+                async with owner.transaction():
+                    await owner.execute(agree, made["id"])
+                    if channel is not None:
+                        await owner.execute(write, made["id"], channel)
+        async with owner.transaction():
+            await owner.execute(agree, made["id"])
+            await owner.execute(write, made["id"], "sms")
+        kept = await owner.fetchval("select text_agreed_at from client where id = $1", made["id"])
+    assert kept is not None
 
 
 async def test_every_suppression_is_in_the_ledger(office: Office) -> None:

@@ -25,7 +25,7 @@ from mentalspace.practice.reminder_policy import ReminderChoice
 from mentalspace.workflows.appointments import book, cancel, reschedule
 from mentalspace.workflows.consent_texts import hear_start, hear_stop
 from mentalspace.workflows.reminder_rules import choose_reminders
-from tests.house import new_appointment
+from tests.house import new_appointment, write_agreements
 from tests.practice.office import Office
 
 ADDRESS, NUMBER, TYPED = "client@demo.example", "+12025550142", "(202) 555-0142"
@@ -73,6 +73,7 @@ async def _book(office: Office, admin_url: str, by: str, *, falls_back: bool = T
     )
     await book(office.services, office.claims, early)
     owner = await asyncpg.connect(admin_url)
+    await write_agreements(owner)
     await owner.execute(
         "update client set reminders_by = $1, changes_by = $1, text_agreed_at = now(),"
         " text_falls_back = $2",

@@ -45,7 +45,8 @@ update delivery d
 returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
   d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.carries_phi,
   not d.despite_suppression
-    and app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill) as suppressed,
+    and app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill, d.client_id)
+    as suppressed,
   d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token as token,
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
@@ -124,7 +125,7 @@ class Claimed:
     payload: bytes
     bypass_guard: bool
     carries_phi: bool
-    suppressed: bool  # its recipient is written to no more
+    suppressed: bool  # its recipient, or its client, is written to no more
     attempts: int
     starts: int
     was_unknown: bool

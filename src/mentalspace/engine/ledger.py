@@ -61,7 +61,7 @@ insert into delivery (practice_id, lane_id, credential_id, integration, kind, su
   despite_suppression)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, coalesce($13, app.now()),
   -- whoever is suppressed is refused at once, while the client can be told in another way
-  case when app.is_suppressed($1, $4, $9, $16) then app.now() else coalesce($13, app.now()) end,
+  case when app.is_suppressed($1, $4, $9, $16, $8) then app.now() else coalesce($13, app.now()) end,
   $14, $15, $16, $17, $18, $19)
 on conflict (practice_id, integration, idempotency_key) do nothing
 returning id

@@ -22,7 +22,8 @@ with mine as (
    where d.id = any ($7) and exists (select from lane where id = $2
                     and (state = 'open' or paused_for_phi and not d.carries_phi))
      and (d.despite_suppression or ($14::bool[])[held.parcel]
-          or not app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill))
+          or not app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill,
+                                   d.client_id))
    order by d.id for update of d
 ), whole as (
   select p.*

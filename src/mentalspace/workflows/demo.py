@@ -7,7 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -53,11 +53,19 @@ class DemoPractice:
     timezone: str
     phone: str
     is_default: bool
+    own: Mapping[str, str] = field(default_factory=dict)  # instead of the usual, by field
 
 
 DEMO_PRACTICES = (
     DemoPractice("lakeside", "Lakeside Counseling", "America/New_York", "+1 555 0100", True),
-    DemoPractice("mesa", "Mesa Family Practice", "America/Phoenix", "+1 555 0101", False),
+    DemoPractice(
+        "mesa",
+        "Mesa Family Practice",
+        "America/Phoenix",
+        "+1 555 0101",
+        False,
+        {"phone_number": "+16025550100"},
+    ),
 )
 # (local part, name, role); the on-call engineer belongs to the operator and sees every practice
 DEMO_PEOPLE = (
@@ -120,6 +128,7 @@ async def sandbox_credentials(
         base_url = sandbox_address(room.name, provider, settings)
         if known is not None and (known["live"] or known["base_url"] == base_url):
             continue
+        usual = demo_secrets(provider.credential_fields, endpoint)
         await save_credential(
             owner,
             vault,
@@ -130,7 +139,7 @@ async def sandbox_credentials(
                 endpoint,
                 base_url,
                 False,
-                demo_secrets(provider.credential_fields, endpoint),
+                {name: practice.own.get(name, value) for name, value in usual.items()},
                 rank=rank_of(room, provider),
             ),
         )

@@ -56,7 +56,10 @@ async def _why_not(connection: Connection, thread: Thread) -> str | None:
     if thread.number.kind == "landline":
         return "landline"
     if await connection.fetchval(
-        "select app.is_suppressed($1, 'sms', $2, null)", row["practice_id"], thread.key
+        "select app.is_suppressed($1, 'sms', $2, null, $3)",
+        row["practice_id"],
+        thread.key,
+        row["id"],
     ):
         return "opted_out"
     if thread.last_heard_at is None and not row["agreed"]:
