@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -11,10 +12,11 @@ from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect_owner
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.reminder import DAY_MIN
 from mentalspace.practice.reminder_policy import save_policy
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.demo import system_claims
-from tests.house import House, new_appointment, until
+from tests.house import House, new_appointment, until, write_agreements
 from tests.journeys.test_text_journey import telephones
 
 ZONE = "America/Chicago"
@@ -51,6 +53,52 @@ async def test_a_reminder_of_the_night_waits_for_eight_or_goes_by_mail(house: Ho
     await _reach(house, opens_at + timedelta(seconds=5))
     await until(lambda: _rows(house, "ana", "sms", LEFT))
     assert await _rows(house, "ana", "email", LEFT, "reminder") == []
+
+
+async def test_reminders_leave_by_day_on_both_days_of_a_change_of_clocks(house: House) -> None:
+    """In four zones, on the Sundays on which an hour is skipped and comes twice: ten hours before
+    nine in the morning is night, so it waits for eight by the new clock; a day before is the same
+    hour by the old one. None leaves twenty seconds sooner."""
+    claims = system_claims(house.practice_id)
+    async with house.services.database.as_user(claims) as connection:
+        await save_policy(connection, house.practice_id, (TEN_HOURS, DAY_MIN), 24)
+    for number, sunday in enumerate((datetime(2027, 3, 14), datetime(2027, 11, 7))):
+        await _reach(house, (sunday - timedelta(hours=30)).replace(tzinfo=UTC))
+        leaving: dict[datetime, list[tuple[str, datetime]]] = {}
+        for place, (city, hours, leaves) in enumerate(
+            (("New_York", 9, 8), ("Los_Angeles", 9, 8), ("Chicago", 34, 10), ("Denver", 33, 9))
+        ):
+            zone, name = ZoneInfo(f"America/{city}"), f"{city.lower()}{number}"
+            starts_at = (sunday + timedelta(hours=hours)).replace(tzinfo=zone).astimezone(UTC)
+            leaves_at = (sunday + timedelta(hours=leaves)).replace(tzinfo=zone).astimezone(UTC)
+            due_at = leaves_at if hours > 24 else starts_at - timedelta(minutes=TEN_HOURS)
+            await _choose(
+                house,
+                name,
+                f"+120255502{number}{place}",
+                zone=zone.key,
+                reminders_by="text",
+                changes_by="email",
+            )
+            await _book(house, name, starts_at, f"{name}-1")
+            leaving.setdefault(leaves_at, []).append((name, due_at))
+        for leaves_at, reminders in sorted(leaving.items()):
+            await _reach(house, leaves_at - timedelta(seconds=20))
+            for name, due_at in reminders:
+                assert await _waits(house, name, due_at), (name, leaves_at)
+            await _reach(house, leaves_at + timedelta(seconds=3))
+            for name, due_at in reminders:
+                await until(partial(_left, house, name, due_at))
+
+
+async def _waits(house: House, name: str, due_at: datetime) -> bool:
+    rows = await _rows(house, name, "sms", {"pending", "due"}, "reminder")
+    return due_at in {row["due_at"] for row in rows}
+
+
+async def _left(house: House, name: str, due_at: datetime) -> bool:
+    rows = await _rows(house, name, "sms", LEFT, "reminder")
+    return due_at in {row["due_at"] for row in rows}
 
 
 async def test_who_texts_stop_gets_mail_alone_until_they_text_start(house: House) -> None:
@@ -130,6 +178,7 @@ async def _choose(house: House, name: str, number: str, zone: str = ZONE, **ways
     )
     await book(house.services, system_claims(house.practice_id), new)
     async with connect_owner(house.services.admin_url) as owner:
+        await write_agreements(owner)
         await owner.execute(
             "update client set text_agreed_at = app.now(), reminders_by = $2, changes_by = $3"
             " where external_id = $1",
