@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +15,7 @@ import pytest
 from mentalspace.practice.person import PERMISSIONS, ROLES, Permission, Role
 from mentalspace.practice.token import mint_token
 from tests.api.conftest import Api, written
+from tests.house import write_agreements
 
 NOBODY = UUID("00000000-0000-4000-8000-0000000000ff")
 REPLAY = "0123456789ab"
@@ -33,6 +36,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("POST", "/v1/dead-letters/replays", "deliveries.decide"),
     ("GET", f"/v1/dead-letters/replays/{REPLAY}", "deliveries.decide"),
     ("POST", f"/v1/dead-letters/replays/{REPLAY}/stop", "deliveries.decide"),
+    ("POST", "/v1/dead-letters/unheard/questions", "deliveries.decide"),
+    ("POST", "/v1/dead-letters/unheard/put-away", "deliveries.decide"),
     ("GET", "/v1/suppressions", "deliveries.decide"),
     ("POST", f"/v1/suppressions/{NOBODY}/lift", "deliveries.decide"),
     ("GET", "/v1/reminders", "reminders.read"),
@@ -450,6 +455,7 @@ async def test_a_client_is_texted_and_the_conversation_read(api: Api) -> None:
     assert await refused() == (409, "no_number")
     await api.admin.execute("update client set phone = '202 555 0142' where name like 'Tess%'")
     assert await refused() == (409, "not_agreed")
+    await write_agreements(api.admin)
     await api.admin.execute("update client set text_agreed_at = now() where name like 'Tess%'")
     assert await refused({"body": "Hi Tess Textperson"}) == (422, "phi")
     assert await refused({"body": " "}) == (422, "empty")
@@ -462,3 +468,44 @@ async def test_a_client_is_texted_and_the_conversation_read(api: Api) -> None:
         **line, "id": first.body["id"], "direction": "out", "kind": "reply", "body": "Good morning",
     }  # fmt: skip
     assert (await api.call("GET", path, practice="mesa")).http == 404
+
+
+async def test_a_morning_has_more_than_whom_to_call(api: Api, booking: dict[str, Any]) -> None:
+    """Beside those not reached: whom nothing may be sent to, what waits for its hour, what is to be
+    read, and how many were perhaps told; another practice hears of none of it."""
+    starts_at = (datetime.now(UTC) + timedelta(hours=30)).isoformat()
+    ids = {}
+    for name, email in (("nora", None), ("rita", "rita@clients.example")):
+        of = {"external_id": f"m-{name}", "client_external_id": f"m-{name}", "client_name": name}
+        new = {**booking, **of, "client_email": email, "starts_at": starts_at}
+        ids[name] = (await api.call("POST", "/v1/appointments", new)).body["id"]
+    rita, week = UUID(ids["rita"]), [None] * 7
+    week[(datetime.now(UTC).weekday() + 3) % 7] = [480, 540]  # type: ignore[call-overload]
+    await api.admin.execute(
+        "update delivery set hours = $2, due_at = app.now() where subject_id = $1",
+        rita,
+        json.dumps({"zones": ["UTC"], "week": week}),
+    )
+    await api.admin.execute(
+        "insert into text_message (practice_id, credential_id, provider_message_id, recipient_key,"
+        " sender, body, meaning) select practice_id, id, 'SM1', 'm', '', '', 'unknown_number'"
+        " from credential where practice_id = $1 limit 1",
+        api.practices["lakeside"],
+    )
+    morning = (await api.call("GET", "/v1/not-reached", role="front_desk")).body
+    assert "nora" in {one["name"] for one in morning["nothing_goes"]}
+    assert "rita" in {one["name"] for one in morning["waiting_for_hours"]}
+    assert None in {one["client_id"] for one in morning["to_read"]}
+    for status in ("due", "sending", "unknown"):
+        await api.admin.execute(
+            "update delivery set status = $2 where subject_id = $1 and status <> 'cancelled'",
+            rita,
+            status,
+        )
+    await api.admin.execute(
+        "update delivery set unknown_at = app.now() - interval '11 min' where subject_id = $1", rita
+    )
+    again = (await api.call("GET", "/v1/not-reached", role="front_desk")).body
+    assert again["unknown"] == morning["unknown"] + 1
+    elsewhere = (await api.call("GET", "/v1/not-reached", practice="mesa")).body
+    assert (elsewhere["nothing_goes"], elsewhere["to_read"]) == ([], [])

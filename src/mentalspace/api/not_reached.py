@@ -1,4 +1,4 @@
-"""Whom no channel has told of an appointment that is near."""
+"""Whom no channel has told of an appointment that is near, and what else a morning holds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 
 from mentalspace.api.fields import Out
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.practice.front_desk import read_resting, read_silent, read_unread
 from mentalspace.practice.not_reached import (
     DAYS,
     Client,
@@ -54,14 +55,50 @@ class ClientOut(Out):
     tasks: list[str]
 
 
+class SilentOut(Out):
+    """A client to whom nothing may be sent, and when they come next: only a call reaches them."""
+
+    id: UUID
+    name: str
+    phone: str | None
+    starts_at: datetime
+
+
+class UnreadOut(Out):
+    """A conversation that a person must read. Without `client_id` its number is not known to be
+    one client's; `late`: somebody wanted to cancel, too late for a text to do it."""
+
+    client_id: UUID | None
+    name: str | None
+    texts: int
+    at: datetime
+    late: bool
+
+
+class RestingOut(Out):
+    """A text whose time has come and that waits `until` it may leave by the client's clock."""
+
+    delivery_id: UUID
+    client_id: UUID
+    name: str
+    starts_at: datetime
+    until: datetime
+
+
 class NotReached(Out):
-    """`reached`, `waiting` and `not_reached` count appointments until `until`."""
+    """`reached`, `waiting` and `not_reached` count appointments until `until`; `unknown` counts the
+    clients of whom a message was perhaps sent. `nothing_goes` are those with a coming appointment
+    who may be sent nothing, whether or not they know of it."""
 
     until: datetime
     reached: int
     waiting: int
     not_reached: int
+    unknown: int
     clients: list[ClientOut]
+    nothing_goes: list[SilentOut]
+    waiting_for_hours: list[RestingOut]
+    to_read: list[UnreadOut]
 
 
 @routes.get("/v1/not-reached", summary="Clients who do not know of an appointment")
@@ -81,15 +118,25 @@ async def not_reached(
         asked = (connection, visit.practice_id, until, clinician_email)
         states = [one.state for one in await read_coming(*asked)]
         clients = await read_unreached(*asked)
+        of = (visit.practice_id, (row["now"], until), clinician_email)
+        silent = await read_silent(connection, visit.services.vault, *of)
+        resting = await read_resting(connection, *of)
+        unread = await read_unread(connection, visit.practice_id)
         await visit.note(connection, "morning.read")
     return NotReached(
         until=until,
         reached=states.count("reached"),
         waiting=states.count("waiting"),
         not_reached=states.count("not_reached"),
-        clients=[_out(client) for client in clients],
+        unknown=sum(_perhaps_told(client) for client in clients),
+        clients=[ClientOut.model_validate(each, from_attributes=True) for each in clients],
+        nothing_goes=[SilentOut.model_validate(each, from_attributes=True) for each in silent],
+        waiting_for_hours=[
+            RestingOut.model_validate(each, from_attributes=True) for each in resting
+        ],
+        to_read=[UnreadOut.model_validate(each, from_attributes=True) for each in unread],
     )
 
 
-def _out(client: Client) -> ClientOut:
-    return ClientOut.model_validate(client, from_attributes=True)
+def _perhaps_told(client: Client) -> bool:
+    return any(one.status == "unknown" for each in client.appointments for one in each.tries)
