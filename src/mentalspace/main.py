@@ -45,6 +45,7 @@ FOLD_TALLY_EVERY_S = 60.0
 FORGET_EVERY_S = 60.0
 LINKS_EVERY_S = 2.0
 NUMBERS_EVERY_S = 60.0
+EVIDENCE_EVERY_S = 1.0
 
 Say = Callable[[str], None]
 
@@ -474,6 +475,7 @@ class MentalSpace:
         from mentalspace.practice.audit import write_heads_down
         from mentalspace.practice.one_time_code import forget_log_ins
         from mentalspace.workflows.client_reach import read_numbers
+        from mentalspace.workflows.evidence import attach_evidence
         from mentalspace.workflows.log_in_codes import mail_links
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
@@ -486,6 +488,7 @@ class MentalSpace:
                 lambda: tell_of_ends(services.database, services.rooms),
             ),
             "fold": (FOLD_EVERY_S, Folder(services.database, services.runbooks).tick),
+            "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
             "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
             "links": (LINKS_EVERY_S, lambda: mail_links(services)),
             "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
+import aiohttp
+
+from mentalspace.workflows.evidence import attach_evidence
 from tests.console.stage import Stage
-from tests.console.test_doors import _csrf, visitor
+from tests.console.test_doors import NAMES, _csrf, visitor
 
 
 async def test_a_button_says_first_what_it_would_do(stage: Stage) -> None:
@@ -46,9 +49,93 @@ async def test_buttons_are_for_on_call_alone(stage: Stage) -> None:
             assert answer.status == 403
         async with http.post(path, data={"csrf": await _csrf(http)}) as answer:
             assert answer.status == 403
+        async with http.get(f"/incidents/{stage.incident}/post-mortem.md") as answer:
+            assert answer.status == 403
     assert await _paused(stage) == 2
 
 
 async def _paused(stage: Stage) -> int:
     count: int = await stage.owner.fetchval("select count(*) from lane where state = 'paused'")
     return count
+
+
+async def test_what_was_found_at_opening_stands_beside_what_is_now(stage: Stage) -> None:
+    """Attached once by a worker, as on-call; kept when the rows change; on-call alone reads it."""
+    assert await attach_evidence(stage.services) == 1
+    assert await attach_evidence(stage.services) == 0
+    kept = await stage.owner.fetch("select * from incident_evidence order by place")
+    assert {row["kind"] for row in kept} == {"status_page", "query"}
+    assert kept[0]["problem"]  # no sandbox stands behind this stage
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{stage.incident}") as answer:
+            text = await answer.text()
+        assert "As it was when the incident opened" in text
+        assert "<p>The same.</p>" in text
+        await stage.owner.execute("update appointment_notifications set status = 'failed'")
+        async with http.get(f"/incidents/{stage.incident}") as answer:
+            changed = await answer.text()
+        assert changed.count("<p>The same.</p>") < text.count("<p>The same.</p>")
+        assert not [name for name in NAMES if name in changed]
+    await stage.owner.execute("update incident set practice_id = $1", stage.lakeside)
+    async with visitor(stage, "admin") as http, http.get(f"/incidents/{stage.incident}") as answer:
+        text = await answer.text()
+    assert "Diagnosis" in text
+    assert "As it was when the incident opened" not in text
+
+
+async def test_a_text_is_ready_to_be_posted(stage: Stage) -> None:
+    """It says what, since when, how many and the first appointment, and changes with the state;
+    nobody's name and nothing of our insides."""
+    async with visitor(stage, "oncall") as http:
+        text = await _post(http, stage)
+        assert text.startswith("E-mails to clients (Investigating)")
+        assert re.search(
+            r"5 clients touched so far, 5 not reached yet, first appointment \d\d:\d\d", text
+        )
+        path, data = f"/incidents/{stage.incident}/acknowledge", {"csrf": await _csrf(http)}
+        async with http.post(path, data=data):
+            pass
+        text = await _post(http, stage)
+        assert "(Identified)" in text
+        assert "The cause is on our side" in text
+        await stage.owner.execute("update incident set recovered_at = app.now()")
+        assert "We are watching it." in await _post(http, stage)
+        path = f"/incidents/{stage.incident}/resolve"
+        async with http.post(path, data=data):
+            pass
+        text = await _post(http, stage)
+    assert "(Resolved)" in text
+    assert not [word for word in (*NAMES, "Resend", "403", "lane", "breaker") if word in text]
+
+
+async def _post(http: aiohttp.ClientSession, stage: Stage) -> str:
+    async with http.get(f"/incidents/{stage.incident}") as answer:
+        found = re.search(r'<pre class="post" id="status-text">([^<]*)</pre>', await answer.text())
+    assert found
+    return found[1]
+
+
+async def test_an_incident_is_taken_away_as_a_post_mortem(stage: Stage) -> None:
+    """From detection to resolution, with its evidence and its runbook's version, blanks for people
+    and no name; as Markdown and as PDF."""
+    await attach_evidence(stage.services)
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{stage.incident}/post-mortem.md") as answer:
+            text = await answer.text()
+            assert answer.headers["content-disposition"].startswith("attachment")
+        async with http.get(f"/incidents/{stage.incident}/post-mortem.pdf") as answer:
+            pdf = await answer.read()
+        async with http.get(f"/incidents/{stage.lakeside}/post-mortem.md") as answer:
+            assert answer.status == 404
+    for part in (
+        "# Post-mortem: A provider refuses",
+        "**Whose:** Ours",
+        "5 people touched",
+        "To detect",
+        "Opened this incident by rule email.credential",
+        "Diagnosis, as it was when the incident opened",
+        "## For people to write",
+    ):
+        assert part in text, part
+    assert pdf.startswith(b"%PDF-")
+    assert not [name for name in NAMES if name in text]

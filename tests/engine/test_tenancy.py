@@ -59,7 +59,8 @@ ONCALL = {
         next_try_at held_reason received_at processed_at drill""",
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
         title fault status opened_at since recovered_at acknowledged_at acknowledged_by resolved_at
-        resolved_by ack_due_at escalation_step next_escalation_at facts drill""",
+        resolved_by ack_due_at escalation_step next_escalation_at facts drill resolve_within_s
+        resolve_due_at rounds evidence_at evidence_lease""",
     "public.rollup_hour": """practice_id credential_id at integration provider accepted units
         delivered silent recipient ours theirs first_failed_at send_n send_sum_s send_spread way_n
         way_sum_s way_spread requests requests_theirs opt_outs codes events""",
@@ -72,9 +73,13 @@ ONCALL = {
     "public.rollup_state": """only_row folded_until read_id seen_id pending_id pending_xmax rules
         recounted_to""",
     "public.reached": "practice_id credential_id recipient_key last_at",
+    "public.incident_task": """id incident_id kind position text note opened_at done_at done_by""",
+    "public.incident_evidence": """id incident_id place kind title source version asked said problem
+        taken_at""",
     "public.suppression": """id practice_id integration recipient_key delivery_id case_id reason
         created_at lifted_at lifted_by drill""",
-    "public.page": "id incident_id target step state tries error next_try_at created_at sent_at",
+    "public.page": """id incident_id target meant step state tries error next_try_at created_at
+        sent_at""",
     "public.alert_state": "key rule_id state since checked_at detail",
     "public.heartbeat": "process kind host pid started_at beat_at",
     "public.drill_run": """id drill started_at finished_at passed expected observed seconds actor

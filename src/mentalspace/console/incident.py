@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mentalspace.console import remedy
-from mentalspace.console.diagnosis import diagnose
+from mentalspace.console.diagnosis import beside, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
 from mentalspace.console.queries.incident import (
@@ -21,6 +21,7 @@ from mentalspace.console.queries.incident import (
     read_pages,
     recent_incidents,
 )
+from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incident_task import tasks_of
@@ -31,6 +32,7 @@ from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.workflows.doctor import StatusLine, read_status
 from mentalspace.workflows.doctor.queries import Answer
+from mentalspace.workflows.evidence import read_evidence
 
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
@@ -56,6 +58,8 @@ async def incident(visit: Visit) -> Response:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
+        # Its queries have seen every practice.
+        evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     # Both are asked when a person opens the page, not at every refresh of it.
@@ -63,7 +67,7 @@ async def incident(visit: Visit) -> Response:
     status_page = None
     if not visit.is_fragment:
         checks, status_page = await asyncio.gather(
-            diagnose(visit, case, rule), _status_page(visit, found)
+            diagnose(visit, found["case_id"], found["rule_id"]), _status_page(visit, found)
         )
     issue = _issue(visit, rule)
     return await visit.show(
@@ -79,13 +83,15 @@ async def incident(visit: Visit) -> Response:
             lambda name: visit.provider_title(found["integration"], name),
         ),
         verdict=verdict(found, facts, provider),
+        status_text=status_text(found, facts, found["practice_timezone"] or "UTC"),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         case=case,
         # Its prose is rendered without any tag of its own.
         case_body=Markup(markdown_html(case.body)) if case else None,  # noqa: S704
         issue=issue,
         issue_body=Markup(markdown_html(issue.body)) if issue else None,  # noqa: S704
-        checks=checks,
+        diagnosis=beside(evidence, checks),
+        status_then=next((one for one in evidence if one.kind == "status_page"), None),
         status_page=status_page,
         may_act=visit.person.may("incidents.act"),
         buttons=await remedy.buttons(visit, found, standing),

@@ -1,0 +1,241 @@
+"""An incident told from end to end, with room for what only people know; in UTC throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.console import words
+from mentalspace.console.narrate import Line, narrate
+from mentalspace.console.queries.incident import find_incident, read_facts, read_pages
+from mentalspace.console.verdict import verdict
+from mentalspace.engine.document import (
+    Bar,
+    Bars,
+    Blank,
+    Block,
+    Code,
+    Document,
+    Entry,
+    Facts,
+    Heading,
+    Items,
+    Paragraph,
+    Table,
+    Timeline,
+)
+from mentalspace.engine.services import Services
+from mentalspace.kernel.errors import Refused
+from mentalspace.workflows.evidence import Kept, read_evidence
+
+# Who acts without being anybody.
+_SYSTEM = frozenset({"worker", "dispatcher", "evaluator", "pager", "system", "runbook"})
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Everything that is known of an incident, read in one transaction."""
+
+    incident: Any
+    facts: dict[str, Any]
+    pages: Sequence[Any]
+    evidence: Sequence[Kept]
+    story: Sequence[Line]
+    provider: str
+    now: datetime
+
+
+async def read_told(services: Services, incident_id: UUID) -> Told:
+    """As on-call, who sees nobody's name. Raises Refused if there is no such incident."""
+    async with services.database.as_oncall() as connection:
+        incident = await find_incident(connection, incident_id)
+        if incident is None:
+            raise Refused("no_such_incident", "there is no incident of that id")
+        facts = await read_facts(connection, incident)
+        pages = await read_pages(connection, incident_id)
+        evidence = await read_evidence(connection, incident_id)
+        now = await connection.fetchval("select app.now()")
+    title = _titles(services, incident["integration"])
+    provider = title(incident["provider"] or "the provider")
+    story = narrate(facts["story"], provider, title)
+    return Told(incident, facts, pages, evidence, story, provider, now)
+
+
+def post_mortem(told: Told) -> Document:
+    """What is known is filled in; what is not says what belongs there."""
+    incident = told.incident
+    made = f"Written {_at(told.now)} from the timeline. All times are UTC. It names no client."
+    return Document(
+        f"Post-mortem: {incident['title']}",
+        made,
+        (
+            Heading("What happened"),
+            Facts(tuple(_what(told))),
+            Blank("In two sentences, for whoever was not there: what broke, and for whom."),
+            Heading("Impact"),
+            *_impact(told),
+            Heading("Clocks"),
+            Table("How long each part took", ("Clock", "Took", "From", "To"), tuple(_clocks(told))),
+            Heading("Timeline"),
+            Timeline(tuple(_entry(line) for line in told.story)),
+            Heading("What the system did by itself"),
+            _items([line for line in told.story if line.actor in _SYSTEM], "Nothing."),
+            Heading("What people did"),
+            _items([line for line in told.story if line.actor not in _SYSTEM], "Nothing yet."),
+            Heading("Who was paged"),
+            *_paged(told.pages),
+            Heading("Diagnosis, as it was when the incident opened"),
+            *_diagnosis(told.evidence),
+            Heading("Runbook"),
+            Facts(tuple(_runbook(told))),
+            Heading("For people to write"),
+            *_blanks(),
+        ),
+    )
+
+
+def _what(told: Told) -> Iterator[tuple[str, str]]:
+    incident, facts = told.incident, told.facts
+    judged = verdict(incident, facts, told.provider)
+    yield "Incident", str(incident["id"])
+    yield "State", words.INCIDENT[incident["status"]].word
+    yield "Severity", words.SEVERITY[incident["severity"]].word
+    yield "Whose", f"{judged.whose}: {judged.because}"
+    if judged.elsewhere:
+        yield "A second witness", judged.elsewhere
+    yield "Where", f"{words.plain(incident['integration'])} through {told.provider}"
+    yield "Practice", incident["practice_name"] or "all practices"
+    yield "Last good call", _at(incident["last_good_at"])
+    yield "Opened by", f"rule {incident['rule_id']}"
+    if incident["drill"]:
+        yield "Drill", "This was a drill; nobody was touched."
+
+
+def _impact(told: Told) -> list[Block]:
+    impact = told.facts["impact"]
+    people = words.count(impact["people"], "person", "people")
+    first = impact["next_appointment_at"]
+    touched = f"{people} touched, {impact['people_left']} of them not reached when this was written"
+    appointment = f"; the first appointment touched is {_at(first)}" if first else ""
+    kinds = (
+        ("got through", "through"),
+        ("waiting, kept", "waiting"),
+        ("unknown", "unknown"),
+        ("held", "held"),
+        ("not sent", "ended"),
+    )
+    whole = max(impact["messages"], 1)
+    bars = tuple(
+        Bar(label, impact[name] / whole, words.count(impact[name], "message"))
+        for label, name in kinds
+    )
+    tries = told.facts["tries"]
+    return [
+        Paragraph(f"{touched}{appointment}."),
+        Bars(f"{words.count(impact['messages'], 'message')} by what became of them", bars),
+        Paragraph(
+            f"{words.count(tries['bad'], 'try', 'tries')} failed and {tries['good']} succeeded."
+        ),
+    ]
+
+
+def _clocks(told: Told) -> Iterator[tuple[str, str, str, str]]:
+    incident = told.incident
+    since, opened = incident["since"], incident["opened_at"]
+    for name, begin, end in (
+        ("To detect", since, opened),
+        ("To acknowledge", opened, incident["acknowledged_at"]),
+        ("To recover", since, incident["recovered_at"]),
+        ("To resolve", since, incident["resolved_at"]),
+    ):
+        took = words.span(end - begin) if end is not None else "not yet"
+        yield name, took, _at(begin), _at(end) if end is not None else "–"
+    yield (
+        "Acknowledgement due",
+        words.span(incident["ack_due_at"] - opened),
+        _at(opened),
+        _at(incident["ack_due_at"]),
+    )
+
+
+def _entry(line: Line) -> Entry:
+    times = f" (× {line.times})" if line.times > 1 else ""
+    return Entry(_at(line.at), f"{line.text}{times}", line.actor)
+
+
+def _items(lines: Iterable[Line], nothing: str) -> Block:
+    told = [f"{line.at:%H:%M:%S} {line.text}" + _by(line) for line in lines]
+    return Items(tuple(told)) if told else Paragraph(nothing)
+
+
+def _by(line: Line) -> str:
+    return "" if line.actor in _SYSTEM else f" ({line.actor})"
+
+
+def _paged(pages: Sequence[Any]) -> list[Block]:
+    if not pages:
+        return [Paragraph("Nobody.")]
+    rows = tuple(
+        (page["target"], page["state"], _at(page["sent_at"] or page["created_at"]))
+        for page in pages
+    )
+    return [Table("Every page", ("Whom", "State", "When"), rows)]
+
+
+def _diagnosis(evidence: Sequence[Kept]) -> Iterator[Block]:
+    if not evidence:
+        yield Paragraph("None was attached.")
+    for kept in evidence:
+        yield Heading(kept.title, 3)
+        version = f" {kept.source}, version {kept.version}," if kept.version else ""
+        yield Paragraph(f"Asked{version} {_at(kept.taken_at)}.")
+        if kept.problem:
+            yield Paragraph(f"No answer: {kept.problem}")
+        elif kept.kind == "status_page":
+            yield Paragraph(f"It said: {kept.description}")
+        elif not kept.rows:
+            yield Paragraph("No rows.")
+        else:
+            more = f", {kept.more} more left out" if kept.more else ""
+            yield Table(f"{words.count(len(kept.rows), 'row')}{more}", kept.columns, kept.rows)
+        if kept.kind == "query":
+            yield Code(kept.asked)
+
+
+def _runbook(told: Told) -> Iterator[tuple[str, str]]:
+    opened: dict[str, Any] = next(
+        (r["data"] for r in told.facts["story"] if r["kind"] == "incident_opened"), {}
+    )
+    yield "Rule", told.incident["rule_id"]
+    case = opened.get("case") or told.incident["case_id"]
+    version = opened.get("case_version")
+    revision = f", version {version} when it opened" if version else ""
+    yield "Case", f"{case}{revision}" if case else "none matched"
+    for source, of in sorted({(k.source, k.version) for k in told.evidence if k.version}):
+        yield "Issue", f"{source}, version {of} when it opened"
+    if step := told.incident["facts"].get("first_step"):
+        yield "First step it gave", str(step)
+
+
+def _blanks() -> Iterator[Block]:
+    for title, asks in (
+        ("Cause", "Why it could happen, and why it was not caught earlier."),
+        ("What went well", "What helped, and should be kept."),
+        ("What went badly", "What cost time, and why."),
+        ("Actions", "Each with one owner and a day."),
+    ):
+        yield Heading(title, 3)
+        yield Blank(asks)
+
+
+def _titles(services: Services, integration: str) -> Callable[[str], str]:
+    room = services.rooms.get(integration)
+    known = {provider.name: provider.title for provider in room.providers} if room else {}
+    return lambda name: known.get(name, words.plain(name))
+
+
+def _at(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment is not None else "never"

@@ -1,0 +1,98 @@
+"""What may be told to others about an incident: plain words, no names, nothing of our insides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mentalspace.console import words
+
+# What clients and colleagues call what a room does.
+_WHAT: Mapping[str, tuple[str, str]] = {
+    "email": ("e-mails to clients", "our e-mail provider"),
+    "sms": ("text messages to clients", "our text-message provider"),
+}
+_LATE = "are late or have not gone out"
+
+
+@dataclass(frozen=True, slots=True)
+class StatusText:
+    """`state` is one of investigating, identified, monitoring and resolved."""
+
+    state: str
+    title: str
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return "\n".join([f"{self.title} ({self.state})", *self.lines])
+
+
+def status_text(incident: Any, facts: Mapping[str, Any], zone: str) -> StatusText:
+    """As it stands. Hours are in `zone`, which is the practice's; `facts` as the page has them."""
+    what, who = _WHAT.get(incident["integration"], ("messages to clients", "our provider"))
+    impact = facts["impact"]
+    state = _state(incident)
+    lines = [_began(incident, what, zone)]
+    if (cause := _cause(incident, who)) and state != "investigating":
+        lines.append(cause)
+    lines += _touched(impact, zone, over=state == "resolved")
+    lines.append(_next(state, impact, zone, incident))
+    return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
+
+
+def _state(incident: Any) -> str:
+    if incident["status"] == "resolved":
+        return "resolved"
+    if incident["recovered_at"] is not None:
+        return "monitoring"
+    return "identified" if incident["status"] == "acknowledged" else "investigating"
+
+
+def _began(incident: Any, what: str, zone: str) -> str:
+    since = _hour(incident["since"], zone)
+    ended = incident["recovered_at"] or incident["resolved_at"]
+    if ended is not None:
+        return f"From {since} to {_hour(ended, zone)} some {what} were late or did not go out."
+    return f"Since {since} some {what} {_LATE}."
+
+
+def _cause(incident: Any, who: str) -> str | None:
+    match incident["fault"]:
+        case "theirs":
+            return f"The cause lies with {who}; what waits is sent as soon as it answers again."
+        case "ours":
+            return "The cause is on our side and is being put right."
+    return None
+
+
+def _touched(impact: Any, zone: str, *, over: bool) -> list[str]:
+    """`41 clients, first appointment 07:30`."""
+    people = words.count(impact["people"], "client")
+    if not impact["people"]:
+        return ["No client is known to have missed a message."]
+    if over and not impact["people_left"]:
+        return [f"{people} were touched; all have been reached since."]
+    left = f"{people} touched so far, {impact['people_left']} not reached yet"
+    if impact["next_appointment_at"] is not None:
+        return [f"{left}, first appointment {_hour(impact['next_appointment_at'], zone)}."]
+    return [f"{left}; no appointment of theirs is ahead."]
+
+
+def _next(state: str, impact: Any, zone: str, incident: Any) -> str:
+    kept = "Nothing is lost: what has not gone out is kept."
+    match state:
+        case "resolved":
+            return f"This was closed at {_hour(incident['resolved_at'], zone)}."
+        case "monitoring":
+            return f"Messages go out again. We are watching it. {kept}"
+    urgent = " Please telephone whoever comes soon." if impact["next_appointment_at"] else ""
+    return f"{kept}{urgent} The next word comes as soon as this changes."
+
+
+def _hour(moment: datetime, zone: str) -> str:
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%H:%M} {local.tzname()} on {local:%a} {local.day} {local:%b}"
