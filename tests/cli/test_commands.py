@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from mentalspace.main import MentalSpace
@@ -134,3 +137,27 @@ def test_a_token_speaks_for_a_person_of_the_demo(environment: dict[str, str]) ->
     for wrong in (("--role", "king"), ("--role", "biller", "--user", "admin@demo.example")):
         refused = mentalspace(environment, "token", *wrong)
         assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+async def test_an_incident_is_exported(
+    environment: dict[str, str], admin: asyncpg.Connection[Any], tmp_path: Path
+) -> None:
+    """Listed while it is open, written as Markdown to the screen and as PDF to a file; an id that
+    is none is refused in one line."""
+    incident = await admin.fetchval(
+        "insert into incident (key, rule_id, integration, practice_id, severity, title, fault,"
+        " since, ack_due_at) select 'k', 'email.x', 'email', id, 'high', 'Mails are late',"
+        " 'theirs', app.now(), app.now() from practice where slug = 'mesa' returning id"
+    )
+    listed = await asyncio.to_thread(mentalspace, environment, "incident", "list")
+    assert str(incident) in listed.stdout
+    assert "Mails are late" in listed.stdout
+    shown = await asyncio.to_thread(mentalspace, environment, "incident", "export", str(incident))
+    assert shown.stdout.startswith("# Post-mortem: Mails are late"), shown.stderr
+    file = tmp_path / "night.pdf"
+    command = ("incident", "export", str(incident), "--as", "pdf", "--to", str(file))
+    done = await asyncio.to_thread(mentalspace, environment, *command)
+    assert done.returncode == 0, done.stderr
+    assert file.read_bytes().startswith(b"%PDF-")
+    refused = await asyncio.to_thread(mentalspace, environment, "incident", "export", "night")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
