@@ -24,6 +24,7 @@ from docs.markdown import table  # noqa: E402
 from mentalspace.engine.export.house import HOUSE_ALERTS  # noqa: E402
 from mentalspace.engine.export.prometheus import alert_name, exported  # noqa: E402
 from mentalspace.engine.export.watch import watch  # noqa: E402
+from mentalspace.engine.house_alert import HOUSE_RULES  # noqa: E402
 from mentalspace.engine.metrics import FAMILIES, PREFIX  # noqa: E402
 from mentalspace.engine.rates import ENOUGH  # noqa: E402
 from mentalspace.engine.runbook import (  # noqa: E402
@@ -52,6 +53,8 @@ MEANINGS = {
     "MENTALSPACE_DEMO_DAY": "`off` stops the demo from booking appointments by itself",
     "MENTALSPACE_DEMO_PASSWORD": "The demo log-ins' password; unset, a known one is printed",
     "MENTALSPACE_ENV": "`demo` or `production`",
+    "MENTALSPACE_HEARTBEAT_URL": "Called each minute while somebody could be paged; silence is the"
+    " alarm there",
     "MENTALSPACE_HOME": "Where state and logs are kept",
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
     "MENTALSPACE_TEXT_REGIONS": "Countries whose numbers get log-in codes by text",
@@ -62,6 +65,7 @@ MEANINGS = {
     "MENTALSPACE_METRICS_PRACTICES": "`on` labels the series of /metrics with the practice's id",
     "MENTALSPACE_METRICS_TOKEN": "Opens /metrics to whoever sends it as a bearer token, and to"
     " nobody else; at least 32 characters",
+    "MENTALSPACE_PAGERDUTY_URL": "PagerDuty’s Events API; set for the service region of the EU",
     "MENTALSPACE_PAGE_ASSIGNED": "Pages of medium severity; Apprise addresses, separated by spaces",
     "MENTALSPACE_PAGE_CTO": "Pages of critical severity, and what nobody acknowledged in time",
     "MENTALSPACE_PAGE_DRILL": "Pages of drills, and of nothing else",
@@ -81,6 +85,7 @@ DEFAULTS = {
     "MENTALSPACE_TEXT_REGIONS": "US",
     "MENTALSPACE_LINK_KEYS": "1",
     "MENTALSPACE_METRICS_PRACTICES": "off",
+    "MENTALSPACE_PAGERDUTY_URL": "https://events.pagerduty.com",
     "MENTALSPACE_PORT": "8080",
     "SITE_URL": "http://127.0.0.1:8080",
 }
@@ -193,6 +198,18 @@ def _alerts(books: Runbooks) -> str:
             "room | alert | first step",
             [[room.title, a.title, a.action] for room in books.declared for a in room.alerts],
         )
+        + _house_rules()
+    )
+
+
+def _house_rules() -> str:
+    rows = [
+        [f"`{rule.id}`", rule.title, rule.severity.value, rule.first_step]
+        for rule in HOUSE_RULES.values()
+    ]
+    return (
+        "\n## The house itself\n\nThe alarm watches itself: its loops' pulses, each way to page,"
+        " and the schedule.\n\n" + table("rule | title | severity | first step", rows)
     )
 
 

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mentalspace.drills.run import DrillResult
+    from mentalspace.engine.db import Database
     from mentalspace.engine.events import Reactor
     from mentalspace.engine.inbox import Hear
+    from mentalspace.engine.outbound import Client
+    from mentalspace.engine.pager import Pager
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.secrets import Vault
     from mentalspace.engine.services import Services
@@ -48,6 +51,7 @@ NUMBERS_EVERY_S = 60.0
 EVIDENCE_EVERY_S = 1.0
 
 Say = Callable[[str], None]
+Chores = dict[str, tuple[float, Callable[[], Awaitable[object]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +178,7 @@ class MentalSpace:
         from mentalspace.practice.identity import end_demo_sessions
         from mentalspace.practice.tenancy import adopt_environment, ensure_practice
         from mentalspace.workflows.demo import seed_demo
+        from mentalspace.workflows.demo_oncall import seed_oncall
 
         vault, rooms = self.vault(), self.rooms()
         async with connect_owner(admin_url) as owner, owner.transaction():
@@ -181,6 +186,7 @@ class MentalSpace:
                 await end_demo_sessions(owner)
             else:
                 await seed_demo(owner, vault, rooms, self.settings, _make_user, self.demo_password)
+                await seed_oncall(owner, vault, self.settings)
             default = await owner.fetchval("select id from practice where is_default")
             if default is None:
                 default = await ensure_practice(
@@ -248,6 +254,7 @@ class MentalSpace:
                     )
                 ],
             ),
+            {"watch": self._watch},
         )
 
     def run_worker(self) -> None:
@@ -272,11 +279,11 @@ class MentalSpace:
         from random import Random
 
         from mentalspace.engine.adapters import Adapters
+        from mentalspace.engine.alarm import Alarm
         from mentalspace.engine.alerts import Evaluator
         from mentalspace.engine.db import connect
         from mentalspace.engine.lane import LaneWorker
         from mentalspace.engine.outbound import open_client
-        from mentalspace.engine.pager import Pager
         from mentalspace.engine.process import process_name
         from mentalspace.engine.silence import SilenceKeeper
         from mentalspace.engine.worker import Worker
@@ -288,6 +295,7 @@ class MentalSpace:
             connect(services.login_url, size=4) as heart,
         ):
             clients = {False: sheltered, True: live}
+            pager = self._pager(services, heart, clients[self.settings.is_production])
             lanes = LaneWorker(
                 database=services.database,
                 vault=services.vault,
@@ -307,7 +315,8 @@ class MentalSpace:
                 lanes=lanes,
                 inbox=services.inbox,
                 evaluator=Evaluator(heart, runbooks),
-                pager=Pager(heart, runbooks, self.page_urls(), self.settings.site_url),
+                pager=pager,
+                alarm=Alarm(heart, pager),
                 silence=SilenceKeeper(
                     heart,
                     Adapters(
@@ -316,8 +325,58 @@ class MentalSpace:
                     services.inbox.reactor,
                 ),
                 clock=services.clock,
-                chores=self._chores(services),
+                chores={
+                    **self._chores(services),
+                    **self._dead_man(heart, clients[self.settings.is_production]),
+                },
             )
+
+    def _dead_man(self, database: Database, client: Client) -> Chores:
+        """The call to an outside service, where one is set."""
+        from mentalspace.engine.watchman import PING_EVERY_S, DeadMan
+
+        url = self.settings.heartbeat_url
+        if url is None:
+            return {}
+        return {"dead_man": (PING_EVERY_S, DeadMan(database, client, url).tick)}
+
+    def _watch(self, services: Services) -> tuple[float, Callable[[], Awaitable[object]]]:
+        """From the API's process, which outlives the worker's; it pages if nobody else does."""
+        from mentalspace.engine.watchman import LOOK_EVERY_S, Watchman
+
+        async def send_pages() -> object:
+            from mentalspace.engine.outbound import open_client
+
+            async with open_client(live=self.settings.is_production) as client:
+                return await self._pager(services, services.database, client).tick()
+
+        watchman = Watchman(services.database, services.runbooks.escalation, send_pages)
+        return LOOK_EVERY_S, watchman.tick
+
+    def _pager(self, services: Services, database: Database, client: Client) -> Pager:
+        from mentalspace.engine.apprise_channel import send_by_apprise
+        from mentalspace.engine.pager import Pager
+        from mentalspace.engine.paging_events import PagingEvents
+        from mentalspace.workflows.mail_sender import sender_for
+        from mentalspace.workflows.staff_pages import StaffPages
+
+        settings = self.settings
+        events = PagingEvents(client, settings.paging_url, settings.site_url)
+        staff = StaffPages(database, services.vault, sender_for(settings), services.clock.now)
+        return Pager(
+            database,
+            services.vault,
+            services.runbooks,
+            self.page_urls(),
+            settings.site_url,
+            {
+                "apprise": send_by_apprise,
+                "pagerduty": events.send,
+                "email": staff.by_mail,
+                "sms": staff.by_text,
+            },
+            events.tell,
+        )
 
     def run_sandbox(self, rooms: list[str] | None, port: int | None) -> None:
         """Every provider, played on one port; needs no database."""
@@ -466,9 +525,7 @@ class MentalSpace:
         sender = sender_for(self.settings)
         return lambda now: MailDesk(vault, sender, now, actor, links)
 
-    def _chores(
-        self, services: Services
-    ) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+    def _chores(self, services: Services) -> Chores:
         from mentalspace.engine.metrics import fold_tally, known_of
         from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
         from mentalspace.practice.agreement import tell_of_ends
@@ -480,7 +537,7 @@ class MentalSpace:
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         known = known_of(services.runbooks, services.rooms)
-        chores: dict[str, tuple[float, Callable[[], Awaitable[object]]]] = {
+        chores: Chores = {
             "tally": (FOLD_TALLY_EVERY_S, lambda: fold_tally(services.database, known)),
             "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(services.database)),
             "agreements": (

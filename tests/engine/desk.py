@@ -13,6 +13,7 @@ from uuid import UUID
 from aiohttp import web
 
 from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.apprise_channel import send_by_apprise
 from mentalspace.engine.incidents import acknowledge
 from mentalspace.engine.pager import Pager
 from mentalspace.engine.runbook import (
@@ -74,11 +75,12 @@ class Desk:
     channel_url: str
     pages: list[tuple[str, str]] = field(default_factory=list)
     broken: bool = False
+    refusing: set[str] = field(default_factory=set)  # by the last word of their address
     slow_s: float = 0.0
 
     async def page(self, request: web.Request) -> web.Response:
         await asyncio.sleep(self.slow_s)
-        if self.broken:
+        if self.broken or request.match_info["target"] in self.refusing:
             return web.Response(status=500)
         body = await request.json()
         self.pages.append((request.match_info["target"], f"{body['title']}\n{body['message']}"))
@@ -130,7 +132,14 @@ async def open_desk(bench: Bench) -> AsyncIterator[Desk]:
         desk = Desk(
             bench,
             Evaluator(bench.database, books),
-            Pager(bench.database, books, urls, "https://clinic.example"),
+            Pager(
+                bench.database,
+                bench.vault,
+                books,
+                urls,
+                "https://clinic.example",
+                {"apprise": send_by_apprise},
+            ),
             url,
         )
         application["desk"].append(desk)

@@ -23,6 +23,7 @@ from mentalspace.api import (
     me,
     metrics,
     not_reached,
+    oncall,
     problem,
     reference,
     reminders,
@@ -55,6 +56,7 @@ _ROUTES = (
     incidents,
     tickets,
     acts,
+    oncall,
     agreements,
 )
 

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from mentalspace.api.fields import Out
 from mentalspace.api.visit import services_of
+from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db.shape import installed_shape
 from mentalspace.engine.queue import QUEUE_ROLE, QUEUE_SCHEMA
 from mentalspace.engine.services import Services
@@ -26,10 +27,12 @@ class Alive(Out):
 
 
 class Ready(Out):
-    """`checks` say `ok`, or in a few words what is wrong."""
+    """`checks` say `ok`, or in a few words what is wrong. `alarm` says whether anybody can be
+    paged: no reason to send requests elsewhere, and every reason to be looked at."""
 
     ready: bool
     checks: dict[str, str]
+    alarm: str
 
 
 @routes.get("/healthz", summary="This process answers", response_model=Alive)
@@ -47,10 +50,12 @@ async def healthz() -> Alive:
 async def readyz(request: Request) -> Response:
     """Database, queue, migrations and the worker's heartbeat, each by name."""
     services = services_of(request)
-    results = await asyncio.gather(*(_run(check, services) for check in _CHECKS.values()))
+    asked = (*_CHECKS.values(), _alarm)
+    *results, alarm = await asyncio.gather(*(_run(check, services) for check in asked))
     checks = dict(zip(_CHECKS, results, strict=True))
     ready = all(result == "ok" for result in results)
-    return JSONResponse({"ready": ready, "checks": checks}, 200 if ready else 503)
+    told = {"ready": ready, "checks": checks, "alarm": alarm}
+    return JSONResponse(told, 200 if ready else 503)
 
 
 async def _run(check: Callable[[Services], Awaitable[str]], services: Services) -> str:
@@ -90,6 +95,11 @@ async def _worker(services: Services) -> str:
     if age_s is None:
         return "no worker has been heard of"
     return "ok" if age_s < FRESH_S else f"no heartbeat for {age_s:.0f} s"
+
+
+async def _alarm(services: Services) -> str:
+    async with services.database.as_door() as connection:
+        return (await read_alarm(connection)).words
 
 
 _CHECKS: dict[str, Callable[[Services], Awaitable[str]]] = {

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from mentalspace.engine.process import follow_clock, repeat
 from mentalspace.engine.services import Services
 
+Chore = Callable[[Services], tuple[float, Callable[[], Awaitable[object]]]]
+
 
 class LazyApp:
-    """An ASGI application whose services open at start-up, inside the server's own loop."""
+    """An ASGI application whose services open at start-up, inside the server's own loop.
 
-    def __init__(self, open_services: Callable[[], Any], make: Callable[[Services], Any]) -> None:
+    `chores` are done beside it, each by its name, every so many seconds.
+    """
+
+    def __init__(
+        self,
+        open_services: Callable[[], Any],
+        make: Callable[[Services], Any],
+        chores: Mapping[str, Chore],
+    ) -> None:
         self._open_services = open_services
         self._make = make
+        self._chores = chores
         self._app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -38,6 +49,8 @@ class LazyApp:
                         stop,
                     )
                 )
+                for name, chore in self._chores.items():
+                    group.create_task(repeat(name, *chore(services), stop))
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 stop.set()

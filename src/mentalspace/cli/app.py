@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from mentalspace.cli import (
     agreements,
+    alarm_test,
     audit,
     credentials,
     dead_letters,
@@ -18,6 +19,7 @@ from mentalspace.cli import (
     incidents,
     keys,
     looking,
+    oncall,
     people,
     runbook,
     system,
@@ -59,6 +61,8 @@ def build(make_application: MakeApplication) -> typer.Typer:
         incidents,
         history,
         people,
+        oncall,
+        alarm_test,
         credentials,
         agreements,
         audit,

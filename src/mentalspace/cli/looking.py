@@ -14,7 +14,10 @@ from mentalspace.cli.ask import ask
 from mentalspace.cli.system import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mentalspace.engine.services import Services
+    from mentalspace.workflows.doctor import Report
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -88,13 +91,23 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         from mentalspace.cli.doctor import screen
 
         application = make()
-        reports = ask(application, lambda services: application.doctor(services, room))
-        well = all(report.ok for report in reports)
+
+        async def asked(services: Services) -> tuple[Sequence[Report], str]:
+            from mentalspace.engine.alarm import read_alarm
+
+            async with services.database.as_oncall() as connection:
+                alarm = await read_alarm(connection)
+            return await application.doctor(services, room), alarm.words
+
+        reports, alarm = ask(application, asked)
+        well = all(report.ok for report in reports) and alarm == "ok"
         if as_json:
             told = [report.public() for report in reports]
             findings = [finding for report in told for finding in report["findings"]]
-            whole = {"ok": well, "findings": findings, "rooms": told}
+            whole = {"ok": well, "alarm": alarm, "findings": findings, "rooms": told}
             print(json.dumps(whole, indent=2, default=str))
         else:
+            if alarm != "ok":
+                print(f"ALARM: {alarm}\n")
             print("\n\n".join(map(screen, reports)))
         raise typer.Exit(0 if well else 1)

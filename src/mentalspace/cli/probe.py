@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -12,6 +13,20 @@ from mentalspace.kernel.settings import Settings
 
 SOON_S = 0.05
 LATER_S = 2.0
+
+
+def tells(url: str, field: str, *, timeout_s: float = 5.0) -> str | None:
+    """One text of the JSON object that a GET answers with; None without it."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=timeout_s)
+    try:
+        connection.request("GET", parts.path)
+        found = json.loads(connection.getresponse().read())[field]
+    except (OSError, http.client.HTTPException, ValueError, LookupError, TypeError):
+        return None
+    finally:
+        connection.close()
+    return found if isinstance(found, str) else None
 
 
 def answers(url: str, *, timeout_s: float = 5.0) -> int | None:

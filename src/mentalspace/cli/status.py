@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mentalspace.cli.application import Application
-from mentalspace.cli.probe import answers, ready_url
+from mentalspace.cli.probe import answers, ready_url, tells
 from mentalspace.cli.run_state import RunState, Seen, is_held, now_text, read
 from mentalspace.kernel.settings import Settings
 
@@ -16,13 +16,15 @@ NAMES = ("postgres", "sandbox", "worker", "api")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """`reason` says in a few words why it is not ready."""
+    """`reason` says in a few words why it is not ready; `alarm` is "ok", or what keeps pages from
+    people, or None where nobody could be asked."""
 
     ready: bool
     reason: str | None
     processes: tuple[Seen, ...]
     state: RunState | None
     settings: Settings
+    alarm: str | None = None
 
     def public(self) -> dict[str, Any]:
         """What `status --json` prints."""
@@ -30,6 +32,7 @@ class Standing:
         return {
             "ready": self.ready,
             "reason": self.reason,
+            "alarm": self.alarm,
             "processes": [seen.public() for seen in self.processes],
             "supervisor": {"pid": up.supervisor.pid, "since": up.since} if up else None,
             "mode": self.settings.mode.value,
@@ -48,13 +51,17 @@ def look(application: Application) -> Standing:
         return Standing(False, "not up here", _without_supervisor(application), None, settings)
     processes = tuple(_verified(seen) for seen in state.processes)
     reason = _why_not_ready(settings, processes)
-    return Standing(reason is None, reason, processes, state, settings)
+    alarm = tells(ready_url(settings), "alarm")
+    return Standing(reason is None, reason, processes, state, settings, alarm)
 
 
 def lines(standing: Standing) -> list[str]:
     """The same for a person."""
     head = "ready" if standing.ready else f"not ready: {standing.reason}"
-    rows = [f"MentalSpace is {head}", ""]
+    rows = [f"MentalSpace is {head}"]
+    if standing.alarm not in (None, "ok"):
+        rows.append(f"ALARM: {standing.alarm}")
+    rows.append("")
     for seen in standing.processes:
         pid = f"pid {seen.mark.pid}" if seen.mark else ""
         plural = "" if seen.restarts == 1 else "s"

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mentalspace.console.view import Templates
+from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Connection
 from mentalspace.engine.replay import count_for_a_person
 from mentalspace.engine.services import Services
@@ -205,6 +206,7 @@ class Visit:
             tasks = None
             if person.may("tasks.read"):
                 tasks = await connection.fetchval("select count(*) from task where state = 'open'")
+            alarm = None if person.role == "client" else await read_alarm(connection)
             to_call, unread_texts, dead_letters = None, None, None
             if person.may("deliveries.decide"):
                 dead_letters = await count_for_a_person(connection)
@@ -220,6 +222,7 @@ class Visit:
             "open_incidents": row["open_incidents"],
             "open_tickets": row["open_tickets"],
             "open_tasks": tasks,
+            "alarm": alarm,
             "to_call": to_call,
             "dead_letters": dead_letters,
             "unread_texts": unread_texts,

@@ -24,6 +24,7 @@ from mentalspace.console import (
     mail_templates,
     message,
     morning,
+    oncall,
     portal,
     remedy,
     reminder_rules,
@@ -127,6 +128,7 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/second-factor/qr.svg", second_factor.picture, None),
     ("/agreements", agreement.agreements, "agreements.read"),
     ("/people", second_factor.people, "people.write"),
+    ("/on-call", oncall.oncall, "incidents.read"),
 )
 _CLIENT_PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/portal", portal.portal, "appointments.read"),
@@ -137,6 +139,9 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/steps/{id}/done", ticket.tick, "incidents.act"),
     ("/tickets/{id}/close", ticket.close, "incidents.act"),
     ("/incidents/{id}/acts/{name}", remedy.do, "incidents.act"),
+    ("/on-call/test", oncall.test, "oncall.write"),
+    ("/on-call/overrides", oncall.override, "oncall.write"),
+    ("/on-call/overrides/{id}/end", oncall.end_override, "oncall.write"),
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),

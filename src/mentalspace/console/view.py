@@ -49,6 +49,7 @@ class Templates:
             "at": lambda moment, **options: _time(moment, now, zone, **options),
             "ago": lambda moment: words.relative(moment, now),
             "hour": lambda moment: f"{moment.astimezone(ZoneInfo(zone)):%H:%M}",
+            "at_hour": lambda moment, there: f"{moment.astimezone(ZoneInfo(there)):%H:%M}",
             "local": lambda moment, there: _time(moment, now, there, relative=False),
         }
         return self._environment.get_template(template).render({**tools, **values})

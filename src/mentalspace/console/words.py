@@ -75,6 +75,7 @@ _KIND: Mapping[str, str] = {
     "portal_invitation": "Portal invitation",
     "receipt": "Receipt",
     "log_in_code": "Log-in code",
+    "staff_page": "Page to a colleague",
     "opt_out_confirmation": "Opt-out confirmed",
     "opt_in_confirmation": "Texts resumed",
     "help": "Answer to HELP",
@@ -115,6 +116,15 @@ _ROLE: Mapping[str, str] = {
 
 _CHANNELS = {"email": "E-mail", "sms": "Text"}
 
+_TARGETS = {"oncall": "On-call engineer", "cto": "CTO", "assigned": "Assigned engineer"}
+
+_CONTACTS = {
+    "apprise": "Apprise",
+    "pagerduty": "PagerDuty",
+    "email": "our own mail",
+    "sms": "our own text",
+}
+
 # Why no text reaches a number.
 _PHONE_PROBLEM = {
     "landline":        "landline: texts go by e-mail instead",
@@ -140,6 +150,16 @@ def kind(name: str) -> str:
 
 def channel(integration: str) -> str:
     return _CHANNELS.get(integration, plain(integration))
+
+
+def target(name: str) -> str:
+    """Whom a page is for."""
+    return _TARGETS.get(name, plain(name))
+
+
+def contact(kind: str) -> str:
+    """A way to reach somebody."""
+    return _CONTACTS.get(kind, plain(kind))
 
 
 def phone_problem(code: str) -> str:

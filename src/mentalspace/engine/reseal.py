@@ -39,6 +39,7 @@ SEALED = (
     Sealed("text_message", "sender", "text_message"),
     Sealed("text_message", "body", "text_message"),
     Sealed("api_request", "body", "api_request", key="key"),
+    Sealed("oncall_contact", "address", "oncall_contact", whose="id"),
     Sealed("second_factor", "secret", "second_factor", key="user_id", whose="user_id"),
     Sealed("second_factor", "pending", "second_factor", key="user_id", whose="user_id"),
 )

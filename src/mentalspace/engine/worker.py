@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from mentalspace.engine.alarm import Alarm
 from mentalspace.engine.alerts import Evaluator
 from mentalspace.engine.db import Database
 from mentalspace.engine.dispatch import dispatch, purge_payloads
@@ -15,14 +16,17 @@ from mentalspace.engine.log import get_logger
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.pager import Pager
 from mentalspace.engine.process import BEAT_EVERY_S, beat, follow_clock, repeat
+from mentalspace.engine.pulse import beating
 from mentalspace.engine.queue import Queue, run_queue
 from mentalspace.engine.silence import SilenceKeeper
+from mentalspace.engine.watchman import LOOK_EVERY_S, Watchman
 from mentalspace.kernel.clock import OffsetClock
 
 DISPATCH_EVERY_S = 0.5
 EVALUATE_EVERY_S = 1.0
 PAGE_EVERY_S = 1.0
 SILENCE_EVERY_S = 5.0
+ALARM_EVERY_S = 5.0
 PURGE_EVERY_S = 600.0
 
 log = get_logger(__name__)
@@ -39,6 +43,7 @@ class Worker:
     inbox: Inbox
     evaluator: Evaluator
     pager: Pager
+    alarm: Alarm
     silence: SilenceKeeper
     clock: OffsetClock
     chores: Mapping[str, tuple[float, Callable[[], Awaitable[object]]]]
@@ -74,12 +79,23 @@ class Worker:
         self.lanes.stopping.set()
 
     def _loops(self) -> dict[str, tuple[float, Callable[[], Awaitable[object]]]]:
+        watchman = Watchman(self.database, self.pager.runbooks.escalation, self.pager.tick)
         return {
-            "dispatch": (DISPATCH_EVERY_S, lambda: dispatch(self.database, self.queue)),
+            "dispatch": (
+                DISPATCH_EVERY_S,
+                self._beating("dispatch", lambda: dispatch(self.database, self.queue)),
+            ),
             "clock": (DISPATCH_EVERY_S, lambda: follow_clock(self.database, self.clock)),
-            "evaluate": (EVALUATE_EVERY_S, self.evaluator.tick),
-            "page": (PAGE_EVERY_S, self.pager.tick),
+            "evaluate": (EVALUATE_EVERY_S, self._beating("evaluate", self.evaluator.tick)),
+            "page": (PAGE_EVERY_S, self._beating("page", self.pager.tick)),
+            "alarm": (ALARM_EVERY_S, self.alarm.tick),
+            "watch": (LOOK_EVERY_S, watchman.tick),
             "silence": (SILENCE_EVERY_S, self.silence.tick),
             "purge": (PURGE_EVERY_S, lambda: purge_payloads(self.database)),
             **self.chores,
         }
+
+    def _beating(
+        self, name: str, work: Callable[[], Awaitable[object]]
+    ) -> Callable[[], Awaitable[object]]:
+        return beating(self.database, name, work)

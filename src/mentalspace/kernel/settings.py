@@ -40,6 +40,8 @@ class Settings:
     metrics_practices: bool
     alertmanager_token: str | None = field(repr=False)
     page_urls: Mapping[str, tuple[str, ...]] = field(repr=False)
+    heartbeat_url: str | None = field(repr=False)
+    pagerduty_url: str | None
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -61,6 +63,15 @@ class Settings:
         return self.port + 3
 
     @property
+    def paging_url(self) -> str:
+        """Where PagerDuty's events go: as set; else the sandbox's in a demo, and PagerDuty's."""
+        if self.pagerduty_url is not None:
+            return self.pagerduty_url
+        if self.mode is Mode.PRODUCTION:
+            return PAGERDUTY_URL
+        return f"{self.sandbox_url}/pagerduty"
+
+    @property
     def logs(self) -> Path:
         return self.home / "logs"
 
@@ -72,6 +83,9 @@ class Settings:
 # How many ports after the console's belong to the sandbox.
 SANDBOX_PORTS = 3
 
+# source: https://developer.pagerduty.com/docs/events-api-v2/overview
+PAGERDUTY_URL = "https://events.pagerduty.com"
+
 # Whom a page may go to; one variable each, Apprise addresses separated by spaces.
 PAGE_TARGETS = ("oncall", "cto", "assigned", "tickets", "drill")
 
@@ -80,9 +94,9 @@ _OURS = "MENTALSPACE_"
 _KNOWN = frozenset(
     _OURS + name
     for name in (
-        "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HOME", "JWT_SECRET",
-        "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
-        "METRICS_PRACTICES", "METRICS_TOKEN", "PORT", "RUNBOOKS", "TEXT_REGIONS",
+        "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
+        "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
+        "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
@@ -143,6 +157,12 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             target: tuple(environment.get(f"MENTALSPACE_PAGE_{target.upper()}", "").split())
             for target in PAGE_TARGETS
         },
+        heartbeat_url=_outside_url(
+            "MENTALSPACE_HEARTBEAT_URL", environment.get("MENTALSPACE_HEARTBEAT_URL"), mistakes
+        ),
+        pagerduty_url=_outside_url(
+            "MENTALSPACE_PAGERDUTY_URL", environment.get("MENTALSPACE_PAGERDUTY_URL"), mistakes
+        ),
         environment=environment,
     )
     mistakes += _unknown_names(environment)
@@ -253,6 +273,19 @@ def _runbooks(environment: Mapping[str, str], mistakes: list[str]) -> Path | Non
     if not Path(value).is_dir():
         mistakes.append("MENTALSPACE_RUNBOOKS: name an existing directory")
     return Path(value).absolute()
+
+
+def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        sound = False
+    if not sound:
+        mistakes.append(f"{name}: give the address to call, with https://")
+    return value.rstrip("/")
 
 
 def production_mistakes(settings: Settings) -> list[str]:

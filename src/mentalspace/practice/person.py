@@ -30,6 +30,7 @@ Permission = Literal[
     "incidents.read",
     "mails.preview",
     "morning.read",
+    "oncall.write",
     "people.write",
     "reminders.read",
     "reminders.write",
@@ -131,6 +132,7 @@ PERMISSIONS: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 "drills.run",
                 "incidents.act",
                 "incidents.read",
+                "oncall.write",
                 "runbooks.read",
                 "sandbox.use",
             }

@@ -61,6 +61,7 @@ def create_app(world: World, transports: Transports, port: int = 0) -> Starlette
             *(route for route in guarded if not route.path.startswith("/{room}")),
             *status_routes(world),
             Mount("/pager", EmulatorApp(world.kit, world.pager, transports)),
+            Mount("/pagerduty", EmulatorApp(world.kit, world.pagerduty, transports)),
             Mount("/_control", Guard(control)),
             *(route for route in guarded if route.path.startswith("/{room}")),
         ],

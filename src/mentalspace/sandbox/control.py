@@ -327,6 +327,12 @@ def create_control(world: World) -> FastAPI:
     ) -> list[dict[str, Any]]:
         return [asdict(page) for page in world.pager.pages(target, limit)]
 
+    @app.get("/alerts", summary="Alerts of PagerDuty, newest first")
+    async def alerts(
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 100,
+    ) -> list[dict[str, Any]]:
+        return [asdict(alert) for alert in world.pagerduty.alerts(limit)]
+
     return app
 
 

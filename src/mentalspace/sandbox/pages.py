@@ -166,7 +166,12 @@ class Pages:
         raise HTTPException(404, "No such attachment is kept.")
 
     async def _pager(self, _request: Request) -> Response:
-        return self._show("pager.html", title="Pager", pages=self._world.pager.pages(limit=100))
+        return self._show(
+            "pager.html",
+            title="Pager",
+            pages=self._world.pager.pages(limit=100),
+            alerts=self._world.pagerduty.alerts(limit=20),
+        )
 
     async def _reference(self, _request: Request) -> Response:
         operations = [

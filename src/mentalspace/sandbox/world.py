@@ -16,6 +16,7 @@ from mentalspace.emulator.status_page import StatusPages
 from mentalspace.integrations import discover_sandboxes
 from mentalspace.kernel.errors import Refused
 from mentalspace.sandbox.pager import Pager
+from mentalspace.sandbox.pagerduty import PagerDuty
 from mentalspace.sandbox.presets import presets_of
 
 # Where the name server's address is among the others, and its port above the console's.
@@ -32,6 +33,7 @@ class World:
     emulators: tuple[Emulator, ...]
     listeners: tuple[Listener, ...]
     pager: Pager
+    pagerduty: PagerDuty
     names: NameServer
     status_pages: StatusPages
     addresses: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -53,7 +55,7 @@ class World:
         return None
 
     def has(self, room: str, provider: str) -> bool:
-        everyone = (*self.roles, self.pager)
+        everyone = (*self.roles, self.pager, self.pagerduty)
         return any((e.room, e.provider) == (room, provider) for e in everyone)
 
     def address(self, role: Role) -> str:
@@ -111,7 +113,7 @@ def open_world(
     roles: list[Emulator | Listener] = [
         module.emulator(kit) for room, _provider, module in found if rooms is None or room in rooms
     ]
-    pager = Pager(kit)
+    pager, pagerduty = Pager(kit), PagerDuty(kit)
     publishers = [role for role in roles if isinstance(role, Publisher)]
     names = NameServer(kit.journal, lambda: chain.from_iterable(p.published() for p in publishers))
     status_pages = StatusPages(kit.journal, kit.clock)
@@ -121,4 +123,4 @@ def open_world(
         role.furnish(f"{base}/v1/hooks/{role.room}/default" if base else None)
     listeners = tuple(role for role in roles if isinstance(role, Listener))
     emulators = tuple(role for role in roles if not isinstance(role, Listener))
-    return World(kit, emulators, listeners, pager, names, status_pages)
+    return World(kit, emulators, listeners, pager, pagerduty, names, status_pages)

@@ -1,0 +1,99 @@
+"""Incidents about the house itself: the alarm, its loops, its schedule. No room is behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
+from mentalspace.engine.runbook import Escalation
+from mentalspace.kernel.case import Severity
+
+HOUSE = "house"
+
+
+@dataclass(frozen=True, slots=True)
+class HouseRule:
+    """`first_step` is what a page says to do first."""
+
+    id: str
+    title: str
+    severity: Severity
+    first_step: str
+
+
+HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
+    {
+        rule.id: rule
+        for rule in (
+            HouseRule(
+                "house.nobody_paged",
+                "Nobody can be paged",
+                Severity.CRITICAL,
+                "mend a way to page under On call, then test the alarm",
+            ),
+            HouseRule(
+                "house.channel_fails",
+                "A way to page does not work",
+                Severity.HIGH,
+                "mend it or remove it, then test the alarm",
+            ),
+            HouseRule(
+                "house.loop_silent",
+                "A part of the worker is silent",
+                Severity.CRITICAL,
+                "mentalspace status, then the worker's log",
+            ),
+            HouseRule(
+                "house.oncall_gap",
+                "Nobody is on call",
+                Severity.HIGH,
+                "fill the gap with an override under On call",
+            ),
+        )
+    }
+)
+
+_HELD = """
+select id, key, drill from incident
+ where status <> 'resolved' and recovered_at is null and rule_id = $1 and key <> all ($2)
+   and drill is null
+"""
+
+
+async def hold(
+    connection: Connection, escalation: Escalation, rule_id: str, found: Mapping[str, str]
+) -> int:
+    """Open an incident for each thing found, by its key, titled in words; note that those found no
+    more are over. How many were opened. May run anywhere, at any time."""
+    rule, opened = HOUSE_RULES[rule_id], 0
+    now = await connection.fetchval("select app.now()")
+    for key, title in found.items():
+        known = await connection.fetchval(
+            "select true from incident where key = $1 and status <> 'resolved'"
+            " and recovered_at is null",
+            f"{rule_id}:{key}",
+        )
+        if known:
+            continue
+        new = NewIncident(
+            key=f"{rule_id}:{key}",
+            rule_id=rule_id,
+            case_id=None,
+            integration=HOUSE,
+            credential_id=None,
+            practice_id=None,
+            severity=rule.severity,
+            title=title,
+            fault="ours",
+            since=now,
+            facts={"first_step": rule.first_step, "count_text": rule.title},
+            drill=None,
+        )
+        opened += await open_incident(connection, escalation, new)
+    keys = [f"{rule_id}:{key}" for key in found]
+    for row in await connection.fetch(_HELD, rule_id, keys):
+        await note_recovery(connection, row["id"], 0, row["drill"])
+    return opened

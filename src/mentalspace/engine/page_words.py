@@ -1,0 +1,61 @@
+"""What a page says: whose it is, since when, how many people, the first step, and where to look."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.channel import Message
+from mentalspace.engine.rate_alerts import rate_text
+
+_WHOSE = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
+
+
+def message_of(row: Any, site_url: str) -> Message:
+    """Of a page's row with its incident's columns."""
+    return Message(
+        title=_title(row),
+        lines=_lines(row),
+        link=incident_link(site_url, row["incident_id"]),
+        key=f"mentalspace/{row['incident_id']}/{row['rounds']}",
+        severity=row["severity"],
+        integration=row["integration"],
+        since=row["since"],
+        is_drill=row["drill"] is not None,
+    )
+
+
+def incident_link(site_url: str, incident_id: UUID) -> str:
+    return f"{site_url}/incidents/{incident_id}"
+
+
+def _lines(row: Any) -> tuple[str, ...]:
+    facts = row["facts"]
+    people = facts.get("failed_recipients", 0)
+    so_far = f"{people} {'person' if people == 1 else 'people'} so far"
+    if "prometheus_since" in facts and "failed_recipients" not in facts:
+        so_far = "Prometheus sees it and names no people"
+    since = _moment(row["since"])
+    how_many = facts.get("count_text") or rate_text(facts) or so_far
+    return (
+        f"{_WHOSE.get(row['fault'], 'Unclear whose')}; since {since}.",
+        f"{how_many}; last good call: {_last_good(facts.get('last_good_at'))}.",
+        f"First: {facts.get('first_step', 'open the runbook')}.",
+    )
+
+
+def _last_good(at: str | None) -> str:
+    return _moment(datetime.fromisoformat(at)) if at else "none yet"
+
+
+def _moment(at: datetime) -> str:
+    """The day in words: a date in digits may be anybody's date of birth, and our own mails refuse
+    to say one."""
+    return f"{at.day} {at:%b}, {at:%H:%M} UTC"
+
+
+def _title(row: Any) -> str:
+    again = f", page {row['step'] + 1}" if row["step"] else ""
+    drill = f"DRILL for {row['meant']}: " if row["drill"] else ""
+    return f"{drill}{row['severity'].upper()} {row['integration']}: {row['title']}{again}"

@@ -1,0 +1,89 @@
+"""Notices a loop that has fallen silent, from every process that still runs; and tells the outside
+each minute that all is well, so that silence there is the alarm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from mentalspace.engine.alarm import read_alarm
+from mentalspace.engine.db import Database
+from mentalspace.engine.house_alert import hold
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.outbound import Client
+from mentalspace.engine.pulse import LOOPS, SILENT_AFTER_S, silent_loops
+from mentalspace.engine.runbook import Escalation
+from mentalspace.kernel.errors import ProviderError, Refused
+
+LOOK_EVERY_S = 10.0
+PING_EVERY_S = 60.0
+PING_WITHIN_S = 10.0
+# Whoever pings has evaluated and paged within so long.
+FRESH_S = 30.0
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Watchman:
+    """`send_pages` is the pager's turn, for when the pager itself is what fell silent."""
+
+    database: Database
+    escalation: Escalation
+    send_pages: Callable[[], Awaitable[object]]
+    patience_s: float = SILENT_AFTER_S
+    _began_at: float = field(default_factory=time.monotonic)
+    _seen: frozenset[str] = frozenset()
+
+    async def tick(self) -> list[str]:
+        """Open an incident for each silent loop, and note those that beat again; which are silent.
+
+        Right after a start everything looks silent, and so it does once a database comes back:
+        one must have been silent for a while, and at two looks.
+        """
+        if time.monotonic() - self._began_at < self.patience_s:
+            return []
+        async with self.database.as_dispatcher() as connection:
+            silent = await silent_loops(connection, self.patience_s)
+            twice = [name for name in silent if name in self._seen]
+            if twice or not silent:
+                found = {name: LOOPS[name] for name in twice}
+                await hold(connection, self.escalation, "house.loop_silent", found)
+        self._seen = frozenset(silent)
+        if {"worker", "page"} & set(twice):
+            log.error("loop_silent", kind=",".join(twice))
+            await self.send_pages()
+        return twice
+
+
+@dataclass(frozen=True, slots=True)
+class DeadMan:
+    """`url` is an outside service's, which raises the alarm when it is not called for a while. It
+    is a secret: whoever has it could keep the service calm."""
+
+    database: Database
+    client: Client
+    url: str = field(repr=False)
+
+    async def tick(self) -> bool:
+        """Call it if this installation evaluated and could page somebody; else leave it be."""
+        async with self.database.as_dispatcher() as connection:
+            silent = await silent_loops(connection, FRESH_S)
+            alarm = await read_alarm(connection)
+            known = await connection.fetchval(
+                "select count(*) from pulse where name in ('evaluate', 'page')"
+            )
+        if silent or known < 2 or alarm.stale_s is not None or "oncall" in alarm.nobody:
+            log.error("heartbeat_withheld", kind=",".join(silent), reason=alarm.words)
+            return False
+        try:
+            answer = await self.client.request(
+                "GET", self.url, headers={}, body=None, deadline_s=PING_WITHIN_S
+            )
+        except (ProviderError, Refused) as error:
+            log.warning("heartbeat_not_taken", error=type(error).__name__)
+            return False
+        if answer.http >= 300:
+            log.warning("heartbeat_not_taken", http=answer.http)
+        return answer.http < 300

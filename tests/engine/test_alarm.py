@@ -1,0 +1,231 @@
+"""The alarm about the alarm: pulses, tests of every way, the verdict everybody sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from mentalspace.engine.alarm import Alarm, AlarmState, ask_test, last_test, read_alarm
+from mentalspace.engine.outbound import open_client
+from mentalspace.engine.process import beat
+from mentalspace.engine.pulse import beating
+from mentalspace.engine.watchman import DeadMan, Watchman
+from tests.engine.desk import Desk
+from tests.engine.test_oncall import person, rota
+
+
+async def tested(desk: Desk) -> Any:
+    """A test of every way, asked for and done."""
+    async with desk.bench.database.as_oncall() as connection:
+        test_id = await ask_test(connection, "noor")
+    await Alarm(desk.bench.database, desk.pager).tick()
+    async with desk.bench.database.as_oncall() as connection:
+        return await last_test(connection, test_id)
+
+
+async def verdict(desk: Desk) -> AlarmState:
+    async with desk.bench.database.as_user({}) as connection:
+        return await read_alarm(connection)
+
+
+async def rules(desk: Desk) -> dict[str, bool]:
+    """Each house rule with an open incident, and whether it looks recovered."""
+    rows = await desk.bench.admin.fetch(
+        "select rule_id, recovered_at is not null as over from incident where status <> 'resolved'"
+    )
+    return {row["rule_id"]: row["over"] for row in rows}
+
+
+async def test_every_way_is_tested(desk: Desk) -> None:
+    """One page through each address of the settings and to each colleague, none to the drills'."""
+    await person(desk, "Noor", "noor-1", "noor-2")
+    found = await tested(desk)
+    assert desk.targets() == ["assigned", "cto", "noor-1", "noor-2", "oncall", "tickets"]
+    assert all("TEST" in text and "nothing is wrong" in text for _target, text in desk.pages)
+    assert (found["passed"], len(found["results"])) == (True, 6)
+    assert (await verdict(desk)).words == "ok"
+    assert await rules(desk) == {}
+
+
+async def test_a_way_that_fails_is_an_incident_until_it_works(desk: Desk) -> None:
+    """A refusing way: the test says which, an incident opens, and is over once it takes a page."""
+    await person(desk, "Noor", "noor")
+    desk.refusing.add("noor")
+    found = await tested(desk)
+    [bad] = [result for result in found["results"] if not result["ok"]]
+    assert (found["passed"], bad["way"]) == (False, "Noor, Apprise (json)")
+    state = await verdict(desk)
+    assert (state.nobody, state.broken) == ((), ("Noor, Apprise (json)",))
+    assert await rules(desk) == {"house.channel_fails": False}
+    desk.refusing.clear()
+    assert (await tested(desk))["passed"]
+    assert (await verdict(desk)).is_well
+    assert await rules(desk) == {"house.channel_fails": True}
+
+
+@pytest.mark.parametrize("how", ["refuses", "times out", "has a wrong address"])
+async def test_when_nobody_can_be_paged_it_is_said_loudly(
+    desk: Desk, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever keeps every page from the on-call engineer, the verdict names it and a critical
+    incident stands open."""
+    match how:
+        case "refuses":
+            desk.broken = True
+        case "times out":
+            monkeypatch.setattr("mentalspace.engine.pager.SEND_WITHIN_S", 0.2)
+            desk.slow_s = 1.0
+        case _:
+            desk.pager.urls["oncall"] = ("no-such-scheme://x",)  # type: ignore[index]
+    await tested(desk)
+    state = await verdict(desk)
+    assert "oncall" in state.nobody
+    assert state.words.startswith("Nobody can be paged: ")
+    assert "house.nobody_paged" in await rules(desk)
+
+
+async def test_an_installation_without_any_address_says_so(desk: Desk) -> None:
+    """No schedule and no setting: the on-call engineer cannot be paged, and that is the verdict."""
+    desk.pager.urls.clear()  # type: ignore[attr-defined]
+    assert not (await tested(desk))["passed"]
+    words = (await verdict(desk)).words
+    assert words == "Nobody can be paged: oncall (no way to page is known)"
+
+
+async def test_a_page_that_failed_is_enough_for_the_verdict(desk: Desk) -> None:
+    """Nobody waits for tomorrow's test: what real pages meet counts as well."""
+    desk.refusing.add("oncall")
+    await desk.fail(400)
+    await desk.tick()
+    await Alarm(desk.bench.database, desk.pager).judge()
+    assert (await verdict(desk)).nobody == ("oncall",)
+
+
+async def test_the_day_asks_for_a_test_by_itself(desk: Desk) -> None:
+    """Once the pager has run for a while, and every 24 hours; not before and not twice."""
+    alarm = Alarm(desk.bench.database, desk.pager)
+    await alarm.tick()
+    assert desk.pages == []
+    await desk.bench.admin.execute(
+        "insert into pulse (name, first_at) values ('page', clock_timestamp() - interval '1 hour')"
+    )
+    await alarm.tick()
+    first = len(desk.pages)
+    await alarm.tick()
+    assert first == len(desk.pages) == 4
+    await desk.bench.advance(timedelta(hours=25))
+    await alarm.tick()
+    assert len(desk.pages) == 8
+
+
+async def test_a_gap_of_the_schedule_is_an_incident(desk: Desk) -> None:
+    """A rotation that ends within a day without another one."""
+    noor = await person(desk, "Noor", "noor")
+    await rota(desk, noor, noor)
+    await Alarm(desk.bench.database, desk.pager).judge()
+    assert await rules(desk) == {}
+    await desk.bench.admin.execute("update oncall_layer set ends_on = starts_on + 1")
+    await Alarm(desk.bench.database, desk.pager).judge()
+    assert await rules(desk) == {"house.oncall_gap": False}
+
+
+async def test_a_verdict_that_is_old_is_none(desk: Desk) -> None:
+    """Whoever judged has fallen silent: that is said, whatever the verdict was."""
+    await Alarm(desk.bench.database, desk.pager).judge()
+    await desk.bench.admin.execute(
+        "update alarm_state set checked_at = clock_timestamp() - interval '10 min'"
+    )
+    assert (await verdict(desk)).words.startswith("Nobody can be paged: the pager has been silent")
+
+
+# Pulses ------------------------------------------------------------------------------------------
+
+
+async def pulses(desk: Desk, *names: str) -> None:
+    async def work() -> None: ...
+
+    for name in names:
+        await beating(desk.bench.database, name, work)()
+
+
+async def test_a_loop_that_fails_does_not_beat(desk: Desk) -> None:
+    """The pulse follows the work: a failing evaluator has none."""
+
+    async def fails() -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await beating(desk.bench.database, "evaluate", fails)()
+    assert await desk.bench.admin.fetchval("select count(*) from pulse") == 0
+    await pulses(desk, "evaluate")
+    assert await desk.bench.admin.fetchval("select count(*) from pulse") == 1
+
+
+@pytest.mark.parametrize("loop", ["worker", "dispatch", "evaluate", "page"])
+async def test_a_silent_loop_is_noticed_and_paged(desk: Desk, loop: str) -> None:
+    """At the second look, once; where the pager or the whole worker is silent, the page leaves from
+    the process that noticed; beating again it is over."""
+    await beat(desk.bench.database, "worker:x", "worker")
+    await pulses(desk, "dispatch", "evaluate", "page")
+    watchman = Watchman(
+        desk.bench.database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=0.0
+    )
+    watchman.patience_s = 30.0
+    watchman._began_at -= 60.0
+    assert await watchman.tick() == []
+    where = "heartbeat" if loop == "worker" else f"pulse where name = '{loop}'"
+    table, _, only = where.partition(" ")
+    past = f"update {table} set beat_at = beat_at - interval '2 min' {only}"
+    await desk.bench.admin.execute(past)
+    assert await watchman.tick() == []
+    assert await watchman.tick() == [loop]
+    assert await rules(desk) == {"house.loop_silent": False}
+    assert bool(desk.pages) == (loop in ("worker", "page"))
+    await desk.bench.admin.execute(past.replace("- interval", "+ interval"))
+    assert await watchman.tick() == []
+    assert await rules(desk) == {"house.loop_silent": True}
+
+
+async def test_the_outside_hears_only_while_all_is_well(desk: Desk) -> None:
+    """The call goes out while rules are looked at and the on-call engineer can be paged; a silent
+    loop, a broken alarm and a service that refuses are each no call that counts."""
+    async with _service() as (calls, url), open_client(live=False) as client:
+        dead_man = DeadMan(desk.bench.database, client, url)
+        assert not await dead_man.tick()
+        await pulses(desk, "evaluate", "page")
+        await tested(desk)
+        assert await dead_man.tick()
+        desk.broken = True
+        await tested(desk)
+        assert not await dead_man.tick()
+        desk.broken = False
+        await tested(desk)
+        past = "update pulse set beat_at = beat_at - interval '1 min' where name = 'evaluate'"
+        await desk.bench.admin.execute(past)
+        assert not await dead_man.tick()
+        assert calls == ["/ping"]
+        assert url not in repr(dead_man)
+
+
+@asynccontextmanager
+async def _service() -> AsyncIterator[tuple[list[str], str]]:
+    calls: list[str] = []
+
+    async def ping(request: web.Request) -> web.Response:
+        calls.append(request.path)
+        return web.Response(text="OK")
+
+    application = web.Application()
+    application.add_routes([web.get("/ping", ping)])
+    runner = web.AppRunner(application, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield calls, f"http://127.0.0.1:{runner.addresses[0][1]}/ping"
+    finally:
+        await runner.cleanup()
