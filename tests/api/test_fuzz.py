@@ -13,8 +13,10 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 
 from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect_owner
-from mentalspace.integrations import email
+from mentalspace.integrations import email, sms
 from mentalspace.practice.person import Role
 from tests.api.conftest import Api
 
@@ -92,6 +94,57 @@ async def test_no_webhook_breaks_the_door(api: Api, booking: dict[str, Any]) -> 
     assert not [row for row in states if "cannot be applied" in (row["held_reason"] or "")]
 
 
+async def test_no_text_and_no_callback_breaks_the_door(api: Api, booking: dict[str, Any]) -> None:
+    """The same of Twilio's forms and JSON, callbacks and what people write: whatever they say, of
+    whichever number, each is heard, applied or kept for a person."""
+    booking |= {"client_phone": _TELEPHONES[0]}
+    assert (await api.call("POST", "/v1/appointments", booking)).http == 201
+    async with connect_owner(api.services.admin_url) as owner:
+        stored = await read_secrets(owner, api.services.vault, "sms", "default")
+    assert stored is not None
+    seen: set[int] = set()
+
+    @settings(max_examples=EXAMPLES * 40)
+    @given(_TEXTS, st.booleans(), _SIGNING, st.sampled_from(["sms/default"] * 9 + ["sms/nobody"]))
+    def knock(fields: dict[str, Any], as_json: bool, signing: str, endpoint: str) -> None:
+        if fields.get("AccountSid") == "ours":
+            fields = {**fields, "AccountSid": stored["account_sid"]}
+        raw = json.dumps(fields).encode() if as_json else _form(fields)
+        url = f"{api.services.settings.site_url}/v1/hooks/{endpoint}"
+        query, headers = _signed_by_twilio(raw, stored["auth_token"], signing, url)
+        seen.add(_post(api.url, f"/v1/hooks/{endpoint}{query}", raw, headers))
+
+    await asyncio.to_thread(knock)
+    assert max(seen) < 500, sorted(seen)
+    assert {200, 400, 401, 404} <= seen
+    await api.services.inbox.process(str(api.practices["lakeside"]))
+    states = await api.admin.fetch(
+        "select distinct held_reason from inbox where integration = 'sms'"
+    )
+    assert not [row for row in states if "cannot be applied" in (row["held_reason"] or "")]
+
+
+def _form(fields: Mapping[str, Any]) -> bytes:
+    """As a browser would send it; what is no text stands there as JSON."""
+    pairs = {k: v if isinstance(v, str) else json.dumps(v) for k, v in fields.items()}
+    return urlencode(pairs, errors="surrogatepass").encode()
+
+
+def _signed_by_twilio(raw: bytes, token: str, how: str, url: str) -> tuple[str, dict[str, str]]:
+    """The query and the headers; `how` names what is wrong with them."""
+    as_json = raw.startswith(b"{")
+    query = f"?bodySHA256={hashlib.sha256(raw).hexdigest()}" if as_json else "?ref=00"
+    read = partial(parse_qsl, keep_blank_values=True, errors="surrogateescape")
+    pairs = [] if as_json else read(raw.decode())
+    said = url + query + "".join(name + value for name, value in sorted(set(pairs)))
+    key = token if how != "old" else token[::-1]
+    digest = hmac.digest(key.encode(), said.encode("utf-8", "surrogateescape"), hashlib.sha1)
+    signature = base64.b64encode(digest if how != "forged" else digest[::-1]).decode()
+    kind = "application/json" if as_json else "application/x-www-form-urlencoded"
+    sent = {"content-type": kind, "x-twilio-signature": signature}
+    return query, {name: value for name, value in sent.items() if how != "cut" or name[0] != "x"}
+
+
 def _signed(raw: bytes, secret: str, how: str) -> dict[str, str]:
     """Svix's headers; `how` names what is wrong with them."""
     event_id, at = f"msg_{secrets.token_hex(8)}", str(int(time.time()))
@@ -136,5 +189,26 @@ _BODIES = st.one_of(
               st.integers(0, 400)),
     st.binary(max_size=300),
     _JSON.map(lambda value: json.dumps(value).encode()),
+)  # fmt: skip
+_TELEPHONES = ["+12025550142", "+12025550199", "+442079460958", "98765", "anonymous", ""]
+_SAID = ["STOP", "start", "HELP", "1", "2", "no more texts please", "¿A qué hora?",
+         "\N{GRINNING FACE}" * 800, "\ud800"]  # fmt: skip
+_CALLBACKS = [
+    json.loads(path.read_text())["body"]
+    for path in sorted((Path(sms.__file__).parent / "twilio/payloads").glob("callback.*.json"))
+]
+_FIELDS = ["From", "To", "Body", "MessageStatus", "SmsStatus", "ErrorCode", "MessageSid",
+           "SmsSid", "AccountSid", "OptOutType", "NumMedia"]  # fmt: skip
+_TEXTS = st.builds(
+    lambda sample, sid, sender, body, place, value: {
+        **sample, "AccountSid": "ours", "MessageSid": f"SM{sid:032x}", "From": sender, "Body": body,
+        place: value,
+    },
+    st.sampled_from(_CALLBACKS),
+    st.integers(0, 2**64),
+    st.sampled_from(_TELEPHONES),
+    st.sampled_from(_SAID) | st.text(max_size=40),
+    st.sampled_from(_FIELDS) | st.text(max_size=8),
+    st.sampled_from(_SAID) | st.text(max_size=30) | _JSON,
 )  # fmt: skip
 _SIGNING = st.sampled_from(["rightly", "rightly", "rightly", "forged", "old", "cut"])
