@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mentalspace.drills.run import DrillResult
+    from mentalspace.engine.adapters import Adapters
     from mentalspace.engine.db import Database
     from mentalspace.engine.events import Reactor
     from mentalspace.engine.inbox import Hear
@@ -296,6 +297,9 @@ class MentalSpace:
         ):
             clients = {False: sheltered, True: live}
             pager = self._pager(services, heart, clients[self.settings.is_production])
+            adapters = Adapters(
+                heart, services.vault, services.rooms, clients, self.settings.site_url
+            )
             lanes = LaneWorker(
                 database=services.database,
                 vault=services.vault,
@@ -317,16 +321,10 @@ class MentalSpace:
                 evaluator=Evaluator(heart, runbooks),
                 pager=pager,
                 alarm=Alarm(heart, pager),
-                silence=SilenceKeeper(
-                    heart,
-                    Adapters(
-                        heart, services.vault, services.rooms, clients, self.settings.site_url
-                    ),
-                    services.inbox.reactor,
-                ),
+                silence=SilenceKeeper(heart, adapters, services.inbox.reactor),
                 clock=services.clock,
                 chores={
-                    **self._chores(services),
+                    **self._chores(services, adapters),
                     **self._dead_man(heart, clients[self.settings.is_production]),
                 },
             )
@@ -494,12 +492,15 @@ class MentalSpace:
         from mentalspace.engine.suppression import SUPPRESSING
         from mentalspace.practice.task import open_task
         from mentalspace.workflows.fall_back import fall_back_with
+        from mentalspace.workflows.landline import mark_landline_with
 
+        known = vault or self.vault()
         return {
             **ENGINE_ACTIONS,
             **SUPPRESSING,
             "open_task": open_task,
-            "fall_back": fall_back_with(self._mail_desk(vault or self.vault(), "runbook")),
+            "fall_back": fall_back_with(self._mail_desk(known, "runbook")),
+            "mark_landline": mark_landline_with(known),
         }
 
     def _reactor(self, runbooks: Runbooks, vault: Vault) -> Reactor:
@@ -525,7 +526,7 @@ class MentalSpace:
         sender = sender_for(self.settings)
         return lambda now: MailDesk(vault, sender, now, actor, links)
 
-    def _chores(self, services: Services) -> Chores:
+    def _chores(self, services: Services, adapters: Adapters) -> Chores:
         from mentalspace.engine.metrics import fold_tally, known_of
         from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
         from mentalspace.practice.agreement import tell_of_ends

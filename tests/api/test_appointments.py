@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from mentalspace.practice.token import mint_token
 from tests.api.conftest import Api
 
@@ -146,6 +148,64 @@ async def test_clients(api: Api) -> None:
         made.body["id"],
     )
     assert audited == 1
+
+
+async def _made(api: Api) -> dict[str, Any]:
+    new = {"external_id": f"c-{uuid4()}", "name": "Ana"}
+    made: dict[str, Any] = (await api.call("POST", "/v1/clients", new)).body
+    return made
+
+
+@pytest.mark.parametrize(
+    ("sent", "code", "pointer", "said"),
+    [
+        ({"phone": "+1 202 555 01"}, "number_wrong", "/body/phone", "too_short"),
+        ({"phone": "555"}, "request_invalid", "/body/phone", "not_a_phone"),
+        ({"email": "ana@"}, "request_invalid", "/body/email", "not_an_email"),
+        ({"name": "Ana"}, "request_invalid", "/body", "extra_forbidden"),
+        ({}, "nothing_to_change", None, None),
+    ],
+)
+async def test_a_number_that_is_none_is_refused_and_nothing_saved(
+    api: Api, sent: dict[str, str], code: str, pointer: str | None, said: str | None
+) -> None:
+    """What is wrong is named with its place and a cure; even a good address beside it waits."""
+    made = await _made(api)
+    path = f"/v1/clients/{made['id']}"
+    refused = await api.call("PATCH", path, sent)
+    assert (refused.http, refused.body["code"]) == (422, code)
+    faults = refused.body.get("errors", [])
+    assert [(f["pointer"], f["code"]) for f in faults] == ([(pointer, said)] if pointer else [])
+    assert all("cure" in fault for fault in faults)
+    assert (await api.call("GET", path)).body == made
+
+
+async def test_a_number_is_put_right_however_it_is_typed(api: Api) -> None:
+    """Kept as typed and as dialled, with what kind it is; a landline says that it gets no texts;
+    its task is done, and the change is audited."""
+    made = await _made(api)
+    path = f"/v1/clients/{made['id']}"
+    await api.admin.execute(
+        "insert into task (practice_id, for_role, text, client_id, topic)"
+        " values ($1, 'front_desk', 'Ask', $2, 'phone')",
+        api.practices["lakeside"],
+        made["id"],
+    )
+    kept = ("phone", "phone_e164", "phone_kind", "phone_problem")
+    for typed, dialled in (
+        ("(202) 555-0142", ("+12025550142", "either", None)),
+        ("+44 20 7946 0958", ("+442079460958", "landline", "landline")),
+    ):
+        put = await api.call("PATCH", path, {"phone": typed, "email": None}, role="front_desk")
+        assert (put.http, tuple(put.body[name] for name in kept)) == (200, (typed, *dialled))
+    assert (await api.call("GET", path)).body == put.body
+    assert await api.admin.fetchval("select state from task where client_id = $1", made["id"]) == (
+        "done"
+    )
+    audited = "select count(*) from audit where action = 'client.reach_changed' and subject = $1"
+    assert await api.admin.fetchval(audited, made["id"]) == 2
+    others = await api.call("PATCH", path, {"phone": "202 555 0143"}, practice="mesa")
+    assert others.http == 404
 
 
 async def test_tasks(api: Api) -> None:

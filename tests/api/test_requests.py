@@ -30,6 +30,7 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("GET", "/v1/clients", "clients.read"),
     ("GET", f"/v1/clients/{NOBODY}", "clients.read"),
     ("POST", "/v1/clients", "clients.write"),
+    ("PATCH", f"/v1/clients/{NOBODY}", "clients.write"),
     ("GET", "/v1/deliveries", "deliveries.read"),
     ("GET", f"/v1/deliveries/{NOBODY}", "deliveries.read"),
     ("GET", "/v1/dead-letters", "deliveries.decide"),

@@ -118,7 +118,8 @@ async def test_the_front_desk_writes_down_that_a_client_wants_texts(
     async with signed_in(browser, stage, "frontdesk", width=width) as page:
         await page.goto(f"{stage.url}/clients/{client}")
         main = page.get_by_role("main")
-        await expect(main).to_contain_text("landline: texts go by e-mail instead")
+        await expect(main).to_contain_text("landline: it takes calls, and no texts")
+        await expect(main).not_to_contain_text("by e-mail instead")
         card = main.get_by_role("region", name="By e-mail or text")
         await card.get_by_text("Change").click()
         await card.get_by_label("Reminders by").select_option("text")
@@ -132,6 +133,24 @@ async def test_the_front_desk_writes_down_that_a_client_wants_texts(
         await expect(main.get_by_role("status").first).to_contain_text("Saved")
         await expect(card).to_contain_text("Reminders go by text")
         await expect(main).to_contain_text("Tess, here, in writing")
+        await expect(main).to_contain_text("What would be a text goes by e-mail")
+        await stage.owner.execute("update client set text_falls_back = false where id = $1", client)
+        await page.reload()
+        await expect(main).to_contain_text("Nothing goes by e-mail instead")
+        await expect(main).not_to_contain_text("What would be a text goes by e-mail")
+        reach = main.get_by_role("region", name="How they are reached")
+        await reach.get_by_text("Put the address or number right").click()
+        await reach.get_by_label("Telephone").fill("+1 312 555 01")
+        await reach.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("alert")).to_contain_text("give it with its area code")
+        await expect(reach.get_by_label("Telephone")).to_have_value("+1 312 555 01")
+        assert await violations(page, _WCAG) == []
+        assert await overflow(page) <= 0
+        await reach.get_by_label("Telephone").fill("312.555.0143")
+        await reach.get_by_role("button", name="Save").click()
+        await expect(main.get_by_role("status").first).to_contain_text("Saved")
+        await expect(reach).to_contain_text("312.555.0143 mobile or landline")
+        await expect(main).not_to_contain_text("landline: it takes calls")
 
 
 async def test_what_went_by_text_stands_beside_the_mails(browser: Browser, stage: Stage) -> None:

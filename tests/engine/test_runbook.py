@@ -35,7 +35,7 @@ from mentalspace.kernel.integration import Integration
 from mentalspace.kernel.phi import Phi
 
 TODAY = date(2026, 11, 23)
-STEPS = frozenset({*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back"})
+STEPS = frozenset({*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back", "mark_landline"})
 
 DATES = 'owner = "someone"\nreviewed = 2026-11-01\nnext_review = 2027-02-01\n'
 BUSY = f"""+++

@@ -35,7 +35,7 @@ def failure(attempts: int, retry_after_s: float) -> Failure:
         payload=b"x",
         bypass_guard=False,
         carries_phi=True,
-        suppressed=False,
+        suppressed=None,
         attempts=attempts,
         starts=1,
         was_unknown=False,

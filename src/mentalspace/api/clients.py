@@ -1,4 +1,4 @@
-"""Clients: the practice's list, and a new one."""
+"""Clients: the practice's list, a new one, and where one is reached."""
 
 from __future__ import annotations
 
@@ -13,14 +13,20 @@ from starlette.responses import Response
 from mentalspace.api.fields import Body, Email, ExternalId, Language, Name, Out, Phone, Zone
 from mentalspace.api.once import Key, once
 from mentalspace.api.page import Cursor, Limit, Page, page, position
-from mentalspace.api.problem import Problem, not_found
+from mentalspace.api.problem import Fault, Problem, not_found
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine.db import Connection
+from mentalspace.integrations.sms.number import NotANumber
+from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.appointment_texts import note_number
+from mentalspace.workflows.client_reach import change_reach
+from mentalspace.workflows.reminder_rules import ClientUnknown
 
 routes = APIRouter(tags=["clients"])
 
 _COLUMNS = """
-select id, external_id, name, email, phone, timezone, language, created_at, updated_at from client
+select id, external_id, name, email, phone, phone_e164, phone_kind, phone_problem, timezone,
+       language, created_at, updated_at from client
 """
 _LIST = (
     _COLUMNS
@@ -34,7 +40,7 @@ _INSERT = """
 insert into client (practice_id, external_id, name, email, phone, timezone, language)
 values ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'))
 on conflict (practice_id, external_id) do nothing
-returning id, external_id, name, email, phone, timezone, language, created_at, updated_at
+returning id
 """
 
 
@@ -47,12 +53,25 @@ class NewClient(Body):
     language: Language | None = None
 
 
+class Reach(Body):
+    """What is left out, or null, stays as it is. A number may be typed in any usual way."""
+
+    email: Email | None = None
+    phone: Phone | None = None
+
+
 class Client(Out):
+    """`phone` is as typed, `phone_e164` as it is dialled, `phone_kind` what is known of it. No text
+    goes to a number with a `phone_problem`: it is a landline, or cannot be dialled."""
+
     id: UUID
     external_id: str
     name: str
     email: str | None
     phone: str | None
+    phone_e164: str | None
+    phone_kind: str | None
+    phone_problem: str | None
     timezone: str | None
     language: str
     created_at: datetime
@@ -76,11 +95,9 @@ async def clients(
 @routes.get("/v1/clients/{client_id}", summary="One client", responses={404: {}})
 async def client(visit: Reader, client_id: UUID) -> Client:
     async with visit.reading() as connection:
-        row = await connection.fetchrow(_COLUMNS + " where id = $1", client_id)
+        found = await _read(connection, client_id)
         await visit.note(connection, "client.read", client_id)
-    if row is None:
-        raise not_found()
-    return Client(**dict(row))
+    return found
 
 
 @routes.post(
@@ -98,7 +115,7 @@ async def create(
 ) -> Response:
     async def work() -> Response:
         async with visit.reading() as connection:
-            row = await connection.fetchrow(
+            client_id = await connection.fetchval(
                 _INSERT,
                 visit.practice_id,
                 new.external_id,
@@ -108,14 +125,51 @@ async def create(
                 new.timezone,
                 new.language,
             )
-            if row is None:
+            if client_id is None:
                 text = "the practice has a client under that external_id"
                 raise Problem(409, "client_exists", text)
             if new.phone is not None:
-                await note_number(connection, row["id"], new.phone)
-            await visit.note(connection, "client.made", row["id"])
-        made = Client(**dict(row))
+                await note_number(connection, client_id, new.phone)
+            made = await _read(connection, client_id)
+            await visit.note(connection, "client.made", client_id)
         headers = {"location": f"/v1/clients/{made.id}"}
         return Response(made.model_dump_json(), 201, headers, "application/json")
 
     return await once(visit, request, key, await request.body(), work)
+
+
+@routes.patch(
+    "/v1/clients/{client_id}",
+    summary="Put an address or a number right",
+    responses={404: {}},
+)
+async def put_right(
+    visit: Annotated[Visit, allowed("clients.write")], client_id: UUID, to: Reach
+) -> Client:
+    """As on the page *Not reached*: what waits for them goes there, and the task that asked for it
+    is done. A number that nobody could dial is refused; a landline is kept, and gets no texts."""
+    if to.email is None and to.phone is None:
+        raise Problem(422, "nothing_to_change", "give email, phone, or both")
+    try:
+        await change_reach(
+            visit.services,
+            visit.person.claims(),
+            client_id,
+            Phi(to.email) if to.email else None,
+            Phi(to.phone) if to.phone else None,
+        )
+    except ClientUnknown as error:
+        raise not_found() from error
+    except NotANumber as error:
+        fault = Fault("/body/phone", error.code, str(error), "write it like +1 212 555 0100")
+        text = "nobody could dial this number; see errors"
+        raise Problem(422, "number_wrong", text, errors=(fault,)) from error
+    async with visit.reading() as connection:
+        return await _read(connection, client_id)
+
+
+async def _read(connection: Connection, client_id: UUID) -> Client:
+    row = await connection.fetchrow(_COLUMNS + " where id = $1", client_id)
+    if row is None:
+        raise not_found()
+    return Client(**dict(row))

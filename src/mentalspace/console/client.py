@@ -12,6 +12,7 @@ from mentalspace.console.day import shown_appointment, suppressed
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.lead_form import UNITS, LeadRow, leads_of, rows_of, sent_rows
 from mentalspace.console.queries.practice import find_client, read_appointments_of
+from mentalspace.console.reach import keep_reach, reach_said
 from mentalspace.console.reminder_rules import NOT_A_NUMBER
 from mentalspace.practice.audit import note
 from mentalspace.practice.channels import ChannelChoice, read_channels
@@ -36,6 +37,16 @@ _DONE = {
 
 async def client(visit: Visit) -> Response:
     return await _page(visit, visit.id(), done=_DONE.get(visit.query("done")))
+
+
+async def put_right(visit: Visit) -> Response:
+    """The client's address, number or both."""
+    client_id = visit.id()
+    tone, text = reach_said(await keep_reach(visit, client_id)) or ("bad", "Nothing was saved.")
+    if tone != "bad":
+        return await _page(visit, client_id, reached=(tone, text))
+    sent = {name: visit.field(name) for name in ("email", "phone")}
+    return await _page(visit, client_id, reached=(tone, text), sent=sent)
 
 
 async def told(visit: Visit) -> Response:
@@ -115,6 +126,8 @@ async def _page(
     kind: str | None = None,
     rows: Sequence[LeadRow] | None = None,
     consent: Form | None = None,
+    reached: tuple[str, str] | None = None,
+    sent: Mapping[str, str] | None = None,
 ) -> Response:
     assert visit.person.practice_id is not None
     async with visit.reading() as connection:
@@ -133,7 +146,7 @@ async def _page(
     chosen = "none" if not reminders.enabled else "own" if reminders.leads_min else "practice"
     return await visit.show(
         "client.html",
-        http=200 if problem is None and not_by is None and consent is None else 422,
+        http=200 if not any((problem, not_by, consent, sent)) else 422,
         client=found,
         channels=channels,
         choice=choice or channels.choice,
@@ -155,4 +168,7 @@ async def _page(
         may_change=visit.person.may("clients.write"),
         done=done,
         problem=problem,
+        reached=reached,
+        sent=sent or {"email": found["email"] or "", "phone": found["phone"] or ""},
+        reach_open=sent is not None,
     )

@@ -13,10 +13,9 @@ from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.chart import Bucket, Day, draw_reach
-from mentalspace.console.door import Missing, Visit
+from mentalspace.console.door import Visit
+from mentalspace.console.reach import keep_reach, reach_said
 from mentalspace.engine.decisions import release_unsent
-from mentalspace.kernel.phi import Phi
-from mentalspace.practice.calendar_file.field import Mistakes, read_email, read_phone
 from mentalspace.practice.front_desk import read_resting, read_silent, read_unread
 from mentalspace.practice.not_reached import (
     DAYS,
@@ -28,23 +27,11 @@ from mentalspace.practice.not_reached import (
     read_coming,
     read_unreached,
 )
-from mentalspace.workflows.client_reach import change_reach
-from mentalspace.workflows.reminder_rules import ClientUnknown
 
 CHOICES = (1, DAYS, 7)
 _DONE = {
     "told": ("ok", "Written down: the client knows. The tasks about it are done."),
-    "same": ("warn", "Nothing changed: that is what was there."),
     "nothing": ("warn", "Nothing changed: the client knew already, or the appointment is over."),
-    "saved": ("ok", "Saved. Reminders that wait go there; of what could not be told, call."),
-    "no_texts": (
-        "warn",
-        "Saved. No text can reach this number: it is a landline, or cannot be dialled. Call there.",
-    ),
-    "wrong": (
-        "bad",
-        "Not saved: an address is like name@example.org, a number has 7 to 15 digits.",
-    ),
     "retried": ("ok", "It is tried again at once. If it arrives, the client leaves this list."),
     "not_retried": ("warn", "Not tried again: it may have been sent, or its time is over. Call."),
 }
@@ -88,7 +75,7 @@ async def morning(visit: Visit) -> Response:
         choices=CHOICES,
         clinician=clinician,
         clinicians=sorted({one.clinician_email for one in everybody if one.clinician_email}),
-        done=_DONE.get(visit.query("done")),
+        done=_DONE.get(visit.query("done")) or reach_said(visit.query("done")),
     )
 
 
@@ -105,22 +92,7 @@ async def told(visit: Visit) -> Response:
 
 async def put_right(visit: Visit) -> Response:
     """The client's address, number or both; an empty field leaves what is there."""
-    mistakes = Mistakes(1)
-    email = read_email(visit.field("email"), "email", mistakes)
-    phone = read_phone(visit.field("phone"), "phone", mistakes)
-    if mistakes.found:
-        return _back(visit, "wrong")
-    try:
-        changed = await change_reach(
-            visit.services,
-            visit.person.claims(),
-            visit.id(),
-            Phi(email) if email else None,
-            Phi(phone) if phone else None,
-        )
-    except ClientUnknown as error:
-        raise Missing from error
-    return _back(visit, changed)
+    return _back(visit, await keep_reach(visit, visit.id()))
 
 
 async def retry(visit: Visit) -> Response:
@@ -143,13 +115,17 @@ def _shown(visit: Visit, client: Client) -> dict[str, Any]:
     return {
         "client": client,
         "appointments": [
-            (one, [{"it": t, "why": why(visit, t), "then": _then(visit, t)} for t in one.tries])
+            (one, [_tried(visit, t, falls_back=client.falls_back) for t in one.tries])
             for one in client.appointments
         ],
     }
 
 
-def _then(visit: Visit, one: Try) -> Sequence[str]:
+def _tried(visit: Visit, one: Try, *, falls_back: bool) -> dict[str, Any]:
+    return {"it": one, "why": why(visit, one), "then": _then(visit, one, falls_back=falls_back)}
+
+
+def _then(visit: Visit, one: Try, *, falls_back: bool) -> Sequence[str]:
     """What the runbook did about it by itself."""
     if one.case_id is None:
         return ()
@@ -157,7 +133,8 @@ def _then(visit: Visit, one: Try) -> Sequence[str]:
         case = visit.services.runbooks.case(one.case_id)
     except LookupError:
         return ()
-    return [words.step(step.do, step.params) for step in case.steps if step.do != "note"]
+    left_out = {"note"} if falls_back else {"note", "fall_back"}
+    return [words.step(step.do, step.params) for step in case.steps if step.do not in left_out]
 
 
 def _by_day(coming: Sequence[Coming], axis: Sequence[Any], zone: str) -> list[Day]:

@@ -220,6 +220,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "link_by_mail":       ("info", _fixed("A link to log in goes by mail now")),
     "told_by_mail":       ("info", _fixed("The same news goes by mail now")),
     "not_told_otherwise": ("warn", _with("No mail went in its place", "reason")),
+    "marked_landline":    ("warn", _fixed("Kept on the client: this number takes no texts")),
     "moved":              ("warn", _moved),
     "lane_paused":        ("warn", _paused),
     "lane_slowed":        ("warn", _slowed),

@@ -159,6 +159,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/morning/{id}/retry", morning.retry, "deliveries.decide"),
     ("/tasks/{id}/done", day.finish, "tasks.write"),
     ("/clients/{id}/reminders", client.choose, "clients.write"),
+    ("/clients/{id}/reach", client.put_right, "clients.write"),
     ("/clients/{id}/texts", texts.reply_to_client, "texts.write"),
     ("/texts/{key}", texts.reply_to_nameless, "texts.write"),
     ("/clients/{id}/consent", client.told, "consent.write"),

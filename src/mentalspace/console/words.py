@@ -125,15 +125,22 @@ _CONTACTS = {
     "sms": "our own text",
 }
 
-# Why no text reaches a number.
-_PHONE_PROBLEM = {
-    "landline":        "landline: texts go by e-mail instead",
+# What is wrong with a number that nobody can dial.
+NUMBER_PROBLEMS = {
     "not_a_number":    "cannot be dialled: it does not read as a telephone number",
     "unknown_region":  "cannot be dialled: no country has this code",
     "too_short":       "cannot be dialled: digits are missing; give it with its area code",
     "too_long_number": "cannot be dialled: it has too many digits",
     "no_such_range":   "cannot be dialled: no number begins like this; look for a typing error",
 }  # fmt: skip
+
+_PHONE_KIND = {
+    "mobile": "mobile",
+    "landline": "landline",
+    "voip": "internet telephone",
+    "either": "mobile or landline",
+    "unknown": "of unknown kind",
+}
 
 WAYS: Mapping[str, str] = {"email": "e-mail", "text": "text", "both": "e-mail and text"}
 
@@ -162,8 +169,18 @@ def contact(kind: str) -> str:
     return _CONTACTS.get(kind, plain(kind))
 
 
-def phone_problem(code: str) -> str:
-    return _PHONE_PROBLEM.get(code, plain(code))
+def phone_kind(kind: str) -> str:
+    return _PHONE_KIND.get(kind, plain(kind).lower())
+
+
+def phone_problem(code: str, *, chose_texts: bool, by_mail: bool) -> str:
+    """Why no text reaches a number, and what then happens where the client chose texts."""
+    known = {**NUMBER_PROBLEMS, "landline": "landline: it takes calls, and no texts"}
+    problem = known.get(code, plain(code))
+    if not chose_texts:
+        return problem
+    instead = "what would be a text goes by e-mail" if by_mail else "nothing goes by e-mail instead"
+    return f"{problem}. {instead.capitalize()}"
 
 
 def ways(by: str) -> str:
@@ -184,6 +201,8 @@ def step(do: str, params: Mapping[str, str]) -> str:
             return "the same news goes by mail, where the client allows it"
         case "suppress":
             return "the address is written to no more"
+        case "mark_landline":
+            return "the client’s page says that this number takes no texts"
         case "slow_lane":
             return "sent more slowly for a while"
         case "note":

@@ -44,9 +44,17 @@ update delivery d
   from chosen where d.id = chosen.id
 returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subject_id,
   d.integration, d.idempotency_key, d.payload, d.bypass_guard, d.carries_phi,
-  not d.despite_suppression
-    and app.is_suppressed(d.practice_id, d.integration, d.recipient_key, d.drill, d.client_id)
-    as suppressed,
+  case
+    when d.despite_suppression then null
+    when d.drill is null and exists (
+      select from stopped_client k where k.client_id = d.client_id
+         and k.integration = d.integration and k.practice_id = d.practice_id) then 'opted_out'
+    else (
+      select s.reason from suppression s
+       where s.practice_id = d.practice_id and s.integration = d.integration
+         and s.recipient_key = d.recipient_key and s.lifted_at is null
+         and coalesce(s.drill, '') in ('', coalesce(d.drill, '')) order by s.drill nulls first limit 1)
+  end as suppressed,
   d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token as token,
   coalesce(extract(epoch from app.now() - d.first_attempt_at), 0)::float8 as first_attempt_age_s,
@@ -125,7 +133,7 @@ class Claimed:
     payload: bytes
     bypass_guard: bool
     carries_phi: bool
-    suppressed: bool  # its recipient, or its client, is written to no more
+    suppressed: str | None  # why its recipient, or its client, is written to no more
     attempts: int
     starts: int
     was_unknown: bool

@@ -490,7 +490,7 @@ def _refusal(lane: Lane, each: Claimed) -> Evidence | None:
     barred = refuse_phi(barred=lane.barred, carries_phi=each.carries_phi)
     if barred is not None or each.perhaps_left:
         return barred
-    if (suppressed := refuse_suppressed(each.suppressed)) is not None:
+    if (suppressed := refuse_suppressed(each.suppressed, lane.cases)) is not None:
         return suppressed
     tests = lane.provider.refuse_outside_tests(each.payload, lane.test_only)
     if tests is not None or each.bypass_guard:

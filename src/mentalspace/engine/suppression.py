@@ -7,7 +7,7 @@ client in another way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 from uuid import UUID
@@ -15,6 +15,7 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
 from mentalspace.engine.steps import Action, StepContext
+from mentalspace.kernel.case import ErrorCase
 from mentalspace.kernel.errors import Evidence
 
 # How somebody's wish, or the end of an address, was heard. "check" is our own look at it.
@@ -54,9 +55,17 @@ update suppression set lifted_at = app.now(), lifted_by = $2, lifted_how = $3, l
 """
 
 
-def refuse_suppressed(suppressed: bool) -> Evidence | None:
-    """What the lane asks before each attempt."""
-    return Evidence("refused_locally", code=SUPPRESSED) if suppressed else None
+def refuse_suppressed(reason: str | None, cases: Iterable[ErrorCase]) -> Evidence | None:
+    """What the lane asks before each attempt. Where a case of the room speaks of that very reason,
+    it is that case's: what ended the number is told, and asked for, once."""
+    if reason is None:
+        return None
+    named = any(
+        "refused_locally" in match.kind and reason in match.code
+        for case in cases
+        for match in case.match
+    )
+    return Evidence("refused_locally", code=reason if named else SUPPRESSED)
 
 
 async def suppress_step(context: StepContext) -> None:

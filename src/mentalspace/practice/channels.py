@@ -31,6 +31,10 @@ class ChannelChoice:
     changes_by: By
     falls_back: bool
 
+    @property
+    def wants_texts(self) -> bool:
+        return (self.reminders_by, self.changes_by) != ("email", "email")
+
     def wants_texts_beyond(self, before: ChannelChoice) -> bool:
         """Whether something goes by text now that did not before."""
         pairs = (

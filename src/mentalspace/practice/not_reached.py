@@ -66,7 +66,8 @@ class Unreached:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client to be called. `tasks` are the texts of what the runbook asked for."""
+    """A client to be called. `tasks` are the texts of what the runbook asked for; `falls_back` says
+    whether they allow a mail in a text's place."""
 
     id: UUID
     name: str
@@ -75,6 +76,7 @@ class Client:
     language: str
     appointments: Sequence[Unreached]
     tasks: Sequence[str]
+    falls_back: bool = True
 
 
 # $1 practice, $2 now, $3 until, $4 clinician, $5 patience, $6 with an unknown. What one message
@@ -129,6 +131,7 @@ _UNREACHED = (
     _TOLD
     + """
 select k.id as client_id, k.name, k.email, k.phone, k.language,
+       k.text_falls_back and k.email is not null as falls_back,
        n.id, n.starts_at, n.clinician_email,
        (select coalesce(jsonb_agg(jsonb_build_object(
           'delivery_id', l.id, 'integration', l.integration, 'provider', c.provider,
@@ -238,6 +241,7 @@ def _client(rows: Sequence[Any]) -> Client:
             for row in rows
         ],
         first["tasks"],
+        first["falls_back"],
     )
 
 

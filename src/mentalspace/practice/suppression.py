@@ -11,6 +11,7 @@ from mentalspace.engine.secrets import Vault
 from mentalspace.engine.suppression import OPTED_OUT, lift
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
+from mentalspace.practice.phone_line import LANDLINE, doubt_landline
 
 COMPLAINED = "complained"
 # What somebody wanted themselves; nobody takes it back for them.
@@ -81,6 +82,8 @@ async def lift_suppression(
         raise Refused("client_has_not_asked", text)
     if not await lift(connection, suppression_id, name):
         return False
+    if reason == LANDLINE:
+        await doubt_landline(connection, suppression_id)
     await note(
         connection, actor, "suppression_lifted", practice_id=practice_id, subject=suppression_id
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -23,6 +24,12 @@ select $1, $2, $3, $4, $5, $6, $7, $8
       and drill is not distinct from $7)
 on conflict do nothing returning id
 """
+_ONE_AT_A_TIME = "select pg_advisory_xact_lock(hashtextextended($1, 0))"
+_ADD = """
+update task set text = text || ' ' || $4
+ where client_id = $1 and topic = $2 and state = 'open' and drill is not distinct from $3
+   and position($4 in text) = 0
+"""
 _ASK = """
 insert into task (practice_id, for_role, text, client_id, drill, topic, thread_key)
 values ($1, 'front_desk', $2, $3, $4, $5, $6)
@@ -42,16 +49,25 @@ update task set state = 'done', done_at = app.now(), done_by = app.user_id()
 async def open_task(context: StepContext) -> None:
     """Ask a role of the practice to do something: once for each delivery and case, and once for
     each client and `topic` (the case, if none is named) while the task is open."""
+    await ask_role(context, context.params, context.params["text"])
+
+
+async def ask_role(context: StepContext, params: Mapping[str, str], text: str) -> bool:
+    """The same with another text; False if it was asked for already. Two that meet here at once,
+    a client's mail and text say, wait for each other."""
+    topic, role = params.get("topic", context.case.id), params.get("for", "front_desk")
+    if context.client_id is not None:
+        await context.connection.execute(_ONE_AT_A_TIME, f"task/{context.client_id}/{topic}")
     opened = await context.connection.fetchval(
         _OPEN,
         context.practice_id,
-        context.params.get("for", "front_desk"),
-        context.params["text"],
+        role,
+        text,
         context.case.id,
         context.delivery_id,
         context.client_id,
         context.drill,
-        context.params.get("topic", context.case.id),
+        topic,
     )
     if opened is not None:
         await record(
@@ -59,9 +75,15 @@ async def open_task(context: StepContext) -> None:
             "task_opened",
             practice_id=context.practice_id,
             delivery_id=context.delivery_id,
-            data={"for": context.params.get("for", "front_desk"), "case": context.case.id},
+            data={"for": role, "case": context.case.id},
             drill=context.drill,
         )
+    return opened is not None
+
+
+async def add_to_task(context: StepContext, topic: str, sentence: str) -> None:
+    """Say something more in the client's open task of that topic, once."""
+    await context.connection.execute(_ADD, context.client_id, topic, context.drill, sentence)
 
 
 async def ask_to_answer(

@@ -28,10 +28,14 @@ insert into notification_logs (practice_id, recipient_id, recipient_phone, notif
 values ($1, $2, $3, 'sms', 'appointment', $4, $5, $6, $7, $8, $4, $9, $10, $11, $12)
 on conflict (delivery_id) do nothing
 """
+# What was learned of the number goes before what its digits tell.
 _NUMBER = """
-update client set phone_e164 = $2, phone_kind = $3, phone_problem = $4,
-                  phone_checked_at = app.now()
- where id = $1
+update client c set phone_e164 = $2, phone_kind = coalesce(l.kind, $3),
+       phone_problem = coalesce(
+         $4, case when coalesce(l.kind, $3) = 'landline' then 'landline' end),
+       phone_checked_at = app.now()
+  from client k left join phone_line l on l.practice_id = k.practice_id and l.e164 = $2
+ where c.id = $1 and k.id = c.id returning c.phone_problem
 """
 
 
@@ -151,11 +155,11 @@ async def text_not_written(
 async def note_number(connection: Connection, client_id: UUID, raw: str) -> str | None:
     """Keep beside what was typed how it is dialled; the code of what is wrong with it, if
     something is. What cannot be dialled stops nothing else."""
+    noted: tuple[str | None, str | None, str | None]
     try:
         number = normalise(raw)
+        noted = (number.e164, number.kind, None)
     except NotANumber as error:
-        await connection.execute(_NUMBER, client_id, None, None, error.code)
-        return error.code
-    problem = "landline" if number.kind == "landline" else None
-    await connection.execute(_NUMBER, client_id, number.e164, number.kind, problem)
+        noted = (None, None, error.code)
+    problem: str | None = await connection.fetchval(_NUMBER, client_id, *noted)
     return problem

@@ -6,6 +6,7 @@ from typing import Literal
 from uuid import UUID
 
 from mentalspace.engine.services import Services
+from mentalspace.integrations.sms.number import normalise
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.audit import note
 from mentalspace.practice.task import ADDRESS, PHONE, close_tasks
@@ -26,7 +27,7 @@ select id, phone from client where phone is not null and phone_checked_at is nul
  limit 500 for update skip locked
 """
 
-# "no_texts": saved, but no text can reach that number.
+# "no_texts": saved, but the number is a landline.
 Changed = Literal["same", "saved", "no_texts"]
 
 
@@ -37,7 +38,8 @@ async def change_reach(
     email: Phi[str] | None,
     phone: Phi[str] | None,
 ) -> Changed:
-    """None leaves it as it is. Raises ClientUnknown."""
+    """None leaves it as it is. Raises ClientUnknown, and NotANumber for a new number that nobody
+    could dial: nothing is saved then."""
     async with services.database.as_user(claims) as connection:
         before = await connection.fetchrow(_LOCK, client_id)
         if before is None:
@@ -46,6 +48,8 @@ async def change_reach(
         number = phone.reveal() if phone else before["phone"]
         if (address, number) == (before["email"], before["phone"]):
             return "same"
+        if phone and number != before["phone"]:
+            normalise(number)
         await connection.execute(_SAVE, client_id, address, number)
         problem = None
         if number != before["phone"]:

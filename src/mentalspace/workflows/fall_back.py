@@ -9,8 +9,10 @@ from typing import Any
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
 from mentalspace.engine.steps import Action, StepContext
+from mentalspace.kernel.case import Step
 from mentalspace.practice.appointment import Appointment, find_appointment
 from mentalspace.practice.reminder import Reminder
+from mentalspace.practice.task import add_to_task, ask_role
 from mentalspace.workflows.appointment_mails import MailDesk, write_mail
 
 _TEXT = """
@@ -26,10 +28,9 @@ select n.occasion, n.version, n.for_start, n.lead_min, d.status, d.due_at, d.exp
   from notification_logs n join delivery d on d.id = n.delivery_id where n.delivery_id = $1
 """
 _ENDED_BADLY = frozenset({"refused", "bounced", "failed", "expired"})
-_TASK = """
-insert into task (practice_id, for_role, text, case_id, delivery_id, client_id, drill, topic)
-values ($1, 'front_desk', $2, $3, $4, $5, $6, 'not_told') on conflict do nothing
-"""
+_FRONT_DESK = "front_desk"
+_NOT_TOLD = "A text about an appointment did not arrive, and no mail went in its place: call them."
+_CALL = "No mail went in its place: call them about the appointment."
 
 
 def fall_back_with(desk: Callable[[datetime], MailDesk]) -> Action:
@@ -90,16 +91,17 @@ def _why_not(appointment: Appointment) -> str | None:
 
 
 async def _ask_front_desk(context: StepContext, why_not: str) -> None:
-    await context.connection.execute(
-        _TASK,
-        context.practice_id,
-        "A text about an appointment did not arrive, and no mail went in its place: call them.",
-        f"{context.case.id}/not_told",
-        context.delivery_id,
-        context.client_id,
-        context.drill,
-    )
+    """In the task that the case opens for them anyway, if it does: one trouble is one task."""
+    own = next((step.params for step in context.case.steps if _asks_front_desk(step)), None)
+    if own is None:
+        await ask_role(context, {"for": _FRONT_DESK, "topic": "not_told"}, _NOT_TOLD)
+    elif not await ask_role(context, own, f"{own['text']} {_CALL}"):
+        await add_to_task(context, own.get("topic", context.case.id), _CALL)
     await _say(context, "not_told_otherwise", {"reason": f"{why_not}; the front desk has a task"})
+
+
+def _asks_front_desk(step: Step) -> bool:
+    return step.do == "open_task" and step.params.get("for", _FRONT_DESK) == _FRONT_DESK
 
 
 async def _say(context: StepContext, kind: str, data: dict[str, str]) -> None:

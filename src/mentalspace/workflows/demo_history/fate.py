@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from mentalspace.engine.hours import OUT_OF_HOURS, Hours
 from mentalspace.engine.settle import classification
-from mentalspace.engine.suppression import OPTED_OUT, SUPPRESSED
+from mentalspace.engine.suppression import OPTED_OUT
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.integration import LaneClass
@@ -28,7 +28,6 @@ UNAVAILABLE = Evidence("http", http=503, code="service_unavailable")
 TOO_MANY = Evidence("http", http=429, code="rate_limit_exceeded", retry_after_s=1.0)
 SILENT = Evidence("timeout")
 NO_ADDRESS = Evidence("refused_locally", code="invalid_recipient")
-LISTED = Evidence("refused_locally", code=SUPPRESSED)
 STRANGE = Evidence("http", http=451, code="unavailable_for_legal_reasons")
 TEXTS_TOO_FAST = Evidence("http", http=429, code="20429", retry_after_s=1.0)
 STRANGE_OF_TEXTS = Evidence("http", http=400, code="21999")

@@ -13,6 +13,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from mentalspace.engine.hours import next_opening
+from mentalspace.engine.suppression import refuse_suppressed
+from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import Appointment
 from mentalspace.practice.quiet_hours import quiet_hours
@@ -26,7 +28,6 @@ from mentalspace.workflows.demo_history.cast import Client, made_id
 from mentalspace.workflows.demo_history.diary import BEHIND, Booking, bookings
 from mentalspace.workflows.demo_history.fate import (
     FATES,
-    LISTED,
     MENDED_IN,
     TEXT_FATES,
     Letter,
@@ -105,6 +106,13 @@ class Standing:
         if listing is None or letter.written_at > now:
             return None
         return max(listing.at, letter.written_at)
+
+    def refusal(self, setting: Setting) -> Evidence:
+        """What the lane says of it then."""
+        listing = self.no_texts if setting.texts else self.listing
+        evidence = refuse_suppressed(listing.reason if listing else None, setting.cases)
+        assert evidence is not None
+        return evidence
 
     def takes_text(self, written_at: datetime) -> bool:
         """Whether nothing was known against texts as it was written."""
@@ -305,7 +313,7 @@ class Scribe:
             cancelled(story)
             return story
         if listed_at is not None:
-            story.refuse_locally(listed_at, LISTED)
+            story.refuse_locally(listed_at, known.refusal(setting))
             return story
         if letter.leaves_at >= letter.expires_at and letter.due_at <= self.now:
             useless_at_night(story)
