@@ -610,6 +610,7 @@ REGIONS: dict[str, Callable[[], str]] = {
     "import-errors": tried.import_errors,
     "series-errors": tried.series_errors,
     "bad-numbers": tried.bad_numbers,
+    "number-notes": tried.number_notes,
     "bad-texts": tried.bad_texts,
     "bad-callbacks": tried.bad_callbacks,
 }

@@ -50,6 +50,29 @@ def bad_numbers() -> str:
     return table("number | code | what is said", rows)
 
 
+def number_notes() -> str:
+    """Numbers of rows that land, each with what the report says of it and of its client."""
+    from mentalspace.integrations.sms.number import NotANumber, normalise
+    from mentalspace.workflows.import_numbers import number_note
+
+    rows = []
+    for typed, has_email, wants_mail in (
+        ("555-0142", True, True),
+        ("+1 202 055 0142", True, False),
+        ("+44 20 7946 0958", True, True),
+        ("+44 20 7946 0958", False, True),
+    ):
+        code: str
+        try:
+            code = normalise(typed).kind
+        except NotANumber as error:
+            code = error.code
+        note = number_note(2, typed, code, has_email=has_email, wants_mail=wants_mail)
+        mail = "none" if not has_email else "known" if wants_mail else "known, not instead of texts"
+        rows.append([_shown(typed), mail, f"`{code}`", note.text, note.then])
+    return table("number | mail address | code | what is said | and then", rows)
+
+
 def bad_texts() -> str:
     """What the guard says of a good text with one thing changed, and the case that it meets."""
     from mentalspace.integrations.sms.model import guard

@@ -19,6 +19,7 @@ from mentalspace.workflows.calendar_import import (
     raw_of_row,
 )
 from mentalspace.workflows.demo import system_claims
+from tests.house import write_agreements
 from tests.practice.office import Office
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -208,3 +209,35 @@ async def test_a_bigger_file_lands_in_reasonable_time(office: Office) -> None:
     assert result.new == 300
     assert len(await office.mails()) == 600
     assert office.services.clock.now() - began < timedelta(seconds=20)
+
+
+async def test_numbers_that_get_no_texts_are_named_with_what_happens_then(
+    office: Office, admin: Any
+) -> None:
+    """The rows land; the report says where, what, and how the client is told, and quotes nobody."""
+    rows = [
+        line(number, email=email).replace(",,America", f",{phone},America")
+        for number, phone, email in (
+            (1, "(202) 555-0141", None),
+            (2, "555-0142", None),
+            (3, "+44 20 7946 0958", ""),
+        )
+    ]
+    result = await land(office, *rows)
+    assert (result.new, result.bad) == (3, ())
+    assert [(note.line, note.column, note.code) for note in result.numbers] == [
+        (3, "client_phone", "too_short"),
+        (4, "client_phone", "landline"),
+    ]
+    short, fixed = result.numbers
+    assert "area code" in short.text
+    assert "told by mail" in short.then
+    assert "no mail address is known either: call them" in fixed.then
+    assert "0958" not in str(result.numbers)
+    await write_agreements(admin)
+    await admin.execute(
+        "update client set text_agreed_at = now(), reminders_by = 'text', changes_by = 'text',"
+        " text_falls_back = false where external_id = 'c-2'"
+    )
+    [refused, _] = (await land(office, *rows)).numbers
+    assert "wants no mail in a text's place: call them" in refused.then

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -75,6 +76,16 @@ class BadRow(Out):
     mistakes: list[Mistake]
 
 
+class NumberNote(Out):
+    """A row that landed, though no text can reach its number: why, and what happens then."""
+
+    line: int
+    column: str
+    code: str
+    text: str
+    then: str
+
+
 class Imported(Out):
     """Counts of appointments; `merged` rows repeated others, `bad_known` were waiting already."""
 
@@ -87,6 +98,7 @@ class Imported(Out):
     bad: list[BadRow]
     bad_known: int
     notes: list[str]
+    numbers: list[NumberNote]
 
 
 class WaitingRow(Out):
@@ -231,4 +243,5 @@ def _imported(result: ImportResult) -> Imported:
         ],
         bad_known=result.bad_known,
         notes=list(result.notes),
+        numbers=[NumberNote.model_validate(asdict(note)) for note in result.numbers],
     )

@@ -120,6 +120,7 @@ def import_lines(result: ImportResult) -> list[str]:
     if result.merged:
         lines.append(f"{result.merged} repeated another row")
     lines += [f"note: {note}" for note in result.notes]
+    lines += [f"line {n.line}, {n.column}: {n.text}; {n.then}" for n in result.numbers]
     if result.bad:
         known = f" ({result.bad_known} already known)" if result.bad_known else ""
         lines.append(f"{len(result.bad)} to correct, kept for that{known}:")

@@ -20,6 +20,7 @@ from mentalspace.practice.calendar_file import (
 )
 from mentalspace.workflows.appointments import Claims, mail_desk
 from mentalspace.workflows.calendar_landing import land_file
+from mentalspace.workflows.import_numbers import NumberNote, read_number_notes
 
 CHANGES = ("new", "changed", "cancelled", "unchanged")
 
@@ -31,7 +32,8 @@ class RowUnknown(MentalSpaceError):
 @dataclass(frozen=True, slots=True)
 class ImportResult:
     """What a file did. `new`, `changed`, `cancelled`, `unchanged` count appointments; `merged`
-    rows repeated others; `bad` wait to be corrected, `bad_known` were waiting already."""
+    rows repeated others; `bad` wait to be corrected, `bad_known` were waiting already. `numbers`
+    are those of rows that landed which no text can reach."""
 
     file_id: UUID
     new: int
@@ -42,6 +44,7 @@ class ImportResult:
     bad: tuple[BadRow, ...]
     bad_known: int
     notes: tuple[str, ...]
+    numbers: tuple[NumberNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ async def import_calendar(
             len(file.bad),
             imported_by,
         )
+        numbers = await read_number_notes(connection, practice_id, file.rows)
         kept = [await _keep(connection, services.vault, practice_id, file_id, b) for b in file.bad]
     return ImportResult(
         file_id=file_id,
@@ -91,6 +95,7 @@ async def import_calendar(
         bad=file.bad,
         bad_known=kept.count(False),
         notes=file.notes,
+        numbers=numbers,
     )
 
 
