@@ -48,6 +48,7 @@ AUDIT_HEADS_EVERY_S = 3600.0
 FOLD_TALLY_EVERY_S = 60.0
 FORGET_EVERY_S = 60.0
 LINKS_EVERY_S = 2.0
+LOOK_UPS_EVERY_S = 0.5
 NUMBERS_EVERY_S = 60.0
 EVIDENCE_EVERY_S = 1.0
 
@@ -535,6 +536,7 @@ class MentalSpace:
         from mentalspace.workflows.client_reach import read_numbers
         from mentalspace.workflows.evidence import attach_evidence
         from mentalspace.workflows.log_in_codes import mail_links
+        from mentalspace.workflows.number_lookup import look_up_numbers
         from mentalspace.workflows.reminder_rules import rewrite_reminders
 
         known = known_of(services.runbooks, services.rooms)
@@ -549,6 +551,7 @@ class MentalSpace:
             "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
             "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
             "links": (LINKS_EVERY_S, lambda: mail_links(services)),
+            "look_ups": (LOOK_UPS_EVERY_S, lambda: look_up_numbers(services, adapters)),
             "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),
             "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         }

@@ -80,3 +80,28 @@ async def test_test_mode_is_switched_and_the_doctor_says_so(
     assert not await admin.fetchval(switched)
     unknown = mentalspace(environment, "credential", "test-mode", "email", "--practice", "nowhere")
     assert "no such practice" in unknown.stderr
+
+
+async def test_look_ups_are_switched_and_the_doctor_says_so(
+    environment: dict[str, str], admin: asyncpg.Connection[Any]
+) -> None:
+    """On in a demo, off for a credential stored since; the price is named, and counted by the
+    doctor. A provider that knows no numbers is refused."""
+    switched = "select looks_up_numbers from credential where integration = 'sms' and endpoint = $1"
+    assert await admin.fetchval(switched, "default")
+    words = ("credential", "look-up", "sms", "--practice", "lakeside")
+    assert "not looked up" in mentalspace(environment, *words, "--off").stdout
+    assert not await admin.fetchval(switched, "default")
+    assert "0.008 USD each" in mentalspace(environment, *words).stdout
+    assert await admin.fetchval(switched, "default")
+    await admin.execute(
+        "insert into phone_line (practice_id, e164, asked_at, credential_id)"
+        " select practice_id, '+1202555014' || n, app.now(), id"
+        " from credential, generate_series(1, 5) n"
+        " where integration = 'sms' and endpoint = 'default'"
+    )
+    findings = json.loads(mentalspace(environment, "doctor", "sms", "--json").stdout)["findings"]
+    [said] = [f for f in findings if f["check"] == "number look-ups" and "5 numbers" in f["text"]]
+    assert said["text"].endswith("0.04 USD")
+    none = mentalspace(environment, "credential", "look-up", "email", "--practice", "lakeside")
+    assert "does not tell what a number is" in none.stderr

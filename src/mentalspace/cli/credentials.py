@@ -56,6 +56,21 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         ask(application, lambda s: _switch(s, of_room, chosen, practice, test_only=not off))
         print("everybody is reached" if off else "only test recipients are reached")
 
+    @credential.command("look-up")
+    def look_up(
+        room: Annotated[str, typer.Argument(help="Such as sms.")],
+        practice: Annotated[str, typer.Option(help="Slug or id.")],
+        provider: Annotated[str | None, typer.Option(help="Else the room's first.")] = None,
+        off: Annotated[bool, typer.Option("--off", help="Nothing is asked any more.")] = False,
+    ) -> None:
+        """Ask the provider what a number is before the first text to it; each question costs."""
+        application = make()
+        chosen, of_room = _chosen(application, room, provider)
+        if not chosen.looks_up_numbers:
+            raise Refused("no_look_up", f"{chosen.title} does not tell what a number is")
+        ask(application, lambda s: _switch_look_up(s, of_room, chosen, practice, look_up=not off))
+        print("numbers are not looked up" if off else _look_up_costs(application, of_room))
+
     @credential.command("order")
     def order(
         room: Annotated[str, typer.Argument(help="Such as email.")],
@@ -131,6 +146,26 @@ async def _switch(
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
         if not await set_test_only(owner, room.name, endpoint, test_only):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+
+
+async def _switch_look_up(
+    services: Services, room: Integration, provider: Provider, practice: str, *, look_up: bool
+) -> None:
+    from mentalspace.cli.tokens import practice_id_of
+    from mentalspace.engine.credentials import set_look_up
+    from mentalspace.engine.db import connect_owner
+
+    practice_id = await practice_id_of(services, practice)
+    async with connect_owner(services.admin_url) as owner:
+        endpoint = await _endpoint_of(owner, practice_id, room, provider)
+        if not await set_look_up(owner, room.name, endpoint, look_up):
+            raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+
+
+def _look_up_costs(application: Application, room: Integration) -> str:
+    said = "a number is looked up once, before the first text to it"
+    price = application.runbooks().room(room.name).overview.look_up_price
+    return f"{said}: {price.amount:g} {price.currency} each" if price else said
 
 
 async def _order(

@@ -177,6 +177,13 @@ def _acted(data: Data, _provider: str) -> str:
     return f"{data.get('title', 'Acted')}{until}{f': {reason}' if reason else ''}"
 
 
+def _looked_up(data: Data, provider: str) -> str:
+    kind = data.get("kind")
+    if kind is None:
+        return f"{provider} was asked what this number is, and did not say: the text goes"
+    return f"{provider} was asked what this number is: {words.phone_kind(str(kind))}"
+
+
 def _fixed(text: str) -> Callable[[Data, str], str]:
     return lambda _data, provider: text.format(provider=provider)
 
@@ -220,6 +227,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "link_by_mail":       ("info", _fixed("A link to log in goes by mail now")),
     "told_by_mail":       ("info", _fixed("The same news goes by mail now")),
     "not_told_otherwise": ("warn", _with("No mail went in its place", "reason")),
+    "number_looked_up":   ("info", _looked_up),
     "marked_landline":    ("warn", _fixed("Kept on the client: this number takes no texts")),
     "moved":              ("warn", _moved),
     "lane_paused":        ("warn", _paused),

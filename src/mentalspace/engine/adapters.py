@@ -23,8 +23,11 @@ class Adapters:
     clients: Mapping[bool, Client]
     site_url: str
 
-    async def of(self, practice_id: UUID, credential_id: UUID) -> Adapter:
-        """Raises LookupError if the practice has no such credential."""
+    async def of(
+        self, practice_id: UUID, credential_id: UUID, *, deadline_s: float | None = None
+    ) -> Adapter:
+        """Each of its calls has `deadline_s` in all, or what the provider's have. Raises
+        LookupError if the practice has no such credential."""
         async with self.database.as_worker(practice_id) as connection:
             row = await connection.fetchrow(
                 "select integration, provider, endpoint, base_url, live, secrets"
@@ -42,5 +45,5 @@ class Adapters:
             secrets,
             hook_url(self.site_url, row["integration"], row["endpoint"]),
         )
-        http = DeadlinedHttp(self.clients[row["live"]], provider.deadline_s)
+        http = DeadlinedHttp(self.clients[row["live"]], deadline_s or provider.deadline_s)
         return provider.adapter(http, credential)

@@ -20,8 +20,8 @@ from mentalspace.kernel.integration import Provider
 _SAVE = """
 insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
                         rate_per_s, burst, drill, test_only, demands_agreement, rank,
-                        fail_over_after_s, follows)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                        fail_over_after_s, follows, looks_up_numbers)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
@@ -39,7 +39,8 @@ class NewCredential:
     `demands_agreement` is for drills: it is held to an agreement as a live one is.
 
     `rank` is its place among the practice's credentials for the integration, and
-    `fail_over_after_s` how long it may be out before the next has what waits. Both are for a new
+    `fail_over_after_s` how long it may be out before the next has what waits. `looks_up_numbers`
+    lets its provider be asked, for a price, what kind of line a number is. All three are for a new
     one: a rotation leaves them as they are.
     """
 
@@ -54,6 +55,7 @@ class NewCredential:
     demands_agreement: bool = False
     rank: int = 1
     fail_over_after_s: float = 60.0
+    looks_up_numbers: bool = False
 
 
 async def save_credential(
@@ -91,6 +93,7 @@ async def save_credential(
         new.rank,
         new.fail_over_after_s,
         provider.follows,
+        new.looks_up_numbers,
     )
     if credential_id is None:
         raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")
@@ -124,6 +127,21 @@ async def set_test_only(
         integration,
         endpoint,
         test_only,
+    )
+    return bool(found)
+
+
+async def set_look_up(
+    owner: asyncpg.Connection[Any] | Connection, integration: str, endpoint: str, look_up: bool
+) -> bool:
+    """Let the provider be asked what kind of line a number is, or not; False if there is no such
+    endpoint."""
+    found = await owner.fetchval(
+        "update credential set looks_up_numbers = $3 where integration = $1 and endpoint = $2"
+        " returning true",
+        integration,
+        endpoint,
+        look_up,
     )
     return bool(found)
 

@@ -16,6 +16,7 @@ from mentalspace.practice.quiet_hours import quiet_hours
 from mentalspace.practice.reminder import Reminder
 from mentalspace.practice.saying.facts import AppointmentFacts, AppointmentKind, language_of
 from mentalspace.workflows.appointment_mails import MailDesk
+from mentalspace.workflows.number_lookup import PATIENCE, awaits_kind
 
 _KNOWN_NUMBER = """
 select exists (select from notification_logs
@@ -55,6 +56,9 @@ async def write_text(
     first = not await connection.fetchval(_KNOWN_NUMBER, appointment.practice_id, number.reveal())
     leaves_at = desk.now if reminder is None else reminder.due_at
     text = compose_text(desk, appointment, kind, leaves_at, first=first)
+    waits = appointment.drill is None and await awaits_kind(
+        connection, appointment.practice_id, number.reveal(), appointment.reach.kind
+    )
     lane_class: LaneClass = "bulk" if kind == "reminder" else "interactive"
     delivery_id = await enqueue(
         connection,
@@ -67,7 +71,7 @@ async def write_text(
             idempotency_key=text_key(text.kind, appointment, reminder),
             payload=text.to_bytes(),
             recipient=number,
-            due_at=None if reminder is None or text.findings() else reminder.due_at,
+            due_at=None if text.findings() else _due_at(desk.now, reminder, waits=waits),
             expires_at=appointment.starts_at if reminder is None else reminder.expires_at,
             subject_type="appointment",
             subject_id=appointment.id,
@@ -98,6 +102,14 @@ async def write_text(
         None if reminder is None else appointment.starts_at,
         None if reminder is None else reminder.lead_min,
     )
+
+
+def _due_at(now: datetime, reminder: Reminder | None, *, waits: bool) -> datetime | None:
+    """`waits`: not before it should be known whether the number takes texts."""
+    if not waits:
+        return None if reminder is None else reminder.due_at
+    known_at = now + PATIENCE
+    return known_at if reminder is None else max(reminder.due_at, known_at)
 
 
 def compose_text(

@@ -141,6 +141,7 @@ async def sandbox_credentials(
                 False,
                 {name: practice.own.get(name, value) for name, value in usual.items()},
                 rank=rank_of(room, provider),
+                looks_up_numbers=provider.looks_up_numbers,
             ),
         )
 

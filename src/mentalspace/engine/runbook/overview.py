@@ -97,7 +97,7 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one accepted message costs."""
+    """What one of something costs: an accepted message, a look-up."""
 
     amount: float
     currency: str
@@ -151,6 +151,7 @@ class Overview:
     next_review: date
     path: Path
     price: Price | None = None
+    look_up_price: Price | None = None
 
     def metric(self, metric_id: str | None) -> Metric | None:
         return next((metric for metric in self.metrics if metric.id == metric_id), None)
@@ -181,6 +182,7 @@ def parse_overview(
         next_review=table.day("next_review"),
         path=source.path,
         price=next(iter(map(_price, table.tables("price"))), None),
+        look_up_price=next(iter(map(_price, table.tables("look_up_price"))), None),
     )
     table.done()
     return overview if len(problems) == before else None

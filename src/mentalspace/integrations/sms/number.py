@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
@@ -39,6 +39,16 @@ class Number:
     kind: Kind
     region: str
     zones: tuple[str, ...]
+
+
+@runtime_checkable
+class KnowsNumbers(Protocol):
+    """The further method of an adapter whose provider can be asked what a number is."""
+
+    async def kind_of(self, e164: str) -> Kind | None:
+        """None where the provider does not know either. Raises ProviderError, Refused. Each
+        question costs."""
+        ...
 
 
 class NotANumber(MentalSpaceError):

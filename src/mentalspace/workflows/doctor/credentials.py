@@ -8,11 +8,12 @@ from typing import Any
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import Standing
+from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
-from mentalspace.kernel.integration import Adapter, Checkup
+from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
 
@@ -26,7 +27,9 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.nam
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
        (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
          where credential_id = c.id and state = 'paused') as paused,
-       w.waiting, w.oldest_s, w.held, w.unknown, c.fail_over_after_s,
+       w.waiting, w.oldest_s, w.held, w.unknown, c.fail_over_after_s, c.looks_up_numbers,
+       (select count(*) from phone_line l
+         where l.credential_id = c.id and l.asked_at > app.now() - interval '30 days') as looked_up,
        (select o.provider || '/' || o.endpoint from credential o
          where o.practice_id = c.practice_id and o.integration = c.integration and o.id <> c.id
            and o.active and o.drill is null and not o.test_only
@@ -139,6 +142,19 @@ def health(row: Any) -> list[RoomFinding]:
         if row[name]:
             found.append(finding(row, name, "warning", f"{row[name]} wait for a person"))
     return found
+
+
+def look_ups(row: Any, provider: Provider, price: Price | None) -> list[RoomFinding]:
+    """Whether numbers are looked up before the first text to them, how many were, and the cost."""
+    if not provider.looks_up_numbers:
+        return []
+    if not row["looks_up_numbers"]:
+        text = "off: what a number is, its first text shows (mentalspace credential look-up)"
+        return [finding(row, "number look-ups", "good", text)]
+    count = row["looked_up"]
+    cost = f", {count * price.amount:.2f} {price.currency}" if price else ""
+    text = f"on: {count} number{'s'[: count != 1]} asked about in 30 days{cost}"
+    return [finding(row, "number look-ups", "good", text)]
 
 
 def _next(row: Any) -> str:

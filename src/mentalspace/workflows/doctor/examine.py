@@ -26,6 +26,7 @@ from mentalspace.workflows.doctor.credentials import (
     going_live,
     health,
     line,
+    look_ups,
 )
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
@@ -135,7 +136,10 @@ async def _ask_all(
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
-    for row, (called, own) in zip(rows, answered, strict=True):
+    for row, (called, examined) in zip(rows, answered, strict=True):
+        price = services.runbooks.room(row["integration"]).overview.look_up_price
+        provider = services.rooms[row["integration"]].provider(row["provider"])
+        own = [*examined, *look_ups(row, provider, price)]
         lines.append(line(row, called))
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from mentalspace.engine.outbound import retry_after_s
 from mentalspace.integrations.sms.model import Text
+from mentalspace.integrations.sms.number import Kind
 from mentalspace.integrations.sms.sender.expected import Sender
 from mentalspace.integrations.sms.twilio import wire
 from mentalspace.integrations.sms.twilio.registration import Asked, find_number, read_sender
@@ -112,6 +113,11 @@ class TwilioAdapter:
             "GET", f"{base}{wire.lookup_path(e164)}", headers=self._headers
         )
         return _read(answer, wire.line_type)
+
+    async def kind_of(self, e164: str) -> Kind | None:
+        """The same in our words; None for a type that Twilio did not have when this was written."""
+        word = await self.line_type(e164)
+        return wire.KIND_OF.get(word) if word else None
 
     async def _candidates(self, text: Text, age: timedelta, taken: Collection[str]) -> list[str]:
         """The ids of all that may be this text. Raises ProviderError if it cannot be told."""

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from mentalspace.integrations.sms.model import Text
+from mentalspace.integrations.sms.number import Kind
 from mentalspace.kernel.delivery import Status
 from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
@@ -55,6 +56,23 @@ STATUS_OF = {
 # Where the number itself is at fault, what failed came back from its owner.
 # source: https://www.twilio.com/docs/api/errors
 _OF_THE_NUMBER = frozenset({"30003", "30004", "30005", "30006"})
+
+# Lookup's twelve line types. What only takes calls is a landline here; a pager's network takes no
+# texts of ours. source: https://www.twilio.com/docs/lookup/v2-api/line-type-intelligence
+KIND_OF: Mapping[str, Kind] = {
+    "mobile":       "mobile",
+    "personal":     "mobile",
+    "landline":     "landline",
+    "tollFree":     "landline",
+    "premium":      "landline",
+    "sharedCost":   "landline",
+    "uan":          "landline",
+    "voicemail":    "landline",
+    "pager":        "landline",
+    "fixedVoip":    "voip",
+    "nonFixedVoip": "voip",
+    "unknown":      "unknown",
+}  # fmt: skip
 
 # source: https://www.twilio.com/docs/iam/test-credentials
 _TEST_NUMBER = re.compile(r"\+1500555\d{4}")
