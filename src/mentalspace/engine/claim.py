@@ -53,7 +53,8 @@ returning d.id, d.practice_id, d.lane_id, d.credential_id, d.client_id, d.subjec
       select s.reason from suppression s
        where s.practice_id = d.practice_id and s.integration = d.integration
          and s.recipient_key = d.recipient_key and s.lifted_at is null
-         and coalesce(s.drill, '') in ('', coalesce(d.drill, '')) order by s.drill nulls first limit 1)
+         and coalesce(s.drill, '') in ('', coalesce(d.drill, ''))
+       order by s.drill nulls first limit 1)
   end as suppressed,
   d.attempts, d.starts,
   chosen.status = 'unknown' as was_unknown, d.traceparent, d.drill, d.claim_token as token,
