@@ -202,14 +202,14 @@ async def test_stop_from_an_old_number_stops_what_waits_for_the_new_one(
             "select id from delivery where next_attempt_at <= app.now() and kind = 'reminder'"
         )
         assert [row["id"] for row in hurried] == [waits]
-    assert await _suppressed(office) == {waits: True, elses: False}
+    assert await _suppressed(office) == {waits: "opted_out", elses: None}
     async with office.services.database.as_worker(practice_id) as connection:
         await hear_start(connection, vault, message(office, texting), **who)
-    assert await _suppressed(office) == {waits: False, elses: False}
+    assert await _suppressed(office) == {waits: None, elses: None}
 
 
-async def _suppressed(office: Office) -> dict[UUID, bool]:
-    """Of each reminder, whether a lane that took it up would refuse it."""
+async def _suppressed(office: Office) -> dict[UUID, str | None]:
+    """Of each reminder, why a lane that took it up would refuse it, if it would."""
     async with connect_owner(office.services.admin_url) as owner:
         await owner.execute(
             "update delivery set status = 'due', next_attempt_at = app.now()"
