@@ -35,6 +35,7 @@ insert into credential_state (credential_id, practice_id)
 select c.id, c.practice_id from credential c where c.endpoint like 'bench-%'
 on conflict do nothing
 """
+_UNSEALED = "select id, practice_id from credential where endpoint like 'bench-%'"
 _LANES = """
 insert into lane (practice_id, credential_id, integration, provider, class)
 select c.practice_id, c.id, c.integration, c.provider, 'bulk'
@@ -127,6 +128,11 @@ async def make_ledger(stage: Stage, messages: int) -> Made:
         await owner.execute(_PRACTICES, PRACTICES)
         for statement in (_CREDENTIALS, _STATES, _LANES, _WHOSE):
             await owner.execute(statement)
+        vault, rows = stage.services.vault, await owner.fetch(_UNSEALED)
+        await owner.executemany(
+            "update credential set secrets = $2 where id = $1",
+            [(row["id"], vault.seal(row["practice_id"], "credential", b"{}")) for row in rows],
+        )
         await owner.execute("set session_replication_role = replica")
         await owner.execute("set maintenance_work_mem = '1GB'")
         keys = await owner.fetch(_KEYS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +38,9 @@ DAYS_KEPT_S = 3 * 365 * 86_400.0
 _STRETCH_S = 86_400.0
 _LONGEST_S = 20.0
 _LINES = 20_000
+_HOUR, _FIVE_MINUTES = timedelta(hours=1), timedelta(minutes=5)
+# Buckets no further apart are read in one go.
+_NEAR = timedelta(hours=1)
 # One fold at a time, wherever it runs.
 FOLD_LOCK = 7_235_661_044
 
@@ -213,15 +216,32 @@ async def _count(
     now = await connection.fetchval("select app.now()")
     short = now - timedelta(seconds=HOURS_KEPT_S)
     said = (until, rules.recipient, rules.theirs, rules.reasons, rules.metrics, rules.events)
-    for statement, keys in (
-        (COUNT_HOURS, [key for key in hours if key[1] >= short]),
-        (COUNT_DAYS, days),
-        (COUNT_FIVE_MINUTES, [key for key in fives if key[1] >= short]),
+    hours = [key for key in hours if key[1] >= short]
+    fives = [key for key in fives if key[1] >= short]
+    for statement, keys, runs in (
+        (COUNT_HOURS, hours, runs_of(hours, _HOUR)),
+        (COUNT_DAYS, days, None),
+        (COUNT_FIVE_MINUTES, fives, runs_of(fives, _FIVE_MINUTES)),
     ):
         if keys:
             whose, when = zip(*keys, strict=True)
-            await connection.execute(statement, list(whose), list(when), *said, DOWNWARD)
+            where = () if runs is None else tuple(map(list, zip(*runs, strict=True)))
+            asked = (list(whose), list(when), *said, DOWNWARD, *where)
+            await connection.execute(statement, *asked)
     return len(marks)
+
+
+def runs_of(
+    keys: Iterable[tuple[Any, datetime]], length: timedelta
+) -> list[tuple[Any, datetime, datetime]]:
+    """Whose buckets lie where: those near each other as one stretch, which is read in one go."""
+    runs: list[tuple[Any, datetime, datetime]] = []
+    for whose, at in sorted(keys):
+        if runs and runs[-1][0] == whose and at <= runs[-1][2] + _NEAR:
+            runs[-1] = (whose, runs[-1][1], at + length)
+        else:
+            runs.append((whose, at, at + length))
+    return runs
 
 
 async def _forget(connection: Connection) -> None:

@@ -88,14 +88,15 @@ _KEPT_COLUMNS = """accepted units delivered silent recipient ours theirs first_f
 send_n send_sum_s send_spread way_n way_sum_s way_spread requests requests_theirs opt_outs codes
 events""".split()
 
-# `spans` says of each bucket `n` which stretches of which credentials are in it. $3 is how far is
-# old enough, $4 the recipients' own cases, $5 the providers', $6 the reasons of opting out, $7 and
-# $8 metrics with their events, $9 the edges of a spread.
+# `spans` says which stretches of which credentials are read, neighbours in one go, and %(bucket)s
+# in which bucket `b` each thing `x` is. $3 is how far is old enough, $4 the recipients' own cases,
+# $5 the providers', $6 the reasons of opting out, $7 and $8 metrics with their events, $9 the edges
+# of a spread.
 _COUNT = f"""
-message as materialized (
-  select s.n, d.*
+read as materialized (
+  select s.*, x.*
     from spans s cross join lateral (
-      select d.id, d.status, d.ended_at, d.last_case, d.weight,
+      select d.id, {SETTLED} as at, d.status, d.ended_at, d.last_case, d.weight,
              d.accepted_at is not null or d.status in ('delivered', 'bounced') as taken,
              d.status in ('bounced', 'refused', 'failed', 'expired') as ended,
              d.status = 'bounced' or coalesce(d.last_case = any ($4), false) as recipients,
@@ -107,7 +108,9 @@ message as materialized (
         from delivery d
        where d.credential_id = s.credential_id and d.drill is null and d.status <> 'cancelled'
          and {SETTLED} >= s.since and {SETTLED} < s.until and {SETTLED} <= $3
-      offset 0) d
+      offset 0) x
+), message as materialized (
+  select b.n, x.* from read x join buckets b on %(bucket)s
 ), sums as (
   select n, count(*) filter (where taken) as accepted,
          coalesce(sum(weight) filter (where taken), 0) as units,
@@ -129,25 +132,27 @@ message as materialized (
     from (select n, {slot_sql("way_s", "$9")}::text as slot, count(*) as hits
             from message where way_s is not null group by 1, 2) x group by n
 ), asked as (
-  select s.n, count(*) as requests, count(*) filter (where a.fault = 'theirs') as theirs
-    from spans s cross join lateral (
-      select a.fault from attempt a
+  select b.n, count(*) as requests, count(*) filter (where x.fault = 'theirs') as theirs
+    from (select s.*, x.* from spans s cross join lateral (
+      select a.fault, a.finished_at as at from attempt a
        where a.credential_id = s.credential_id and a.drill is null and a.state <> 'open'
          and a.finished_at >= s.since and a.finished_at < s.until and a.finished_at <= $3
-      offset 0) a
-   group by s.n
+      offset 0) x offset 0) x
+    join buckets b on %(bucket)s
+   group by b.n
 ), oldest as (
   select distinct on (practice_id, integration) practice_id, integration, id
     from credential where drill is null order by practice_id, integration, created_at, id
 ), left_us as (
-  select s.n, count(distinct (x.practice_id, x.recipient_key)) as opt_outs
-    from spans s join oldest o on o.id = s.credential_id cross join lateral (
-      select x.practice_id, x.recipient_key from suppression x
-       where x.practice_id = o.practice_id and x.integration = o.integration and x.drill is null
-         and x.reason = any ($6)
-         and x.created_at >= s.since and x.created_at < s.until and x.created_at <= $3
-      offset 0) x
-   group by s.n
+  select b.n, count(distinct (x.practice_id, x.recipient_key)) as opt_outs
+    from (select s.*, x.* from spans s join oldest o on o.id = s.credential_id cross join lateral (
+      select g.practice_id, g.recipient_key, g.created_at as at from suppression g
+       where g.practice_id = o.practice_id and g.integration = o.integration and g.drill is null
+         and g.reason = any ($6)
+         and g.created_at >= s.since and g.created_at < s.until and g.created_at <= $3
+      offset 0) x offset 0) x
+    join buckets b on %(bucket)s
+   group by b.n
 ), coded as (
   select n, jsonb_object_agg(code, hits) as codes
     from (select m.n, coalesce(told.code, tried.code, m.last_case) as code, count(*) as hits
@@ -192,14 +197,16 @@ _INTO = ", ".join(_KEPT_COLUMNS)
 _FROM = ", ".join(f"counted.{name}" for name in _KEPT_COLUMNS)
 _ANEW = ", ".join(f"{name} = excluded.{name}" for name in _KEPT_COLUMNS)
 
-# $1 credentials, $2 their hours.
+# $1 credentials, $2 their hours; $10 to $12 whose stretches hold them, since and until when.
+_BY_HOUR = "b.credential_id = x.credential_id and b.at = date_trunc('hour', x.at, 'UTC')"
 COUNT_HOURS = f"""
 with buckets as (
   select row_number() over () as n, given.*
     from unnest($1::uuid[], $2::timestamptz[]) as given (credential_id, at)
 ), spans as (
-  select n, credential_id, at as since, at + interval '1 hour' as until from buckets
-), {_COUNT}
+  select * from unnest($10::uuid[], $11::timestamptz[], $12::timestamptz[])
+             as given (credential_id, since, until)
+), {_COUNT % {"bucket": _BY_HOUR}}
 insert into rollup_hour (practice_id, credential_id, integration, provider, at, {_INTO})
 select c.practice_id, c.id, c.integration, c.provider, b.at, {_FROM}
   from buckets b join counted using (n) join credential c on c.id = b.credential_id
@@ -211,35 +218,39 @@ with buckets as (
   select row_number() over () as n, given.*
     from unnest($1::uuid[], $2::date[]) as given (credential_id, day)
 ), spans as (
-  select b.n, b.credential_id, b.day::timestamp at time zone p.timezone as since,
+  select b.n as of_bucket, b.credential_id, b.day::timestamp at time zone p.timezone as since,
          (b.day + 1)::timestamp at time zone p.timezone as until
     from buckets b join credential c on c.id = b.credential_id
     join practice p on p.id = c.practice_id
-), {_COUNT}
+), {_COUNT % {"bucket": "b.n = x.of_bucket"}}
 insert into rollup_day (practice_id, credential_id, integration, provider, day, {_INTO})
 select c.practice_id, c.id, c.integration, c.provider, b.day, {_FROM}
   from buckets b join counted using (n) join credential c on c.id = b.credential_id
 on conflict (credential_id, day) do update set {_ANEW}
 """
-# $1 `integration/provider`, $2 when the five minutes begin. A drill's practice is in none.
+# $1 `integration/provider`, $2 when the five minutes begin; $10 to $12 the stretches around them.
+# A drill's practice is in none.
+_BY_FIVE = """
+b.integration = x.integration and b.provider = x.provider
+ and b.at = date_bin('5 min', x.at, 'epoch')
+"""
 COUNT_FIVE_MINUTES = f"""
 with buckets as (
   select row_number() over () as n, split_part(given.who, '/', 1) as integration,
          split_part(given.who, '/', 2) as provider, given.at
     from unnest($1::text[], $2::timestamptz[]) as given (who, at)
 ), spans as (
-  select b.n, c.id as credential_id, b.at as since, b.at + interval '5 min' as until
-    from buckets b
-    join credential c on c.integration = b.integration and c.provider = b.provider
+  select c.id as credential_id, c.integration, c.provider, given.since, given.until
+    from unnest($10::text[], $11::timestamptz[], $12::timestamptz[]) as given (who, since, until)
+    join credential c on c.integration || '/' || c.provider = given.who
     join practice p on p.id = c.practice_id
    where c.drill is null and not p.is_drill
-), {_COUNT}
+), {_COUNT % {"bucket": _BY_FIVE}}
 insert into rollup_platform (integration, provider, at, {_INTO})
 select b.integration, b.provider, b.at, {_FROM}
   from buckets b join counted using (n)
 on conflict (integration, provider, at) do update set {_ANEW}
 """
-
 # What nobody reads any more, with how long it is kept.
 FORGET = (
     "delete from rollup_platform where at < app.now() - $1 * interval '1 s'",
