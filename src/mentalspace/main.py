@@ -252,6 +252,7 @@ class MentalSpace:
                     router(
                         services,
                         start_drill=self._drill_starter(services),
+                        start_game_day=self._game_day_starter(services),
                         shown_password=None if self.settings.demo_password else DEMO_PASSWORD,
                     )
                 ],
@@ -572,6 +573,13 @@ class MentalSpace:
         from mentalspace.drills.run import start_drill
 
         return lambda drill_id, actor: start_drill(services, drill_id, actor)
+
+    def _game_day_starter(
+        self, services: Services
+    ) -> Callable[[str, list[str], float], Awaitable[str]]:
+        from mentalspace.drills.game_day import start_game_day
+
+        return lambda actor, rooms, per_minute: start_game_day(services, actor, rooms, per_minute)
 
 
 def _keep_what_is_there() -> None:

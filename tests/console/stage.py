@@ -20,7 +20,13 @@ import uvicorn
 from fastapi import FastAPI
 
 from mentalspace.console import router
-from mentalspace.console.door import StartDrill
+from mentalspace.console.door import StartDrill, StartGameDay
+from mentalspace.drills.anchor import anchor
+from mentalspace.drills.background import Fared
+from mentalspace.drills.indicators import Tally
+from mentalspace.drills.record import Occasion, write_down
+from mentalspace.drills.sheet import Sheet
+from mentalspace.engine.evidence import append
 from mentalspace.engine.incidents import NewIncident, open_incident
 from mentalspace.engine.ledger import record
 from mentalspace.engine.services import Services
@@ -57,6 +63,7 @@ class Stage:
     delivered: UUID = NOBODY
     client: UUID = NOBODY
     drills: list[tuple[str, str]] = field(default_factory=list)
+    game_days: list[tuple[str, list[str], float]] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -104,7 +111,11 @@ async def _serving(stage: Stage, port: int) -> AsyncIterator[None]:
         stage.drills.append((drill, actor))
         return await write_drill(stage.owner, drill, None)
 
-    async with _served(stage.services, start_drill, port):
+    async def start_game_day(actor: str, rooms: list[str], per_minute: float) -> str:
+        stage.game_days.append((actor, rooms, per_minute))
+        return await write_game_day(stage)
+
+    async with _served(stage.services, start_drill, port, start_game_day):
         yield
 
 
@@ -120,10 +131,20 @@ async def serving(services: Services) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def _served(
-    services: Services, start_drill: StartDrill | None, port: int
+    services: Services,
+    start_drill: StartDrill | None,
+    port: int,
+    start_game_day: StartGameDay | None = None,
 ) -> AsyncIterator[None]:
     app = FastAPI(openapi_url=None)
-    app.include_router(router(services, start_drill=start_drill, shown_password=PASSWORD))
+    app.include_router(
+        router(
+            services,
+            start_drill=start_drill,
+            start_game_day=start_game_day,
+            shown_password=PASSWORD,
+        )
+    )
     config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
     server = _Guest(config)
     task = asyncio.create_task(server.serve())
@@ -319,6 +340,48 @@ async def write_drill(owner: Owner, drill: str, passed: bool | None) -> str:
         _seen(passed) if done else {},
     )
     return run
+
+
+async def write_game_day(stage: Stage, *, ended: bool = False) -> str:
+    """One of two drills, the first of which held and the second did not."""
+    game_day, drills = (
+        f"gd-{secrets.token_hex(4)}",
+        ("email/invalid_api_key", "house/second_factor"),
+    )
+    await stage.owner.execute(
+        "insert into game_day (id, actor, planned, per_minute, estimate_s)"
+        " values ($1, $2, $3, 30, 9)",
+        game_day, "Noor", list(drills),
+    )  # fmt: skip
+    books = stage.services.runbooks
+    planned = [drill for drill in books.all_drills if drill.id in drills]
+    async with stage.services.database.as_dispatcher() as connection:
+        opened = await anchor(stage.services, connection, game_day, planned)
+        opened |= {"actor": "Noor", "per_minute": 30, "within_s": 60, "estimate_s": 9, "at_once": 4}
+        await append(connection, game_day, "opened", opened)
+    for drill in planned:
+        sheet = Sheet(drill, f"{game_day}-{drill.name}", stage.services.clock.now)
+        sheet.note("inject", "the key is a wrong one")
+        sheet.injected_at = sheet.detected_at = sheet.healed_at = sheet.recovered_at = sheet.now()
+        sheet.note("observed", "all of it", drill.id == drills[0])
+        sheet.failures += [] if drill.id == drills[0] else ["enrol"]
+        sheet.observed = {"then": {"cases": ["email.unauthorized"], "alerts": []}}
+        await write_down(stage.services, sheet, Occasion("Noor", game_day))
+    if ended:
+        closed = {
+            "finished_at": stage.services.clock.now().isoformat(),
+            "ended_early": None,
+            "background": Fared(2, 2, per_minute=30, waited_s=(0.1, 0.2, 0.3)).public()
+            | {"untouched": True},
+            "indicators": {"email": Tally(2, 2, 9).public()},
+        }
+        async with stage.services.database.as_dispatcher() as connection:
+            await append(connection, game_day, "closed", closed)
+        await stage.owner.execute(
+            "update game_day set state = 'finished', finished_at = app.now() where id = $1",
+            game_day,
+        )
+    return game_day
 
 
 def _seen(passed: bool | None) -> dict[str, Any]:

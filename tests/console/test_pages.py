@@ -12,7 +12,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from mentalspace.engine.suppression import suppress
-from tests.console.stage import CLIENT, PASSWORD, Stage, fail, walk
+from tests.console.stage import CLIENT, PASSWORD, Stage, fail, walk, write_game_day
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
 
@@ -115,6 +115,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
     await _somebody_is_suppressed(stage)
     await stage.owner.execute("update incident set case_id = 'email.rate_limited'")
     run = await stage.owner.fetchval("select id from drill_run limit 1")
+    game_day = await write_game_day(stage, ended=True)
     row = await stage.owner.fetchval("select id from import_row")
     pages = {
         "oncall": [
@@ -133,6 +134,9 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage) -> None:
             "/runbook/issues/email.rate_limiting",
             "/drills",
             f"/drills/{run}",
+            f"/drills/{game_day}-invalid_api_key",
+            "/game-days",
+            f"/game-days/{game_day}",
             "/sandbox",
             "/appointments",
             "/runbook/email.nowhere",
@@ -178,6 +182,7 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
     await _somebody_is_suppressed(stage)
     await stage.owner.execute("update incident set case_id = 'email.rate_limited'")
     row = await stage.owner.fetchval("select id from import_row")
+    game_day = await write_game_day(stage, ended=True)
     wide = []
     for who, paths in {
         "oncall": [
@@ -195,6 +200,9 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
             "/runbook/email.unauthorized",
             "/runbook/issues/email.rate_limiting",
             "/drills",
+            f"/drills/{game_day}-invalid_api_key",
+            "/game-days",
+            f"/game-days/{game_day}",
             "/sandbox",
         ],
         "admin": [

@@ -14,6 +14,7 @@ from mentalspace.cli import (
     audit,
     credentials,
     dead_letters,
+    drill,
     engine_room,
     history,
     incidents,
@@ -56,6 +57,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
     for group in (
         system,
         engine_room,
+        drill,
         looking,
         dead_letters,
         incidents,

@@ -1,29 +1,21 @@
-"""Commands that do something in a running system: import, drill, move the clock, sign a token."""
+"""Commands that do something in a running system: import, move the clock, sign a token."""
 
 from __future__ import annotations
 
-import json
-import sys
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mentalspace.cli.application import MakeApplication
-from mentalspace.cli.ask import ask, require_up
+from mentalspace.cli.ask import ask
 from mentalspace.cli.span import in_words, parse_span
-from mentalspace.cli.system import Json
 from mentalspace.kernel.errors import MentalSpaceError, Refused
 
 if TYPE_CHECKING:
-    from mentalspace.drills.run import DrillResult
     from mentalspace.engine.services import Services
     from mentalspace.workflows.calendar_import import ImportResult
-
-# What a drill's line of `--json` holds, in this order.
-DRILL_FIELDS = ("id", "passed", "expected", "observed", "seconds")
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -42,35 +34,6 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         result = ask(make(), lambda services: _import(services, practice, data, file.name))
         for line in import_lines(result):
             print(line)
-
-    @app.command()
-    def drill(
-        selection: Annotated[
-            list[str] | None, typer.Argument(metavar="[ROOM[/DRILL]]...", show_default=False)
-        ] = None,
-        everything: Annotated[
-            bool, typer.Option("--all", help="Every drill of every room.")
-        ] = False,
-        as_json: Json = False,
-    ) -> None:
-        """Simulate failures, or list the drills if none is named."""
-        application = make()
-        if not (selection or everything or as_json):
-            for known in application.runbooks().all_drills:
-                print(f"{known.id:<44}{known.title}")
-            return
-        if application.settings.is_production:
-            raise Refused("production", "production runs no drills: they break things on purpose")
-        require_up(application)
-        say = _to_stderr if as_json else print
-        chosen = [] if everything else list(selection or [])
-        results = ask(application, lambda services: application.run_drills(services, chosen, say))
-        if as_json:
-            print(json.dumps(_summary(results), indent=2, default=str))
-        else:
-            for line in drill_lines(results):
-                print(line)
-        raise typer.Exit(0 if results and all(result.passed for result in results) else 1)
 
     clock = typer.Typer(help="The demo's clock: what it shows, and moving it forward.")
     app.add_typer(clock, name="clock")
@@ -129,27 +92,6 @@ def import_lines(result: ImportResult) -> list[str]:
     return lines
 
 
-def drill_lines(results: Any) -> list[str]:
-    """The verdict; for each failure what was missing."""
-    failed = [result for result in results if not result.passed]
-    lines = [f"{len(results) - len(failed)} passed, {len(failed)} failed"]
-    for result in failed:
-        missing = result.observed.get("missing") or [result.observed.get("error", "no reason")]
-        lines.append(f"  {result.id}: {'; '.join(map(str, missing))}")
-    return lines
-
-
-def _summary(results: Any) -> dict[str, Any]:
-    passed = sum(result.passed for result in results)
-    drills = [_drill(result) for result in results]
-    return {"passed": passed, "failed": len(drills) - passed, "drills": drills}
-
-
-def _drill(result: DrillResult) -> dict[str, Any]:
-    known = {f.name for f in fields(result)}
-    return {name: getattr(result, name) for name in DRILL_FIELDS if name in known}
-
-
 async def _import(
     services: Services, practice: str | None, data: bytes, file_name: str
 ) -> ImportResult:
@@ -184,7 +126,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise MentalSpaceError(f"{file}: {error.strerror}") from error
-
-
-def _to_stderr(text: str) -> None:
-    print(text, file=sys.stderr)

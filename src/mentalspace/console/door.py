@@ -32,6 +32,8 @@ SESSION_COOKIE = "ms_session"
 ENROL = "/second-factor"
 
 StartDrill: TypeAlias = Callable[[str, str], Awaitable[str]]
+# Who holds it, of which rooms, and how many ordinary messages a minute meanwhile; its id.
+StartGameDay: TypeAlias = Callable[[str, list[str], float], Awaitable[str]]
 
 HEADERS = {
     "content-security-policy": (
@@ -66,6 +68,7 @@ class Door:
     services: Services
     templates: Templates
     start_drill: StartDrill | None
+    start_game_day: StartGameDay | None = None
 
     def page(
         self,
@@ -117,6 +120,7 @@ class Visit:
     def __init__(self, door: Door, request: Request, person: Person) -> None:
         self.services = door.services
         self.start_drill = door.start_drill
+        self.start_game_day = door.start_game_day
         self.request = request
         self.person = person
         self.form = FormData()

@@ -19,6 +19,7 @@ from mentalspace.console import (
     error,
     figures,
     fleet,
+    game_day,
     incident,
     incident_paper,
     mail_templates,
@@ -37,7 +38,7 @@ from mentalspace.console import (
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
-from mentalspace.console.door import Door, Missing, StartDrill, Visit
+from mentalspace.console.door import Door, Missing, StartDrill, StartGameDay, Visit
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.text_sign_in import TextSignIn
 from mentalspace.console.view import Templates
@@ -47,12 +48,17 @@ from mentalspace.practice.identity import Permission
 
 
 def router(
-    services: Services, *, start_drill: StartDrill | None, shown_password: str | None = None
+    services: Services,
+    *,
+    start_drill: StartDrill | None,
+    start_game_day: StartGameDay | None = None,
+    shown_password: str | None = None,
 ) -> APIRouter:
     """Every page and, under /static, their style and scripts.
 
     `start_drill(drill id, who)` starts one in the background and gives the run's id; None
-    leaves the button out. `shown_password` is the demo's printed one, for the log-in page.
+    leaves the button out, as it does of `start_game_day`. `shown_password` is the demo's
+    printed one, for the log-in page.
     """
     routes = APIRouter()
     web = WebFiles()
@@ -62,7 +68,7 @@ def router(
     TextSignIn(services, templates).serve(routes)
     AccessPages(services, templates).serve(routes)
     ClientLinks(services, templates).serve(routes)
-    door = Door(services, templates, start_drill)
+    door = Door(services, templates, start_drill, start_game_day)
     for path, handler, needs in _PAGES:
         door.page(routes, path, handler, needs=needs)
     for path, handler, needs in _CHANGES:
@@ -109,6 +115,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/runbook/{id}", runbook.case, "runbooks.read"),
     ("/drills", drill.drills, "drills.run"),
     ("/drills/{id:path}", drill.run, "drills.run"),
+    ("/game-days", game_day.game_days, "drills.run"),
+    ("/game-days/{id}", game_day.game_day, "drills.run"),
+    ("/game-days/{id}/{file}", game_day.download, "drills.run"),
     ("/morning", morning.morning, "morning.read"),
     ("/appointments", day.appointments, "appointments.read"),
     ("/clients", day.clients, "clients.read"),
@@ -153,6 +162,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.decide"),
     ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
+    ("/game-days", game_day.start, "drills.run"),
+    ("/game-days/{id}/stop", game_day.stop, "drills.run"),
     ("/clients/{id}/invite", day.invite_to_portal, "clients.write"),
     ("/morning/{id}/told", morning.told, "morning.read"),
     ("/morning/{id}/reach", morning.put_right, "clients.write"),

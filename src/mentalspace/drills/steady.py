@@ -116,7 +116,7 @@ class Steady:
             if row is None:
                 return "not written"
             status: str = row["status"]
-            tried = row["attempts"] > 0 and status not in ("sending", "unknown")
+            tried = row["attempts"] > 0 and status != "sending"
             if tried or status in ("accepted", "delivered") or time.monotonic() > ends:
                 return status
             await asyncio.sleep(LOOK_EVERY_S)

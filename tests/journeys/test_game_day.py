@@ -1,0 +1,110 @@
+"""Game days against a running house: measured, written down, verified, and ended early."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from mentalspace.drills.game_day import GameDay, Plan
+from mentalspace.engine.proof import last_proven
+from mentalspace.workflows.game_day import (
+    Day,
+    find_day,
+    from_json,
+    to_json,
+    verify_day,
+    verify_file,
+)
+from tests.house import House, until
+
+PLANNED = ["email/invalid_api_key", "sms/invalid_number_refused_locally", "house/second_factor"]
+
+
+async def hold(house: House, plan: Plan) -> tuple[GameDay, list[str]]:
+    said: list[str] = []
+    day = GameDay(house.services, plan, said.append)
+    await day.open()
+    await day.hold()
+    return day, said
+
+
+async def read(house: House, game_day: str) -> Day:
+    async with house.services.database.as_oncall() as connection:
+        day = await find_day(connection, game_day)
+    assert day is not None
+    return day
+
+
+async def test_a_game_day_is_measured_and_written_down(house: House, tmp_path: Path) -> None:
+    """Every drill has its journal and its times, ordinary traffic goes on untouched, the indicators
+    count none of it, and the report is found out wherever it is changed."""
+    held, said = await hold(house, Plan("Noor", PLANNED, per_minute=240))
+    day = await read(house, held.id)
+    assert day.all_well, day.closed
+    assert len(said) == 3
+    run = next(run for run in day.runs if run["drill"] == "email/invalid_api_key")
+    assert [step["step"] for step in run["journal"]] == [
+        "steady_before", "inject", "act", "expected", "observed", "rollback", "rollback",
+        "recovered", "after",
+    ]  # fmt: skip
+    instants = ("began_at", "injected_at", "detected_at", "healed_at", "recovered_at")
+    assert sorted(run[name] for name in instants) == [run[name] for name in instants]
+    assert set(run["signs"]) == {"case", "incident", "page"}
+    assert run["proved"] == ["email.credential_refused", "email.unauthorized"]
+    assert day.closed is not None
+    background = day.closed["background"]
+    assert background["sent"] == background["arrived"] > 0
+    assert (background["lost"], background["twice"], background["incidents"]) == (0, 0, 0)
+    email = day.closed["indicators"]["email"]
+    assert email["of_drills"] > 0
+    assert email["counted"] == email["ordinary"] > 0
+    async with house.services.database.as_oncall() as connection:
+        proof = await last_proven(connection, "email.unauthorized")
+        assert proof is not None
+        assert (proof.chain, proof.run_id) == (day.id, run["run"])
+        assert (await verify_day(connection, day)).holds
+        changed = _changed(day, run["run"])
+        assert not verify_file(changed).holds
+        altered = (await verify_day(connection, changed)).altered
+    assert any("time_to_detect_s was" in line and "says 0.01" in line for line in altered)
+
+
+def _changed(day: Day, run_id: str) -> Day:
+    values: dict[str, Any] = json.loads(to_json(day))
+    for entry in values["entries"]:
+        if entry["record"].get("run") == run_id:
+            entry["record"]["time_to_detect_s"] = 0.01
+    return from_json(json.dumps(values))
+
+
+async def test_a_game_day_that_is_stopped_heals_and_says_what_ran(house: House) -> None:
+    """A drill that fails stops nothing; one that is cut off is healed; the rest is named."""
+    fault = {"room": "sms", "provider": "twilio", "kind": "status", "http": 503}
+    await house.sandbox("POST", "/faults", fault)
+    rooms = ["email/rate_limit_kept_by_our_limiter", "sms/invalid_token"]
+    day = GameDay(house.services, Plan("Noor", rooms, per_minute=0), lambda _line: None)
+    await day.open()
+    holding = asyncio.create_task(day.hold())
+    await until(lambda: _has_failed(day), within_s=60)
+    day.stop.set()
+    await holding
+    found = await read(house, day.id)
+    assert found.closed is not None
+    assert found.flaws == []
+    assert [run["drill"] for run in found.failed] == ["sms/invalid_token"]
+    assert "the steady state before it" in found.failed[0]["missing"]
+    assert [run["drill"] for run in found.interrupted] == ["email/rate_limit_kept_by_our_limiter"]
+    assert found.closed["ended_early"] == "it was stopped"
+    left = [f for f in await house.sandbox("GET", "/faults") if f["account"] is not None]
+    assert left == []
+    async with house.services.database.as_oncall() as connection:
+        active = await connection.fetchval(
+            "select count(*) from credential where drill is not null and active"
+        )
+    assert active == 0
+
+
+async def _has_failed(day: GameDay) -> bool:
+    return any(not result.passed for result in day.results)
