@@ -84,7 +84,7 @@ async def test_what_was_never_heard_of_is_asked_after_or_put_away(
         await main.locator(f'a[href="/messages/{stage.held}"]').first.click()
         await expect(main).to_contain_text("does not say whether it arrived, though asked 5 times")
         await page.goto(f"{stage.url}/dead-letters")
-        await main.get_by_role("button", name="Ask Resend once more").click()
+        await main.get_by_role("button", name="Ask once more").click()
         await expect(page.get_by_role("status").first).to_contain_text("Asked after 1 message")
         await expect(main).to_contain_text("Nothing waits for a person")
         row = await stage.owner.fetchval("select ask_at from delivery where id = $1", stage.held)
