@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 import uvicorn
+from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
 
 from mentalspace.api.app import create_app
@@ -45,10 +46,11 @@ def total(found: Series, name: str, **labels: str) -> float:
 
 
 @asynccontextmanager
-async def door(services: Services) -> AsyncIterator[str]:
-    """The API over these services; its address."""
+async def door(services: Services, routers: Sequence[APIRouter] = ()) -> AsyncIterator[str]:
+    """The API over these services; the address of its metrics."""
     port = free_ports()
-    config = uvicorn.Config(create_app(services), host="127.0.0.1", port=port, log_config=None)
+    app = create_app(services, routers=routers)
+    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
     async with serving(_Guest(config)):
         yield f"http://127.0.0.1:{port}/metrics"
 

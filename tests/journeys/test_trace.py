@@ -1,18 +1,53 @@
-"""A click's trace reaches the provider."""
+"""One id follows a message: from the click to the provider, and back by its webhook."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from mentalspace.main import DEMO_PASSWORD
+from mentalspace.practice.identity import log_in
 from mentalspace.practice.token import mint_token
 from tests.house import House, until
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
-async def test_a_requests_trace_is_carried_to_delivery_and_attempt(house: House) -> None:
-    """The trace of the HTTP request that booked is the delivery's and the attempt's."""
+async def test_one_id_is_on_every_line_from_the_click_to_the_webhook(
+    house: House, logs: Path
+) -> None:
+    """The trace of the HTTP request that booked is the delivery's and the attempt's; request,
+    attempt and webhook are found in the log by it, and the message's page names all of them."""
+    asked = await _book(house)
+    [delivery] = await until(lambda: _delivered(house))
+    rows = await _ledger(house, delivery["id"])
+    assert {row["traceparent"].split("-")[1] for row in rows.values()} == {TRACE_ID}
+    lines = [line for line in _lines(logs) if line.get("correlation_id") == TRACE_ID]
+    said = {line["event"]: line for line in lines}
+    assert said["request"]["request_id"] == asked
+    answered = said["attempt_answered"]
+    assert answered["attempt_id"] == str(rows["attempt"]["id"])
+    assert answered["provider_request_id"] == rows["attempt"]["request_id"] is not None
+    told = said["delivery_event"]
+    assert told["delivery_id"] == str(delivery["id"])
+    hooks = {line["request_id"] for line in lines if line["event"] == "delivery_event"}
+    webhooks = [line for line in _lines(logs) if line.get("request_id") in hooks]
+    paths = {line["path_template"] for line in webhooks if line["event"] == "request"}
+    assert paths == {"/v1/hooks/{room}/{endpoint}"}
+    page = await _page(house, delivery["id"])
+    for shown in (TRACE_ID, asked, answered["provider_request_id"], *hooks):
+        assert shown in page
+
+
+def _lines(logs: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in logs.read_text().splitlines()]
+
+
+async def _book(house: House) -> str:
+    """Through the API; the id of the request."""
     async with house.services.database.as_door() as connection:
         user_id = await connection.fetchval(
             "select user_id from membership where role = 'front_desk'"
@@ -40,15 +75,29 @@ async def test_a_requests_trace_is_carried_to_delivery_and_attempt(house: House)
         f"{house.url}/v1/appointments", json=body, headers=headers
     ) as answer:
         assert answer.status == 201, await answer.text()
-    await until(lambda: _seen(house))
-    assert await _seen(house) == {TRACE_ID}
+        return answer.headers["x-request-id"]
 
 
-async def _seen(house: House) -> set[str]:
-    """The trace ids of everything in the ledger, once there is an attempt."""
+async def _delivered(house: House) -> list[dict[str, Any]]:
+    return [row for row in await house.deliveries() if row["status"] == "delivered"]
+
+
+async def _ledger(house: House, delivery_id: UUID) -> dict[str, Any]:
+    """The delivery's row and its attempt's."""
     async with house.services.database.as_oncall() as connection:
-        attempts = await connection.fetch("select traceparent from attempt")
-        deliveries = await connection.fetch("select traceparent from delivery")
-    if not attempts:
-        return set()
-    return {row["traceparent"].split("-")[1] for row in [*attempts, *deliveries]}
+        return {
+            "attempt": await connection.fetchrow("select id, traceparent, request_id from attempt"),
+            "delivery": await connection.fetchrow(
+                "select traceparent from delivery where id = $1", delivery_id
+            ),
+        }
+
+
+async def _page(house: House, delivery_id: UUID) -> str:
+    _person, cookie = await log_in(
+        house.services.database, "admin@demo.example", DEMO_PASSWORD, demo_allowed=True
+    )
+    headers = {"Cookie": f"ms_session={cookie}"}
+    async with house.http.get(f"{house.url}/messages/{delivery_id}", headers=headers) as answer:
+        assert answer.status == 200
+        return await answer.text()

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mentalspace.api.http_meter import HttpMeter
 from mentalspace.api.problem import TOO_LARGE, Problem, answer
+from mentalspace.engine.correlation import following
 from mentalspace.engine.log import get_logger
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
 
@@ -72,14 +73,19 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
-        headers = Headers(scope=scope)
-        request_id, traceparent = uuid4().hex, _traceparent(headers)
+        request_id, traceparent = uuid4().hex, _traceparent(Headers(scope=scope))
         scope["state"] = {
             **scope.get("state", {}),
             "request_id": request_id,
             "traceparent": traceparent,
         }
+        with following(traceparent, request_id):
+            await self._answer(scope, receive, send, request_id, traceparent)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, request_id: str, traceparent: str
+    ) -> None:
+        began, headers = time.perf_counter(), Headers(scope=scope)
         answered = _Answered()
         guarded = self._guard(send, answered, request_id, traceparent)
         limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
@@ -93,7 +99,7 @@ class Edge:
         except ClientDisconnect:
             pass  # nobody is there to be answered
         except Exception as error:
-            log.error("request_failed", error=type(error).__name__, request_id=request_id)
+            log.error("request_failed", error=type(error).__name__)
             if answered.http is not None:
                 raise
             await answer(_failed(), scope, request_id)(scope, receive, guarded)
@@ -109,8 +115,6 @@ class Edge:
                     path_template=_template(scope),
                     http=answered.http,
                     duration_ms=round(took_s * 1000, 1),
-                    request_id=request_id,
-                    traceparent=traceparent,
                 )
 
     def _is_ours(self, headers: Headers, path: str) -> bool:

@@ -83,6 +83,7 @@ async def message(visit: Visit) -> Response:
             story, provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         why=why_next(found, provider),
+        requests=_requests(story),
         may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
@@ -121,6 +122,16 @@ def why_next(message: Any, provider: str) -> str:
         case "accepted":
             return f"Nothing more is sent. {provider} will report what became of it."
     return "Nothing more is sent."
+
+
+def _requests(story: list[Any]) -> dict[str, Any]:
+    """Our own requests that asked for the message and brought news of it, as the logs name them."""
+    named = [
+        (row["kind"], row["data"]["request_id"]) for row in story if "request_id" in row["data"]
+    ]
+    asked = [request_id for kind, request_id in named if kind == "delivery_created"]
+    told = [request_id for kind, request_id in named if kind == "provider_event"]
+    return {"asked": asked[0] if asked else None, "told": list(dict.fromkeys(told))}
 
 
 def _known(value: str, allowed: tuple[str, ...]) -> str:

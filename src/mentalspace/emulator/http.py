@@ -24,6 +24,8 @@ Send = Callable[[Message], Awaitable[None]]
 MAX_BODY_BYTES = 64 * 1024 * 1024
 DRIPS = 20  # pieces a body trickles in
 
+_REQUEST_IDS = ("x-request-id", "twilio-request-id", "cf-ray")
+
 
 class EmulatorApp:
     """An ASGI application around one emulator.
@@ -113,7 +115,7 @@ class EmulatorApp:
                 path=call.path,
                 idempotency_key=key,
                 http=None if lost else reply.http,
-                request_id=reply.headers.get("x-request-id") or f"req_{secrets.token_hex(8)}",
+                request_id=_name_of(reply),
                 accepted=reply.accepted,
                 replayed=reply.replayed,
                 fault=fault.id if fault else None,
@@ -180,6 +182,12 @@ async def _drip(send: Send, body: bytes, over_s: float) -> None:
 
 def _part(body: bytes) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _name_of(reply: Reply) -> str:
+    """The request as its provider names it in the answer; one of ours where it does not."""
+    named = (reply.headers.get(name) for name in _REQUEST_IDS)
+    return next(filter(None, named), f"req_{secrets.token_hex(8)}")
 
 
 async def _until_gone(receive: Receive) -> None:

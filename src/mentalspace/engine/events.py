@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from mentalspace.engine.correlation import following
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
+from mentalspace.engine.log import get_logger
 from mentalspace.engine.steps import Action, StepContext
 from mentalspace.kernel.case import ErrorCase, classify
 from mentalspace.kernel.delivery import Status, may_move
 from mentalspace.kernel.errors import Evidence
 from mentalspace.kernel.event import Event
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,8 @@ class Reactor:
 
 
 _OURS = """
-select d.id, d.status, d.integration, d.lane_id, d.client_id, d.subject_id, d.drill, c.provider
+select d.id, d.traceparent, d.status, d.integration, d.lane_id, d.client_id, d.subject_id, d.drill,
+       c.provider
   from delivery d join credential c on c.id = d.credential_id
  where d.credential_id = $1 and d.provider_message_id = $2 for update of d
 """
@@ -54,8 +59,10 @@ async def apply_event(
     reactor: Reactor,
     *,
     heard: Literal["webhook", "asked"] = "webhook",
+    request_id: str | None = None,
 ) -> bool:
-    """Move the delivery forward if the event does; False if it names no message of ours yet."""
+    """Move the delivery forward if the event does; False if it names no message of ours yet.
+    `request_id` is that of the webhook which brought it."""
     status = event.status
     row = await connection.fetchrow(_OURS, credential_id, event.provider_message_id)
     if row is None and event.reference is not None:
@@ -89,12 +96,26 @@ async def apply_event(
             "occurred_at": event.occurred_at.isoformat(),
             "heard": heard,
             **({"case": case.id} if case else {}),
+            **({"request_id": request_id} if request_id else {}),
         },
         actor="provider",
         drill=row["drill"] or drill,
     )
-    if case is not None:
-        await _react(connection, practice_id, credential_id, row, event, case, reactor)
+    with following(row["traceparent"], request_id):
+        log.info(
+            "delivery_event",
+            delivery_id=row["id"],
+            practice_id=practice_id,
+            integration=row["integration"],
+            provider=row["provider"],
+            kind=event.kind,
+            code=event.code,
+            status=moved_to.value if moved_to else row["status"],
+            case=case.id if case else None,
+            drill=row["drill"],
+        )
+        if case is not None:
+            await _react(connection, practice_id, credential_id, row, event, case, reactor)
     return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.correlation import following, request_at_hand, traceparent_at_hand
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.log import get_logger
@@ -18,6 +19,7 @@ from mentalspace.engine.together import Together
 from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.event import Event, Incoming, ListChange
+from mentalspace.kernel.ids import new_traceparent
 from mentalspace.kernel.integration import Integration
 
 # An event may overtake the commit that names its message: ask again for about ten minutes.
@@ -29,7 +31,8 @@ log = get_logger(__name__)
 
 _ENDPOINT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*", re.ASCII)
 _TAKE = """
-select id, credential_id, integration, provider, payload, query, tries, drill from inbox
+select id, credential_id, integration, provider, payload, query, tries, drill, traceparent,
+       request_id from inbox
  where state = 'received' and next_try_at <= app.now()
  order by received_at limit $1 for update skip locked
 """
@@ -89,7 +92,9 @@ class Inbox:
         """
         if room not in self.rooms or not _ENDPOINT_NAME.fullmatch(endpoint):
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-        return await self._together(Hook(room, endpoint, raw, headers, query))
+        return await self._together(
+            Hook(room, endpoint, raw, headers, query, traceparent_at_hand(), request_at_hand())
+        )
 
     async def process(self, payload: str) -> None:
         """Answer one wake-up: apply what this practice's inbox holds."""
@@ -122,6 +127,10 @@ class Inbox:
 
     async def _process_one(self, connection: Connection, practice_id: UUID, row: Any) -> None:
         """Apply one event. Whatever is wrong with it stays its own: the others go on."""
+        with following(row["traceparent"] or new_traceparent(), row["request_id"]):
+            await self._apply_or_hold(connection, practice_id, row)
+
+    async def _apply_or_hold(self, connection: Connection, practice_id: UUID, row: Any) -> None:
         try:
             async with connection.transaction():
                 if await self._apply_all(connection, practice_id, row):
@@ -152,7 +161,13 @@ class Inbox:
     ) -> bool:
         if isinstance(said, Event):
             return await apply_event(
-                connection, practice_id, row["credential_id"], said, row["drill"], self.reactor
+                connection,
+                practice_id,
+                row["credential_id"],
+                said,
+                row["drill"],
+                self.reactor,
+                request_id=row["request_id"],
             )
         if isinstance(said, Incoming):
             credential_id, room, drill = row["credential_id"], row["integration"], row["drill"]

@@ -39,6 +39,7 @@ from mentalspace.engine.claim import (
     taken_ids,
     wait_for_hours,
 )
+from mentalspace.engine.correlation import following
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.hours import OUT_OF_HOURS
 from mentalspace.engine.limiter import Slot, keep_slot
@@ -240,8 +241,10 @@ class LaneWorker:
                 held.setdefault(reason, []).append(each)
             elif each.expired and not each.was_unknown:
                 expired.append(each)
-            elif await self._may_leave(haul.lane, each):
-                good.append(each)
+            else:
+                with following(each.traceparent):
+                    if await self._may_leave(haul.lane, each):
+                        good.append(each)
         for reason, members in held.items():
             await self._settle(members, _holding(reason))
         if expired:
@@ -299,11 +302,12 @@ class LaneWorker:
 
     async def _carry(self, lane: Lane, parcel: Parcel, slot: Slot) -> None:
         """One attempt. Our own trouble with it must not cut off the others."""
-        try:
-            await self._attempt(lane, parcel, slot)
-        except Exception as error:
-            log.error("attempt_broke", delivery_id=parcel.first.id, error=type(error).__name__)
-            await self._settle(parcel.members, let_go)
+        with following(parcel.traceparent):
+            try:
+                await self._attempt(lane, parcel, slot)
+            except Exception as error:
+                log.error("attempt_broke", delivery_id=parcel.first.id, error=type(error).__name__)
+                await self._settle(parcel.members, let_go)
 
     async def _attempt(self, lane: Lane, parcel: Parcel, slot: Slot) -> None:
         http = DeadlinedHttp(lane.client, lane.provider.deadline_s, parcel.traceparent)

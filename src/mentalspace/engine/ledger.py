@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.correlation import request_at_hand, traceparent_at_hand
 from mentalspace.engine.db import Connection
 from mentalspace.engine.hours import Hours
 from mentalspace.engine.secrets import Vault
@@ -104,7 +105,7 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         new.idempotency_key,
         new.due_at,
         new.expires_at,
-        new.traceparent or new_traceparent(),
+        new.traceparent or traceparent_at_hand() or new_traceparent(),
         new.drill,
         new.carries_phi,
         new.hours.to_json() if new.hours else None,
@@ -125,10 +126,15 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         practice_id=new.practice_id,
         delivery_id=delivery_id,
         lane_id=lane["id"],
-        data={"kind": new.kind, "class": new.lane_class},
+        data={"kind": new.kind, "class": new.lane_class, **_asked_by()},
         drill=new.drill,
     )
     return delivery_id
+
+
+def _asked_by() -> dict[str, str]:
+    request_id = request_at_hand()
+    return {"request_id": request_id} if request_id else {}
 
 
 _CANCEL = """

@@ -20,7 +20,8 @@ _ALLOWED = """
     event level timestamp process
     integration provider endpoint practice_id credential_id lane_id delivery_id attempt_id
     incident_id inbox_id drill rule case case_version disposition severity status before
-    kind purpose http code request_id traceparent idempotency_key worker wakeup
+    kind purpose http code correlation_id request_id provider_request_id traceparent
+    idempotency_key worker wakeup
     count limit seconds wait_s duration_ms retry_in_s attempts starts port pid path_template
     method error reason head state target step version mode dropped_fields revision role
 """
@@ -64,6 +65,7 @@ def configure_logs(process: str, stream: TextIO | None = None, level: int = logg
     """
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _stamp(process),

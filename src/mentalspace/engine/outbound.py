@@ -97,7 +97,10 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class DeadlinedHttp:
-    """A Client bound to one attempt's deadline and trace: what adapters are handed."""
+    """A Client bound to one attempt's deadline and trace: what adapters are handed.
+
+    The trace goes to our own sandbox only: what we call a request is nobody else's business.
+    """
 
     client: Client
     deadline_s: float
@@ -106,7 +109,8 @@ class DeadlinedHttp:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> Answer:
-        traced = {"traceparent": self.traceparent} if self.traceparent else {}
+        told = self.traceparent if not self.client.live else None
+        traced = {"traceparent": told} if told else {}
         return await self.client.request(
             method, url, headers={**traced, **headers}, body=body, deadline_s=self.deadline_s
         )

@@ -21,9 +21,9 @@ select c.id, c.practice_id, c.integration, c.endpoint, c.provider, c.secrets, c.
 """
 _INSERT = """
 insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, query,
-                   drill)
+                   drill, traceparent, request_id)
 select $1, * from unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-                         $8::text[])
+                         $8::text[], $9::text[], $10::text[])
 on conflict (credential_id, external_id) do nothing
 returning credential_id, external_id
 """
@@ -35,13 +35,16 @@ class NoSuchEndpoint(WebhookRefused):
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """One webhook as it came; header names in lower case, the query as it was written."""
+    """One webhook as it came; header names in lower case, the query as it was written, and which
+    request of ours it was."""
 
     room: str
     endpoint: str
     raw: bytes
     headers: Mapping[str, str]
     query: str = ""
+    traceparent: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class _Kept:
     endpoint: Any
     external_id: str
     payload: bytes
-    query: str
+    hook: Hook
     answer: WebhookAnswer | None
 
     @property
@@ -126,7 +129,7 @@ class Reception:
             now = self.clock.now()
             external_id = provider.verify_webhook(self._call(hook), secrets, now)
             sealed = self.vault.seal(practice_id, "inbox", hook.raw)
-            return _Kept(endpoint, external_id, sealed, hook.query, provider.webhook_answer)
+            return _Kept(endpoint, external_id, sealed, hook, provider.webhook_answer)
         except Exception as error:
             return error
 
@@ -147,8 +150,10 @@ class Reception:
             [each.endpoint["provider"] for each in kept],
             [each.external_id for each in kept],
             [each.payload for each in kept],
-            [each.query for each in kept],
+            [each.hook.query for each in kept],
             [each.endpoint["drill"] for each in kept],
+            [each.hook.traceparent for each in kept],
+            [each.hook.request_id for each in kept],
         )
         return {(row["credential_id"], row["external_id"]) for row in rows}
 

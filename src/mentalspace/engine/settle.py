@@ -141,6 +141,19 @@ async def settle_answer(
     if parcel.repeats:
         await ask_anew(connection, parcel.first.credential_id)
     await _tell_credential(connection, mine, attempt, told.rate, good=True)
+    first = parcel.first
+    log.info(
+        "attempt_answered",
+        delivery_id=first.id,
+        count=len(mine),
+        attempt_id=attempt.id,
+        practice_id=first.practice_id,
+        integration=first.integration,
+        state=state,
+        duration_ms=round(attempt.took_ms, 1),
+        provider_request_id=told.request_id,
+        drill=first.drill,
+    )
 
 
 async def settle_absent(connection: Connection, mine: Sequence[Claimed], attempt: Attempt) -> None:
@@ -469,7 +482,7 @@ def _log(failure: Failure) -> None:
         http=evidence.http,
         code=evidence.code,
         kind=evidence.kind,
-        request_id=evidence.request_id,
+        provider_request_id=evidence.request_id,
         traceparent=first.traceparent,
         drill=first.drill,
     )

@@ -29,6 +29,11 @@ def new_traceparent() -> str:
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
 
 
+def trace_id_of(traceparent: str) -> str:
+    """The part that all of a trace share."""
+    return traceparent.split("-")[1]
+
+
 def child_traceparent(parent: str) -> str:
     """The same trace with a new span: what an attempt carries of its delivery."""
     version, trace_id, _span_id, flags = parent.split("-")

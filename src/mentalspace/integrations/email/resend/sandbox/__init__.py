@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -199,7 +200,10 @@ class ResendSandbox:
 
     def _idle_headers(self, account: Account | None = None) -> dict[str, str]:
         limit = rate_of(self._kit, account)
-        return rate_headers(Allowance(True, limit, limit, 1))
+        # Its API is behind Cloudflare, who names each request.
+        # source: https://developers.cloudflare.com/fundamentals/reference/cloudflare-ray-id/
+        ray = {"cf-ray": f"{secrets.token_hex(8)}-ORD"}
+        return {**rate_headers(Allowance(True, limit, limit, 1)), **ray}
 
 
 def _bearer(call: Call) -> str:
