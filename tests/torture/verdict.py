@@ -29,19 +29,21 @@ SEEN_WITHIN_S = 900.0
 # Each time that an outcome was unknown, from the first lost answer until it was known again or
 # held. The ledger forgets when it was; so the campaign's own database keeps it.
 _KEEP_UNKNOWN = """
-create table torture_unknown (delivery_id uuid, began_at timestamptz, ended_at timestamptz);
-create function torture_keep() returns trigger language plpgsql security definer as $$
+create table public.torture_unknown (
+  delivery_id uuid, began_at timestamptz, ended_at timestamptz);
+create function public.torture_keep() returns trigger language plpgsql security definer as $$
 begin
   insert into public.torture_unknown values (old.id, old.unknown_at, app.now());
   return null;
 end $$;
 create trigger torture_unknown after update on delivery for each row
-  when (old.unknown_at is not null and new.unknown_at is null) execute function torture_keep();
+  when (old.unknown_at is not null and new.unknown_at is null)
+  execute function public.torture_keep();
 """
 _UNSEEN = """
 select extract(epoch from coalesce(shown.at, spell.ended_at) - spell.began_at)::float8 as unseen_s,
        shown.at is not null as shown
-  from (select delivery_id, began_at, ended_at from torture_unknown
+  from (select delivery_id, began_at, ended_at from public.torture_unknown
          union all
         select id, unknown_at, app.now() from delivery where unknown_at is not null) spell
   left join lateral (
