@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from benchmarks import backlog, hooks, ops, pace, recovery, texts, throughput
+from benchmarks import backlog, hooks, ops, pace, page, recovery, texts, throughput
 from benchmarks.figure import Figure, as_table
 from benchmarks.stage import Stage, open_stage
 from mentalspace.engine.log import configure_logs
@@ -24,6 +24,7 @@ BENCHES: Mapping[str, Bench] = {
     "texts":      lambda stage, given: texts.measure_pace(stage, given.seconds),
     "code":       lambda stage, given: texts.measure_code(stage, given.seconds / 2),
     "ops":        lambda stage, given: ops.measure(stage, given.messages),
+    "page":       lambda stage, _given: page.measure(stage),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ import grimp
 import pytest
 
 import mentalspace
-from mentalspace.drills.second_factor import ACTS
+from mentalspace.drills.rehearse import ACTS
 from mentalspace.emulator.kit import open_kit
 from mentalspace.emulator.role import Listener
 from mentalspace.engine.runbook import AlertKind, RoomRunbook, check, load_runbooks

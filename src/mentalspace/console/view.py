@@ -50,7 +50,9 @@ class Templates:
             "ago": lambda moment: words.relative(moment, now),
             "hour": lambda moment: f"{moment.astimezone(ZoneInfo(zone)):%H:%M}",
             "at_hour": lambda moment, there: f"{moment.astimezone(ZoneInfo(there)):%H:%M}",
-            "local": lambda moment, there: _time(moment, now, there, relative=False),
+            "local": lambda moment, there, **options: _time(
+                moment, now, there, relative=False, **options
+            ),
         }
         return self._environment.get_template(template).render({**tools, **values})
 

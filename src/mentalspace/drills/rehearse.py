@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from mentalspace.drills.second_factor import ACTS, Rehearser
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from mentalspace.drills import paging, second_factor
 from mentalspace.drills.sheet import Sheet
 from mentalspace.engine.runbook import Rehearsal
 from mentalspace.engine.services import Services
+
+
+class Rehearser(Protocol):
+    """Whoever does a rehearsal's steps; `closing` says what they leave behind."""
+
+    closing: str
+
+    async def come(self) -> None: ...
+
+    async def leave(self) -> None: ...
+
+
+# Who does which steps.
+Acts = Mapping[str, Callable[[Any], Awaitable[str]]]
+REHEARSERS: Mapping[Callable[[Services, str], Rehearser], Acts] = {
+    second_factor.Rehearser: second_factor.ACTS,
+    paging.Paging: paging.ACTS,
+}
+ACTS = {name: act for acts in REHEARSERS.values() for name, act in acts.items()}
 
 
 async def rehearse(
@@ -15,7 +37,10 @@ async def rehearse(
 
     The first step that cannot be done ends it: what follows builds on it.
     """
-    rehearser = Rehearser(services, sheet.run_id)
+    first = rehearsal.steps[0].do
+    rehearser = next(who for who, acts in REHEARSERS.items() if first in acts)(
+        services, sheet.run_id
+    )
     seen: dict[str, str] = {}
     await rehearser.come()
     try:
@@ -33,5 +58,5 @@ async def rehearse(
             sheet.note("observed", text if held else f"{seen[step.do]}, not {step.expect}", held)
     finally:
         await rehearser.leave()
-        sheet.note("rollback", "the made-up colleague can sign in no more")
+        sheet.note("rollback", rehearser.closing)
     return seen, [step.do for step in rehearsal.steps if seen.get(step.do) != step.expect]

@@ -27,6 +27,8 @@ _WRONG = "000000"
 class Rehearser:
     """A made-up colleague in the drills' practice, with a browser and a device."""
 
+    closing = "the made-up colleague can sign in no more"
+
     def __init__(self, services: Services, run_id: str) -> None:
         self._services = services
         self._url = URL(f"http://127.0.0.1:{services.settings.port}")

@@ -30,6 +30,7 @@ FIRST_TEST_AFTER_S = 600.0
 STALE_AFTER_S = 120.0
 GAP_AHEAD = timedelta(hours=24)
 MOST_AT_ONCE = 10
+MOST_NAMED = 3
 
 log = get_logger(__name__)
 
@@ -68,11 +69,17 @@ class AlarmState:
             minutes = int(self.stale_s // 60)
             return f"Nobody can be paged: the pager has been silent for {minutes} min"
         if self.nobody:
-            ways = f" ({'; '.join(self.broken)})" if self.broken else " (no way to page is known)"
+            ways = f" ({_some(self.broken)})" if self.broken else " (no way to page is known)"
             return f"Nobody can be paged: {', '.join(self.nobody)}{ways}"
         if self.broken:
-            return f"A way to page does not work: {'; '.join(self.broken)}"
+            return f"A way to page does not work: {_some(self.broken)}"
         return "ok"
+
+
+def _some(ways: Sequence[str]) -> str:
+    """The first few: On call has them all."""
+    more = f"; and {len(ways) - MOST_NAMED} more" if len(ways) > MOST_NAMED else ""
+    return f"{'; '.join(ways[:MOST_NAMED])}{more}"
 
 
 async def read_alarm(connection: Connection) -> AlarmState:
