@@ -104,34 +104,34 @@ async def _median(work: Callable[[], Awaitable[object]], times: int = TIMES) -> 
 
 
 async def _evaluation(stage: Stage) -> Figure:
-    """Every rule for every credential, as if each had its turn in the same second."""
+    """Every rule for every credential, as if each had its turn in the same second; the longest tick
+    of as many as it takes."""
     evaluator = Evaluator(stage.services.database, stage.services.runbooks)
-    took = []
-    for _ in range(TIMES):
-        took.append(await _alone(stage, evaluator))
-    ours = statistics.median(took)
+    ours = statistics.median([await _longest_tick(stage, evaluator) for _ in range(3)])
     return Figure(
-        "full evaluation tick", ours, "s", "whole windows from the ledger",
+        "an evaluation tick with all due, the longest", ours, "s", "whole windows from the ledger",
         await _median(lambda: _naive_rates(stage), 1), less_is_better=True,
         aim=f"under {TICK_AIM_S:g} s", met=ours < TICK_AIM_S,
     )  # fmt: skip
 
 
-async def _alone(stage: Stage, evaluator: Evaluator) -> float:
-    """One tick that has everything to do: the worker's own is waited for, and has none left."""
-    await stage.owner(_FORGET_LOOKS)
-    began = time.monotonic()
-    while not await _looked(stage, evaluator):
-        began = time.monotonic()
-    return time.monotonic() - began
-
-
-async def _looked(stage: Stage, evaluator: Evaluator) -> bool:
+async def _longest_tick(stage: Stage, evaluator: Evaluator) -> float:
+    """Until nothing is left to look at; the worker's own ticks take their part of it."""
     await evaluator.tick()
+    await stage.owner(_FORGET_LOOKS)
+    took, ends = [], time.monotonic() + 120
+    while await _stale(stage) and time.monotonic() < ends:
+        began = time.monotonic()
+        await evaluator.tick()
+        took.append(time.monotonic() - began)
+    return max(took, default=0.0)
+
+
+async def _stale(stage: Stage) -> int:
     stale: int = await stage.owner(
         "select count(*) from alert_state where checked_at < app.now() - interval '20 h'"
     )
-    return stale == 0
+    return stale
 
 
 async def _naive_rates(stage: Stage) -> None:
