@@ -20,6 +20,7 @@ from mentalspace.engine.document import (
     Facts,
     Heading,
     Items,
+    NewPage,
     Paragraph,
     Table,
     Timeline,
@@ -136,3 +137,13 @@ def test_pdf_lays_out_what_is_too_long_for_a_page() -> None:
     rows = tuple((str(n), "x" * 400, "word " * 900) for n in range(30))
     pdf = to_pdf(Document("T", "m", (Table("Rows", ("n", "long", "longer"), rows),)))
     assert len(re.findall(rb"/Type /Page\b", pdf)) > 10
+
+
+def test_a_new_page_begins_where_the_document_says() -> None:
+    """In the PDF; the others only draw a line."""
+    blocks = (Paragraph("one"), NewPage(), Paragraph("two"))
+    whole = Document("T", "m", blocks)
+    assert to_pdf(whole).count(b"/Type /Page\n") == 2
+    assert to_pdf(Document("T", "m", (blocks[0], blocks[2]))).count(b"/Type /Page\n") == 1
+    assert "\n---\n" in to_markdown(whole)
+    assert "<hr>" in to_html(whole)

@@ -44,7 +44,10 @@ select (select count(*) from incident
          where practice_id = $1 and drill is null and opened_at >= $2) as incidents,
        (select count(*) from attempt
          where practice_id = $1 and drill is null and case_id is not null
-           and started_at >= $2) as failed_tries
+           and started_at >= $2) as failed_tries,
+       (select array_agg(distinct case_id order by case_id) from attempt
+         where practice_id = $1 and drill is null and case_id is not null
+           and started_at >= $2) as cases
 """
 
 
@@ -59,6 +62,7 @@ class Fared:
     tried_again: int = 0
     twice: int = 0
     failed_tries: int = 0
+    cases: tuple[str, ...] = ()
     incidents: int = 0
     per_minute: float = 0.0
     waited_s: tuple[float, float, float] | None = None
@@ -70,7 +74,8 @@ class Fared:
 
     @property
     def untouched(self) -> bool:
-        """Whether the drills' faults kept away from it."""
+        """Whether nothing was lost, doubled, left waiting or alarmed of. A try that failed and was
+        made good is told beside it: on a busy machine it need not be a drill's doing."""
         return not (self.lost or self.under_way or self.twice or self.incidents)
 
     def public(self) -> dict[str, Any]:
@@ -83,6 +88,7 @@ class Fared:
             "twice": self.twice,
             "tried_again": self.tried_again,
             "failed_tries": self.failed_tries,
+            "cases": list(self.cases),
             "incidents": self.incidents,
             "per_minute": self.per_minute,
             "waited_s": {name: round(seconds, 3) for name, seconds in waited.items()},
@@ -139,6 +145,7 @@ class Background:
             tried_again=row["tried_again"],
             twice=max(0, await _taken_twice(self.services, self.accounts) - self.twice_before),
             failed_tries=touched["failed_tries"],
+            cases=tuple(touched["cases"] or ()),
             incidents=touched["incidents"],
             per_minute=self.per_minute,
             waited_s=tuple(waited) if whole else None,

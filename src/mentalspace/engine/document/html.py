@@ -16,6 +16,7 @@ from mentalspace.engine.document.model import (
     Facts,
     Heading,
     Items,
+    NewPage,
     Paragraph,
     Table,
     Timeline,
@@ -54,6 +55,8 @@ def _block(block: Block) -> Markup:
             )  # fmt: skip
         case Bars():
             return _bars(block)
+        case NewPage():
+            return Markup("<hr>")
         case Blank():
             return Markup('<p class="blank">{}</p>').format(block.asks)
     assert_never(block)

@@ -15,6 +15,7 @@ from mentalspace.engine.document.model import (
     Facts,
     Heading,
     Items,
+    NewPage,
     Paragraph,
     Table,
     Timeline,
@@ -52,6 +53,8 @@ def _block(block: Block) -> str:
         case Bars():
             rows = [(bar.label, _drawn(bar.share), bar.shown) for bar in block.bars]
             return f"{_line(block.caption)}\n\n{_rows(('', '', ''), rows)}"
+        case NewPage():
+            return "---"
         case Blank():
             return f"> {_line(block.asks)}\n>\n> …"
     assert_never(block)

@@ -88,7 +88,14 @@ class Blank:
     lines: int = 4
 
 
-Block: TypeAlias = Heading | Paragraph | Items | Facts | Table | Code | Timeline | Bars | Blank
+@dataclass(frozen=True, slots=True)
+class NewPage:
+    """What follows begins on a page of its own, where there are pages."""
+
+
+Block: TypeAlias = (
+    Heading | Paragraph | Items | Facts | Table | Code | Timeline | Bars | Blank | NewPage
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from reportlab.platypus import (
     Flowable,
     HRFlowable,
     KeepTogether,
+    PageBreak,
     Preformatted,
     SimpleDocTemplate,
     Spacer,
@@ -33,6 +34,7 @@ from mentalspace.engine.document.model import (
     Facts,
     Heading,
     Items,
+    NewPage,
     Paragraph,
     Table,
     Timeline,
@@ -142,6 +144,8 @@ class _Pen:
             case Bars():
                 yield self.text(block.caption, _BODY)
                 yield from self._bars(block)
+            case NewPage():
+                yield PageBreak()
             case Blank():
                 yield self._blank(block)
             case _:
@@ -197,7 +201,7 @@ def _bar(share: float) -> Drawing:
 def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[float]:
     """By what the columns hold, none so narrow that it says nothing."""
     longest = [
-        min(max(len(column), *(len(row[n]) for row in rows), 5), 60) if rows else len(column) + 4
+        min(max(len(column), *(len(row[n]) for row in rows), 10), 60) if rows else len(column) + 4
         for n, column in enumerate(columns)
     ]
     whole = sum(longest)

@@ -12,13 +12,12 @@ from mentalspace.engine.document import (
     Blank,
     Block,
     Document,
-    Entry,
     Facts,
     Heading,
     Items,
+    NewPage,
     Paragraph,
     Table,
-    Timeline,
 )
 from mentalspace.workflows.game_day.day import Day, Record, spread
 from mentalspace.workflows.game_day.promise import compare
@@ -84,7 +83,10 @@ def verdict(day: Day) -> str:
     """One sentence, which is the first that an auditor reads."""
     planned = len(day.opened["planned"])
     if day.all_well:
-        return f"All {planned} planned drills ran and held; background traffic was untouched."
+        return (
+            f"All {planned} planned drills ran and held; of the ordinary traffic meanwhile nothing "
+            "was lost, doubled or alarmed of."
+        )
     parts = [f"{len(day.passed)} of {planned} planned drills ran and held"]
     for number, text in (
         (len(day.failed), "failed"),
@@ -94,7 +96,7 @@ def verdict(day: Day) -> str:
         if number:
             parts.append(f"{number} {text}")
     if day.closed is not None and not day.closed.get("background", {}).get("untouched", True):
-        parts.append("background traffic was touched")
+        parts.append("ordinary traffic was lost, doubled, late or alarmed of")
     return f"{'; '.join(parts)}."
 
 
@@ -195,7 +197,11 @@ def _background(day: Day) -> Iterator[Block]:
                  f"{fared['failed_tries']}; {fared['incidents']}"),
                 ("Waited until the provider had it: median, 95 of 100, longest",
                  late if waited else "nothing was sent"),
-                ("Untouched by the drills", "yes" if fared["untouched"] else "NO"),
+                ("Cases that those tries met", ", ".join(fared.get("cases", ())) or "none"),
+                (
+                    "Nothing lost, doubled, left waiting or alarmed of",
+                    "yes" if fared["untouched"] else "NO",
+                ),
             )
         )  # fmt: skip
     yield Table(
@@ -252,6 +258,7 @@ def _chain(day: Day) -> Iterator[Block]:
 
 
 def _signatures() -> Iterator[Block]:
+    yield NewPage()
     yield Heading("Signed off")
     yield Blank("Tested by (name, date, signature)", 1)
     yield Blank("Reviewed by the security official (name, date, signature)", 1)
@@ -278,6 +285,7 @@ def _index(day: Day) -> Iterator[Block]:
 
 
 def _drill(day: Day, run: Record) -> Iterator[Block]:
+    yield NewPage()
     yield Heading(str(run["drill"]))
     yield Paragraph(str(run["title"]))
     entry = day.entry_of(str(run["run"]))
@@ -306,13 +314,15 @@ def _drill(day: Day, run: Record) -> Iterator[Block]:
     if rows:
         columns = ("What", "When", "Expected", "Observed", "Held")
         yield Table("Expected and observed", columns, rows)
-    yield Timeline(
-        tuple(
-            Entry(_clock(step["at"]), f"{_STEPS[step['step']]}: {step['text']}",
-                  "" if "held" not in step else _held(step["held"]))
-            for step in run["journal"]
+    steps = tuple(
+        (
+            _clock(step["at"]),
+            f"{_STEPS[step['step']]}: {step['text']}",
+            _held(step["held"]) if "held" in step else "",
         )
-    )  # fmt: skip
+        for step in run["journal"]
+    )
+    yield Table("Step by step", ("At", "What", "Held"), steps)
     if run["outcome"] != "passed":
         yield Items(tuple(f"Did not hold: {missing}" for missing in run["missing"]))
 

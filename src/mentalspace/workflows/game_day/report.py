@@ -21,15 +21,18 @@ body { font: 15px/1.5 system-ui, sans-serif; color: #1a2330; max-width: 60rem; m
   padding: 0 1rem; }
 h2 { margin-top: 2.2rem; border-top: 1px solid #d5dae1; padding-top: 1rem; }
 table { border-collapse: collapse; width: 100%; margin: 0.6rem 0; }
+td { overflow-wrap: anywhere; }
 caption { text-align: left; color: #55606f; padding: 0.3rem 0; }
-th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.5rem; overflow-wrap: anywhere;
+th, td { text-align: left; vertical-align: top; padding: 0.25rem 0.5rem;
   border-bottom: 1px solid #d5dae1; }
 dl div { display: grid; grid-template-columns: 16rem 1fr; gap: 1rem; padding: 0.15rem 0; }
 dt { color: #55606f; } dd { margin: 0; overflow-wrap: anywhere; }
+hr { border: 0; break-after: page; }
 .blank { border-bottom: 1px solid #1a2330; padding-bottom: 2.4rem; color: #55606f; }
 .fill-ok { fill: #9fc5a8; } .fill-bad { fill: #b3261e; } .fill-warn { fill: #c77700; }
 .fill-info { fill: #2f6fb3; } .fill-none { fill: #c5ccd6; }
-figure { margin: 1rem 0; } figure svg { width: 100%; } figcaption { color: #55606f; }
+figure { margin: 1rem 0; } figure svg { width: 100%; } figtd { overflow-wrap: anywhere; }
+caption { color: #55606f; }
 @media (max-width: 40rem) { dl div { grid-template-columns: 1fr; gap: 0; } }
 @media print { h2 { break-after: avoid; } tr { break-inside: avoid; } }
 """

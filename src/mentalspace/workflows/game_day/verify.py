@@ -31,7 +31,9 @@ class Verdict:
 
 def verify_file(day: Day) -> Verdict:
     """A report by itself: whoever changed it without changing every later hash is found out."""
-    return _verdict(day, [_line(day, flaw.seq, flaw.text) for flaw in day.flaws], "the file alone")
+    return _verdict(
+        day, [_line(day, flaw.seq, flaw.text) for flaw in day.flaws], "its hashes alone"
+    )
 
 
 async def verify_day(connection: Connection, day: Day) -> Verdict:
@@ -45,7 +47,7 @@ async def verify_day(connection: Connection, day: Day) -> Verdict:
     lines += _against(day, ledger)
     if head != (ledger[-1].seq, ledger[-1].hash):
         lines.append("the ledger’s newest entries are missing")
-    return _verdict(day, list(dict.fromkeys(lines)), "the file and the ledger")
+    return _verdict(day, list(dict.fromkeys(lines)), "its hashes and the ledger")
 
 
 def _against(day: Day, ledger: Sequence[Entry]) -> Iterator[str]:
