@@ -101,6 +101,8 @@ async def apply_event(
         actor="provider",
         drill=row["drill"] or drill,
     )
+    if moved_to is None and case is None:
+        return True  # the timeline has it; no line for what changes nothing
     with following(row["traceparent"], request_id):
         log.info(
             "delivery_event",
