@@ -60,7 +60,8 @@ ONCALL = {
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
         title fault status opened_at since recovered_at acknowledged_at acknowledged_by resolved_at
         resolved_by ack_due_at escalation_step next_escalation_at facts drill resolve_within_s
-        resolve_due_at rounds evidence_at evidence_lease""",
+        resolve_due_at rounds evidence_at evidence_lease cause lead_id archived_at archived_by
+        archived_people archived_severity""",
     "public.rollup_hour": """practice_id credential_id at integration provider accepted units
         delivered silent recipient ours theirs first_failed_at send_n send_sum_s send_spread way_n
         way_sum_s way_spread requests requests_theirs opt_outs codes events""",

@@ -13,6 +13,7 @@ from mentalspace.api.fields import Out
 from mentalspace.api.page import Cursor, Limit, Page, page, position
 from mentalspace.api.problem import not_found
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incidents import acknowledge, resolve
 
@@ -21,7 +22,8 @@ routes = APIRouter(tags=["incidents"])
 _COLUMNS = """
 select id, rule_id, case_id, integration, practice_id, severity, title, fault, status, opened_at,
        since, recovered_at, acknowledged_at, acknowledged_by, resolved_at, resolved_by,
-       ack_due_at, resolve_due_at, escalation_step, next_escalation_at, rounds, facts, drill
+       ack_due_at, resolve_due_at, escalation_step, next_escalation_at, rounds, facts, drill,
+       lead_id, archived_at, archived_by
   from incident
 """
 _LIST = (
@@ -40,7 +42,8 @@ Status = Literal["open", "acknowledged", "resolved"]
 class Incident(Out):
     """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose
     it is: ours, theirs, the recipient's, or unclear. Two clocks run from the opening: `ack_due_at`
-    and `resolve_due_at`; `rounds` counts how often it became nobody's again."""
+    and `resolve_due_at`; `rounds` counts how often it became nobody's again. `lead_id` is the
+    incident of the same cause that is paged and taken for this one too."""
 
     id: UUID
     rule_id: str
@@ -65,6 +68,9 @@ class Incident(Out):
     rounds: int
     facts: dict[str, Any]
     drill: str | None
+    lead_id: UUID | None
+    archived_at: datetime | None
+    archived_by: str | None
 
 
 Reader = Annotated[Visit, allowed("incidents.read")]
@@ -100,6 +106,23 @@ async def take(visit: Actor, incident_id: UUID) -> Incident:
     """Escalation stops until `resolve_due_at`. The answer is the incident as it stands, whoever was
     quicker."""
     return await _act(visit, incident_id, acknowledge)
+
+
+@routes.post(
+    "/v1/incidents/{incident_id}/archive",
+    summary="Known; out of sight until it gets worse",
+    responses={404: {}},
+)
+async def put_away(visit: Actor, incident_id: UUID) -> Incident:
+    """It is open again, and pages, with twice the people or a graver case."""
+    return await _act(visit, incident_id, archive)
+
+
+@routes.post(
+    "/v1/incidents/{incident_id}/unarchive", summary="Back into sight", responses={404: {}}
+)
+async def take_out(visit: Actor, incident_id: UUID) -> Incident:
+    return await _act(visit, incident_id, unarchive)
 
 
 @routes.post("/v1/incidents/{incident_id}/resolve", summary="It is over", responses={404: {}})

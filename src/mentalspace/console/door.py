@@ -199,8 +199,10 @@ class Visit:
             row = await connection.fetchrow(
                 "select app.now() as now,"
                 " (select timezone from practice where id = $1) as zone,"
-                " case when $2 then (select count(*) from incident"
-                "   where status <> 'resolved' and drill is null) end as open_incidents,"
+                " case when $2 then (select count(*) from incident i"
+                "   where status <> 'resolved' and drill is null and archived_at is null"
+                "     and not exists (select from incident l where l.id = i.lead_id))"
+                "   end as open_incidents,"
                 " case when $2 then (select count(*) from incident_task t"
                 "   join incident i on i.id = t.incident_id where t.kind = 'ticket'"
                 "   and t.done_at is null and i.drill is null) end as open_tickets",

@@ -13,16 +13,19 @@ from starlette.responses import Response
 from mentalspace.console import remedy
 from mentalspace.console.diagnosis import beside, diagnose
 from mentalspace.console.door import Missing, Visit
-from mentalspace.console.narrate import narrate
+from mentalspace.console.narrate import deeds, narrate
 from mentalspace.console.queries.incident import (
+    archived_incidents,
     find_incident,
     open_incidents,
     read_facts,
+    read_group,
     read_pages,
     recent_incidents,
 )
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
+from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
@@ -37,6 +40,8 @@ from mentalspace.workflows.evidence import read_evidence
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
     "resolved": "Resolved. The same cause would open a new incident.",
+    "archived": "Archived. It comes back by itself when it gets worse.",
+    "unarchived": "It is in the list again.",
     "too_late": "Nothing changed: it was done already.",
 }
 
@@ -44,8 +49,9 @@ _DONE = {
 async def incidents(visit: Visit) -> Response:
     async with visit.reading() as connection:
         opened = await open_incidents(connection)
+        archived = await archived_incidents(connection)
         recent = await recent_incidents(connection)
-    return await visit.show("incidents.html", opened=opened, recent=recent)
+    return await visit.show("incidents.html", opened=opened, archived=archived, recent=recent)
 
 
 async def incident(visit: Visit) -> Response:
@@ -54,6 +60,7 @@ async def incident(visit: Visit) -> Response:
         if found is None:
             raise Missing
         facts = await read_facts(connection, found)
+        group = await read_group(connection, found["id"])
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
@@ -74,6 +81,7 @@ async def incident(visit: Visit) -> Response:
         "incident.html",
         incident=found,
         facts=facts,
+        group=group,
         pages=pages,
         todo=todo,
         provider=provider,
@@ -81,6 +89,9 @@ async def incident(visit: Visit) -> Response:
             facts["story"],
             provider,
             lambda name: visit.provider_title(found["integration"], name),
+        ),
+        did=deeds(
+            facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         verdict=verdict(found, facts, provider),
         status_text=status_text(found, facts, found["practice_timezone"] or "UTC"),
@@ -107,6 +118,14 @@ async def take(visit: Visit) -> Response:
 
 async def close(visit: Visit) -> Response:
     return await _act(visit, resolve, "resolved")
+
+
+async def put_away(visit: Visit) -> Response:
+    return await _act(visit, archive, "archived")
+
+
+async def take_out(visit: Visit) -> Response:
+    return await _act(visit, unarchive, "unarchived")
 
 
 async def _act(

@@ -52,6 +52,13 @@ def narrate(
     return told
 
 
+def deeds(rows: Iterable[Any], provider: str, title: Callable[[str], str]) -> list[str]:
+    """What the system did to keep messages going, in a phrase each, the latest last."""
+    kept = [row for row in rows if row["kind"] in _DEEDS]
+    told = [line.text[:1].lower() + line.text[1:] for line in narrate(kept, provider, title)]
+    return list(dict.fromkeys(told))[-3:]
+
+
 def _who(actor: str) -> str:
     """Processes and people by name; a bare id is somebody of the practice."""
     try:
@@ -184,6 +191,11 @@ def _looked_up(data: Data, provider: str) -> str:
     return f"{provider} was asked what this number is: {words.phone_kind(str(kind))}"
 
 
+def _got_worse(data: Data, _provider: str) -> str:
+    before, now = data.get("before"), data.get("people")
+    return f"It got worse in the archive, and is open again: {before} people then, {now} now"
+
+
 def _fixed(text: str) -> Callable[[Data, str], str]:
     return lambda _data, provider: text.format(provider=provider)
 
@@ -196,6 +208,7 @@ def _accepted(data: Data, provider: str) -> str:
     return f"{provider} had it already" if data.get("reconciled") else f"{provider} took it"
 
 
+_DEEDS = frozenset({"moved", "lane_paused", "lane_slowed", "breaker_opened", "breaker_closed"})
 _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "delivery_created":   ("idle", _created),
     "attempt_opened":     ("info", _attempt_opened),
@@ -247,6 +260,10 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "ticket_closed":      ("ok",   _with("Ticket closed", "text")),
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
+    "joined":             ("info", _fixed("The same cause as elsewhere: one page for all")),
+    "archived":           ("idle", _fixed("Archived until it gets worse")),
+    "unarchived":         ("info", _fixed("Taken out of the archive")),
+    "got_worse":          ("bad",  _got_worse),
     "acted":              ("info", _acted),
     "acknowledged":       ("ok",   _fixed("Acknowledged; escalation stopped")),
     "resolved":           ("ok",   _fixed("Resolved")),

@@ -151,6 +151,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/on-call/test", oncall.test, "oncall.write"),
     ("/on-call/overrides", oncall.override, "oncall.write"),
     ("/on-call/overrides/{id}/end", oncall.end_override, "oncall.write"),
+    ("/incidents/{id}/archive", incident.put_away, "incidents.act"),
+    ("/incidents/{id}/unarchive", incident.take_out, "incidents.act"),
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),

@@ -39,7 +39,7 @@ def status_text(incident: Any, facts: Mapping[str, Any], zone: str) -> StatusTex
     lines = [_began(incident, what, zone)]
     if (cause := _cause(incident, who)) and state != "investigating":
         lines.append(cause)
-    lines += _touched(impact, zone, over=state == "resolved")
+    lines += _touched(impact, zone)
     lines.append(_next(state, impact, zone, incident))
     return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
 
@@ -69,12 +69,12 @@ def _cause(incident: Any, who: str) -> str | None:
     return None
 
 
-def _touched(impact: Any, zone: str, *, over: bool) -> list[str]:
+def _touched(impact: Any, zone: str) -> list[str]:
     """`41 clients, first appointment 07:30`."""
     people = words.count(impact["people"], "client")
     if not impact["people"]:
         return ["No client is known to have missed a message."]
-    if over and not impact["people_left"]:
+    if not impact["people_left"]:
         return [f"{people} were touched; all have been reached since."]
     left = f"{people} touched so far, {impact['people_left']} not reached yet"
     if impact["next_appointment_at"] is not None:

@@ -7,8 +7,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.archive import bring_back
 from mentalspace.engine.db import Connection, Database
-from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
+from mentalspace.engine.grouping import sum_up
+from mentalspace.engine.incidents import (
+    NewIncident,
+    note_recovery,
+    open_incident,
+    severity_of,
+    version_of,
+)
 from mentalspace.engine.rate_alerts import evaluate_rate
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
 
@@ -87,6 +95,8 @@ class Evaluator:
                     if rule.state is AlertState.LIVE:
                         opened += await self._evaluate(connection, room, rule)
             await _watch_recovery(connection, self.runbooks)
+            await sum_up(connection)
+            await bring_back(connection, self.runbooks.escalation)
         return opened
 
     async def _evaluate(self, connection: Connection, room: RoomRunbook, rule: AlertRule) -> int:
@@ -101,7 +111,8 @@ class Evaluator:
         for row in await connection.fetch(seen, room.room, cases):
             if not _holds(rule, row):
                 continue
-            opened += await open_incident(connection, escalation, _incident(room.room, rule, row))
+            new = _incident(self.runbooks, room.room, rule, row)
+            opened += await open_incident(connection, escalation, new)
         return opened
 
 
@@ -112,7 +123,7 @@ def _holds(rule: AlertRule, row: Any) -> bool:
     return bool(min(row["deliveries"], row["recipients"]) >= threshold)
 
 
-def _incident(integration: str, rule: AlertRule, row: Any) -> NewIncident:
+def _incident(runbooks: Runbooks, integration: str, rule: AlertRule, row: Any) -> NewIncident:
     since: datetime = row["since"]
     last_good: datetime | None = row["last_good_at"]
     credential_id: UUID = row["credential_id"]
@@ -123,7 +134,7 @@ def _incident(integration: str, rule: AlertRule, row: Any) -> NewIncident:
         integration=integration,
         credential_id=credential_id,
         practice_id=row["practice_id"],
-        severity=rule.severity,
+        severity=severity_of(runbooks, rule, row["case_id"]),
         title=rule.title,
         fault=row["fault"] or "unclear",
         since=since,
@@ -136,6 +147,7 @@ def _incident(integration: str, rule: AlertRule, row: Any) -> NewIncident:
             "first_step": rule.action,
         },
         drill=row["drill"],
+        case_version=version_of(runbooks, row["case_id"]),
     )
 
 

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.escalation import reopen, write_pages
+from mentalspace.engine.grouping import RANK, cause_of, join_group
 from mentalspace.engine.incident_task import open_tasks
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.runbook import Escalation
-from mentalspace.kernel.case import Severity
+from mentalspace.engine.runbook import AlertKind, AlertRule, Escalation, Runbooks, Rung
+from mentalspace.kernel.case import ErrorCase, Severity
 
 log = get_logger(__name__)
 
@@ -35,18 +36,21 @@ class NewIncident:
     since: datetime
     facts: Mapping[str, Any]
     drill: str | None
+    case_version: int | None = None
 
 
-_OPEN = """
+_OPEN = f"""
 insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
   title, fault, since, facts, drill, ack_due_at, next_escalation_at, resolve_within_s,
-  resolve_due_at)
+  resolve_due_at, cause)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
   app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s', $15::integer,
-  app.now() + $15 * interval '1 s')
+  app.now() + $15 * interval '1 s', $16)
 on conflict (key) where status <> 'resolved'
-do update set facts = incident.facts || excluded.facts, recovered_at = null
-returning id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
+do update set facts = incident.facts || excluded.facts, recovered_at = null,
+  severity = case when {RANK.format("excluded.severity")} < {RANK.format("incident.severity")}
+                  then excluded.severity else incident.severity end
+returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered
 """
 # Another watcher, who does not tell credentials apart, saw it first: it is the same incident.
@@ -83,21 +87,29 @@ async def open_incident(
         rung.ack_within_s,
         rung.first_step_s,
         rung.resolve_within_s,
+        cause := _cause(new),
     )
     assert row is not None
     if not row["is_new"]:
         if row["had_recovered"] is not None:
-            await reopen(connection, row["id"], rung, new.drill, "incident_regressed")
+            await _regress(connection, row["id"], row["lead_id"], rung, new.drill)
         return False
     await record(
         connection,
         "incident_opened",
         practice_id=new.practice_id,
         incident_id=row["id"],
-        data={"rule": new.rule_id, "case": new.case_id, "severity": new.severity.value},
+        data={
+            "rule": new.rule_id,
+            "case": new.case_id,
+            "case_version": new.case_version,
+            "severity": new.severity.value,
+        },
         actor=actor,
         drill=new.drill,
     )
+    if await join_group(connection, row["id"], cause) is not None:
+        return True
     await write_pages(connection, row["id"], 0, rung.first_paged, new.drill)
     await open_tasks(connection, row["id"], rung, new.title, new.drill)
     log.error(
@@ -115,8 +127,32 @@ def pooled_key(rule_id: str, provider: str | None) -> str:
     return f"{rule_id}:{provider or 'any'}"
 
 
+def _cause(new: NewIncident) -> str | None:
+    if new.credential_id is None:
+        return None
+    return cause_of(new.rule_id, new.facts.get("provider"), new.fault, new.drill)
+
+
+async def _regress(
+    connection: Connection, incident_id: UUID, lead_id: UUID | None, rung: Rung, drill: str | None
+) -> None:
+    """It was over and fails again. One of a group wakes somebody only if the group was over."""
+    if lead_id is None:
+        await reopen(connection, incident_id, rung, drill, "incident_regressed")
+        return
+    await record(connection, "incident_regressed", incident_id=incident_id, actor="evaluator")
+    over = await connection.fetchval(
+        "update incident set recovered_at = null where id = $1 and recovered_at is not null"
+        " and status <> 'resolved' returning true",
+        lead_id,
+    )
+    if over is not None:
+        await reopen(connection, lead_id, rung, drill, "incident_regressed")
+
+
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
-    """Somebody has it: escalation stops until it is over, or its second clock runs out.
+    """Somebody has it, and the whole group it leads: escalation stops until it is over, or its
+    second clock runs out.
 
     False if it was acknowledged or resolved already.
     """
@@ -134,7 +170,8 @@ async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> 
 
 
 async def resolve(connection: Connection, incident_id: UUID, actor: str) -> bool:
-    """A person says it is over. The same cause then opens a new incident."""
+    """A person says it is over, and the whole group it leads. The same cause then opens a new
+    incident."""
     return await _advance(
         connection,
         incident_id,
@@ -169,4 +206,31 @@ async def _advance(
     if row is None:
         return False
     await record(connection, kind, incident_id=incident_id, actor=actor, drill=row["drill"])
+    members = await connection.fetch("select id from incident where lead_id = $1", incident_id)
+    for member in members:
+        if await connection.fetchrow(sql, member["id"], actor) is not None:
+            await record(connection, kind, incident_id=member["id"], actor=actor)
     return True
+
+
+def severity_of(runbooks: Runbooks, rule: AlertRule, case_id: str | None) -> Severity:
+    """The case's, where one is behind the rule; of a streak, whichever of the two is graver."""
+    case = _case(runbooks, case_id)
+    if case is None or rule.kind is AlertKind.RATE:
+        return rule.severity
+    if rule.kind is AlertKind.CONSECUTIVE:
+        return min(rule.severity, case.severity, key=list(Severity).index)
+    return case.severity
+
+
+def version_of(runbooks: Runbooks, case_id: str | None) -> int | None:
+    """The case's revision of today, to be kept with what opens today."""
+    case = _case(runbooks, case_id)
+    return case.version if case else None
+
+
+def _case(runbooks: Runbooks, case_id: str | None) -> ErrorCase | None:
+    try:
+        return runbooks.case(case_id) if case_id else None
+    except LookupError:
+        return None

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.channel import Message
+from mentalspace.engine.grouping import so_far
 from mentalspace.engine.rate_alerts import rate_text
 
 _WHOSE = {"ours": "Ours", "theirs": "Theirs", "recipient": "The recipient's"}
@@ -32,12 +33,11 @@ def incident_link(site_url: str, incident_id: UUID) -> str:
 
 def _lines(row: Any) -> tuple[str, ...]:
     facts = row["facts"]
-    people = facts.get("failed_recipients", 0)
-    so_far = f"{people} {'person' if people == 1 else 'people'} so far"
+    touched = so_far(facts)
     if "prometheus_since" in facts and "failed_recipients" not in facts:
-        so_far = "Prometheus sees it and names no people"
+        touched = "Prometheus sees it and names no people"
     since = _moment(row["since"])
-    how_many = facts.get("count_text") or rate_text(facts) or so_far
+    how_many = facts.get("count_text") or rate_text(facts) or touched
     return (
         f"{_WHOSE.get(row['fault'], 'Unclear whose')}; since {since}.",
         f"{how_many}; last good call: {_last_good(facts.get('last_good_at'))}.",

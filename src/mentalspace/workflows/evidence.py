@@ -76,13 +76,19 @@ class _Asked:
 
 
 def checks_of(runbooks: Runbooks, case_id: str | None, rule_id: str) -> list[tuple[Issue, Check]]:
-    """Every SQL check of the issues that name this case, or that this rule names."""
+    """Every SQL check of the issues that name this case, or that this rule names; where none does,
+    of all issues of its room."""
     named = next((rule.issue for rule in runbooks.alerts if rule.id == rule_id), None)
+    rooms = [room for room in runbooks.rooms if rule_id.startswith(f"{room.room}.")]
+    issues = [issue for room in rooms for issue in room.issues]
+    fitting = [
+        issue
+        for issue in issues
+        if (case_id is not None and case_id in issue.cases) or issue.id == named
+    ]
     return [
         (issue, check)
-        for room in runbooks.rooms
-        for issue in room.issues
-        if (case_id is not None and case_id in issue.cases) or issue.id == named
+        for issue in fitting or issues
         for check in issue.diagnosis
         if check.kind is CheckKind.SQL
     ]

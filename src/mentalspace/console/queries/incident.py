@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,27 +11,64 @@ from mentalspace.console.queries.fleet import PAUSED
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rate_alerts import rate_text
 
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One cause at several practices. `members` have id, status, recovered_at, practice_name and
+    people; the lead is the first."""
+
+    members: list[Any]
+    people: int
+    practices: int
+    recovered: int
+    next_appointment_at: datetime | None
+
+
 _LIST = """
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       p.name as practice_name
+       i.archived_at, p.name as practice_name
   from incident i left join practice p on p.id = i.practice_id
 """
+# Who is led by an incident that the reader sees stands on that one's page.
+NOT_LED = "not exists (select from incident l where l.id = i.lead_id)"
 _OPEN = (
     _LIST
-    + """
- where i.status <> 'resolved' and i.drill is null
+    + f"""
+ where i.status <> 'resolved' and i.drill is null and i.archived_at is null and {NOT_LED}
  order by i.status = 'acknowledged',
    array_position(array['critical', 'high', 'medium', 'low'], i.severity), i.opened_at
 """
 )
-_RECENT = (
+_ARCHIVED = (
     _LIST
-    + """
- where i.status = 'resolved' or i.drill is not null order by i.opened_at desc limit 50
+    + f"""
+ where i.status <> 'resolved' and i.archived_at is not null and {NOT_LED} order by i.archived_at
 """
 )
+_RECENT = (
+    _LIST
+    + f"""
+ where (i.status = 'resolved' or i.drill is not null) and {NOT_LED}
+ order by i.opened_at desc limit 50
+"""
+)
+# Everybody of a group, the lead first; people as the rule counted them last.
+_GROUP = """
+select i.id, i.status, i.recovered_at, p.name as practice_name,
+       coalesce((i.facts ->> 'failed_recipients')::bigint, 0) as people
+  from incident i left join practice p on p.id = i.practice_id
+ where i.id = $1 or i.lead_id = $1 order by i.lead_id nulls first, people desc, p.name
+"""
+_GROUP_NEXT = """
+select min(a.starts_at) from incident i
+  join delivery d on d.credential_id = i.credential_id and d.drill is null
+   and d.status in ('pending', 'due', 'sending', 'unknown', 'held') and d.due_at <= app.now()
+  join appointment a on d.subject_type = 'appointment' and a.id = d.subject_id
+   and a.status = 'scheduled' and a.starts_at > app.now()
+ where i.id = $1 or i.lead_id = $1
+"""
 _ONE = """
 select i.*, p.name as practice_name, p.timezone as practice_timezone, c.provider, c.endpoint,
        c.live, s.breaker, s.open_until, s.last_good_at
@@ -153,6 +192,25 @@ select target, meant, step, state, tries, error, created_at, sent_at
 async def open_incidents(connection: Connection) -> list[Any]:
     """Real ones nobody has closed, most urgent first."""
     return list(await connection.fetch(_OPEN))
+
+
+async def archived_incidents(connection: Connection) -> list[Any]:
+    """Known, and out of sight until they get worse."""
+    return list(await connection.fetch(_ARCHIVED))
+
+
+async def read_group(connection: Connection, incident_id: UUID) -> Group | None:
+    """Whom else the cause of this incident strikes; None if nobody, or if it is led by another."""
+    members = await connection.fetch(_GROUP, incident_id)
+    if len(members) < 2:
+        return None
+    return Group(
+        members=list(members),
+        people=sum(member["people"] for member in members),
+        practices=len({member["practice_name"] for member in members}),
+        recovered=sum(member["recovered_at"] is not None for member in members),
+        next_appointment_at=await connection.fetchval(_GROUP_NEXT, incident_id),
+    )
 
 
 async def recent_incidents(connection: Connection) -> list[Any]:

@@ -134,7 +134,9 @@ def _by_hand(s: Standing) -> str:
 
 def _pause(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
     return (
-        f"{_waiting(s)} would wait, and {_count(s.coming)} more that fall due within the hour.",
+        f"{_waiting(s)} would wait, and {_count(s.coming)} that fall due within the hour."
+        if s.waiting or s.coming
+        else "Nothing is due now or within the hour; whatever falls due until then would wait.",
         *_in_hand(s),
         "Nothing goes over to another provider: a lane paused by hand keeps what it has.",
         *_time(s),
@@ -180,7 +182,9 @@ def _switch(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
     assert s.fallback is not None, "a switch without a fallback is refused"
     name, here = title(s.fallback.provider), title(s.provider)
     lines = [
-        f"{_count(s.movable)} would go over to {name} now, and whatever falls due until then.",
+        f"{_count(s.movable)} would go over to {name} now, and whatever falls due until then."
+        if s.movable
+        else f"Nothing waits now; whatever falls due until then would go by {name}.",
         f"Nothing new goes to {here}; then the breaker decides again.",
     ]
     if left := s.waiting - s.movable + s.unknown:
@@ -190,17 +194,18 @@ def _switch(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
 
 def _stop_trying(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
     return (
-        f"{_waiting(s)} would wait; {title(s.provider)} is asked nothing.",
+        f"The breaker is held open: {_waiting(s).lower()} would wait, nothing is asked of "
+        f"{title(s.provider)}.",
         *_in_hand(s),
         "Nothing goes over to another provider: a breaker set by hand moves nothing.",
         *_time(s),
     )
 
 
-def _try_anyway(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
+def _try_anyway(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
     good = f"The last good call was {_at(s.last_good_at)}." if s.last_good_at else "None was good."
     return (
-        f"{_waiting(s)} would be tried at {title(s.provider)} at once, {_pace(s)}.",
+        f"The breaker is held closed: {_waiting(s).lower()} would be tried at once, {_pace(s)}.",
         f"{good} Failures no longer stop the sending until then; each message still waits longer "
         "after every failure.",
     )
@@ -218,7 +223,7 @@ def _automatic(s: Standing, _title: Title, _price: Price | None) -> tuple[str, .
 
 
 def _waiting(s: Standing) -> str:
-    return f"{_count(s.waiting)} to {_people(s.people)}" if s.waiting else "No message that is due"
+    return f"{_count(s.waiting)} to {_people(s.people)}" if s.waiting else "Nothing that is due"
 
 
 def _in_hand(s: Standing) -> tuple[str, ...]:
@@ -274,11 +279,11 @@ _BUTTONS: Mapping[Name, _Button] = {
         ("movable", "waiting", "unknown", "in_hand"), safe=True, lasts=True,
     ),
     "stop_trying": _Button(
-        "Stop trying (breaker open)", _stopped, _stop_trying,
+        "Stop trying", _stopped, _stop_trying,
         ("waiting", "people", "in_hand"), safe=True, lasts=True,
     ),
     "try_anyway": _Button(
-        "Try anyway (breaker closed)", _forced, _try_anyway,
+        "Try anyway", _forced, _try_anyway,
         ("waiting", "people"), safe=False, lasts=True,
     ),
     "automatic": _Button(

@@ -1,0 +1,127 @@
+"""A storm over many practices is one group: paged once, taken once, told in sums."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+from mentalspace.engine.archive import archive
+from mentalspace.engine.incidents import acknowledge, resolve
+from tests.engine.desk import MINUTE, Desk
+from tests.engine.toy import Bench, Reply, make_practice
+
+PRACTICES = 300
+PEOPLE = 5
+
+# So many people of each practice met the provider's failure; the ledger's lines, without a worker.
+_STORM = """
+with made as (
+  insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+    idempotency_key, traceparent, status, attempts)
+  select l.practice_id, l.id, l.credential_id, 'toy', 'greeting', l.practice_id::text || n,
+         l.id::text || n, '', 'pending', 1
+    from lane l cross join generate_series(1, $1) n where l.class = 'interactive'
+     and l.practice_id = any ($2)
+  returning id, practice_id, lane_id, credential_id
+), tried as (
+  insert into attempt (id, practice_id, lane_id, credential_id, integration, state,
+    idempotency_key, worker, deadline_s, started_at, finished_at, case_id, fault, traceparent)
+  select id, practice_id, lane_id, credential_id, 'toy', 'failed', id::text, 'w', 10,
+         app.now() - interval '1 s', app.now(), 'toy.busy', $3, '' from made
+  returning id, practice_id
+)
+insert into attempt_delivery (attempt_id, delivery_id, practice_id)
+select id, id, practice_id from tried
+"""
+
+
+async def storm(bench: Bench, practices: int, fault: str = "theirs", start: int = 0) -> list[Any]:
+    ids = []
+    for number in range(start, start + practices):
+        practice_id = await make_practice(bench.admin, f"practice-{number}")
+        await bench.save_credential(practice_id, f"endpoint-{number}", f"k-{number}")
+        ids.append(practice_id)
+    # The foreign key from the attempts' side is put in one statement with them.
+    await bench.admin.execute("set session_replication_role = replica")
+    await bench.admin.execute(_STORM, PEOPLE, ids, fault)
+    await bench.admin.execute("reset session_replication_role")
+    return ids
+
+
+async def incidents(desk: Desk) -> list[dict[str, Any]]:
+    rows = await desk.bench.admin.fetch(
+        "select * from incident order by lead_id nulls first, opened_at, id"
+    )
+    return [dict(row) for row in rows]
+
+
+async def test_a_storm_pages_once_and_says_how_many(desk: Desk) -> None:
+    """Three hundred practices fail in one moment: one group, one page that counts them."""
+    await storm(desk.bench, PRACTICES)
+    await desk.tick()
+    lead, *members = await incidents(desk)
+    assert len(members) == PRACTICES - 1
+    assert {one["lead_id"] for one in members} == {lead["id"]}
+    assert {one["next_escalation_at"] for one in members} == {None}
+    [(target, text)] = desk.pages
+    assert target == "oncall"
+    assert f"{PRACTICES * PEOPLE:,} people in {PRACTICES} practices so far" in text
+    await desk.tick(31 * MINUTE)
+    assert len(desk.pages) == 3  # the lead's next rung, and nobody else's
+
+
+async def test_who_takes_the_lead_takes_all(desk: Desk) -> None:
+    """Acknowledged or resolved, all are; one that joins later is in the same hands, and silent."""
+    await storm(desk.bench, 2)
+    await desk.tick()
+    lead, _member = await incidents(desk)
+    async with desk.bench.database.as_oncall() as connection:
+        assert await acknowledge(connection, lead["id"], "noor")
+    await storm(desk.bench, 1, start=2)
+    await desk.tick()
+    assert {one["acknowledged_by"] for one in await incidents(desk)} == {"noor"}
+    assert len(desk.pages) == 1
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, lead["id"], "noor")
+    assert {one["status"] for one in await incidents(desk)} == {"resolved"}
+
+
+async def test_what_is_ours_stays_each_practices_own(desk: Desk) -> None:
+    """Two practices whose own requests are refused are two incidents and two pages."""
+    await storm(desk.bench, 2, fault="ours")
+    await desk.tick()
+    assert [one["lead_id"] for one in await incidents(desk)] == [None, None]
+    assert len(desk.pages) == 2
+
+
+async def test_an_archived_incident_returns_when_it_gets_worse(desk: Desk) -> None:
+    """Out of sight, it pages nobody; with twice the people it is open again, and pages."""
+    await desk.fail(503, 5)
+    await desk.tick()
+    incident = await desk.incident()
+    async with desk.bench.database.as_oncall() as connection:
+        assert await archive(connection, incident["id"], "noor")
+        assert not await archive(connection, incident["id"], "noor")
+    await desk.tick(31 * MINUTE)
+    assert len(desk.pages) == 1
+    await _more_fail(desk, 4)
+    assert (await desk.incident())["archived_at"] is not None
+    await _more_fail(desk, 2)
+    incident = await desk.incident()
+    assert (incident["archived_at"], incident["status"]) == (None, "open")
+    assert len(desk.pages) == 2
+    told = await desk.told(incident["id"])
+    assert [kind for kind in told if kind.startswith(("arch", "got"))] == ["archived", "got_worse"]
+
+
+async def _more_fail(desk: Desk, people: int) -> None:
+    """So many others meet the same answer, whatever the breaker would say."""
+    await desk.bench.admin.execute(
+        "update credential_state set breaker = 'closed', recent = '', open_until = null"
+    )
+    desk.bench.server.script.extend([Reply(http=503)] * 20)
+    for _ in range(people):
+        await desk.bench.deliver(to=f"{uuid4()}@clients.example")
+    await desk.bench.turn()
+    desk.bench.server.script.clear()
+    await desk.tick()
