@@ -129,17 +129,26 @@ async def test_a_late_stop_ends_what_waits_to_be_tried_again(strict: Bench) -> N
 
 
 async def test_a_stop_outruns_what_a_worker_holds(strict: Bench) -> None:
-    """A worker has taken up two, and one waits for its slot when the recipient says stop: it does
-    not leave any more."""
-    await strict.admin.execute("update credential set rate_per_s = 0.5")
-    first, second = await strict.deliver(), await strict.deliver()
+    """A worker has taken up three, and two wait for their slots when one's recipient says stop, and
+    the other's client is stopped whatever the address: neither leaves any more."""
+    # Ten seconds between two: time for the stop on a busy machine.
+    await strict.admin.execute("update credential set rate_per_s = 0.1")
+    first, second, third = [await strict.deliver(to=to) for to in (ADDRESS, ADDRESS, OTHER)]
+    client_id = await strict.admin.fetchval(
+        "update delivery set client_id = gen_random_uuid() where id = $1 returning client_id", third
+    )
     turn = asyncio.create_task(strict.turn())
     await strict.server.arrived.wait()
-    assert await strict.status(second) == "sending"
+    assert [await strict.status(each) for each in (second, third)] == ["sending", "sending"]
     await stop(strict)
+    await strict.admin.execute(
+        "insert into stopped_client values ($1, 'toy', $2)", strict.practice_id, client_id
+    )
+    assert len(strict.server.sends()) == 1
     await turn
     assert (await state(strict, first))[0] == "accepted"
-    assert await state(strict, second) == ("refused", "toy.suppressed")
+    refused = ("refused", "toy.suppressed")
+    assert [await state(strict, each) for each in (second, third)] == [refused, refused]
     assert len(strict.server.sends()) == 1
 
 

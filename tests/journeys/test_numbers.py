@@ -22,6 +22,7 @@ from tests.journeys.test_quiet_texts import (
     _noon,
     _rows,
     _said,
+    _text,
 )
 from tests.journeys.test_text_journey import telephones
 
@@ -93,7 +94,7 @@ async def test_one_dead_number_is_one_task(house: House, falls_back: bool) -> No
         await owner.execute("update client set text_falls_back = $1", falls_back)
     await _book(house, "ben", starts_at, "ben-1")
     await _book(house, "ben", starts_at, "ben-2")
-    await until(lambda: _settled(house))
+    await until(lambda: _settled(house, 4))
     assert await _client(house) == ("landline", "landline")
     [task] = await _tasks(house)
     assert ("No mail went in its place" in task) is not falls_back
@@ -107,6 +108,27 @@ async def test_one_dead_number_is_one_task(house: House, falls_back: bool) -> No
     assert await _tasks(house) == []
 
 
+async def test_a_text_from_a_landline_takes_the_word_back(house: House) -> None:
+    """The carrier calls the number a landline, and the client texts from it: it is texted again,
+    nobody is asked for another, and the ledger hears of no wish. Their STOP holds all the same."""
+    await telephones(house, {BEN: "30006"})
+    starts_at = house.services.clock.now() + THREE_DAYS
+    await _choose(house, "ben", BEN, zone=_noon(house), **TEXTS)
+    await _book(house, "ben", starts_at, "ben-1")
+    await until(lambda: _settled(house, 2))
+    assert await _client(house) == ("landline", "landline")
+    assert len(await _tasks(house)) == 1
+    await telephones(house, {})
+    await _text(house, "Is parking free?", BEN)
+    assert await _client(house) == ("either", None)
+    assert await _tasks(house) == ["A client has texted: read it and answer."]
+    assert [word for word in await _ledger(house) if word != "agreed"] == ["unreachable", "lifted"]
+    await _book(house, "ben", starts_at, "ben-2")
+    await until(lambda: _rows(house, "ben", "sms", LEFT, "appointment_created"))
+    await _text(house, "STOP", BEN)
+    assert (await _ledger(house))[-1] == "opted_out"
+
+
 _TEXTS = """
 select d.status from delivery d where d.integration = 'sms' and d.kind not like 'opt%'
 """
@@ -117,10 +139,10 @@ async def _texts(house: House) -> list[Any]:
         return list(await owner.fetch(_TEXTS))
 
 
-async def _settled(house: House) -> bool:
-    """Both bookings' texts have ended, and nothing waits."""
+async def _settled(house: House, count: int) -> bool:
+    """The bookings' texts have ended, two of each, and nothing waits."""
     statuses = [row["status"] for row in await _texts(house)]
-    return len(statuses) == 4 and set(statuses) <= {"bounced", "refused"}
+    return len(statuses) == count and set(statuses) <= {"bounced", "refused"}
 
 
 async def _two(house: House, status: str) -> list[Any]:
@@ -149,6 +171,13 @@ async def _tasks(house: House) -> list[str]:
     async with connect_owner(house.services.admin_url) as owner:
         rows = await owner.fetch("select text from task where state = 'open'")
     return [row["text"] for row in rows]
+
+
+async def _ledger(house: House) -> list[str]:
+    """What the consent ledger says of texts, the oldest first."""
+    async with connect_owner(house.services.admin_url) as owner:
+        rows = await owner.fetch("select what from consent_entry where channel = 'sms' order by id")
+    return [row["what"] for row in rows]
 
 
 async def _asked(house: House) -> list[str]:

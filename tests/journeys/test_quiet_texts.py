@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect_owner
@@ -122,6 +124,34 @@ async def test_who_texts_stop_gets_mail_alone_until_they_text_start(house: House
     assert await _told(house, "ana", "email", 1)
 
 
+@pytest.mark.parametrize("falls_back", [True, False])
+async def test_one_stop_is_one_task_however_many_reminders_wait(
+    house: House, falls_back: bool
+) -> None:
+    """Two reminders wait when STOP comes: each goes by mail or not at all, as the client allows,
+    and the front desk has one task in all."""
+    await telephones(house, {})
+    starts_at = house.services.clock.now() + THREE_DAYS
+    await _choose(house, "ana", ANA, zone=_noon(house), reminders_by="text", changes_by="text")
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute("update client set text_falls_back = $1", falls_back)
+    for number in (1, 2):
+        await _book(house, "ana", starts_at + timedelta(hours=number), f"ana-{number}")
+    await until(lambda: _told(house, "ana", "sms", 2))
+    assert len(await _rows(house, "ana", "sms", {"pending"}, "reminder")) == 2
+    await _text(house, "STOP")
+    await until(partial(_refused, house, "ana", 2))
+    async with connect_owner(house.services.admin_url) as owner:
+        tasks = await owner.fetch("select for_role, case_id from task where state = 'open'")
+    assert [tuple(task) for task in tasks] == [("front_desk", "sms.suppressed")]
+    mails = await _rows(house, "ana", "email", {"pending"}, "reminder")
+    assert len(mails) == (2 if falls_back else 0)
+
+
+async def _refused(house: House, name: str, count: int) -> bool:
+    return len(await _rows(house, name, "sms", {"refused"}, "reminder")) == count
+
+
 async def test_what_a_landline_cannot_take_goes_by_mail_once(house: House) -> None:
     """Twilio takes the text, and its callback says landline (30006): one mail with that news goes,
     one for the reminder waits for its hour, and no text reaches anybody."""
@@ -193,18 +223,21 @@ async def _book(house: House, name: str, starts_at: datetime, external_id: str) 
     await book(house.services, system_claims(house.practice_id), new)
 
 
-async def _text(house: House, word: str) -> None:
-    """Ana texts the practice, and the ledger has it."""
+_UNDERSTOOD = "select count(*) from text_message where meaning is not null"
+
+
+async def _text(house: House, body: str, sender: str = ANA) -> None:
+    """A client texts the practice, and it is understood."""
     async with connect_owner(house.services.admin_url) as owner:
         secrets = await read_secrets(owner, house.services.vault, "sms", "default")
         assert secrets is not None
-        before = await owner.fetchval("select count(*) from consent_entry")
+        before = await owner.fetchval(_UNDERSTOOD)
         account = account_id("sms", "twilio", f"{secrets['account_sid']}:{secrets['auth_token']}")
-        said = {"from": ANA, "to": secrets["phone_number"], "body": word, "account": account}
+        said = {"from": sender, "to": secrets["phone_number"], "body": body, "account": account}
         await house.sandbox("POST", "/texts/sms/twilio", said)
 
         async def heard() -> bool:
-            return bool(before < await owner.fetchval("select count(*) from consent_entry"))
+            return bool(before < await owner.fetchval(_UNDERSTOOD))
 
         await until(heard)
 

@@ -16,10 +16,13 @@ import pytest
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.inbox import Heard
 from mentalspace.engine.ledger import NewDelivery, enqueue
+from mentalspace.engine.suppression import suppress
 from mentalspace.integrations.sms.model import Text, guard
 from mentalspace.integrations.sms.segments import count
 from mentalspace.kernel.event import Incoming
 from mentalspace.kernel.phi import Phi
+from mentalspace.practice.consent import Source, Speaker, opt_out
+from mentalspace.practice.phone_line import learn_kind
 from mentalspace.practice.reminder_policy import save_policy
 from mentalspace.workflows.appointments import book
 from tests.house import new_appointment
@@ -218,6 +221,52 @@ async def test_consent_goes_before_any_answer(line: Line) -> None:
         "help",
         "answer_unclear",
     ]
+
+
+async def test_who_stopped_from_another_number_is_not_answered(line: Line) -> None:
+    """Texts are stopped for the client, whatever number they have now: the front desk is asked, and
+    no answer is written that the lane would refuse."""
+    await line.booked()
+    practice_id, vault = line.office.practice_id, line.office.services.vault
+    [client] = await line.office.fetch("select id from client")
+    old = Speaker(
+        practice_id, "sms", vault.recipient_key(practice_id, "+12025550199"), client["id"]
+    )
+    async with line.office.services.database.as_worker(practice_id) as connection:
+        await opt_out(connection, vault, old, Source("keyword", "client"))
+    await line.hear("May I bring my dog?")
+    assert await line.answers() == []
+    assert [task["client_id"] for task in await line.tasks()] == [client["id"]]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "answers"),
+    [
+        ("May I bring my dog?", None, ["answer_unclear"]),
+        ("START", None, ["opt_in_confirmation"]),
+        ("STOP", "opted_out", ["opt_out_confirmation"]),
+    ],
+)
+async def test_a_text_from_a_landline_shows_that_it_is_none(
+    line: Line, body: str, reason: str | None, answers: list[str]
+) -> None:
+    """Whatever it says, the number is called a landline no more, and what stood for that alone is
+    lifted; a wish in it holds. A second text changes nothing more."""
+    await line.booked()
+    practice_id = line.office.practice_id
+    key = line.office.services.vault.recipient_key(practice_id, NUMBER)
+    async with line.office.services.database.as_worker(practice_id) as connection:
+        await learn_kind(connection, practice_id, NUMBER, "landline", "carrier")
+        await suppress(connection, practice_id, "sms", key, reason="landline")
+    await line.hear(body)
+    await line.hear("Thanks")
+    [client] = await line.office.fetch("select phone_kind, phone_problem from client")
+    assert (client["phone_kind"], client["phone_problem"]) == ("either", None)
+    kind = await line.owner.fetchrow("select kind, told_by from phone_line")
+    assert kind is not None and tuple(kind) == ("either", "client")
+    stands = await line.owner.fetch("select reason from suppression where lifted_at is null")
+    assert [row["reason"] for row in stands] == ([reason] if reason else [])
+    assert (await line.answers())[:1] == answers
 
 
 async def test_words_and_numbers_stay_sealed(line: Line, logs: Path) -> None:

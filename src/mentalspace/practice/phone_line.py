@@ -10,7 +10,8 @@ from mentalspace.engine.db import Connection
 # Why a number is texted no more: the suppression's word, and the client's `phone_problem`.
 LANDLINE = "landline"
 
-ToldBy = Literal["carrier", "lookup", "staff"]
+# "client": a text came from it.
+ToldBy = Literal["carrier", "lookup", "staff", "client"]
 
 _LEARN = """
 insert into phone_line (practice_id, e164, kind, told_by) values ($1, $2, $3, $4)
@@ -20,6 +21,10 @@ _TELL_CLIENTS = """
 update client set phone_kind = $3, phone_problem = case when $3 = 'landline' then $3 end
  where practice_id = $1 and phone_e164 = $2 and phone_kind is distinct from $3
 """
+_IS_LANDLINE = """
+select exists (select from phone_line where practice_id = $1 and e164 = $2 and kind = 'landline')
+"""
+_WHO_HAS = "select id from client where practice_id = $1 and phone_e164 = $2"
 _OF_SUPPRESSION = """
 select l.practice_id, l.e164
   from suppression s join client c on c.id = s.client_id
@@ -34,6 +39,16 @@ async def learn_kind(
     """Remember it, and have every client with that number say so. A second time changes nothing."""
     await connection.execute(_LEARN, practice_id, e164, kind, told_by)
     await connection.execute(_TELL_CLIENTS, practice_id, e164, kind)
+
+
+async def is_landline(connection: Connection, practice_id: UUID, e164: str) -> bool:
+    """Whether that was learned of it; what its digits tell is not asked."""
+    return bool(await connection.fetchval(_IS_LANDLINE, practice_id, e164))
+
+
+async def who_has(connection: Connection, practice_id: UUID, e164: str) -> list[UUID]:
+    """The clients whose number of today it is."""
+    return [row["id"] for row in await connection.fetch(_WHO_HAS, practice_id, e164)]
 
 
 async def doubt_landline(connection: Connection, suppression_id: UUID) -> None:

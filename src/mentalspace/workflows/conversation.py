@@ -40,6 +40,7 @@ from mentalspace.workflows.client_word import (
     read_asked,
 )
 from mentalspace.workflows.consent_texts import hear_help, hear_start, hear_stop
+from mentalspace.workflows.landline import believe_text
 
 ACTOR = "client by text"
 
@@ -116,6 +117,8 @@ class Conversation:
         person = _speaker(people, told)
         said = _Said(connection, heard, message_id, key, person, told, now)
         done = await self._heed(said)
+        # After START, which lifts what stands and says so; before anything that is answered.
+        await believe_text(connection, heard, key, ACTOR)
         if done is not None:
             await understand(connection, message_id, done, client_id=said.client_id)
         elif not people:
@@ -224,7 +227,11 @@ class Conversation:
         heard, person = said.heard, said.person
         assert person is not None
         refused = await said.connection.fetchval(
-            "select app.is_suppressed($1, 'sms', $2, $3)", heard.practice_id, said.key, heard.drill
+            "select app.is_suppressed($1, 'sms', $2, $3, $4)",
+            heard.practice_id,
+            said.key,
+            heard.drill,
+            said.client_id,
         )
         if refused:
             return
