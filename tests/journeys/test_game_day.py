@@ -68,6 +68,10 @@ async def test_a_game_day_is_measured_and_written_down(house: House, tmp_path: P
         changed = _changed(day, run["run"])
         assert not verify_file(changed).holds
         altered = (await verify_day(connection, changed)).altered
+    again, _said = await hold(house, Plan("Noor", PLANNED[1:2], per_minute=240))
+    later = await read(house, again.id)
+    assert later.all_well, later.closed
+    assert later.opened["before"]["hash"] == day.head
     assert any("time_to_detect_s was" in line and "says 0.01" in line for line in altered)
 
 

@@ -159,9 +159,10 @@ class Background:
                 await self._text(number)
 
     async def _text(self, number: int) -> None:
-        """No two are alike: the sandbox knows by its content what it took twice."""
+        """No two are alike, on no two game days: the sandbox knows by the content what it took
+        twice."""
         to = f"+12025550{120 + number % 80}"
-        says = f"A test of the connection, number {number}."
+        says = f"A test of the connection, {self.name} number {number}."
         new = NewDelivery(
             practice_id=self.practice_id,
             integration="sms",

@@ -15,7 +15,7 @@ from mentalspace.engine.services import Services
 from mentalspace.workflows.drill_acts import DRILL_SENDS, WELL, DrillSend, send_samples
 from mentalspace.workflows.sandbox_keeping import call_sandbox
 
-WITHIN_S = 20.0
+WITHIN_S = 40.0
 LOOK_EVERY_S = 0.1
 # Before a drill a look of a moment ago will do; after it only one that began then.
 FRESH_S = 5.0
