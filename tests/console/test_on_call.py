@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+from mentalspace.engine.house_alert import hold
 from mentalspace.engine.incident_task import open_tasks
 from mentalspace.kernel.case import Severity
 from tests.console.stage import Stage
@@ -63,8 +64,18 @@ async def test_when_nobody_can_be_paged_every_page_says_so(stage: Stage) -> None
             for path in paths:
                 async with http.get(path) as page:
                     assert said in await page.text(), path
+    async with stage.services.database.as_dispatcher() as connection:
+        found = {"oncall": "Nobody can be paged: oncall"}
+        escalation = stage.services.runbooks.escalation
+        assert await hold(connection, escalation, "house.nobody_paged", found) == 1
+    incident = await stage.owner.fetchval("select id from incident where integration = 'house'")
+    async with visitor(stage, "oncall") as http:
+        for path in ("/", "/incidents", f"/incidents/{incident}"):
+            async with http.get(path) as page:
+                said = await page.text()
+                assert (page.status, "Nobody can be paged: oncall" in said) == (200, True), path
     await stage.owner.execute("update alarm_state set nobody = '{}', broken = '{}'")
-    async with visitor(stage, "oncall") as http, http.get("/incidents") as page:
+    async with visitor(stage, "oncall") as http, http.get("/tickets") as page:
         assert "Nobody can be paged" not in await page.text()
 
 
