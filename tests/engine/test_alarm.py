@@ -85,6 +85,8 @@ async def test_when_nobody_can_be_paged_it_is_said_loudly(
     await tested(desk)
     state = await verdict(desk)
     assert "oncall" in state.nobody
+    titles = await desk.bench.admin.fetch("select title from incident order by title")
+    assert len(titles) == 2, "whatever fails at once is not paged about way by way"
     assert state.words.startswith("Nobody can be paged: ")
     assert "house.nobody_paged" in await rules(desk)
 

@@ -162,9 +162,10 @@ class Alarm:
                 nobody,
                 broken,
             )
-            unreached = {each: f"Nobody can be paged: {each}" for each in nobody}
+            # One incident each: what carries several ways fails for all of them at once.
+            unreached = {"any": f"Nobody can be paged: {', '.join(nobody)}"} if nobody else {}
             await hold(connection, escalation, "house.nobody_paged", unreached)
-            failed = {key: f"A way to page does not work: {channels[key]}" for key in failing}
+            failed = {"any": f"A way to page does not work: {_some(broken)}"} if broken else {}
             await hold(connection, escalation, "house.channel_fails", failed)
             await hold(connection, escalation, "house.oncall_gap", await _gaps(connection, now))
 
