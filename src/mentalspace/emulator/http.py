@@ -24,9 +24,6 @@ Send = Callable[[Message], Awaitable[None]]
 MAX_BODY_BYTES = 64 * 1024 * 1024
 DRIPS = 20  # pieces a body trickles in
 
-_REQUEST_IDS = ("x-request-id", "twilio-request-id", "cf-ray")
-
-
 class EmulatorApp:
     """An ASGI application around one emulator.
 
@@ -186,8 +183,12 @@ def _part(body: bytes) -> Message:
 
 def _name_of(reply: Reply) -> str:
     """The request as its provider names it in the answer; one of ours where it does not."""
-    named = (reply.headers.get(name) for name in _REQUEST_IDS)
-    return next(filter(None, named), f"req_{secrets.token_hex(8)}")
+    named = (
+        value
+        for name, value in reply.headers.items()
+        if name == "cf-ray" or name.endswith("request-id")
+    )
+    return next(named, f"req_{secrets.token_hex(8)}")
 
 
 async def _until_gone(receive: Receive) -> None:
