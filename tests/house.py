@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -144,20 +145,21 @@ async def until(
         await asyncio.sleep(every_s)
 
 
+# net.ipv4.ip_local_port_range begins there.
+LOWEST_PORT, OUTGOING_FROM = 20_000, 32_768
+
+
 def free_ports() -> int:
-    """A port whose successors are free too: the console's, then the sandboxes'."""
+    """A port whose successors are free too: the console's, then the sandboxes'.
+
+    Below those that Linux gives to outgoing connections: while a process of ours is dead, such a
+    connection could take its port, and it would not come back.
+    """
     while True:
-        with contextlib.ExitStack() as held:
-            first = held.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            if port > 65000:
-                continue
-            try:
-                for beside in range(1, SANDBOX_PORTS + 1):
-                    held.enter_context(socket.socket()).bind(("127.0.0.1", port + beside))
-            except OSError:
-                continue
+        port = secrets.randbelow(OUTGOING_FROM - LOWEST_PORT - SANDBOX_PORTS) + LOWEST_PORT
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for beside in range(SANDBOX_PORTS + 1):
+                held.enter_context(socket.socket()).bind(("127.0.0.1", port + beside))
             return port
 
 

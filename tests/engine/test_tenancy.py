@@ -33,7 +33,7 @@ ONCALL = {
     "public.practice": "id slug name timezone phone is_default is_drill created_at",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
-        needs_agreement rank fail_over_after_s follows""",
+        needs_agreement rank fail_over_after_s follows looks_up_numbers""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
         last_good_at override_state override_reason override_until override_by override_moves
@@ -45,7 +45,7 @@ ONCALL = {
         subject_id client_id recipient_key status idempotency_key due_at next_attempt_at expires_at
         attempts starts reconciliations first_attempt_at claimed_by claimed_at provider_message_id
         last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi
-        alone batch_id unknown_at weight""",
+        alone batch_id unknown_at weight ask_at questions put_away""",
     "public.vendor_agreement": """id practice_id vendor kind signed_on expires_on recorded_at
         revoked_at drill""",
     "public.attempt": """id practice_id lane_id credential_id integration purpose state
@@ -82,13 +82,26 @@ ONCALL = {
     "public.page": """id incident_id target meant step state tries error next_try_at created_at
         sent_at""",
     "public.alert_state": "key rule_id state since checked_at detail",
-    "public.heartbeat": "process kind host pid started_at beat_at",
+    "public.heartbeat": "process kind host pid started_at beat_at loops",
     "public.drill_run": """id drill started_at finished_at passed expected observed seconds actor
         game_day injected_at detected_at healed_at recovered_at proved revision chain seq""",
     "public.game_day": """id started_at finished_at state actor planned per_minute estimate_s
         background stop_wanted beat_at""",
     "public.evidence": "chain seq kind body previous hash written_at",
     "public.evidence_head": "chain seq hash",
+    "public.oncall_person": "id name active created_at",
+    "public.oncall_contact": "id person_id kind rank hint active created_at",
+    "public.oncall_layer": """id target name rank zone hand_over every_days starts_on ends_on people
+        active made_by created_at""",
+    "public.oncall_override": """id layer_id person_id starts_at ends_at reason made_by made_at
+        called_off_at called_off_by""",
+    "public.page_send": """page_id channel kind label person_id state error tries told key at
+        tell_after""",
+    "public.pulse": "name first_at beat_at",
+    "public.page_channel": "key label sent_at failing_since error",
+    "public.alarm_test": "id asked_at asked_by started_at finished_at passed results",
+    "public.phone_line": "practice_id kind told_by asked_at credential_id case_id",
+    "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",
     "public.audit": "id at practice_id actor action subject data chain seq previous hash",
     "public.audit_head": "chain seq hash",
@@ -139,6 +152,7 @@ CHOICES = {
     "practice_text.language": "en",
     "consent_entry.what": "agreed",
     "consent_entry.how": "staff",
+    "phone_line.e164": "+12025550142",
 }
 BY_TYPE: Mapping[str, Callable[[], Any]] = {
     "text": lambda: f"x{uuid4().hex}",
