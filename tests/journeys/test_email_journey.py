@@ -130,7 +130,7 @@ async def test_a_refused_key_pauses_and_pages(house: House) -> None:
     assert incident["rule_id"] == "email.credential_refused"
     assert incident["severity"] == "critical"
     pages = await until(lambda: _pages(house, 2))
-    assert {page["target"] for page in pages} == {"oncall", "cto"}
+    assert {page["target"] for page in pages} == {"oncall", "cto", "assigned"}
     [delivery] = await house.deliveries()
     assert delivery["status"] == "pending"
 

@@ -310,6 +310,7 @@ incidents.act       -             -         -      -          -      x
 incidents.read      x             -         -      -          -      x
 mails.preview       x             -         -      x          -      -
 morning.read        x             -         -      x          -      -
+oncall.write        -             -         -      -          -      x
 people.write        x             -         -      -          -      -
 reminders.read      x             x         -      x          -      -
 reminders.write     x             -         -      -          -      -
