@@ -67,7 +67,7 @@ async def test_a_failing_drill_says_what_is_missing(house: House) -> None:
     drill = house.services.runbooks.room("email").drill("invalid_api_key")
     other = replace(
         drill,
-        timeout_s=2,
+        timeout_s=8,
         expect=replace(drill.expect, case="email.rate_limited"),
         recovered=replace(drill.recovered, accepted=7),
     )

@@ -24,6 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 MAX_BODY_BYTES = 64 * 1024 * 1024
 DRIPS = 20  # pieces a body trickles in
 
+
 class EmulatorApp:
     """An ASGI application around one emulator.
 

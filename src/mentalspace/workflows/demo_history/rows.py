@@ -76,6 +76,7 @@ class Rows:
     timeline: list[tuple[Any, ...]] = field(default_factory=list)
     tasks: list[tuple[Any, ...]] = field(default_factory=list)
     suppressions: list[tuple[Any, ...]] = field(default_factory=list)
+    listed: set[tuple[str, str]] = field(default_factory=set)
     texts: list[tuple[Any, ...]] = field(default_factory=list)
     consents: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -150,7 +151,7 @@ class Rows:
             self.add_line(line)
         for errand in story.errands:
             self.tasks.append(self._task(errand, letter))
-        if story.listing:
+        if story.listing and self._is_new(story.listing, story, recipient_key):
             self.suppressions.append(self._suppression(story.listing, story, recipient_key))
 
     def _delivery(self, story: Story, recipient_key: str, payload: bytes | None) -> tuple[Any, ...]:
@@ -279,6 +280,15 @@ class Rows:
             errand.created_at,
             errand.done_at if done else None,
         )
+
+    def _is_new(self, listing: Listing, story: Story, recipient_key: str) -> bool:
+        """Who is listed is not listed again; what was lifted is past, and may stand beside it."""
+        if listing.lifted_at is not None:
+            return True
+        whom = (story.setting.integration, recipient_key)
+        is_new = whom not in self.listed
+        self.listed.add(whom)
+        return is_new
 
     def _suppression(self, listing: Listing, story: Story, recipient_key: str) -> tuple[Any, ...]:
         letter = story.letter
