@@ -105,11 +105,15 @@ select d.id from delivery d join suppression s on s.recipient_key = d.recipient_
    and coalesce(d.accepted_at, d.due_at) > s.created_at
    and coalesce(d.accepted_at, d.due_at) < coalesce(s.lifted_at, 'infinity')""",
     "a bounce for good, or a complaint, without its suppression, or one without either": """
-select coalesce(d.id, s.delivery_id) from suppression s full join (
-  select id from delivery where last_case in
-    ('email.bounced', 'email.complained', 'sms.landline', 'sms.unknown_destination')) d
-    on d.id = s.delivery_id
- where s.id is null or d.id is null and s.reason <> 'opted_out'""",
+with bad as (
+  select id, practice_id, recipient_key from delivery where last_case in
+    ('email.bounced', 'email.complained', 'sms.landline', 'sms.unknown_destination'))
+select id from bad where not exists (
+  select from suppression s
+   where s.practice_id = bad.practice_id and s.recipient_key = bad.recipient_key)
+union all
+select s.delivery_id from suppression s
+ where s.delivery_id not in (select id from bad) and s.reason <> 'opted_out'""",
 }
 # Everything but what is drawn anew or names rows: ids, keys, traces, seals.
 DIGESTED = {
