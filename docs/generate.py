@@ -9,7 +9,7 @@ import base64
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,25 +19,13 @@ for place in (ROOT, ROOT / "src"):
     if str(place) not in sys.path:
         sys.path.insert(0, str(place))
 
-from docs import tried  # noqa: E402
+from docs import runbook_pages, tried  # noqa: E402
 from docs.markdown import table  # noqa: E402
-from mentalspace.engine.export.house import HOUSE_ALERTS  # noqa: E402
-from mentalspace.engine.export.prometheus import alert_name, exported  # noqa: E402
-from mentalspace.engine.export.watch import watch  # noqa: E402
-from mentalspace.engine.house_alert import HOUSE_RULES  # noqa: E402
-from mentalspace.engine.metrics import FAMILIES, PREFIX  # noqa: E402
-from mentalspace.engine.rates import ENOUGH  # noqa: E402
 from mentalspace.engine.runbook import (  # noqa: E402
-    AlertRule,
-    Expect,
-    Measure,
-    Metric,
     Runbooks,
     load_runbooks,
 )
-from mentalspace.engine.worker import EVALUATE_EVERY_S  # noqa: E402
 from mentalspace.integrations import discover_rooms  # noqa: E402
-from mentalspace.kernel.case import ErrorCase, Match  # noqa: E402
 from mentalspace.kernel.errors import SettingsError  # noqa: E402
 from mentalspace.kernel.settings import PAGE_TARGETS, load_settings  # noqa: E402
 
@@ -119,12 +107,12 @@ def reference() -> dict[str, str]:
     """Every reference page by its file name."""
     books = runbooks()
     pages = {
-        "error-cases.md": _page("Error cases", _cases(books)),
-        "alerts.md": _page("Alert rules", _alerts(books)),
-        "metrics.md": _page("Metrics", _metrics(books)),
-        "prometheus.md": _page("Prometheus's series and rules", _prometheus(books)),
-        "escalation.md": _page("Escalation", _escalation(books)),
-        "drills.md": _page("Drills", _drills(books)),
+        "error-cases.md": _page("Error cases", runbook_pages.cases(books)),
+        "alerts.md": _page("Alert rules", runbook_pages.alerts(books)),
+        "metrics.md": _page("Metrics", runbook_pages.metrics(books)),
+        "prometheus.md": _page("Prometheus's series and rules", runbook_pages.prometheus(books)),
+        "escalation.md": _page("Escalation", runbook_pages.escalation(books)),
+        "drills.md": _page("Drills", runbook_pages.drills(books)),
         "settings.md": _page("Settings", _settings_text()),
         "commands.md": _page("Commands", _commands()),
         "http.md": _page("HTTP", _http()),
@@ -138,261 +126,6 @@ def reference() -> dict[str, str]:
 
 def runbooks() -> Runbooks:
     return load_runbooks(list(discover_rooms().values()), None)
-
-
-# Runbooks ----------------------------------------------------------------------------------------
-
-
-def _cases(books: Runbooks) -> str:
-    rows = [_case_row(case) for case in books.cases]
-    return (
-        "What each failure of a provider means, and what the engine does with the delivery.\n"
-        "The whole page of a case: `mentalspace runbook show ID`, or the console.\n\n"
-        + table("case | matches | severity | then | whose | steps | drill", rows)
-    )
-
-
-def _case_row(case: ErrorCase) -> list[str]:
-    return [
-        f"[`{case.id}`]({_link(case.path)})",
-        "<br>".join(match_text(match) for match in case.match) or "whatever no other case does",
-        case.severity.value,
-        case.disposition.value,
-        case.fault.value,
-        ", ".join(f"`{step.do}`" for step in case.steps) or NEVER,
-        f"`{case.integration}/{case.drill}`" if case.drill else NEVER,
-    ]
-
-
-def match_text(match: Match) -> str:
-    """One pattern in a line: kinds, statuses, codes, message."""
-    parts = [
-        " or ".join(sorted(match.kind)),
-        " or ".join(map(str, sorted(match.http))),
-        " or ".join(f"`{code}`" for code in sorted(match.code)),
-        f"message `` {match.message.pattern} ``" if match.message else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def _alerts(books: Runbooks) -> str:
-    rows = [
-        [
-            f"`{rule.id}`",
-            rule.title,
-            _rule_text(rule),
-            rule.severity.value,
-            rule.action,
-            f"`{_room(rule.id)}/{rule.drill}`" if rule.drill else NEVER,
-            rule.state.value,
-        ]
-        for rule in books.alerts
-    ]
-    return (
-        f"A live rule is evaluated every {EVALUATE_EVERY_S:g} s for each credential, a rate every\n"
-        "few seconds to minutes, as its window is long; its drill fires it."
-        " A declared one is written down and not evaluated yet.\n\n"
-        + table("rule | title | when | severity | first step | drill | state", rows)
-        + "\nOf rooms that are not built yet, written down and not evaluated:\n\n"
-        + table(
-            "room | alert | first step",
-            [[room.title, a.title, a.action] for room in books.declared for a in room.alerts],
-        )
-        + _house_rules()
-    )
-
-
-def _house_rules() -> str:
-    rows = [
-        [f"`{rule.id}`", rule.title, rule.severity.value, rule.first_step]
-        for rule in HOUSE_RULES.values()
-    ]
-    return (
-        "\n## The house itself\n\nThe alarm watches itself: its loops' pulses, each way to page,"
-        " and the schedule.\n\n" + table("rule | title | severity | first step", rows)
-    )
-
-
-def _rule_text(rule: AlertRule) -> str:
-    match rule.kind.value:
-        case "case":
-            names = ", ".join(f"`{case}`" for case in rule.cases)
-            return f"{rule.threshold:g} since the last success met {names}"
-        case "paused":
-            names = ", ".join(f"`{case}`" for case in rule.cases)
-            return f"a lane waits by {names}"
-        case "consecutive":
-            return f"{rule.threshold:g} in a row failed, to as many people"
-        case _:
-            line = f"`{rule.metric}` {rule.op.value if rule.op else ''} {rule.threshold:g}"
-            return f"{line} over {_span(int(rule.window_s))}, beyond chance"
-
-
-def _metrics(books: Runbooks) -> str:
-    rows = [
-        [f"`{m.id}`", m.title, f"{m.op.value} {m.target:g}", m.unit, _measure_text(m)]
-        for room in books.rooms
-        for m in room.overview.metrics
-    ]
-    prices = [
-        f"A message accepted through `{room.room}` is counted at {price.amount:g} "
-        f"{price.currency}: <{price.source}>."
-        for room in books.rooms
-        if (price := room.overview.price)
-    ]
-    return (
-        "Counted from the ledger over an hour, a day and thirty days, for each credential,\n"
-        "without drills. A message counts once it is a quarter of an hour old, when what the\n"
-        "provider says of it has come; its recipient's own fault counts against nobody's rate.\n"
-        f"Fewer than {ENOUGH} are shown as counts. How longer spans are counted ahead, and how\n"
-        "long that is kept: [rollups](../explanation/rollups.md).\n\n"
-        + table("metric | title | target | unit | counted", rows)
-        + "\nOf rooms that are not built yet, written down and shown as “no data yet”:\n\n"
-        + table("room | metric | target", _declared_metrics(books))
-        + "".join(f"\n{price}\n" for price in prices)
-    )
-
-
-def _declared_metrics(books: Runbooks) -> list[list[str]]:
-    return [
-        [room.title, metric.title, metric.target or NEVER]
-        for room in books.declared
-        for metric in room.metrics
-    ]
-
-
-def _measure_text(metric: Metric) -> str:
-    match metric.measure:
-        case Measure.DELIVERY_RATE:
-            return "delivered, of what ended"
-        case Measure.EVENT_RATE:
-            events = " or ".join(f"`{event}`" for event in metric.events)
-            return f"messages with {events}, of those {metric.of.value}"
-        case Measure.SEND_TIME:
-            return "average from due to accepted"
-        case Measure.DELIVERY_TIME:
-            return "average from accepted to delivered"
-        case Measure.AVAILABILITY:
-            return "requests that did not fail by the provider's fault"
-        case Measure.FAILURE_RATE:
-            return "ended badly by whomever's fault, of what ended; and the providers' codes"
-        case Measure.LATE_RATE:
-            return f"delivered more than {metric.late_after_s:g} s after accepted"
-        case Measure.OPT_OUT_RATE:
-            return "people who want no more, of the people reached"
-        case _:
-            return "not counted"
-
-
-def _prometheus(books: Runbooks) -> str:
-    series = [
-        [
-            f"`{PREFIX}{family.name}{'_total' if family.kind == 'counter' else ''}`",
-            family.kind,
-            ", ".join(f"`{label}`" for label in family.labels) or NEVER,
-            family.help,
-        ]
-        for family in FAMILIES.values()
-    ]
-    rules = [
-        [f"`{alert_name(rule.id)}`", f"`{rule.id}`", rule.severity.value, _one_line(remark)]
-        for room in books.rooms
-        for rule in exported(room)
-        for remark in [watch(room, rule).remark]
-    ]
-    house = [
-        [f"`{alert_name(a.id)}`", a.title, a.severity.value, f"{a.action}"] for a in HOUSE_ALERTS
-    ]
-    return (
-        "`/metrics` has these, and `mentalspace_http_requests_total`,"
-        " `mentalspace_http_request_seconds`\nand the usual `process_` series of the API that is"
-        " asked. All others are the whole installation's,\nread from the database; drills are not"
-        " counted. [How to scrape and alert](../howto/watch-with-prometheus.md).\n\n"
-        + table("series | kind | labels | what it is", series)
-        + "\n## Rules\n\nWritten by `mentalspace runbook export --prometheus` from the runbooks;"
-        " each has the\nrule's id, its integration and severity as labels, and its page as"
-        " `runbook_url`.\n\n"
-        + table("alert | rule | severity | where it differs from our own evaluator", rules)
-        + "\n## The house\n\nWhat our own evaluator cannot tell anybody of:\n\n"
-        + table("alert | when | severity | first step", house)
-    )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _escalation(books: Runbooks) -> str:
-    matrix = books.escalation
-    rows = [
-        [
-            rung.severity.value,
-            rung.meaning,
-            _span(rung.ack_within_s) if rung.ack_within_s else "at once",
-            _span(rung.resolve_within_s),
-            _targets(rung.first_paged),
-            f"every {_span(rung.repeat_every_s)}" if rung.repeat_every_s else NEVER,
-            _targets(rung.escalate_to),
-            rung.actions,
-        ]
-        for rung in matrix.rungs.values()
-    ]
-    head = (
-        "severity | meaning | acknowledge within | over within | pages | again | then also"
-        " | what they do"
-    )
-    return (
-        f"Version {matrix.version}, owner {matrix.owner}, reviewed {matrix.reviewed}, "
-        f"next review {matrix.next_review}.\nA target is a setting: `oncall` is "
-        "`MENTALSPACE_PAGE_ONCALL`. Acknowledging stops all of it, until the incident should be\n"
-        "over; then it is open again and pages. Degraded and minor ones leave a ticket as well.\n\n"
-        + table(head, rows)
-    )
-
-
-def _targets(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or NEVER
-
-
-def _drills(books: Runbooks) -> str:
-    rows = [
-        [
-            f"[`{drill.id}`]({_link(drill.path)})",
-            drill.title,
-            ", ".join(f"`{case}`" for case in drill.cases) or NEVER,
-            ", ".join(drill.seed) or NEVER,
-            _expectation(drill.expect),
-            "; ".join(drill.recover) or NEVER,
-        ]
-        for drill in books.drills
-    ]
-    rows += [
-        [
-            f"[`{rehearsal.id}`]({_link(rehearsal.path)})",
-            rehearsal.title,
-            NEVER,
-            NEVER,
-            "; ".join(f"{step.do}: {step.expect}" for step in rehearsal.steps),
-            NEVER,
-        ]
-        for rehearsal in books.rehearsals
-    ]
-    return (
-        "Run one with `mentalspace drill email/invalid_api_key`, all with `mentalspace drill "
-        "--all`.\nThe third column names the cases a drill proves, the fourth the items of "
-        "[the seed](../seed-coverage.md) it shows.\n\n"
-        + table("drill | title | proves | seed | expects | recovers by", rows)
-    )
-
-
-def _expectation(expect: Expect) -> str:
-    shown = []
-    for name in Expect.__slots__:
-        value = getattr(expect, name)
-        if value not in (None, ()):
-            plain = ", ".join(value) if isinstance(value, tuple) else str(value).lower()
-            shown.append(f"{name} {plain}")
-    return "; ".join(shown)
 
 
 # Settings ----------------------------------------------------------------------------------------
@@ -627,21 +360,6 @@ def filled(text: str) -> str:
 
 def _page(title: str, body: str) -> str:
     return f"{NOTE}\n\n# {title}\n\n{body}"
-
-
-def _link(path: Path) -> str:
-    return f"../../{path.relative_to(ROOT).as_posix()}"
-
-
-def _room(dotted: str) -> str:
-    return dotted.partition(".")[0]
-
-
-def _span(seconds: int) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds % length == 0 and seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from mentalspace.drills.run import DrillResult
-    from mentalspace.engine.adapters import Adapters
     from mentalspace.engine.db import Database
     from mentalspace.engine.events import Reactor
     from mentalspace.engine.inbox import Hear
@@ -35,25 +34,14 @@ if TYPE_CHECKING:
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
     from mentalspace.workflows.appointment_mails import MailDesk
+    from mentalspace.workflows.chores import Chores
     from mentalspace.workflows.doctor import Report
     from mentalspace.workflows.readiness import Point
 
 DATABASE = "mentalspace"
 DEMO_PASSWORD = "demo-mentalspace"  # noqa: S105 (printed at start; production has no demo log-ins)
-DEMO_DAY_EVERY_S = 6.0
-SANDBOX_KEEP_EVERY_S = 2.0
-REWRITE_EVERY_S = 0.5
-AGREEMENTS_EVERY_S = 60.0
-AUDIT_HEADS_EVERY_S = 3600.0
-FOLD_TALLY_EVERY_S = 60.0
-FORGET_EVERY_S = 60.0
-LINKS_EVERY_S = 2.0
-LOOK_UPS_EVERY_S = 0.5
-NUMBERS_EVERY_S = 60.0
-EVIDENCE_EVERY_S = 1.0
 
 Say = Callable[[str], None]
-Chores = dict[str, tuple[float, Callable[[], Awaitable[object]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +278,7 @@ class MentalSpace:
         from mentalspace.engine.process import process_name
         from mentalspace.engine.silence import SilenceKeeper
         from mentalspace.engine.worker import Worker
+        from mentalspace.workflows.chores import chores
 
         runbooks = services.runbooks
         async with (
@@ -326,7 +315,7 @@ class MentalSpace:
                 silence=SilenceKeeper(heart, adapters, services.inbox.reactor),
                 clock=services.clock,
                 chores={
-                    **self._chores(services, adapters),
+                    **chores(services, adapters),
                     **self._dead_man(heart, clients[self.settings.is_production]),
                 },
             )
@@ -354,29 +343,9 @@ class MentalSpace:
         return LOOK_EVERY_S, watchman.tick
 
     def _pager(self, services: Services, database: Database, client: Client) -> Pager:
-        from mentalspace.engine.apprise_channel import send_by_apprise
-        from mentalspace.engine.pager import Pager
-        from mentalspace.engine.paging_events import PagingEvents
-        from mentalspace.workflows.mail_sender import sender_for
-        from mentalspace.workflows.staff_pages import StaffPages
+        from mentalspace.workflows.paging import pager_for
 
-        settings = self.settings
-        events = PagingEvents(client, settings.paging_url, settings.site_url)
-        staff = StaffPages(database, services.vault, sender_for(settings), services.clock.now)
-        return Pager(
-            database,
-            services.vault,
-            services.runbooks,
-            self.page_urls(),
-            settings.site_url,
-            {
-                "apprise": send_by_apprise,
-                "pagerduty": events.send,
-                "email": staff.by_mail,
-                "sms": staff.by_text,
-            },
-            events.tell,
-        )
+        return pager_for(services, database, client, self.page_urls())
 
     def run_sandbox(self, rooms: list[str] | None, port: int | None) -> None:
         """Every provider, played on one port; needs no database."""
@@ -527,47 +496,6 @@ class MentalSpace:
         links = LinkDesk(Signer(self._signing_keys()), vault, self.settings.site_url)
         sender = sender_for(self.settings)
         return lambda now: MailDesk(vault, sender, now, actor, links)
-
-    def _chores(self, services: Services, adapters: Adapters) -> Chores:
-        from mentalspace.engine.metrics import fold_tally, known_of
-        from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
-        from mentalspace.practice.agreement import tell_of_ends
-        from mentalspace.practice.audit import write_heads_down
-        from mentalspace.practice.one_time_code import forget_log_ins
-        from mentalspace.workflows.client_reach import read_numbers
-        from mentalspace.workflows.evidence import attach_evidence
-        from mentalspace.workflows.log_in_codes import mail_links
-        from mentalspace.workflows.number_lookup import look_up_numbers
-        from mentalspace.workflows.reminder_rules import rewrite_reminders
-
-        known = known_of(services.runbooks, services.rooms)
-        chores: Chores = {
-            "tally": (FOLD_TALLY_EVERY_S, lambda: fold_tally(services.database, known)),
-            "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(services.database)),
-            "agreements": (
-                AGREEMENTS_EVERY_S,
-                lambda: tell_of_ends(services.database, services.rooms),
-            ),
-            "fold": (FOLD_EVERY_S, Folder(services.database, services.runbooks).tick),
-            "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
-            "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(services.database)),
-            "links": (LINKS_EVERY_S, lambda: mail_links(services)),
-            "look_ups": (LOOK_UPS_EVERY_S, lambda: look_up_numbers(services, adapters)),
-            "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),
-            "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
-        }
-        if self.settings.is_production:
-            return chores
-        from random import Random
-
-        from mentalspace.workflows.demo import demo_day
-        from mentalspace.workflows.sandbox_keeping import keep_sandbox
-
-        chores["sandbox"] = (SANDBOX_KEEP_EVERY_S, lambda: keep_sandbox(services))
-        if self.settings.environment.get("MENTALSPACE_DEMO_DAY", "on") == "on":
-            random = Random()
-            chores["demo_day"] = (DEMO_DAY_EVERY_S, lambda: demo_day(services, random))
-        return chores
 
     def _drill_starter(self, services: Services) -> Callable[[str, str], Awaitable[str]]:
         from mentalspace.drills.run import start_drill
