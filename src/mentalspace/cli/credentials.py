@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -51,9 +52,11 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         off: Annotated[bool, typer.Option("--off", help="People are reached again.")] = False,
     ) -> None:
         """Let through only what goes to the provider's test recipients; the rest is refused."""
+        from mentalspace.engine.credentials import set_test_only
+
         application = make()
         chosen, of_room = _chosen(application, room, provider)
-        ask(application, lambda s: _switch(s, of_room, chosen, practice, test_only=not off))
+        ask(application, lambda s: _switch(s, of_room, chosen, practice, set_test_only, on=not off))
         print("everybody is reached" if off else "only test recipients are reached")
 
     @credential.command("look-up")
@@ -64,11 +67,13 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         off: Annotated[bool, typer.Option("--off", help="Nothing is asked any more.")] = False,
     ) -> None:
         """Ask the provider what a number is before the first text to it; each question costs."""
+        from mentalspace.engine.credentials import set_look_up
+
         application = make()
         chosen, of_room = _chosen(application, room, provider)
         if not chosen.looks_up_numbers:
             raise Refused("no_look_up", f"{chosen.title} does not tell what a number is")
-        ask(application, lambda s: _switch_look_up(s, of_room, chosen, practice, look_up=not off))
+        ask(application, lambda s: _switch(s, of_room, chosen, practice, set_look_up, on=not off))
         print("numbers are not looked up" if off else _look_up_costs(application, of_room))
 
     @credential.command("order")
@@ -135,30 +140,21 @@ async def _store(
 
 
 async def _switch(
-    services: Services, room: Integration, provider: Provider, practice: str, *, test_only: bool
+    services: Services,
+    room: Integration,
+    provider: Provider,
+    practice: str,
+    change: Callable[[Any, str, str, bool], Awaitable[bool]],
+    *,
+    on: bool,
 ) -> None:
     from mentalspace.cli.tokens import practice_id_of
-    from mentalspace.engine.credentials import set_test_only
     from mentalspace.engine.db import connect_owner
 
     practice_id = await practice_id_of(services, practice)
     async with connect_owner(services.admin_url) as owner:
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
-        if not await set_test_only(owner, room.name, endpoint, test_only):
-            raise Refused("no_such_credential", f"the practice has none for {provider.title}")
-
-
-async def _switch_look_up(
-    services: Services, room: Integration, provider: Provider, practice: str, *, look_up: bool
-) -> None:
-    from mentalspace.cli.tokens import practice_id_of
-    from mentalspace.engine.credentials import set_look_up
-    from mentalspace.engine.db import connect_owner
-
-    practice_id = await practice_id_of(services, practice)
-    async with connect_owner(services.admin_url) as owner:
-        endpoint = await _endpoint_of(owner, practice_id, room, provider)
-        if not await set_look_up(owner, room.name, endpoint, look_up):
+        if not await change(owner, room.name, endpoint, on):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
 
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from mentalspace.emulator.accounts import Account
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.journal import Record
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.words import Call, Reply, json_reply
+from mentalspace.sandbox.accountless import Accountless
 
 ROOM = "pager"
 PROVIDER = "apprise"
@@ -33,28 +32,18 @@ class Page:
     message: str
 
 
-class Pager:
+class Pager(Accountless):
     """`POST /{target}`; every target exists."""
 
     room = ROOM
     provider = PROVIDER
     title = "Pager"
-    options: Mapping[str, Any] = {}
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._pages: deque[Page] = deque(maxlen=KEPT)
         kit.journal.on("page", self._apply)
         kit.journal.compact(["page"], self._snapshot)
-
-    def furnish(self, hooks_url: str | None) -> None:
-        """Nothing: a pager has no customers."""
-
-    def identify(self, call: Call) -> Account | None:  # noqa: ARG002
-        return None
-
-    def idempotency_key(self, call: Call) -> str | None:  # noqa: ARG002
-        return None
 
     def handle(self, call: Call, account: Account | None) -> Reply:  # noqa: ARG002
         target = call.path.strip("/")
@@ -77,23 +66,11 @@ class Pager:
         self._kit.journal.emit("page", page=_fields(page))
         return json_reply(200, {"id": page.id}, accepted=(page.id,))
 
-    def claims(self, call: Call) -> str | None:  # noqa: ARG002
-        return None
-
     def busy(self, call: Call, account: Account | None) -> Reply:  # noqa: ARG002
         return json_reply(409, {"error": "busy"})
 
     def fail(self, account: Account | None, fault: Fault) -> Reply:  # noqa: ARG002
         return json_reply(fault.http, {"error": fault.message or "injected"})
-
-    def sign(
-        self,
-        account: Account,  # noqa: ARG002
-        hook_id: str,  # noqa: ARG002
-        at: datetime,  # noqa: ARG002
-        body: bytes,  # noqa: ARG002
-    ) -> Mapping[str, str]:
-        return {}
 
     def pages(self, target: str | None = None, limit: int | None = None) -> list[Page]:
         """Newest first."""

@@ -16,6 +16,7 @@ from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.journal import Record
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.words import Call, Reply, json_reply
+from mentalspace.sandbox.accountless import Accountless
 
 ROOM = "pager"
 PROVIDER = "pagerduty"
@@ -51,13 +52,12 @@ class Alert:
     notified: int
 
 
-class PagerDuty:
+class PagerDuty(Accountless):
     """`POST /v2/enqueue`. Every routing key of the right shape belongs to somebody."""
 
     room = ROOM
     provider = PROVIDER
     title = "PagerDuty"
-    options: Mapping[str, Any] = {}
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
@@ -66,32 +66,11 @@ class PagerDuty:
         kit.journal.on("alert", self._apply)
         kit.journal.compact(["alert"], self._snapshot)
 
-    def furnish(self, hooks_url: str | None) -> None:
-        """Nothing: it has no customers but by their routing keys."""
-
-    def identify(self, call: Call) -> Account | None:  # noqa: ARG002
-        return None
-
-    def idempotency_key(self, call: Call) -> str | None:  # noqa: ARG002
-        return None
-
-    def claims(self, call: Call) -> str | None:  # noqa: ARG002
-        return None
-
     def busy(self, call: Call, account: Account | None) -> Reply:  # noqa: ARG002
         return json_reply(409, {"status": "busy"})
 
     def fail(self, account: Account | None, fault: Fault) -> Reply:  # noqa: ARG002
         return json_reply(fault.http, {"status": "error", "message": fault.message or "injected"})
-
-    def sign(
-        self,
-        account: Account,  # noqa: ARG002
-        hook_id: str,  # noqa: ARG002
-        at: datetime,  # noqa: ARG002
-        body: bytes,  # noqa: ARG002
-    ) -> Mapping[str, str]:
-        return {}
 
     def handle(self, call: Call, account: Account | None) -> Reply:  # noqa: ARG002
         if call.path != "/v2/enqueue":
