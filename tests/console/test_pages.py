@@ -238,7 +238,9 @@ async def test_a_page_follows_what_happens(browser: Browser, stage: Stage) -> No
         await expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0, timeout=8000)
         await expect(page.locator("#announce")).to_contain_text("acknowledged by Cto")
         await expect(page.get_by_role("button", name="Resolve")).to_be_focused()
-        await stage.owner.execute("update incident set status = 'resolved', resolved_by = 'Cto'")
+        await stage.owner.execute(
+            "update incident set status = 'resolved', resolved_by = 'Cto', resolved_at = app.now()"
+        )
         menu = page.get_by_role("navigation", name="Main")
         await expect(menu.get_by_text("not resolved")).to_have_count(0, timeout=8000)
 
