@@ -463,7 +463,7 @@ async def test_a_client_is_texted_and_the_conversation_read(api: Api) -> None:
         return answer.http, answer.body["code"]
 
     assert await refused() == (409, "no_number")
-    await api.admin.execute("update client set phone = '202 555 0142' where name like 'Tess%'")
+    await api.admin.execute("update client set phone = '202 555 0186' where name like 'Tess%'")
     assert await refused() == (409, "not_agreed")
     await write_agreements(api.admin)
     await api.admin.execute("update client set text_agreed_at = now() where name like 'Tess%'")
