@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date, timedelta
 from uuid import UUID
 
 from mentalspace.console.chart import Took, draw_took, draw_trend
+from mentalspace.console.charts.budget import Budget, Tried, draw_budget
+from mentalspace.console.charts.cost import draw_cost, money, spent
+from mentalspace.console.charts.ends import Ends, draw_ends, legend
+from mentalspace.console.charts.week import draw_week
 from mentalspace.console.queries.figures import read_five_minutes, read_span, read_week
 from mentalspace.engine.rollup import Folder
 from mentalspace.workflows.demo_history import Wanted, make_history
@@ -38,6 +43,64 @@ def test_a_trend_says_what_it_draws() -> None:
     assert draw_trend([(FIRST, 0)], "bad").text == "None in 1 days."
 
 
+def test_each_way_to_end_has_a_pattern_and_a_count() -> None:
+    """What failed stands on the ground; the legend counts each way, and no two look the same."""
+    ends = Ends(delivered=90, untold=1, silent=2, recipient=3, ours=4, theirs=5)
+    chart = draw_ends([(FIRST, ends), (FIRST + timedelta(1), Ends())])
+    tones = [bar.tone for bar in chart.bars]
+    assert tones == [
+        "bad", "hatch-ours", "hatch-recipient", "hatch-silent", "info", "ok", "none"
+    ]  # fmt: skip
+    assert chart.bars[0].y + chart.bars[0].height == chart.height, "on the ground"
+    assert [line.number for line in legend(ends)] == [90, 1, 2, 3, 4, 5]
+    assert "90 delivered, 1 accepted, no news to come" in chart.text
+    assert "Most on 1 Nov: 105." in chart.text
+    assert draw_ends([(FIRST, Ends())]).text == "Last 1 days: no messages."
+
+
+def test_a_budget_tells_chance_from_more_than_chance() -> None:
+    """A share of what is allowed is told where enough is allowed; one failure of few is no verdict,
+    and an overspent day is drawn above its line."""
+    within = Budget("Rate", 0.98, [Tried(FIRST, 500, 2), Tried(FIRST + timedelta(1), 500, 3)])
+    assert (within.state, within.left, within.share) == ("within", 15, 75)
+    assert "98% lets 20 fail: 15 left, 75%" in draw_budget(within).text
+    few = Budget("Rate", 0.98, [Tried(FIRST, 20, 1)])
+    assert (few.state, few.share) == ("chance", None)
+    assert "may be chance" in draw_budget(few).text and "0.4" in draw_budget(few).text
+    spent_up = Budget("Rate", 0.98, [Tried(FIRST, 20, 4)])
+    assert spent_up.state == "spent"
+    bar, line = draw_budget(spent_up).bars
+    assert bar.tone == "bad" and bar.y < line.y
+    assert Budget("Rate", 0.98, [Tried(FIRST, 0, 0)]).state == "none"
+
+
+def test_a_day_stands_out_against_its_weekday() -> None:
+    """The usual is the middle of the same weekday's last weeks and is not known from too few; twice
+    as much stands out unless it is a matter of cents."""
+    amounts = [(FIRST + timedelta(day), 1.0 + day % 7) for day in range(35)]
+    days = spent([*amounts, (FIRST + timedelta(35), 9.0)], 16)
+    assert [day.usual for day in days[:2]] == [None, 1.0], "two such days before, then three"
+    assert days[-1].stands_out and days[-1].usual == 1.0
+    chart = draw_cost(days, "USD")
+    assert [bar.tone for bar in chart.bars[-2:]] == ["warn", "edge"]
+    assert "far over the usual on 6 Dec" in chart.text
+    cents = [(day, amount / 10) for day, amount in amounts]
+    assert not spent([*cents, (FIRST + timedelta(35), 0.9)], 1)[-1].stands_out
+    assert (money(0.0018), money(1.5)) == ("0.0018", "1.50")
+
+
+def test_the_fullest_hour_is_the_largest_square() -> None:
+    """Size tells as well as shade, and an hour of nothing has a dot."""
+    numbers = [[0] * 24 for _ in range(7)]
+    numbers[4][16], numbers[0][8] = 100, 25
+    week = draw_week(numbers, "messages accepted", "info")
+    full, quarter, none = week.rows[4].bars[16], week.rows[0].bars[8], week.rows[0].bars[0]
+    assert full.width == 2 * quarter.width and none.tone == "none"
+    assert full.tone != quarter.tone
+    assert "most on Fridays from 16:00 to 17:00: 100" in week.text
+    assert draw_week([[0] * 24] * 7, "messages", "info").text == "No messages."
+
+
 async def test_staff_count_their_own(stage: Stage) -> None:
     """A share stands with its n where there are enough; another practice's messages do not count,
     for on-call they do."""
@@ -58,9 +121,48 @@ async def test_staff_count_their_own(stage: Stage) -> None:
         assert f"of {accepted:,}" in text
         assert "too few messages to say" in text, "some are made each day, not twenty"
         assert "Packet loss rate" in text and "no data yet" in text, "of a room not built yet"
+    await _pages_hold_the_ledger(stage, text, zone)
     async with visitor(stage, "oncall") as http, http.get("/messages/figures") as page:
         both = await _accepted(stage, stage.lakeside, "UTC") + 1
         assert f"of {both:,}" in await page.text()
+
+
+async def _pages_hold_the_ledger(stage: Stage, figures: str, zone: str) -> None:
+    """Every number of the three pages' Email is the ledger's own."""
+    rows = await stage.owner.fetch(
+        "select d.status, d.last_case, d.weight, d.accepted_at, x.at at time zone $2 as at,"
+        "       date_trunc('hour', x.at) > app.now() - interval '28 days' as in_weeks"
+        "  from delivery d cross join lateral (select coalesce(d.accepted_at, d.ended_at) as at) x"
+        " where d.practice_id = $1 and d.integration = 'email' and d.drill is null"
+        "   and d.status <> 'cancelled' and x.at <= app.now() - interval '15 min'"
+        "   and (x.at at time zone $2)::date > (app.now() at time zone $2)::date - 30",
+        stage.lakeside,
+        zone,
+    )
+    recipients = stage.services.runbooks.room("email").recipient_cases
+    ended = [row for row in rows if row["status"] in ("bounced", "refused", "failed", "expired")]
+    delivered = sum(row["status"] == "delivered" for row in rows)
+    by_recipient = sum(
+        row["status"] == "bounced" or row["last_case"] in recipients for row in ended
+    )
+    failed = len(ended) - by_recipient
+    assert delivered > 20, "there is something to count"
+    assert f"<b>{delivered:,}</b> delivered" in figures
+    told = f"<b>{by_recipient:,}</b> the recipient’s fault" in figures
+    assert told is (by_recipient > 0)
+    assert f"{failed:,} of {delivered + failed:,} failed in 30 days" in figures
+    taken = [row for row in rows if row["accepted_at"] or row["status"] == "bounced"]
+    amount = sum(row["weight"] for row in taken) * 0.0009
+    in_weeks = [row for row in taken if row["in_weeks"]]
+    fullest = Counter((row["at"].weekday(), row["at"].hour) for row in in_weeks).most_common(1)
+    async with visitor(stage, "frontdesk") as http:
+        async with http.get("/messages/figures/cost") as page:
+            text = await page.text()
+            assert f"{money(amount)} USD</b>" in text or f"{money(amount)} USD for" in text
+        async with http.get("/messages/figures/week") as page:
+            text = await page.text()
+            assert f"{len(in_weeks):,} messages accepted in 4 weeks" in text
+            assert f": {fullest[0][1]:,}. The fullest day" in text
 
 
 async def _fold(stage: Stage) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from mentalspace.console import words
+
 _HEIGHT = 32.0
 _STEP = 10.0
 _WIDTH = 7.0
@@ -126,14 +128,19 @@ def _took_text(
     index, _, worst = max(spread, key=lambda one: one[2])
     _, half, most = spread[-1]
     text = (
-        f"Last {len(days)} days: half took at most {half:.1f} s and 95 of 100 at most {most:.1f} s"
-        f" on {days[spread[-1][0]].day:%-d %b}; the slowest day was {days[index].day:%-d %b}, with"
-        f" {worst:.1f} s."
+        f"Last {len(days)} days: half took at most {seconds(half)} and 95 of 100 at most"
+        f" {seconds(most)} on {days[spread[-1][0]].day:%-d %b}; the slowest day was"
+        f" {days[index].day:%-d %b}, with {seconds(worst)}."
     )
     if target_s is None:
         return text
     cut = f"; bars end at {_CUT * target_s:g} s" if worst > _CUT * target_s else ""
     return f"{text} The line is the target, {target_s:g} s{cut}."
+
+
+def seconds(took_s: float) -> str:
+    """`1.2 s`, and from two minutes on as people say it."""
+    return f"{took_s:.1f} s" if took_s < 120 else words.span(took_s)
 
 
 def _draw(buckets: Sequence[Bucket], text: str, least: float = 2.0) -> Chart:

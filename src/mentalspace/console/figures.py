@@ -1,16 +1,19 @@
-"""The last thirty days in figures: how messages ended, how long they took, rates and targets."""
+"""The last thirty days in figures: how messages ended, how long they took, what targets allow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
-from mentalspace.console.chart import Bucket, Chart, Day, Took, draw_days, draw_took
+from mentalspace.console.chart import Bucket, Chart, Took, draw_took, seconds
+from mentalspace.console.charts.budget import Budget, Tried, draw_budget
+from mentalspace.console.charts.ends import Ends, Line, draw_ends, legend
 from mentalspace.console.door import Visit
 from mentalspace.console.queries.figures import (
     DayFigures,
@@ -22,7 +25,7 @@ from mentalspace.console.queries.figures import (
 )
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import DAY_S, ENOUGH, Counts, Reading, judge, times_of
-from mentalspace.engine.runbook import Measure, Metric, RoomRunbook
+from mentalspace.engine.runbook import Measure, Metric, Op, RoomRunbook
 from mentalspace.engine.spread import within
 
 DAYS = 30
@@ -46,15 +49,25 @@ class Hour:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """How long a stage of the way took, day by day, against its target if it has one."""
+
+    title: str
+    chart: Chart
+    days: Sequence[Took]
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
-    """One room's. `target_s` is its target of the send time; None if it has none. `cost` is what
-    its price comes to, `platform` each provider's last hours, for on-call alone."""
+    """One room's. `cost` is what its price comes to, `platform` each provider's last hours, for
+    on-call alone."""
 
     room: str
-    outcomes: Chart
-    took: Chart
-    target_s: float | None
-    days: Sequence[tuple[DayFigures, Took]]
+    ends: Chart
+    legend: Sequence[Line]
+    times: Sequence[Times]
+    budgets: Sequence[tuple[Budget, Chart]]
+    days: Sequence[tuple[DayFigures, Ends]]
     total: DayFigures
     readings: Sequence[Reading]
     uncounted: Sequence[Metric]
@@ -65,12 +78,7 @@ class Figures:
 async def figures(visit: Visit) -> Response:
     """On-call sees all practices together, staff their own. Nobody is named."""
     found = []
-    async with visit.reading() as connection:
-        zone = await connection.fetchval(_ZONE, visit.person.practice_id) or "UTC"
-        seen = {
-            room.room: [row["id"] for row in await connection.fetch(_CREDENTIALS, room.room)]
-            for room in visit.services.runbooks.rooms
-        }
+    seen, zone = await credentials_seen(visit)
     # Counted for the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
         for room in visit.services.runbooks.rooms:
@@ -83,33 +91,71 @@ async def figures(visit: Visit) -> Response:
         days=DAYS,
         enough=ENOUGH,
         until=until,
+        seconds=seconds,
         declared=visit.services.runbooks.declared,
     )
+
+
+async def credentials_seen(visit: Visit) -> tuple[dict[str, list[UUID]], str]:
+    """Each room's credentials that this person may count for, and the zone their day is told in."""
+    async with visit.reading() as connection:
+        zone: str = await connection.fetchval(_ZONE, visit.person.practice_id) or "UTC"
+        seen = {
+            room.room: [row["id"] for row in await connection.fetch(_CREDENTIALS, room.room)]
+            for room in visit.services.runbooks.rooms
+        }
+    return seen, zone
 
 
 async def _figures(
     connection: Connection, room: RoomRunbook, ids: Sequence[UUID], zone: str, is_oncall: bool
 ) -> Figures:
     span = await read_span(connection, ids, DAYS, zone)
-    targets = {m.measure: m.target for m in room.overview.metrics if m.measure}
-    target_s = targets.get(Measure.SEND_TIME)
-    took = [Took(d.day, sum(d.send.values()), d.send_s(0.5), d.send_s(0.95)) for d in span.days]
     price, total = room.overview.price, span.total
+    days = [(day, ends_of(day)) for day in span.days]
     fives = []
     if is_oncall:
         fives = await read_five_minutes(connection, room.room, timedelta(hours=HOURS))
     return Figures(
         room=room.room,
-        outcomes=draw_days([Day(d.day, _outcomes(d)) for d in span.days]),
-        took=draw_took(took, target_s, ENOUGH),
-        target_s=target_s,
-        days=list(zip(span.days, took, strict=True)),
+        ends=draw_ends([(day.day, ends) for day, ends in days]),
+        legend=legend(ends_of(total)),
+        times=_times(room, span.days),
+        budgets=[(budget, draw_budget(budget)) for budget in budgets(room, span.days)],
+        days=days,
         total=total,
         readings=list(readings(room, span)),
         uncounted=[metric for metric in room.overview.metrics if metric.measure is None],
         cost=(total.units * price.amount, price.currency) if price else None,
         platform=_hours(fives),
     )
+
+
+def ends_of(day: DayFigures) -> Ends:
+    return Ends(day.delivered, day.untold, day.silent, day.recipient, day.ours, day.theirs)
+
+
+def _times(room: RoomRunbook, days: Sequence[DayFigures]) -> list[Times]:
+    targets = {m.measure: m.target for m in room.overview.metrics if m.measure}
+    send = [Took(d.day, sum(d.send.values()), d.send_s(0.5), d.send_s(0.95)) for d in days]
+    way = [Took(d.day, sum(d.way.values()), d.way_s(0.5), d.way_s(0.95)) for d in days]
+    return [
+        Times(title, draw_took(took, targets.get(measure), ENOUGH), took)
+        for title, measure, took in (
+            ("From due to accepted", Measure.SEND_TIME, send),
+            ("From accepted to delivered", Measure.DELIVERY_TIME, way),
+        )
+    ]
+
+
+def budgets(room: RoomRunbook, days: Sequence[DayFigures]) -> list[Budget]:
+    """One for each objective that asks for a share of successes."""
+    found = []
+    for metric in room.overview.metrics:
+        if metric.op is Op.ABOVE and metric.measure in _TRIED:
+            tried = [Tried(day.day, *_TRIED[metric.measure](day)) for day in days]
+            found.append(Budget(metric.title, metric.target, tried))
+    return found
 
 
 def readings(room: RoomRunbook, span: Span) -> Sequence[Reading]:
@@ -155,8 +201,8 @@ def _rows(metric: Metric, span: Span) -> Sequence[Any]:
             return []
 
 
-def _outcomes(day: DayFigures | FiveMinutes) -> Bucket:
-    return Bucket(day.delivered + day.silent, day.recipient, day.ours + day.theirs)
+def _outcomes(five: FiveMinutes) -> Bucket:
+    return Bucket(five.delivered + five.silent, five.recipient, five.ours + five.theirs)
 
 
 def _hours(fives: Sequence[FiveMinutes]) -> dict[str, list[Hour]]:
@@ -174,3 +220,12 @@ def _hours(fives: Sequence[FiveMinutes]) -> dict[str, list[Hour]]:
             so_far.theirs + five.requests_theirs,
         )
     return {provider: list(reversed(hours.values())) for provider, hours in found.items()}
+
+
+# Of a day, how many count for an objective, and how many of them failed.
+_TRIED: Mapping[Measure | None, Callable[[DayFigures], tuple[int, int]]] = MappingProxyType(
+    {
+        Measure.DELIVERY_RATE: lambda day: (day.delivered + day.failed, day.failed),
+        Measure.AVAILABILITY: lambda day: (day.requests, day.requests_theirs),
+    }
+)

@@ -11,6 +11,7 @@ from mentalspace.console import (
     agreement,
     calendar,
     client,
+    cost,
     day,
     dead_letters,
     decide,
@@ -35,6 +36,7 @@ from mentalspace.console import (
     text_templates,
     texts,
     ticket,
+    week,
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
@@ -106,6 +108,8 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/doctor/{room}", doctor.doctor, "incidents.read"),
     ("/messages", message.messages, "deliveries.read"),
     ("/messages/figures", figures.figures, "deliveries.read"),
+    ("/messages/figures/week", week.week, "deliveries.read"),
+    ("/messages/figures/cost", cost.cost, "deliveries.read"),
     ("/messages/{id}", message.message, "deliveries.read"),
     ("/errors", error.errors, "deliveries.read"),
     ("/dead-letters", dead_letters.dead_letters, "deliveries.read"),

@@ -42,6 +42,12 @@ _STATUS_OF_TEXTS: Mapping[str, State] = {
     "bounced":   State("Not delivered", "bad", "the carrier could not bring it"),
 }  # fmt: skip
 
+BUDGET: Mapping[str, State] = {
+    "none": State("No data", "idle", "nothing was counted"),
+    "within": State("Within", "ok", "fewer failed than the target allows"),
+    "chance": State("Over, perhaps chance", "warn", "more failed than allowed, as may be chance"),
+    "spent": State("Overspent", "bad", "more failed than the target allows"),
+}
 SEVERITY: Mapping[str, State] = {
     "critical": State("Critical", "bad", "the feature is down"),
     "high":     State("High", "bad", "the feature is broken"),

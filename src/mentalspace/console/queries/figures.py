@@ -20,6 +20,7 @@ coalesce(sum(r.accepted), 0)::int8 as accepted, coalesce(sum(r.units), 0)::int8 
 coalesce(sum(r.accepted) filter (where c.follows), 0)::int8 as sent,
 coalesce(sum(r.delivered), 0)::int8 as delivered,
 coalesce(sum(r.silent) filter (where c.follows), 0)::int8 as silent,
+coalesce(sum(r.silent) filter (where not c.follows), 0)::int8 as untold,
 coalesce(sum(r.recipient), 0)::int8 as recipient, coalesce(sum(r.ours), 0)::int8 as ours,
 coalesce(sum(r.theirs), 0)::int8 as theirs, coalesce(sum(r.send_sum_s), 0)::float8 as send_sum_s,
 coalesce(sum(r.way_sum_s), 0)::float8 as way_sum_s,
@@ -81,13 +82,26 @@ select r.integration, r.provider, r.at, r.accepted, r.delivered, r.silent, r.rec
  where r.integration = $1 and r.at > app.now() - $2 * interval '1 s'
  order by r.provider, r.at
 """
+# Today, and the same weekday of the weeks before, each until this hour began.
+_UNTIL_THIS_HOUR = """
+select days.day::date as day, coalesce(sum(r.units), 0)::int8 as units
+  from generate_series(0, $2::int) as ago
+ cross join lateral (select (app.now() at time zone $3)::date - 7 * ago as day) days
+  left join (rollup_hour r join practice p on p.id = r.practice_id and r.credential_id = any ($1))
+    on (r.at at time zone p.timezone)::date = days.day
+   and r.at > app.now() - ($2 * 7 + 2) * interval '1 day'
+   and extract(hour from r.at at time zone p.timezone)
+       < extract(hour from app.now() at time zone p.timezone)
+ group by 1 order by 1 desc
+"""
 _FOLDED = "select folded_until from rollup_state"
 
 
 @dataclass(frozen=True, slots=True)
 class DayFigures:
     """One day of a practice's own. `sent` is what its provider may have spoken of; what is
-    `accepted` and neither delivered nor ended is `silent`. `units` times the price is the cost."""
+    `accepted` and neither delivered nor ended is `silent`, or `untold` if its provider never says
+    more. `units` times the price is the cost."""
 
     day: date
     accepted: int = 0
@@ -95,6 +109,7 @@ class DayFigures:
     sent: int = 0
     delivered: int = 0
     silent: int = 0
+    untold: int = 0
     recipient: int = 0
     ours: int = 0
     theirs: int = 0
@@ -170,8 +185,8 @@ class FiveMinutes:
 
 
 _NUMBERS = (
-    "day", "accepted", "units", "sent", "delivered", "silent", "recipient", "ours", "theirs",
-    "send_sum_s", "way_sum_s", "requests", "requests_theirs", "opt_outs",
+    "day", "accepted", "units", "sent", "delivered", "silent", "untold", "recipient", "ours",
+    "theirs", "send_sum_s", "way_sum_s", "requests", "requests_theirs", "opt_outs",
 )  # fmt: skip
 
 
@@ -203,6 +218,15 @@ async def read_week(
         counted = (row["accepted"], row["delivered"], row["recipient"], row["failed"])
         week[row["weekday"]][row["hour"]] = HourOfWeek(*counted)
     return week
+
+
+async def read_until_this_hour(
+    connection: Connection, credential_ids: Sequence[UUID], weeks: int, zone: str
+) -> list[tuple[date, int]]:
+    """Units of today, then of the same weekday in each of the weeks before, each only until this
+    hour of the practice's clock began."""
+    rows = await connection.fetch(_UNTIL_THIS_HOUR, list(credential_ids), weeks, zone)
+    return [(row["day"], row["units"]) for row in rows]
 
 
 async def read_five_minutes(
