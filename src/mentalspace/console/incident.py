@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,11 @@ from mentalspace.console import remedy
 from mentalspace.console.diagnosis import beside, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
+from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import (
     archived_incidents,
     find_incident,
     open_incidents,
-    read_facts,
-    read_group,
     read_pages,
     recent_incidents,
 )
@@ -59,8 +58,7 @@ async def incident(visit: Visit) -> Response:
         found = await find_incident(connection, visit.id())
         if found is None:
             raise Missing
-        facts = await read_facts(connection, found)
-        group = await read_group(connection, found["id"])
+        whole, facts, group = await read_whole(connection, found)
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
@@ -79,9 +77,10 @@ async def incident(visit: Visit) -> Response:
     issue = _issue(visit, rule)
     return await visit.show(
         "incident.html",
-        incident=found,
+        incident=whole,
         facts=facts,
         group=group,
+        struck=_struck(group, facts),
         pages=pages,
         todo=todo,
         provider=provider,
@@ -93,8 +92,8 @@ async def incident(visit: Visit) -> Response:
         did=deeds(
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
-        verdict=verdict(found, facts, provider),
-        status_text=status_text(found, facts, found["practice_timezone"] or "UTC"),
+        verdict=verdict(whole, facts, provider),
+        status_text=status_text(whole, facts, group.practices if group else 1),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         case=case,
         # Its prose is rendered without any tag of its own.
@@ -110,6 +109,14 @@ async def incident(visit: Visit) -> Response:
         done=_DONE.get(visit.query("done"))
         or remedy.told(visit.query("done"), visit.query("count")),
     )
+
+
+def _struck(group: Group | None, facts: Mapping[str, Any]) -> list[tuple[Any, int]]:
+    """The practices of a group and how many people each adds, the worst struck first."""
+    members = group.members if group else ()
+    counted = facts["by_incident"]
+    struck = [(m, counted[m["id"]]["people"] if m["id"] in counted else 0) for m in members]
+    return sorted(struck, key=lambda one: -one[1])
 
 
 async def take(visit: Visit) -> Response:

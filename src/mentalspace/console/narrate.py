@@ -44,7 +44,8 @@ def narrate(
             provider = provider if "count" in data else str(data["to"])
         tone, say = _SAYINGS.get(row["kind"], ("idle", _unknown(row["kind"])))
         tone = "bad" if row["kind"] == "provider_event" and data.get("case") else tone
-        line = Line(row["at"], say(data, provider), tone, data.get("case"), _who(row["actor"]))
+        text = say(data, provider) + _where(data)
+        line = Line(row["at"], text, tone, data.get("case"), _who(row["actor"]))
         if told and (told[-1].text, told[-1].actor) == (line.text, line.actor):
             told[-1] = replace(told[-1], times=told[-1].times + 1)
         else:
@@ -57,6 +58,14 @@ def deeds(rows: Iterable[Any], provider: str, title: Callable[[str], str]) -> li
     kept = [row for row in rows if row["kind"] in _DEEDS]
     told = [line.text[:1].lower() + line.text[1:] for line in narrate(kept, provider, title)]
     return list(dict.fromkeys(told))[-3:]
+
+
+def _where(data: Data) -> str:
+    """How many practices of a group a line is of; `more` are those beside the one that leads."""
+    if more := int(data.get("more") or 0):
+        return f", at {words.count(more, 'more practice')}"
+    practices = int(data.get("practices") or 1)
+    return f", at {practices:,} practices" if practices > 1 else ""
 
 
 def _who(actor: str) -> str:
@@ -157,6 +166,8 @@ def _opened(data: Data, _provider: str) -> str:
 
 
 def _recovered(data: Data, _provider: str) -> str:
+    if "successes" not in data:
+        return "Looks recovered"
     messages = words.count(int(data.get("successes", 0)), "message")
     return f"Looks recovered: {messages} went through since"
 

@@ -10,7 +10,8 @@ from uuid import UUID
 
 from mentalspace.console import words
 from mentalspace.console.narrate import Line, narrate
-from mentalspace.console.queries.incident import find_incident, read_facts, read_pages
+from mentalspace.console.queries.group import Group, read_whole
+from mentalspace.console.queries.incident import find_incident, read_pages
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.document import (
     Bar,
@@ -31,16 +32,19 @@ from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.evidence import Kept, read_evidence
 
+# So many practices of a group are told by name.
+MOST_PRACTICES = 50
 # Who acts without being anybody.
 _SYSTEM = frozenset({"worker", "dispatcher", "evaluator", "pager", "system", "runbook"})
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is known of an incident, read in one transaction."""
+    """Everything that is known of an incident and whom it leads, read in one transaction."""
 
     incident: Any
     facts: dict[str, Any]
+    group: Group | None
     pages: Sequence[Any]
     evidence: Sequence[Kept]
     story: Sequence[Line]
@@ -54,14 +58,14 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         incident = await find_incident(connection, incident_id)
         if incident is None:
             raise Refused("no_such_incident", "there is no incident of that id")
-        facts = await read_facts(connection, incident)
+        whole, facts, group = await read_whole(connection, incident)
         pages = await read_pages(connection, incident_id)
         evidence = await read_evidence(connection, incident_id)
         now = await connection.fetchval("select app.now()")
     title = _titles(services, incident["integration"])
     provider = title(incident["provider"] or "the provider")
     story = narrate(facts["story"], provider, title)
-    return Told(incident, facts, pages, evidence, story, provider, now)
+    return Told(whole, facts, group, pages, evidence, story, provider, now)
 
 
 def post_mortem(told: Told) -> Document:
@@ -77,6 +81,7 @@ def post_mortem(told: Told) -> Document:
             Blank("In two sentences, for whoever was not there: what broke, and for whom."),
             Heading("Impact"),
             *_impact(told),
+            *_practices(told),
             Heading("Clocks"),
             Table("How long each part took", ("Clock", "Took", "From", "To"), tuple(_clocks(told))),
             Heading("Timeline"),
@@ -108,6 +113,8 @@ def _what(told: Told) -> Iterator[tuple[str, str]]:
         yield "A second witness", judged.elsewhere
     yield "Where", f"{words.plain(incident['integration'])} through {told.provider}"
     yield "Practice", incident["practice_name"] or "all practices"
+    if incident["lead_id"]:
+        yield "One of several", f"paged and taken with incident {incident['lead_id']}"
     yield "Last good call", _at(incident["last_good_at"])
     yield "Opened by", f"rule {incident['rule_id']}"
     if incident["drill"]:
@@ -117,6 +124,8 @@ def _what(told: Told) -> Iterator[tuple[str, str]]:
 def _impact(told: Told) -> list[Block]:
     impact = told.facts["impact"]
     people = words.count(impact["people"], "person", "people")
+    if told.group:
+        people += f" in {words.count(told.group.practices, 'practice')}"
     first = impact["next_appointment_at"]
     touched = f"{people} touched, {impact['people_left']} of them not reached when this was written"
     appointment = f"; the first appointment touched is {_at(first)}" if first else ""
@@ -140,6 +149,30 @@ def _impact(told: Told) -> list[Block]:
             f"{words.count(tries['bad'], 'try', 'tries')} failed and {tries['good']} succeeded."
         ),
     ]
+
+
+def _practices(told: Told) -> Iterator[Block]:
+    """What each practice of a group had of it, the worst struck first."""
+    if told.group is None:
+        return
+    rows = sorted((_practice(told, member) for member in told.group.members), key=_worst)
+    left_out = len(rows) - MOST_PRACTICES
+    more = f"; {left_out:,} less struck are left out" if left_out > 0 else ""
+    columns = ("Practice", "People", "Not reached", "Last good call", "Over")
+    shown = tuple((name, str(people), *rest) for name, people, *rest in rows[:MOST_PRACTICES])
+    yield Table(f"One cause, {words.count(told.group.practices, 'practice')}{more}", columns, shown)
+
+
+def _practice(told: Told, member: Any) -> tuple[str, int, str, str, str]:
+    impact = told.facts["by_incident"].get(member["id"])
+    people, left = (impact["people"], impact["people_left"]) if impact else (0, 0)
+    over = member["recovered_at"] or member["resolved_at"]
+    good, ended = _at(member["last_good_at"]), _at(over) if over else "not yet"
+    return member["practice_name"] or "all practices", people, str(left), good, ended
+
+
+def _worst(row: tuple[str, int, str, str, str]) -> tuple[int, str]:
+    return -row[1], row[0]
 
 
 def _clocks(told: Told) -> Iterator[tuple[str, str, str, str]]:

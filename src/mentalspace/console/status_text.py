@@ -31,15 +31,17 @@ class StatusText:
         return "\n".join([f"{self.title} ({self.state})", *self.lines])
 
 
-def status_text(incident: Any, facts: Mapping[str, Any], zone: str) -> StatusText:
-    """As it stands. Hours are in `zone`, which is the practice's; `facts` as the page has them."""
+def status_text(incident: Any, facts: Mapping[str, Any], practices: int = 1) -> StatusText:
+    """As it stands; `incident` and `facts` as the page has them, of so many practices. Hours are
+    the practice's, and UTC where several have different ones."""
+    zone = incident["practice_timezone"] or "UTC"
     what, who = _WHAT.get(incident["integration"], ("messages to clients", "our provider"))
     impact = facts["impact"]
     state = _state(incident)
     lines = [_began(incident, what, zone)]
     if (cause := _cause(incident, who)) and state != "investigating":
         lines.append(cause)
-    lines += _touched(impact, zone)
+    lines += _touched(impact, zone, practices)
     lines.append(_next(state, impact, zone, incident))
     return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
 
@@ -69,9 +71,10 @@ def _cause(incident: Any, who: str) -> str | None:
     return None
 
 
-def _touched(impact: Any, zone: str) -> list[str]:
-    """`41 clients, first appointment 07:30`."""
-    people = words.count(impact["people"], "client")
+def _touched(impact: Any, zone: str, practices: int) -> list[str]:
+    """`41 clients, first appointment 07:30`; of a group `41 clients in 3 practices`."""
+    where = f" in {words.count(practices, 'practice')}" if practices > 1 else ""
+    people = words.count(impact["people"], "client") + where
     if not impact["people"]:
         return ["No client is known to have missed a message."]
     if not impact["people_left"]:

@@ -61,6 +61,13 @@ INCIDENT: Mapping[str, State] = {
     "resolved":     State("Resolved", "ok", "a person said that it is over"),
 }  # fmt: skip
 
+# Why an incident that somebody had, or nobody needed to have, is open once more.
+RETURNED: Mapping[str, str] = {
+    "incident_regressed":    "Came back",
+    "got_worse":             "Worse than when archived",
+    "acknowledgment_lapsed": "Not over in time",
+}  # fmt: skip
+
 DISPOSITION: Mapping[str, str] = {
     "retry": "tried again by itself, each wait longer than the last",
     "wait": "the lane pauses until the cause is gone; nothing is lost",

@@ -1,0 +1,189 @@
+"""What an incident did, to how many people, and what was done about it already: of one practice,
+or of all that one cause strikes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from mentalspace.console.queries.fleet import PAUSED
+from mentalspace.engine.db import Connection
+from mentalspace.engine.rate_alerts import rate_text
+
+# Everybody whose message failed by our or the provider's fault since it began, and whoever
+# waited in line behind them until `good_at`, the first good answer after the last failure: what
+# then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
+# waits now. Who went over to the next provider is one of them. People are counted by the keyed
+# hash of their address, which differs from practice to practice. An incident of a rate ($2) is
+# about whom a message came back from, too. One line an incident, and one of all, without an id.
+_IMPACT = """
+with member as materialized (
+  select i.id as incident_id, i.credential_id, i.since, i.resolved_at, i.drill, last.good_at,
+         coalesce(last.good_at, i.resolved_at, app.now()) as line_until,
+         coalesce(i.resolved_at, 'infinity') as until
+    from incident i
+    left join lateral (
+      select (select min(good.finished_at) from attempt good
+               where good.credential_id = i.credential_id and good.state = 'succeeded'
+                 and good.finished_at > bad.finished_at) as good_at
+        from attempt bad where bad.credential_id = i.credential_id
+         and bad.state in ('failed', 'unknown')
+         and bad.finished_at <= coalesce(i.resolved_at, 'infinity')
+       order by bad.finished_at desc limit 1) last on true
+   where i.id = any ($1)
+), touched as (
+  select m.incident_id, ad.delivery_id as id
+    from member m join attempt a on a.credential_id = m.credential_id
+    join attempt_delivery ad on ad.attempt_id = a.id
+   where a.state in ('failed', 'unknown')
+     and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
+     and a.finished_at >= m.since and a.finished_at <= m.until
+  union
+  select m.incident_id, ad.delivery_id
+    from member m join attempt a on a.credential_id = m.credential_id
+    join attempt_delivery ad on ad.attempt_id = a.id join delivery d on d.id = ad.delivery_id
+   where a.state = 'succeeded' and a.drill is not distinct from m.drill
+     and a.finished_at between m.good_at and m.good_at + interval '6 hours'
+     and d.due_at <= m.line_until
+  union
+  select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
+   where d.drill is not distinct from m.drill and d.due_at <= m.line_until
+     and (d.status in ('pending', 'due', 'sending', 'unknown', 'held')
+       or d.status = 'expired' and d.ended_at between m.since and m.line_until)
+  union
+  select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
+   where $2 and d.drill is not distinct from m.drill and d.status = 'bounced'
+     and d.ended_at >= m.since and d.ended_at <= m.until
+  union
+  select m.incident_id, t.delivery_id
+    from member m join lane l on l.credential_id = m.credential_id
+    join timeline t on t.data ->> 'from_lane' = l.id::text
+   where t.kind = 'moved' and t.drill is not distinct from m.drill and t.at >= m.since
+     and t.at <= m.until
+), told as (
+  select touched.incident_id, d.recipient_key, d.status, d.attempts, d.next_attempt_at,
+         d.status in ('accepted', 'delivered') as through,
+         case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
+           as starts_at
+    from touched join delivery d on d.id = touched.id
+    left join appointment a on d.subject_type = 'appointment' and a.id = d.subject_id
+)
+select incident_id, count(distinct recipient_key) as people, count(*) as messages,
+       count(distinct recipient_key) filter (where not through) as people_left,
+       count(*) filter (where through) as through,
+       count(*) filter (where status in ('pending', 'due', 'sending')) as waiting,
+       count(*) filter (where status = 'unknown') as unknown,
+       count(*) filter (where status = 'held') as held,
+       count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
+       min(starts_at) filter (where not through) as next_appointment_at,
+       min(next_attempt_at) filter (where status in ('pending', 'due', 'unknown')
+         and attempts > 0) as next_attempt_at
+  from told group by grouping sets ((), (incident_id))
+"""
+_COMING = """
+select count(distinct recipient_key) as people, min(due_at) as first_at
+  from delivery
+ where credential_id = any ($1) and drill is not distinct from $2 and status = 'pending'
+   and due_at > app.now() and due_at <= app.now() + interval '24 hours'
+"""
+_TRIES = """
+select count(*) filter (where a.state = 'succeeded') as good,
+       count(*) filter (where a.state in ('failed', 'unknown')) as bad
+  from incident i join attempt a on a.credential_id = i.credential_id
+ where i.id = any ($1) and a.finished_at >= i.since
+   and a.finished_at <= coalesce(i.resolved_at, 'infinity')
+"""
+_LATEST = """
+select evidence_kind, http, code, request_id, case_id, finished_at,
+       (select min(good.finished_at) from attempt good
+         where good.credential_id = any ($1) and good.state = 'succeeded'
+           and good.finished_at > bad.finished_at) as good_after_at
+  from attempt bad where credential_id = any ($1) and state in ('failed', 'unknown')
+   and finished_at <= coalesce($2::timestamptz, 'infinity')
+ order by finished_at desc limit 1
+"""
+# The same provider through another credential, while ours failed: answers there speak for ours,
+# silence for theirs. Whatever it answers after $4 only says that it is well again.
+_ELSEWHERE = """
+select count(*) as others, coalesce(bool_or(exists(
+         select from attempt a where a.credential_id = c.id and a.state = 'succeeded'
+            and a.started_at >= $3 and a.finished_at <= coalesce($4::timestamptz, 'infinity')
+       )), false) as answered
+  from credential c
+ where c.provider = (select provider from credential where id = $1) and c.id <> all ($2)
+   and c.active and c.drill is null
+"""
+# $1 is the incident the story is of. What the system did to the lanes of several practices, and
+# what became of each, are one line with their number.
+_STORY = """
+with member as materialized (
+  select id, credential_id, practice_id from incident where id = any ($2)
+), theirs as (
+  select t.at, t.kind, t.data, t.actor, t.practice_id from member m
+    join timeline t on t.incident_id = m.id
+   where m.id <> $1
+     and t.kind in ('joined', 'incident_recovered', 'incident_regressed', 'acted')
+), lanes as (
+  select t.at, t.kind, t.data, t.actor, t.practice_id from member m
+    join lane l on l.credential_id = m.credential_id
+    join timeline t on t.lane_id = l.id and t.practice_id = m.practice_id
+   where t.kind in ('lane_paused', 'lane_slowed', 'lane_resumed', 'breaker_opened',
+                    'breaker_closed')
+     and t.at >= $3::timestamptz - interval '1 minute'
+     and t.at <= coalesce($4::timestamptz, 'infinity') and t.drill is not distinct from $5
+)
+select at, kind, data, actor from timeline where incident_id = $1
+union all
+select at, kind, data, actor from lanes where cardinality($2::uuid[]) = 1
+union all
+select min(at), kind,
+       coalesce(data, '{}') || jsonb_build_object('practices', count(distinct practice_id)), actor
+  from lanes where cardinality($2::uuid[]) > 1 group by kind, data, actor
+union all
+select min(at), kind, coalesce(said, '{}') || jsonb_build_object('more', count(*)), actor
+  from (select *, case when kind = 'acted' then data end as said from theirs) each_one
+ group by kind, said, actor
+union all
+select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.data ->> 'to',
+         'because', t.data ->> 'because', 'count', count(*)), t.actor
+  from timeline t
+ where t.kind = 'moved' and t.data ->> 'from_lane' in
+         (select l.id::text from lane l join member m using (credential_id))
+   and t.at >= $3::timestamptz - interval '1 minute'
+   and t.at <= coalesce($4::timestamptz, 'infinity')
+   and t.drill is not distinct from $5
+ group by t.kind, t.data ->> 'from', t.data ->> 'to', t.data ->> 'because', t.actor
+ order by at limit 300
+"""
+
+
+async def read_facts(
+    connection: Connection, incident: Any, members: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """Everything that is counted live; the incident's own `facts` are from when it was judged.
+
+    With `members`, the incidents of its group, the sums of all of them; `by_incident` holds what
+    each adds.
+    """
+    ids: list[UUID] = [member["id"] for member in members] or [incident["id"]]
+    known = [member["credential_id"] for member in members] or [incident["credential_id"]]
+    until, since, drill = incident["resolved_at"], incident["since"], incident["drill"]
+    is_rate = rate_text(incident["facts"]) is not None
+    latest = await connection.fetchrow(_LATEST, known, until)
+    # Until ours is answered again, every answer elsewhere is news.
+    answered = latest is not None and latest["good_after_at"] is not None
+    compared_until = latest["finished_at"] if answered else None
+    counted = {row["incident_id"]: row for row in await connection.fetch(_IMPACT, ids, is_rate)}
+    return {
+        "impact": counted.pop(None),
+        "by_incident": counted,
+        "coming": await connection.fetchrow(_COMING, known, drill),
+        "tries": await connection.fetchrow(_TRIES, ids),
+        "latest": latest,
+        "elsewhere": await connection.fetchrow(
+            _ELSEWHERE, incident["credential_id"], known, since, compared_until
+        ),
+        "lanes": await connection.fetch(PAUSED, known),
+        "story": await connection.fetch(_STORY, incident["id"], ids, since, until, drill),
+    }

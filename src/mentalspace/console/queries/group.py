@@ -1,0 +1,85 @@
+"""One cause at several practices, told as one incident: its own sums, and not its lead's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.console import words
+from mentalspace.console.queries.facts import read_facts
+from mentalspace.engine.db import Connection
+
+# Everybody of a group, the lead first.
+_MEMBERS = """
+select i.id, i.status, i.since, i.recovered_at, i.resolved_at, i.credential_id, i.practice_id,
+       p.name as practice_name, p.timezone, s.last_good_at, s.breaker
+  from incident i left join practice p on p.id = i.practice_id
+  left join credential_state s on s.credential_id = i.credential_id
+ where i.id = $1 or i.lead_id = $1 order by i.lead_id nulls first, p.name, i.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """`members` have id, practice_name, status, recovered_at and the rest of `_MEMBERS`, the lead
+    first; `recovered` of them look over, of `stopped` the breaker is open. `zone` is None where
+    their practices' zones differ."""
+
+    members: Sequence[Any]
+    practices: int
+    recovered: int
+    stopped: int
+    zone: str | None
+
+
+async def read_whole(
+    connection: Connection, incident: Any
+) -> tuple[Any, dict[str, Any], Group | None]:
+    """An incident as it stands with everybody it leads, its facts, and the group if it leads one.
+
+    Whoever may not see the others' practices reads their own.
+    """
+    group = await _read_group(connection, incident["id"])
+    if group is None:
+        return incident, await read_facts(connection, incident), None
+    whole = _whole(incident, group)
+    return whole, await read_facts(connection, whole, group.members), group
+
+
+async def _read_group(connection: Connection, incident_id: UUID) -> Group | None:
+    members = await connection.fetch(_MEMBERS, incident_id)
+    if len(members) < 2:
+        return None
+    zones = {member["timezone"] for member in members}
+    return Group(
+        members=list(members),
+        practices=len({member["practice_id"] for member in members}),
+        recovered=sum(_over_at(member) is not None for member in members),
+        stopped=sum(member["breaker"] == "open" for member in members),
+        zone=zones.pop() if len(zones) == 1 else None,
+    )
+
+
+def _whole(incident: Any, group: Group) -> Mapping[str, Any]:
+    """It began with the first, is over with the last, and the last good call is anybody's. No one
+    credential is behind it."""
+    over = [_over_at(member) for member in group.members]
+    good = [member["last_good_at"] for member in group.members if member["last_good_at"]]
+    ended = [moment for moment in over if moment is not None]
+    return {
+        **dict(incident),
+        "since": min(member["since"] for member in group.members),
+        "recovered_at": max(ended) if len(ended) == len(over) else None,
+        "last_good_at": max(good, default=None),
+        "practice_name": words.count(group.practices, "practice"),
+        "practice_timezone": group.zone,
+        "endpoint": None,
+    }
+
+
+def _over_at(member: Any) -> datetime | None:
+    moment: datetime | None = member["recovered_at"] or member["resolved_at"]
+    return moment
