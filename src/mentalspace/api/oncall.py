@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from mentalspace.api.fields import Body, Instant, Out
-from mentalspace.api.problem import Problem, not_found
+from mentalspace.api.problem import Fault, Problem, not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine.oncall import SCHEDULED, Rota, add_override, call_off, read_rota
 from mentalspace.engine.rota import Layer, shifts
@@ -20,6 +20,14 @@ routes = APIRouter(tags=["on call"])
 
 Target = Literal["oncall", "cto", "assigned"]
 LONGEST = timedelta(days=92)
+# Which field of an override a refusal is about.
+_WRONG = {
+    "ends_before_it_begins": "ends_at",
+    "too_long": "ends_at",
+    "bad_reason": "reason",
+    "no_such_layer": "rotation_id",
+    "no_such_person": "person_id",
+}
 
 
 class Stretch(Out):
@@ -80,7 +88,8 @@ async def schedule(
         rota = await read_rota(connection, start)
     end = until or start + timedelta(weeks=4)
     if not start < end <= start + LONGEST:
-        raise Problem(422, "bad_span", f"until: 1 minute to {LONGEST.days} days after since")
+        fault = Fault("/query/until", "bad_span", f"it is not within {LONGEST.days} days of since")
+        raise Problem(422, "bad_span", "that span cannot be shown; see errors", errors=[fault])
     return Schedule(
         shifts=[s for layer in rota.layers for s in _stretches(rota, layer, start, end)],
         gaps=[
@@ -106,7 +115,9 @@ async def override(visit: Writer, new: NewOverride) -> Made:
                 actor=visit.actor,
             )
         except Refused as error:
-            raise Problem(422, error.code, str(error)) from error
+            where = f"/body/{_WRONG.get(error.code, '')}".rstrip("/")
+            fault = Fault(where, error.code, str(error))
+            raise Problem(422, error.code, str(error), errors=[fault]) from error
     return Made(id=made)
 
 

@@ -18,6 +18,9 @@ from mentalspace.engine.incident_task import tickets as read_tickets
 
 routes = APIRouter(tags=["incidents"])
 
+# A line of a checklist is no ticket: it is ticked off on its incident.
+_KNOWN = "select true from incident_task where id = $1 and kind = 'ticket'"
+
 
 class Ticket(Out):
     """`resolve_due_at` is when its incident's second clock runs out."""
@@ -61,8 +64,8 @@ async def close(
 ) -> Closed:
     """Twice changes nothing: `closed` says whether this call did it."""
     async with visit.services.database.as_oncall() as connection:
+        known = await connection.fetchval(_KNOWN, ticket_id)
+        if not known:
+            raise not_found()
         closed = await finish_task(connection, ticket_id, visit.actor, closing.note)
-        known = await connection.fetchval("select true from incident_task where id = $1", ticket_id)
-    if not known:
-        raise not_found()
     return Closed(closed=closed is not None)
