@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,7 +37,8 @@ async def run(admin_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     app = build(lambda: MentalSpace(environment))
 
     async def call(*words: str, typed: str = "") -> Result:
-        return await asyncio.to_thread(CliRunner().invoke, app, ["oncall", *words], typed)
+        invoke = partial(CliRunner().invoke, app, ["oncall", *words], input=typed)
+        return await asyncio.to_thread(invoke)
 
     return call
 
