@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,7 +36,9 @@ async def run(admin_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     app = build(lambda: MentalSpace(environment))
 
     async def call(*words: str, typed: str = "") -> Result:
-        invoke = partial(CliRunner().invoke, app, ["oncall", *words], input=typed)
+        def invoke() -> Result:
+            return CliRunner().invoke(app, ["oncall", *words], typed)
+
         return await asyncio.to_thread(invoke)
 
     return call
