@@ -8,8 +8,7 @@ from typing import Any, Protocol
 
 import asyncpg
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from mentalspace.cli import ask
 from mentalspace.cli.app import build
