@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pytest
 from playwright.async_api import Browser, expect
 
+from mentalspace.console.error import cure
+from mentalspace.console.queries.error import came
 from mentalspace.engine.ledger import record
+from mentalspace.engine.rollup import Folder
+from mentalspace.engine.runbook import load_runbooks
+from mentalspace.integrations import discover_rooms
 from tests.console.stage import CLIENT, Stage
 from tests.console.test_doors import NAMES, visitor
 from tests.console.test_pages import signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
+
+
+TODAY = date(2026, 11, 28)
+
+
+def _ago(*days: int) -> list[date]:
+    return [TODAY - timedelta(days=each) for each in days]
+
+
+def test_what_is_new_and_what_is_back() -> None:
+    """First seen this week is new; seen this week after more than two quiet weeks is back."""
+    assert came(_ago(6, 0), TODAY) == (True, None)
+    assert came(_ago(7, 0), TODAY) == (False, None)
+    assert came(_ago(40, 39, 3, 0), TODAY) == (False, 36)
+    assert came(_ago(40, 20), TODAY) == (False, None), "it has not come again lately"
+
+
+def test_every_case_has_a_cure() -> None:
+    """One line of what a person does first, out of each case's own page."""
+    cases = load_runbooks(list(discover_rooms().values()), None).cases
+    cures = {case.id: cure(case) for case in cases}
+    assert [case_id for case_id, line in cures.items() if len(line) < 10 or "\n" in line] == []
+    assert cures["email.unavailable"] == "Look at Resend's status page."
 
 
 async def _complained(stage: Stage, *, times: int, drill: str | None = None) -> None:
@@ -35,13 +65,20 @@ async def test_errors_are_counted_by_case(browser: Browser, stage: Stage) -> Non
         await expect(rows).to_have_count(4)
         row = rows.filter(has_text="email.unauthorized")
         await expect(row.get_by_role("cell").nth(0)).to_have_text("2")
-        await expect(row.get_by_role("cell").nth(3)).to_have_text("2")
+        await expect(row.get_by_role("cell").nth(1)).to_have_text("2")
+        await expect(row).to_contain_text("New")
+        await expect(row).to_contain_text("Open Resend's dashboard, API keys: does the key exist")
+        await row.get_by_text("What the system did").click()
         await expect(row).to_contain_text("The lane pauses until the cause is gone")
         await expect(row.get_by_role("img", name="2 in 14 days, most on")).to_be_visible()
         complaint = rows.filter(has_text="email.complained")
-        await expect(complaint.get_by_role("cell").nth(0)).to_have_text("3")
-        await expect(complaint.get_by_role("cell").nth(3)).to_have_text("1")
+        await expect(complaint.get_by_role("cell").nth(0)).to_have_text("1met 3 times")
+        await expect(complaint.get_by_role("cell").nth(1)).to_have_text("1")
         await expect(complaint).to_contain_text("the address is written to no more")
+        await page.get_by_label("Provider").select_option("smtp")
+        await page.get_by_role("button", name="Show").click()
+        await expect(page.get_by_text("No error fits.")).to_be_visible()
+        await page.get_by_label("Provider").select_option("resend")
         await page.get_by_label("Whose").select_option("ours")
         await page.get_by_role("button", name="Show").click()
         await expect(rows.filter(has_text="email.complained")).to_have_count(0)
@@ -60,6 +97,26 @@ async def test_each_sees_their_own_and_nobody_is_named(stage: Stage) -> None:
         text = await page.text()
         assert "/runbook/email.unauthorized" in text
         assert [name for name in (*NAMES, CLIENT) if name in text] == []
+
+
+async def test_a_count_stands_beside_all_messages(stage: Stage) -> None:
+    """Messages that met a case, of all that were taken or ended as the ledger holds them."""
+    await _complained(stage, times=1)
+    await stage.owner.fetchval("select app.advance_clock(interval '16 min')")
+    await Folder(stage.services.database, stage.services.runbooks).tick()
+    taken = await stage.owner.fetchval(
+        "select count(*) from delivery where practice_id = $1 and integration = 'email'"
+        " and coalesce(accepted_at, ended_at) is not null",
+        stage.lakeside,
+    )
+    async with visitor(stage, "frontdesk") as http:
+        async with http.get("/errors?days=7") as page:
+            text = await page.text()
+            assert f"of {taken}</span>" in text and taken == 6, "too few for a share"
+            assert "met 2 times" not in text
+        await stage.owner.fetchval("select app.advance_clock(interval '2 days')")
+        async with http.get("/errors?days=1") as page:
+            assert "/runbook/email.complained" not in await page.text(), "not seen today"
 
 
 async def test_a_drills_errors_are_left_out(stage: Stage) -> None:

@@ -121,6 +121,7 @@ async def test_every_page_is_accessible(browser: Browser, stage: Stage, who: str
     pages = {
         "oncall": [
             "/",
+            "/hours",
             "/incidents",
             f"/incidents/{stage.incident}",
             "/messages",
@@ -189,6 +190,7 @@ async def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, stage: Stag
     for who, paths in {
         "oncall": [
             "/",
+            "/hours",
             "/incidents",
             f"/incidents/{stage.incident}",
             "/messages",

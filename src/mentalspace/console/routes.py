@@ -21,6 +21,7 @@ from mentalspace.console import (
     figures,
     fleet,
     game_day,
+    hours,
     incident,
     incident_paper,
     mail_templates,
@@ -98,6 +99,7 @@ Handler = Callable[[Visit], Awaitable[Response]]
 
 _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/", fleet.home, None),
+    ("/hours", hours.hours, "incidents.read"),
     ("/incidents", incident.incidents, "incidents.read"),
     ("/incidents/{id}", incident.incident, "incidents.read"),
     ("/tickets", ticket.tickets, "incidents.read"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 from mentalspace.engine.db import Connection
 
 DAYS = 14
 BEHIND_DAYS = 90
+# First seen so lately, a case is new; seen again so lately after so long a silence, it is back.
+LATELY_DAYS = 7
+QUIET_DAYS = 14
 
 # One line for each try that failed, and one for each event that is trouble; the days are the
 # reader's. From the few lines to their messages, not the other way round, whatever the planner
@@ -28,48 +33,96 @@ with told as materialized (
        where id = t.delivery_id offset 0) d
     join credential c on c.id = d.credential_id
    where ($2 or d.drill is null) and ($3 = '' or d.integration = $3)
+     and ($4 = '' or c.provider = $4)
 ), days as (
-  select case_id, integration, day, count(*) as number from seen
-   where day > today - {DAYS} group by 1, 2, 3
+  select case_id, integration, day, count(*) as number from seen group by 1, 2, 3
 )
 select case_id, integration, array_agg(distinct provider order by provider) as providers,
-       count(*) as number, count(*) filter (where day = today) as of_today,
-       count(*) filter (where day > today - 7) as of_week, min(today) as today,
-       count(distinct recipient_key) as people, count(distinct delivery_id) as messages,
+       count(*) filter (where day > today - $5::int) as number, min(today) as today,
+       count(distinct recipient_key) filter (where day > today - $5::int) as people,
+       count(distinct delivery_id) filter (where day > today - $5::int) as messages,
        min(at) as first_at, max(at) as last_at,
-       (select coalesce(jsonb_object_agg(days.day, days.number), '{{}}') from days
+       (select jsonb_object_agg(days.day, days.number) from days
          where days.case_id = seen.case_id and days.integration = seen.integration) as days
-  from seen group by 1, 2 order by max(at) desc
+  from seen group by 1, 2
+having count(*) filter (where day > today - $5::int) > 0 order by max(at) desc
+"""
+# What was taken or ended, each practice on its own days.
+_OF = """
+select r.integration, r.provider,
+       sum(r.delivered + r.silent + r.recipient + r.ours + r.theirs)::int8 as number
+  from rollup_day r where r.credential_id = any ($1)
+   and r.day > (app.now() at time zone $2)::date - $3::int
+ group by 1, 2
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One case of one integration. `days` are its last fourteen, the oldest first."""
+    """One case of one integration within a window of days: tries that met it, their messages, and
+    people. `days` are its last fourteen, the oldest first; `first_at`, `last_at` and `new`, or how
+    many days it was `quiet` before it came back lately, look ninety days behind."""
 
     case_id: str
     integration: str
     providers: Sequence[str]
     number: int
-    of_today: int
-    of_week: int
     people: int
     messages: int
     first_at: datetime
     last_at: datetime
     days: Sequence[tuple[date, int]]
+    new: bool
+    quiet: int | None
 
 
 async def read_errors(
-    connection: Connection, zone: str, *, integration: str, drills: bool
+    connection: Connection,
+    zone: str,
+    *,
+    integration: str,
+    provider: str,
+    drills: bool,
+    days: int,
 ) -> list[Seen]:
-    """Those of the last ninety days, the latest first."""
-    rows = await connection.fetch(_ERRORS, zone, drills, integration)
+    """Those seen in the last `days`, today among them, the latest first."""
+    rows = await connection.fetch(_ERRORS, zone, drills, integration, provider, days)
     return [_seen(row) for row in rows]
 
 
+async def read_of(
+    connection: Connection, credential_ids: Sequence[UUID], zone: str, days: int
+) -> Mapping[tuple[str, str], int]:
+    """All messages of the last `days` by integration and provider, as counted ahead. Runs as
+    on-call, for the credentials that the visitor may see."""
+    rows = await connection.fetch(_OF, list(credential_ids), zone, days)
+    return {(row["integration"], row["provider"]): row["number"] for row in rows}
+
+
+def came(days: Sequence[date], today: date) -> tuple[bool, int | None]:
+    """Whether what was seen on these days is new, or how long it was quiet before it came back
+    lately."""
+    ordered = sorted(days)
+    lately = today - timedelta(days=LATELY_DAYS)
+    if ordered[0] > lately:
+        return True, None
+    quiet = [
+        (after - before).days
+        for before, after in pairwise(ordered)
+        if after > lately and (after - before).days > QUIET_DAYS
+    ]
+    return False, quiet[-1] if quiet else None
+
+
 def _seen(row: Any) -> Seen:
-    told = {name: row[name] for name in Seen.__slots__ if name != "days"}
-    days = [row["today"] - timedelta(days=ago) for ago in reversed(range(DAYS))]
-    counts = row["days"]
-    return Seen(**told, days=[(day, counts.get(day.isoformat(), 0)) for day in days])
+    counts = {date.fromisoformat(day): number for day, number in row["days"].items()}
+    today = row["today"]
+    told = {name: row[name] for name in _TOLD}
+    new, quiet = came(list(counts), today)
+    days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
+    return Seen(**told, days=[(day, counts.get(day, 0)) for day in days], new=new, quiet=quiet)
+
+
+_TOLD = (
+    "case_id", "integration", "providers", "number", "people", "messages", "first_at", "last_at",
+)  # fmt: skip
