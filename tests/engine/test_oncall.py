@@ -169,3 +169,24 @@ async def test_a_rotation_that_cannot_be_is_refused(
         with pytest.raises(Refused) as refused:
             await set_layer(connection, NewLayer(**{**good, **changes}), "ada")
     assert refused.value.code == code
+
+
+async def test_a_page_for_one_colleague_goes_their_ways_alone(desk: Desk) -> None:
+    """Whoever is on call is left alone by it, and so are the settings' addresses; for somebody of
+    whom no way is known it says so."""
+    noor, ada = await person(desk, "Noor", "noor"), await person(desk, "Ada", "broken", "ada")
+    desk.refusing.add("broken")
+    await rota(desk, noor, noor)
+    await desk.fail(400)
+    await desk.tick()
+    incident = await desk.incident()
+    for who in (ada, await person(desk, "Wren")):
+        await desk.bench.admin.execute(
+            "insert into page (incident_id, target, meant, step) values ($1, $2, $2, 0)",
+            incident["id"],
+            f"person:{who}",
+        )
+    await desk.tick()
+    assert desk.targets() == ["ada", "noor"]
+    errors = await desk.bench.admin.fetch("select error from page where state = 'pending'")
+    assert [row["error"] for row in errors] == ["no address is configured for this target"]

@@ -29,6 +29,8 @@ from mentalspace.engine.page_words import message_of
 from mentalspace.engine.runbook import Runbooks
 from mentalspace.engine.secrets import Vault
 
+# Before the id of somebody in a target.
+PERSON = "person:"
 MOST_TRIES = 10
 SEND_WITHIN_S = 15.0
 # One page may go through several ways, each within its time.
@@ -152,13 +154,17 @@ class Pager:
     ) -> list[Recipient]:
         """Of the first `depth` layers whoever has the target then, and can be reached; else, and if
         none of their ways works, the settings' addresses. The first page goes the first way that
-        works, one sent `again` every way: the first did not wake anybody."""
+        works, one sent `again` every way: the first did not wake anybody. A target that names a
+        colleague is theirs, whatever the schedule says."""
+        if target.startswith(PERSON):
+            ways = await channels_of(connection, self.vault, UUID(target.removeprefix(PERSON)))
+            return [Recipient(tuple(ways), again)] if ways else []
         rota = await read_rota(connection, at)
         given = tuple(settings_channels(target, self.urls.get(target, ())))
         found: list[Recipient] = []
         for person in rota.on_call(target, at, depth):
-            if ways := await channels_of(connection, self.vault, person):
-                found.append(Recipient(tuple(ways), again, () if found else given))
+            if theirs := await channels_of(connection, self.vault, person):
+                found.append(Recipient(tuple(theirs), again, () if found else given))
         return found or ([Recipient(given, True)] if given else [])
 
     async def _reach(
