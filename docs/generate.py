@@ -61,6 +61,11 @@ MEANINGS = {
     "MENTALSPACE_PAGE_TICKETS": "Pages of low severity",
     "MENTALSPACE_PORT": "The port of API and console; the sandboxes take the three after it",
     "MENTALSPACE_RUNBOOKS": "A directory of this deployment's own changes to cases",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "A collector's address; traces go to its /v1/traces",
+    "OTEL_EXPORTER_OTLP_HEADERS": "What the collector wants to see, as name=value,name=value",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "Only `http/protobuf` is spoken",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "The same as a whole address, which is used as it is",
+    "OTEL_SERVICE_NAME": "What this installation is called in traces",
     "SITE_URL": "The address people reach; links in pages begin with it",
 }
 # Where the code falls back on something that is not in the mapping of `load_settings`.
@@ -75,6 +80,8 @@ DEFAULTS = {
     "MENTALSPACE_METRICS_PRACTICES": "off",
     "MENTALSPACE_PAGERDUTY_URL": "https://events.pagerduty.com",
     "MENTALSPACE_PORT": "8080",
+    "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+    "OTEL_SERVICE_NAME": "mentalspace",
     "SITE_URL": "http://127.0.0.1:8080",
 }
 _READ = re.compile(r"environ(?:ment)?(?:\.get\(|\[)\s*[\"']([A-Z][A-Z0-9_]+)[\"']")

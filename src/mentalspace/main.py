@@ -231,7 +231,13 @@ class MentalSpace:
         from mentalspace.api import create_app
         from mentalspace.api.lazy_app import LazyApp
         from mentalspace.console import router
+        from mentalspace.engine.trace.request import FLUSH_EVERY_S, RequestLog
 
+        log = RequestLog()
+        flush = {
+            "requests": lambda s: (FLUSH_EVERY_S, lambda: log.flush(s.database)),
+        }
+        traced = self.settings.otlp is not None
         return LazyApp(
             self.open_services,
             lambda services: create_app(
@@ -244,8 +250,10 @@ class MentalSpace:
                         shown_password=None if self.settings.demo_password else DEMO_PASSWORD,
                     )
                 ],
+                requests=log if traced else None,
             ),
-            {"watch": self._watch},
+            {"watch": self._watch, **(flush if traced else {})},
+            (lambda services: log.flush(services.database)) if traced else None,
         )
 
     def run_worker(self) -> None:
@@ -317,6 +325,7 @@ class MentalSpace:
                 chores={
                     **chores(services, adapters),
                     **self._dead_man(heart, clients[self.settings.is_production]),
+                    **self._traces(heart, clients[self.settings.is_production]),
                 },
             )
 
@@ -328,6 +337,21 @@ class MentalSpace:
         if url is None:
             return {}
         return {"dead_man": (PING_EVERY_S, DeadMan(database, client, url).tick)}
+
+    def _traces(self, database: Database, client: Client) -> Chores:
+        """Spans to a collector, where one is set."""
+        from importlib.metadata import version
+
+        from mentalspace.engine.process import process_name
+
+        otlp = self.settings.otlp
+        if otlp is None:
+            return {}
+        from mentalspace.engine.trace.export import EXPORT_EVERY_S, TraceExporter
+
+        holder = process_name("traces")
+        exporter = TraceExporter(database, client, otlp, holder, version("mentalspace"))
+        return {"traces": (EXPORT_EVERY_S, exporter.tick)}
 
     def _watch(self, services: Services) -> tuple[float, Callable[[], Awaitable[object]]]:
         """From the API's process, which outlives the worker's; it pages if nobody else does."""

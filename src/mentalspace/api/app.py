@@ -35,6 +35,7 @@ from mentalspace.api import (
 from mentalspace.api.edge import Edge
 from mentalspace.api.http_meter import HttpMeter
 from mentalspace.engine.services import Services
+from mentalspace.engine.trace import RequestLog
 
 _ROUTES = (
     health,
@@ -61,8 +62,14 @@ _ROUTES = (
 )
 
 
-def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> FastAPI:
-    """The ASGI application. `routers` are further doors: the console's pages.
+def create_app(
+    services: Services,
+    *,
+    routers: Sequence[APIRouter] = (),
+    requests: RequestLog | None = None,
+) -> FastAPI:
+    """The ASGI application. `routers` are further doors: the console's pages. `requests` is told of
+    those that traces are to tell of.
 
     Rooms that declare `routes` are mounted as well. Nothing is opened or closed here.
     """
@@ -88,6 +95,10 @@ def create_app(services: Services, *, routers: Sequence[APIRouter] = ()) -> Fast
         app.include_router(router)
     settings = services.settings
     app.add_middleware(
-        Edge, is_production=settings.is_production, site_url=settings.site_url, meter=meter
+        Edge,
+        is_production=settings.is_production,
+        site_url=settings.site_url,
+        meter=meter,
+        requests=requests,
     )
     return app

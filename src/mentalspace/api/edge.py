@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -16,8 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mentalspace.api.http_meter import HttpMeter
 from mentalspace.api.problem import TOO_LARGE, Problem, answer
-from mentalspace.engine.correlation import following
+from mentalspace.engine.correlation import Written, following, watching_what_is_written
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.trace import RequestLog
+from mentalspace.engine.trace.request import Request
+from mentalspace.engine.trace.span import span_id_of
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
 
 _MEBIBYTE = 2**20
@@ -58,13 +62,22 @@ class Edge:
 
     A demo, whose password is printed, answers only to its own names: another web site whose
     name was made to point at this machine would otherwise log in from a visitor's browser.
+
+    `requests` is told of those that wrote something, where traces are kept.
     """
 
     def __init__(
-        self, app: ASGIApp, *, is_production: bool, site_url: str, meter: HttpMeter
+        self,
+        app: ASGIApp,
+        *,
+        is_production: bool,
+        site_url: str,
+        meter: HttpMeter,
+        requests: RequestLog | None = None,
     ) -> None:
         self._app = app
         self._meter = meter
+        self._requests = requests
         secure = {"strict-transport-security": _HSTS} if is_production else {}
         self._headers: Mapping[str, str] = {**_HEADERS, **secure}
         self._names = None if is_production else _LOCAL | {_host_name(urlsplit(site_url).netloc)}
@@ -73,20 +86,28 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id, traceparent = uuid4().hex, _traceparent(Headers(scope=scope))
+        caller = _caller(Headers(scope=scope))
+        request_id = uuid4().hex
+        traceparent = child_traceparent(caller) if caller else new_traceparent()
         scope["state"] = {
             **scope.get("state", {}),
             "request_id": request_id,
             "traceparent": traceparent,
         }
         with following(traceparent, request_id):
-            await self._answer(scope, receive, send, request_id, traceparent)
+            await self._answer(scope, receive, send, request_id, traceparent, caller)
 
     async def _answer(
-        self, scope: Scope, receive: Receive, send: Send, request_id: str, traceparent: str
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        traceparent: str,
+        caller: str | None,
     ) -> None:
         began, headers = time.perf_counter(), Headers(scope=scope)
-        answered = _Answered()
+        answered, written = _Answered(), Written()
         guarded = self._guard(send, answered, request_id, traceparent)
         limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
         try:
@@ -95,7 +116,8 @@ class Edge:
             elif _announced(headers) > limit:
                 await answer(_too_large(), scope, request_id)(scope, receive, guarded)
             else:
-                await self._app(scope, _limited(receive, limit), guarded)
+                with watching_what_is_written() as written:
+                    await self._app(scope, _limited(receive, limit), guarded)
         except ClientDisconnect:
             pass  # nobody is there to be answered
         except Exception as error:
@@ -107,6 +129,19 @@ class Edge:
             took_s = time.perf_counter() - began
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._meter.note(method, _template(scope), answered.http, took_s)
+            if self._requests is not None and written.anything:
+                self._requests.note(
+                    Request(
+                        traceparent=traceparent,
+                        parent_id=span_id_of(caller) if caller else None,
+                        request_id=request_id,
+                        method=method,
+                        route=_template(scope),
+                        http=answered.http,
+                        began_at=datetime.now(UTC) - timedelta(seconds=took_s),
+                        took_ms=took_s * 1000,
+                    )
+                )
             # A page that asks every two seconds whether anything changed is no news either.
             if answered.http != 304 and (scope["path"] not in _QUIET or answered.http != 200):
                 log.info(
@@ -163,9 +198,10 @@ def _announced(headers: Headers) -> int:
     return int(length) if length.isascii() and length.isdigit() and len(length) < 19 else 0
 
 
-def _traceparent(headers: Headers) -> str:
+def _caller(headers: Headers) -> str | None:
+    """Whose work the request is part of, if it says so and can be read."""
     given = headers.get("traceparent", "")
-    return child_traceparent(given) if _TRACEPARENT.fullmatch(given) else new_traceparent()
+    return given if _TRACEPARENT.fullmatch(given) else None
 
 
 def _template(scope: Scope) -> str:

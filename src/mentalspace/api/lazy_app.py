@@ -15,7 +15,7 @@ Chore = Callable[[Services], tuple[float, Callable[[], Awaitable[object]]]]
 class LazyApp:
     """An ASGI application whose services open at start-up, inside the server's own loop.
 
-    `chores` are done beside it, each by its name, every so many seconds.
+    `chores` are done beside it, each by its name, every so many seconds; `at_end` once, at the end.
     """
 
     def __init__(
@@ -23,10 +23,12 @@ class LazyApp:
         open_services: Callable[[], Any],
         make: Callable[[Services], Any],
         chores: Mapping[str, Chore],
+        at_end: Callable[[Services], Awaitable[object]] | None = None,
     ) -> None:
         self._open_services = open_services
         self._make = make
         self._chores = chores
+        self._at_end = at_end
         self._app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -54,6 +56,8 @@ class LazyApp:
                 await send({"type": "lifespan.startup.complete"})
                 await receive()
                 stop.set()
+                if self._at_end is not None:
+                    await self._at_end(services)
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             raise

@@ -92,22 +92,27 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
         application = make()
 
-        async def asked(services: Services) -> tuple[Sequence[Report], str]:
+        async def asked(services: Services) -> tuple[Sequence[Report], str, str]:
             from mentalspace.engine.alarm import read_alarm
+            from mentalspace.engine.trace.standing import read_standing
 
             async with services.database.as_oncall() as connection:
                 alarm = await read_alarm(connection)
-            return await application.doctor(services, room), alarm.words
+                traces = await read_standing(connection) if services.settings.otlp else "off"
+            return await application.doctor(services, room), alarm.words, traces
 
-        reports, alarm = ask(application, asked)
+        reports, alarm, traces = ask(application, asked)
         well = all(report.ok for report in reports) and alarm == "ok"
         if as_json:
             told = [report.public() for report in reports]
             findings = [finding for report in told for finding in report["findings"]]
-            whole = {"ok": well, "alarm": alarm, "findings": findings, "rooms": told}
+            whole = {"ok": well, "alarm": alarm, "traces": traces, "findings": findings}
+            whole["rooms"] = told
             print(json.dumps(whole, indent=2, default=str))
         else:
             if alarm != "ok":
                 print(f"ALARM: {alarm}\n")
+            if traces not in ("ok", "off"):
+                print(f"Traces: {traces}\n")
             print("\n\n".join(map(screen, reports)))
         raise typer.Exit(0 if well else 1)

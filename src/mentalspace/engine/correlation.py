@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars, get_contextvars
 
 from mentalspace.kernel.ids import trace_id_of
+
+
+@dataclass(slots=True)
+class Written:
+    """Whether the request at hand wrote a message or took one in."""
+
+    anything: bool = False
+
+
+_WRITTEN: ContextVar[Written | None] = ContextVar("written", default=None)
+
+
+@contextmanager
+def watching_what_is_written() -> Iterator[Written]:
+    """Until the end of the block, by whomever the request is handed to."""
+    written = Written()
+    token = _WRITTEN.set(written)
+    try:
+        yield written
+    finally:
+        _WRITTEN.reset(token)
+
+
+def note_written() -> None:
+    if (written := _WRITTEN.get()) is not None:
+        written.anything = True
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from mentalspace.engine.correlation import following, request_at_hand, traceparent_at_hand
+from mentalspace.engine.correlation import (
+    following,
+    note_written,
+    request_at_hand,
+    traceparent_at_hand,
+)
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.log import get_logger
@@ -92,9 +97,12 @@ class Inbox:
         """
         if room not in self.rooms or not _ENDPOINT_NAME.fullmatch(endpoint):
             raise NoSuchEndpoint("no_such_endpoint", "there is no such webhook endpoint")
-        return await self._together(
+        taken = await self._together(
             Hook(room, endpoint, raw, headers, query, traceparent_at_hand(), request_at_hand())
         )
+        if taken.is_new:
+            note_written()
+        return taken
 
     async def process(self, payload: str) -> None:
         """Answer one wake-up: apply what this practice's inbox holds."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from mentalspace.engine.correlation import request_at_hand, traceparent_at_hand
+from mentalspace.engine.correlation import note_written, request_at_hand, traceparent_at_hand
 from mentalspace.engine.db import Connection
 from mentalspace.engine.hours import Hours
 from mentalspace.engine.secrets import Vault
@@ -89,6 +89,7 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
     )
     if lane is None:
         return None
+    asked_in = new.traceparent or traceparent_at_hand()
     delivery_id: UUID | None = await connection.fetchval(
         _INSERT,
         new.practice_id,
@@ -105,7 +106,7 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         new.idempotency_key,
         new.due_at,
         new.expires_at,
-        new.traceparent or traceparent_at_hand() or new_traceparent(),
+        asked_in or new_traceparent(),
         new.drill,
         new.carries_phi,
         new.hours.to_json() if new.hours else None,
@@ -126,9 +127,15 @@ async def enqueue(connection: Connection, vault: Vault, new: NewDelivery) -> UUI
         practice_id=new.practice_id,
         delivery_id=delivery_id,
         lane_id=lane["id"],
-        data={"kind": new.kind, "class": new.lane_class, **_asked_by()},
+        data={
+            "kind": new.kind,
+            "class": new.lane_class,
+            **_asked_by(),
+            **({} if asked_in else {"root": True}),  # it begins its trace
+        },
         drill=new.drill,
     )
+    note_written()
     return delivery_id
 
 

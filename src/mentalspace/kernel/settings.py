@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from mentalspace.kernel.errors import SettingsError
+from mentalspace.kernel.otlp import Otlp, read_otlp
 
 
 class Mode(StrEnum):
@@ -42,6 +43,7 @@ class Settings:
     page_urls: Mapping[str, tuple[str, ...]] = field(repr=False)
     heartbeat_url: str | None = field(repr=False)
     pagerduty_url: str | None
+    otlp: Otlp | None
     environment: Mapping[str, str] = field(repr=False)
 
     @property
@@ -163,6 +165,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         pagerduty_url=_outside_url(
             "MENTALSPACE_PAGERDUTY_URL", environment.get("MENTALSPACE_PAGERDUTY_URL"), mistakes
         ),
+        otlp=read_otlp(environment, mistakes),
         environment=environment,
     )
     mistakes += _unknown_names(environment)
