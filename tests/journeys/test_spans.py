@@ -25,7 +25,7 @@ from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY
 from tests.house import House, running_house, until
 
-TRACE_ID, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+TRACE_ID, CALLER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
 PRIVATE = ("Testa", "Person", "testa", "demo.example", "Chicago", "t-1", "c-1")
 
 
