@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -18,10 +16,11 @@ from pytest_asyncio import is_async_test
 
 from mentalspace.engine import postgres
 from mentalspace.engine.db import Database, connect
-from mentalspace.engine.db.migrate import ensure_database, login_url, migrate, with_database
+from mentalspace.engine.db.migrate import ensure_database, login_url, migrate
 from mentalspace.engine.log import configure_logs
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
+from tests.databases import Databases, read_contents
 from tests.house import House, running_house
 
 MASTER_KEY = b"t" * 32
@@ -72,31 +71,18 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-async def template(postgres_server: str) -> str:
-    """The server's URL, once a migrated database stands there to be copied."""
+async def databases(postgres_server: str) -> Databases:
+    """Migrated databases, to be lent."""
     packages = ["mentalspace.practice", *(room.package for room in discover_rooms().values())]
     url = await ensure_database(postgres_server, TEMPLATE)
     await migrate(url, master_key=MASTER_KEY, packages=packages, clock_movable=True)
-    return postgres_server
-
-
-@asynccontextmanager
-async def fresh_database(template: str) -> AsyncIterator[str]:
-    """The owner's URL of a copy of the migrated database, gone afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    server = await asyncpg.connect(template)
-    try:
-        await server.execute(f'create database "{name}" template "{TEMPLATE}"')
-        yield with_database(template, name)
-        await server.execute(f'drop database "{name}" with (force)')
-    finally:
-        await server.close()
+    return Databases(postgres_server, TEMPLATE, await read_contents(url))
 
 
 @pytest.fixture
-async def admin_url(template: str) -> AsyncIterator[str]:
-    """The owner's URL of a fresh, migrated database."""
-    async with fresh_database(template) as url:
+async def admin_url(databases: Databases) -> AsyncIterator[str]:
+    """The owner's URL of a migrated database that nobody has written to."""
+    async with databases.lend() as url:
         yield url
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import fresh_database
+from tests.databases import Databases
 from tests.ninth import toy
 from tests.ninth.checkout import ROOT, Checkout, check_out
 
@@ -60,9 +60,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 @pytest.fixture(scope="module")
-async def older_database(template: str) -> AsyncIterator[str]:
+async def older_database(databases: Databases) -> AsyncIterator[str]:
     """The owner's URL of a database that was migrated before there was a ninth room."""
-    async with fresh_database(template) as url:
+    async with databases.lend() as url:
         yield url
 
 

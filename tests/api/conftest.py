@@ -7,6 +7,7 @@ import io
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ import asyncpg
 import pytest
 import uvicorn
 
-from mentalspace.engine.db.migrate import with_database
 from mentalspace.engine.services import Services
 from mentalspace.main import DEMO_PASSWORD, MentalSpace
 from mentalspace.practice.identity import Person, Role, log_in
 from mentalspace.practice.token import mint_token
-from tests.conftest import MASTER_KEY, TEMPLATE
+from tests.conftest import MASTER_KEY
+from tests.databases import Databases
 from tests.house import _Guest, free_ports, serving
 
 
@@ -86,12 +87,17 @@ class Api:
 
 
 @pytest.fixture(scope="session")
-async def api(template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
-    name = f"t_{secrets.token_hex(6)}"
-    server = await asyncpg.connect(template)
-    await server.execute(f'create database "{name}" template "{TEMPLATE}"')
-    admin_url = with_database(template, name)
-    app = _application(admin_url, tmp_path_factory.mktemp("api"))
+async def api(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+    async with (
+        databases.lend() as admin_url,
+        _served(admin_url, tmp_path_factory.mktemp("api")) as api,
+    ):
+        yield api
+
+
+@asynccontextmanager
+async def _served(admin_url: str, home: Path) -> AsyncIterator[Api]:
+    app = _application(admin_url, home)
     await app._put_in_place(admin_url)
     admin = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
     guest = _Guest(
@@ -114,8 +120,6 @@ async def api(template: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncI
         url = f"http://127.0.0.1:{app.settings.port}"
         yield Api(url, services, admin, http, practices)
     await admin.close()
-    await server.execute(f'drop database "{name}" with (force)')
-    await server.close()
 
 
 def _application(admin_url: str, home: Path) -> MentalSpace:

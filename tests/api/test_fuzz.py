@@ -29,7 +29,7 @@ from mentalspace.practice.person import Role
 from tests.api.conftest import Api
 
 # `make fuzz` asks for more of both.
-EXAMPLES = int(os.environ.get("MENTALSPACE_TEST_FUZZ", "5"))
+EXAMPLES = int(os.environ.get("MENTALSPACE_TEST_FUZZ", "3"))
 _SCHEMATHESIS = Path(sys.executable).with_name("st")
 _CHECKS = (
     "not_a_server_error",

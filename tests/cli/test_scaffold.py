@@ -27,6 +27,8 @@ def copy(tmp_path: Path) -> Path:
         ignore=shutil.ignore_patterns("__pycache__", "node_modules"),
     )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    if (known := ROOT / ".mypy_cache").exists():
+        shutil.copytree(known, tmp_path / known.name)
     return tmp_path
 
 

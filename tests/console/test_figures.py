@@ -201,8 +201,9 @@ async def test_series_are_what_the_ledger_holds(stage: Stage) -> None:
         drilled,
     )
     await _fold(stage)
+    zone = await stage.owner.fetchval("select timezone from practice where id = $1", stage.lakeside)
     async with stage.services.database.as_oncall() as connection:
-        span = await read_span(connection, [credential_id], 3, "America/Chicago")
+        span = await read_span(connection, [credential_id], 3, zone)
         week = await read_week(connection, [credential_id], 1)
         fives = await read_five_minutes(connection, "email", timedelta(hours=1))
     assert (span.days[0].delivered, len(span.days)) == (0, 3)

@@ -45,7 +45,7 @@ class Checkout:
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "PYTHONPATH": str(self.path / "src"),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPYCACHEPREFIX": str(self.home / "bytecode"),
             "MENTALSPACE_HOME": str(self.home),
             **self.environment,
             **more,

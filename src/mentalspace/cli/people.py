@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
-from zoneinfo import available_timezones
 
 import typer
 
 from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.kernel.errors import Refused
+from mentalspace.kernel.zones import zones
 
 if TYPE_CHECKING:
     from mentalspace.engine.services import Services
@@ -64,7 +64,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         phone: Annotated[str | None, typer.Option(help="As clients may call it.")] = None,
     ) -> None:
         """Make a practice; one that is there already is left as it is."""
-        if timezone not in available_timezones():
+        if timezone not in zones():
             raise Refused("no_such_zone", "give an IANA time zone, such as America/New_York")
         practice_id = ask(
             make(), lambda services: _add_practice(services, slug, name, timezone, phone)

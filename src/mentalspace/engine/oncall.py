@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
 from mentalspace.engine.rota import Layer, Override, gaps, on_call
 from mentalspace.kernel.errors import Refused
+from mentalspace.kernel.zones import zones
 
 # The targets that are people. Tickets are a queue, and a drill's channel is nobody's.
 SCHEDULED = ("oncall", "cto", "assigned")
@@ -138,7 +138,7 @@ async def end_layer(connection: Connection, layer_id: UUID, actor: str) -> bool:
 async def _refuse_bad_layer(connection: Connection, new: NewLayer) -> None:
     if new.target not in SCHEDULED:
         raise Refused("no_such_target", f"target: use {', '.join(SCHEDULED)}")
-    if new.zone not in available_timezones():
+    if new.zone not in zones():
         raise Refused("no_such_zone", "zone: give an IANA time zone, such as America/New_York")
     if not 1 <= new.every_days <= 366:
         raise Refused("bad_length", "a turn lasts 1 to 366 days; 7 is a week")

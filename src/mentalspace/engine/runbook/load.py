@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -39,7 +40,18 @@ class _Page:
 
 def load_runbooks(rooms: Sequence[Integration], overlay: Path | None) -> Runbooks:
     """Everything, or RunbookError with one line per mistake."""
-    runbooks, problems = read_runbooks(rooms, overlay)
+    if overlay is None:
+        return _as_shipped(tuple(rooms))
+    return _whole(*read_runbooks(rooms, overlay))
+
+
+@cache
+def _as_shipped(rooms: tuple[Integration, ...]) -> Runbooks:
+    """A package does not change while a process lives: it is read once."""
+    return _whole(*read_runbooks(rooms, None))
+
+
+def _whole(runbooks: Runbooks | None, problems: Sequence[Problem]) -> Runbooks:
     if runbooks is None or problems:
         raise RunbookError("\n".join(map(str, problems)))
     return runbooks

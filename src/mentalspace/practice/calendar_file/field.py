@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from functools import cache
-from zoneinfo import available_timezones
 
 from email_validator import EmailNotValidError, validate_email
 
+from mentalspace.kernel.zones import zones
 from mentalspace.practice.calendar_file.row import Mistake, RowStatus
 
 MAX_ID = 255
@@ -31,8 +30,6 @@ STATUSES: dict[str, RowStatus] = {
     "canceled":  "cancelled",
 }  # fmt: skip
 
-# Left out of a practice's choice: names in the database that are no place.
-NOT_ZONES = frozenset({"Factory", "localtime", "posixrules"})
 # Marks that turn the reading direction of everything after them.
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 SCIENTIFIC = re.compile(r"[0-9]+[.,]?[0-9]*E\+?[0-9]+", re.IGNORECASE)
@@ -50,12 +47,6 @@ class Mistakes:
 
     def add(self, column: str, code: str, text: str, cure: str) -> None:
         self.found.append(Mistake(self.line, column, code, text, cure))
-
-
-@cache
-def zones() -> frozenset[str]:
-    """Every IANA zone this machine knows."""
-    return frozenset(available_timezones() - NOT_ZONES)
 
 
 def read_id(value: str, column: str, mistakes: Mistakes) -> str:

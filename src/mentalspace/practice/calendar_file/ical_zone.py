@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
-from mentalspace.practice.calendar_file.field import zones
+from mentalspace.kernel.zones import zones
 from mentalspace.practice.calendar_file.ical_rule import NotAZone, Onset, read_onsets
 
 DAY = timedelta(days=1)
