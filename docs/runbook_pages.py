@@ -12,7 +12,7 @@ from mentalspace.engine.export.watch import watch
 from mentalspace.engine.house_alert import HOUSE_RULES
 from mentalspace.engine.metrics import FAMILIES, PREFIX
 from mentalspace.engine.rates import ENOUGH
-from mentalspace.engine.runbook import AlertRule, Expect, Measure, Metric, Runbooks
+from mentalspace.engine.runbook import Expect, Measure, Metric, Runbooks, rule_line
 from mentalspace.engine.worker import EVALUATE_EVERY_S
 from mentalspace.kernel.case import ErrorCase, Match
 
@@ -57,18 +57,20 @@ def alerts(books: Runbooks) -> str:
         [
             f"`{rule.id}`",
             rule.title,
-            _rule_text(rule),
+            rule_line(rule, room.overview),
             rule.severity.value,
             rule.action,
             f"`{_room(rule.id)}/{rule.drill}`" if rule.drill else NEVER,
             rule.state.value,
         ]
-        for rule in books.alerts
+        for room in books.rooms
+        for rule in room.overview.alerts
     ]
     return (
-        f"A live rule is evaluated every {EVALUATE_EVERY_S:g} s for each credential, a rate every\n"
-        "few seconds to minutes, as its window is long; its drill fires it."
-        " A declared one is written down and not evaluated yet.\n\n"
+        f"Whose turn it is is asked every {EVALUATE_EVERY_S:g} s; a rule looks at a credential\n"
+        "again after five seconds to minutes, as its window is long. Its drill fires it. Its\n"
+        "states are in [states](../explanation/states.md). A declared one is written down and not\n"
+        "evaluated yet.\n\n"
         + table("rule | title | when | severity | first step | drill | state", rows)
         + "\nOf rooms that are not built yet, written down and not evaluated:\n\n"
         + table(
@@ -88,21 +90,6 @@ def _house_rules() -> str:
         "\n## The house itself\n\nThe alarm watches itself: its loops' pulses, each way to page,"
         " and the schedule.\n\n" + table("rule | title | severity | first step", rows)
     )
-
-
-def _rule_text(rule: AlertRule) -> str:
-    match rule.kind.value:
-        case "case":
-            names = ", ".join(f"`{case}`" for case in rule.cases)
-            return f"{rule.threshold:g} since the last success met {names}"
-        case "paused":
-            names = ", ".join(f"`{case}`" for case in rule.cases)
-            return f"a lane waits by {names}"
-        case "consecutive":
-            return f"{rule.threshold:g} in a row failed, to as many people"
-        case _:
-            line = f"`{rule.metric}` {rule.op.value if rule.op else ''} {rule.threshold:g}"
-            return f"{line} over {_span(int(rule.window_s))}, beyond chance"
 
 
 def metrics(books: Runbooks) -> str:
@@ -155,6 +142,8 @@ def _measure_text(metric: Metric) -> str:
             return "ended badly by whomever's fault, of what ended; and the providers' codes"
         case Measure.LATE_RATE:
             return f"delivered more than {metric.late_after_s:g} s after accepted"
+        case Measure.SLOW_RATE:
+            return "accepted later after it was due than the send time's target"
         case Measure.OPT_OUT_RATE:
             return "people who want no more, of the people reached"
         case _:

@@ -10,8 +10,11 @@ import pytest
 
 from mentalspace.engine.db import Database
 from mentalspace.engine.secrets import Vault
+from tests.engine.books import books
 from tests.engine.desk import Desk, open_desk
 from tests.engine.toy import Bench, open_bench
+
+__all__ = ["books"]
 
 
 @pytest.fixture

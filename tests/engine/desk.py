@@ -46,6 +46,7 @@ def rule(name: str, severity: Severity, threshold: int = 1, **changes: Any) -> A
         action="look",
         resolves_after=2,
         drill=None,
+        hold_s=0.0,
     )
     return replace(base, **changes)
 
@@ -131,7 +132,7 @@ async def open_desk(bench: Bench) -> AsyncIterator[Desk]:
         urls = {t: (f"json://{url.removeprefix('http://')}/{t}",) for t in TARGETS}
         desk = Desk(
             bench,
-            Evaluator(bench.database, books),
+            Evaluator(bench.database, books, soonest_s=0.0),
             Pager(
                 bench.database,
                 bench.vault,

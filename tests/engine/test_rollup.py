@@ -20,7 +20,7 @@ from mentalspace.engine.rollup import Folder, fold_once, rules_of
 from mentalspace.engine.runbook import Overview, RoomRunbook, Runbooks, load_runbooks
 from mentalspace.engine.spread import EDGES_S, percentile, slot_of, within
 from mentalspace.integrations import discover_rooms
-from tests.engine.test_rates import (
+from tests.engine.books import (
     BOUNCED,
     COMPLAINED,
     DELIVERED,

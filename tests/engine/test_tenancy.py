@@ -30,7 +30,7 @@ ONCALL = {
     "oncall.appointment_notifications": """id practice_id appointment_id delivery_id
         notification_type recipient_email status delivery_status sent_at delivered_at
         error_message resend_id created_at""",  # recipient_email is masked by the view
-    "public.practice": "id slug name timezone phone is_default is_drill created_at",
+    "public.practice": "id slug name timezone phone is_default is_drill created_at opening",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
         needs_agreement rank fail_over_after_s follows looks_up_numbers""",
@@ -81,7 +81,11 @@ ONCALL = {
         created_at lifted_at lifted_by drill""",
     "public.page": """id incident_id target meant step state tries error next_try_at created_at
         sent_at""",
-    "public.alert_state": "key rule_id state since checked_at detail",
+    "public.alert_state": """key rule_id state since checked_at detail credential_id practice_id
+        integration alerted_at""",
+    "public.alert_change": "id credential_id practice_id integration rule_id state at",
+    "public.alert_silence": """id rule_id integration practice_id reason created_by created_at
+        until_at lifted_at lifted_by""",
     "public.heartbeat": "process kind host pid started_at beat_at loops",
     "public.drill_run": """id drill started_at finished_at passed expected observed seconds actor
         game_day injected_at detected_at healed_at recovered_at proved revision chain seq""",
@@ -145,6 +149,8 @@ select a.attname, format_type(a.atttypid, null) as type
 # Values for columns that take only some; anything else is filled by its type.
 CHOICES = {
     "lane.class": "bulk",
+    "alert_state.state": "normal",
+    "alert_change.state": "normal",
     "incident.severity": "low",
     "incident.fault": "ours",
     "import_file.kind": "csv",
@@ -413,6 +419,8 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
     assert deletable == {
         ("authenticated", "public.api_request"),
         ("mentalspace_dispatcher", "public.heartbeat"),
+        # how a board came to look as it does, for two weeks
+        ("mentalspace_dispatcher", "public.alert_change"),
         # counted ahead from the ledger, and counted anew at any time
         ("mentalspace_dispatcher", "public.rollup_platform"),
         ("mentalspace_dispatcher", "public.rollup_hour"),

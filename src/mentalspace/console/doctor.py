@@ -28,6 +28,8 @@ _FINDING: dict[Looked, State] = {
 }
 _RULE = {
     "normal": State("Normal", "ok", "nothing beyond chance"),
+    "pending": State("Pending", "warn", "it holds, and not yet for long enough"),
+    "error": State("Error", "bad", "it could not be evaluated: nobody would be told"),
     "alerting": State("Alerting", "bad", "it holds"),
     "recovering": State("Recovering", "warn", "it no longer holds, and is watched for a while"),
     "no_data": State("No data", "idle", "nothing to judge by, which is not the same as well"),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from mentalspace.console.door import Forbidden, Missing, Visit
 from mentalspace.console.queries.fleet import last_drills
 from mentalspace.engine.evidence import read_entry
-from mentalspace.engine.proof import all_proven, gaps, standing
+from mentalspace.engine.proof import all_proven, gaps, revisions, standing
 from mentalspace.engine.runbook import HOUSE, Drill, Rehearsal
 from mentalspace.kernel.chain import Entry, hash_of
 from mentalspace.workflows.game_day import compare, in_order
@@ -30,10 +30,11 @@ async def drills(visit: Visit) -> Response:
             " order by started_at desc limit 20"
         )
     books, now = visit.services.runbooks, visit.services.clock.now()
+    written = revisions(books)
     return await visit.show(
         "drills.html",
         standings={
-            drill.id: standing(books, drill.id, proofs.get(drill.id), now)
+            drill.id: standing(books, drill.id, proofs.get(drill.id), now, written)
             for drill in books.all_drills
         },
         gaps=gaps(books, proofs, now),

@@ -115,8 +115,9 @@ def misses(expect: Expect, seen: Observed) -> list[str]:
         hold("lane", seen["lane"] == [expect.lane])
     for step in expect.steps:
         hold(f"step {step}", step in seen["steps"])
-    if expect.alert is not None:
-        hold("alert", expect.alert in seen["alerts"])
+    for rule in expect.alert:
+        hold("alert", rule in seen["alerts"])
+    if expect.alert:
         # A drill pages its own channel and nobody else's.
         hold("page", seen["pages"] == ["drill:sent"])
     if expect.logged:

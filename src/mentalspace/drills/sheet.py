@@ -78,13 +78,13 @@ class Sheet:
 
     @property
     def proved(self) -> list[str]:
-        """The cases and the rule that were promised and seen."""
+        """The cases and the rules that were promised and seen."""
         if self.outcome != "passed" or not isinstance(self.drill, Drill):
             return []
         seen = self.observed.get("then", {})
         promised = {*self.drill.cases, self.drill.expect.case}
         cases = promised.intersection(seen.get("cases", ()))
-        rules = {self.drill.expect.alert}.intersection(seen.get("alerts", ()))
+        rules = set(self.drill.expect.alert).intersection(seen.get("alerts", ()))
         return sorted(name for name in cases | rules if name)
 
 

@@ -14,9 +14,12 @@ select
   (select min(at) from timeline
     where drill = $1 and data ->> 'case' = $2 and kind in ('classified', 'provider_event')
   ) as case,
-  (select min(opened_at) from incident where drill = $1 and rule_id = $3) as incident,
-  (select min(p.sent_at) from page p join incident i on i.id = p.incident_id
-    where i.drill = $1 and i.rule_id = $3) as page,
+  (select case when count(*) = cardinality($3::text[]) then max(first_at) end from (
+     select min(opened_at) as first_at from incident
+      where drill = $1 and rule_id = any ($3) group by rule_id) opened) as incident,
+  (select case when count(*) = cardinality($3::text[]) then max(first_at) end from (
+     select min(p.sent_at) as first_at from page p join incident i on i.id = p.incident_id
+      where i.drill = $1 and i.rule_id = any ($3) group by i.rule_id) paged) as page,
   (select max(first_at) from (
      select min(at) as first_at from timeline where drill = $1 and kind = any ($4) group by kind
    ) steps) as steps
@@ -28,7 +31,9 @@ async def signs(stage: Stage, expect: Expect) -> dict[str, datetime]:
     left out."""
     kinds = [kind for kind, step in STEP_OF.items() if step in expect.steps]
     async with stage.services.database.as_oncall() as connection:
-        row = await connection.fetchrow(_SIGNS, stage.run_id, expect.case, expect.alert, kinds)
+        row = await connection.fetchrow(
+            _SIGNS, stage.run_id, expect.case, list(expect.alert), kinds
+        )
     assert row is not None
     return {name: at for name, at in row.items() if at is not None}
 

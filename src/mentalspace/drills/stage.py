@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from mentalspace.drills.past import History, age, keep_open, stall, write_history
 from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.agreement import NewAgreement, add_agreement
 from mentalspace.engine.credentials import NewCredential, save_credential
@@ -78,6 +79,12 @@ class Stage:
                 await self._suppress(str(action.params.get("reason", "drill")))
             case "night":
                 self.night_s = float(action.params["useful_for_s"])
+            case "history":
+                await write_history(self.services, self.credential_id, History.of(action.params))
+            case "always_open":
+                await keep_open(self.services, self.practice_id)
+            case "stall":
+                await stall(self.services, self.credential_id, float(action.params["for_s"]))
             case "test_mode":
                 self.test_only = True
                 await self.store(self.secrets)
@@ -86,6 +93,10 @@ class Stage:
 
     async def act(self, action: Action) -> int:
         """One line of `[[act]]`; how many deliveries it made."""
+        if action.do == "age":
+            within_s = self.drill.timeout_s
+            await age(self.services, self.credential_id, action.params, within_s)
+            return 0
         count = int(action.params.get("count", 1))
         send = DrillSend(
             practice_id=self.practice_id,

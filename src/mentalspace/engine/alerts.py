@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import asyncpg
+
+from mentalspace.engine.alert_silence import Silence, is_silenced, standing_silences
 from mentalspace.engine.archive import bring_back
-from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.grouping import sum_up
 from mentalspace.engine.incidents import (
     NewIncident,
@@ -17,153 +19,216 @@ from mentalspace.engine.incidents import (
     severity_of,
     version_of,
 )
-from mentalspace.engine.rate_alerts import evaluate_rate
+from mentalspace.engine.log import get_logger
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
+from mentalspace.engine.watch.kinds import WATCHES
+from mentalspace.engine.watch.look import Look, Subject, Watch
+from mentalspace.engine.watch.standing import SOONEST_S, find_due, keep, pasts_of
+from mentalspace.engine.watch.state import State, next_state
 
-# One evaluator at a time, wherever it runs: whoever holds this for the length of a tick.
+# One evaluator at a time, wherever it runs: whoever holds this for the length of a tick. States,
+# incidents and pages of a tick are one transaction: who dies within it leaves nothing half done.
 EVALUATION_LOCK = 7_235_661_043
+# A question that takes longer has gone wrong, and must not keep the other rules waiting.
+_LONGEST_QUESTION_MS = 10_000
+# One deadlock or one slow minute is nobody's business; a rule that is blind for longer is.
+BLIND_FOR_S = 60.0
 
-# Everything since the last success that was not the recipient's doing. Retries of one delivery
-# count once, and so do several to one person. Behind an open breaker nothing is even tried:
-# whoever is due there is as much without it as those whose attempts failed.
-_STREAKS = """
-select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
-       good.finished_at as last_good_at, streak.since, streak.case_id, streak.fault,
-       streak.deliveries + waiting.deliveries as deliveries,
-       streak.recipients + waiting.recipients as recipients
-  from credential c join credential_state s on s.credential_id = c.id
-  left join lateral (
-    select a.finished_at from attempt a
-     where a.credential_id = c.id and a.state = 'succeeded'
-     order by a.finished_at desc limit 1) good on true
- cross join lateral (
-    select count(distinct ad.delivery_id) as deliveries,
-           count(distinct d.recipient_key) as recipients,
-           array_agg(distinct d.recipient_key) as people,
-           min(a.started_at) as since,
-           (array_agg(a.case_id order by a.finished_at desc))[1] as case_id,
-           (array_agg(a.fault order by a.finished_at desc))[1] as fault
-      from attempt a join attempt_delivery ad on ad.attempt_id = a.id
-      join delivery d on d.id = ad.delivery_id
-     where a.credential_id = c.id and a.fault in ('ours', 'theirs')
-       and a.finished_at > coalesce(good.finished_at, '-infinity')
-       and ($2::text[] is null or a.case_id = any ($2))) streak
- cross join lateral (
-    select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries
-      from delivery d
-     where d.credential_id = c.id and s.breaker <> 'closed'
-       and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
-       and d.recipient_key <> all (streak.people)) waiting
- where c.integration = $1 and c.active and streak.deliveries > 0
+log = get_logger(__name__)
+
+_COVERED = """
+select credential_id from incident
+ where rule_id = any ($1) and credential_id = any ($2) and status <> 'resolved'
+   and recovered_at is null
 """
-# A lane that waits for a person is news at once, however many stand in it.
-_PAUSED = """
-select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, s.last_good_at,
-       min(l.paused_at) as since, min(l.paused_case) as case_id, 'ours' as fault,
-       count(d.id) as deliveries, count(distinct d.recipient_key) as recipients
-  from credential c join credential_state s on s.credential_id = c.id
-  join lane l on l.credential_id = c.id and l.state = 'paused' and l.paused_case = any ($2)
-  left join delivery d on d.lane_id = l.id and d.status in ('pending', 'due', 'unknown')
-   and d.due_at <= app.now()
- where c.integration = $1 and c.active group by c.id, s.last_good_at
-"""
-# Deliveries that went since it opened and since anything failed: one failure begins anew.
-_GOOD_SINCE = """
-select count(*) from attempt join attempt_delivery ad on ad.attempt_id = attempt.id
- where credential_id = $1 and state = 'succeeded' and finished_at > $2
-   and finished_at > coalesce((select max(finished_at) from attempt
-                                where credential_id = $1 and fault in ('ours', 'theirs')),
-                              '-infinity')
+_BLINDNESS = """
+select id from incident where key = $1 and status <> 'resolved' and recovered_at is null
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
+    """`soonest_s` is how soon a rule looks again at the same credential."""
+
     database: Database
     runbooks: Runbooks
+    soonest_s: float = SOONEST_S
+    watches: Mapping[AlertKind, Watch] = field(default_factory=lambda: WATCHES)
 
     async def tick(self) -> int:
-        """Evaluate every live rule; how many incidents were opened. Skips if another does it."""
+        """Evaluate what is due of every live rule; how many incidents were opened.
+
+        Skips if another does it.
+        """
         opened = 0
         async with self.database.as_dispatcher() as connection:
             if not await connection.fetchval(
                 "select pg_try_advisory_xact_lock($1)", EVALUATION_LOCK
             ):
                 return 0
-            for room in self.runbooks.rooms:
-                for rule in room.overview.alerts:
-                    if rule.state is AlertState.LIVE:
-                        opened += await self._evaluate(connection, room, rule)
-            await _watch_recovery(connection, self.runbooks)
+            await connection.execute(f"set local statement_timeout = {_LONGEST_QUESTION_MS}")
+            live = [
+                (room, rule)
+                for room in self.runbooks.rooms
+                for rule in room.overview.alerts
+                if rule.state is AlertState.LIVE
+            ]
+            silences = await standing_silences(connection)
+            due = await find_due(
+                connection, [(room.room, rule) for room, rule in live], self.soonest_s
+            )
+            for room, rule in live:
+                if subjects := due.get(rule.id):
+                    opened += await self._turn(connection, room, rule, subjects, silences)
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
         return opened
 
-    async def _evaluate(self, connection: Connection, room: RoomRunbook, rule: AlertRule) -> int:
-        escalation = self.runbooks.escalation
-        if rule.kind is AlertKind.RATE:
-            return await evaluate_rate(
-                connection, room.overview, rule, room.recipient_cases, escalation
-            )
-        cases = list(rule.cases) or None
+    async def _turn(
+        self,
+        connection: Connection,
+        room: RoomRunbook,
+        rule: AlertRule,
+        subjects: Sequence[Subject],
+        silences: Sequence[Silence],
+    ) -> int:
+        """One rule's turn. What it raises is its own trouble, and no other rule's."""
+        try:
+            async with connection.transaction():
+                looks = await self.watches[rule.kind](connection, room, rule, subjects)
+                opened = await self._settle(connection, room, rule, subjects, looks, silences)
+                await self._sees_again(connection, rule)
+                return opened
+        except Exception as error:
+            # A question that took too long counts among the lost connections, and is none.
+            lost = isinstance(error, CONNECTION_LOST)
+            if lost and not isinstance(error, asyncpg.QueryCanceledError):
+                raise
+            log.error("rule_not_evaluated", rule=rule.id, error=type(error).__name__)
+            return await self._blind(connection, room, rule, subjects, type(error).__name__)
+
+    async def _settle(
+        self,
+        connection: Connection,
+        room: RoomRunbook,
+        rule: AlertRule,
+        subjects: Sequence[Subject],
+        looks: Mapping[UUID, Look],
+        silences: Sequence[Silence],
+    ) -> int:
+        """Each credential's next state, and what follows from it."""
         opened = 0
-        seen = _PAUSED if rule.kind is AlertKind.PAUSED else _STREAKS
-        for row in await connection.fetch(seen, room.room, cases):
-            if not _holds(rule, row):
-                continue
-            new = _incident(self.runbooks, room.room, rule, row)
-            opened += await open_incident(connection, escalation, new)
+        pasts = await pasts_of(connection, rule, subjects)
+        seen: list[tuple[Subject, State, Look]] = []
+        for subject in subjects:
+            look, past = looks.get(subject.credential_id, _UNSEEN), pasts[subject.credential_id]
+            # A drill cannot wait, and nobody is misled by it.
+            hasty = rule if subject.drill is None else replace(rule, pending_s=0.0)
+            state = next_state(hasty, judged=look.value is not None, fires=look.fires, past=past)
+            seen.append((subject, state, look))
+        await keep(connection, room.room, rule, seen)
+        alerting = [subject for subject, state, _look in seen if state is State.ALERTING]
+        covered = await _covered(connection, rule, alerting)
+        for subject, state, look in seen:
+            if state is State.ALERTING:
+                quiet = subject.credential_id in covered or is_silenced(
+                    silences, room.room, rule.id, subject
+                )
+                if not quiet:
+                    new = _incident(self.runbooks, room.room, rule, subject, look)
+                    opened += await open_incident(connection, self.runbooks.escalation, new)
+            elif state is State.NORMAL and subject.incident_id and subject.incident_open:
+                await note_recovery(
+                    connection, subject.incident_id, rule.resolves_after, subject.drill
+                )
         return opened
 
+    async def _blind(
+        self,
+        connection: Connection,
+        room: RoomRunbook,
+        rule: AlertRule,
+        subjects: Sequence[Subject],
+        error: str,
+    ) -> int:
+        """It stands in error, which resolves nothing; for longer than a minute it is an alarm."""
+        look = Look(None, False, f"could not be evaluated: {error}", fault="ours")
+        await keep(connection, room.room, rule, [(s, State.ERROR, look) for s in subjects])
+        longest = max(
+            (s for s in subjects if s.state is State.ERROR),
+            key=lambda s: s.in_state_s,
+            default=None,
+        )
+        if longest is None or longest.in_state_s < BLIND_FOR_S:
+            return 0
+        new = NewIncident(
+            key=_blindness(rule),
+            rule_id=rule.id,
+            case_id=None,
+            integration=room.room,
+            credential_id=None,
+            practice_id=None,
+            severity=rule.severity,
+            title=f"Cannot be judged: {rule.title}",
+            fault="ours",
+            since=longest.since or longest.now,
+            facts={
+                "seen": f"The rule cannot be evaluated ({error}): nobody would be told",
+                "first_step": "Read the worker's log for rule_not_evaluated",
+                "last_good_at": None,
+            },
+            drill=None,
+        )
+        return int(await open_incident(connection, self.runbooks.escalation, new))
 
-def _holds(rule: AlertRule, row: Any) -> bool:
-    threshold = 1 if rule.threshold is None else rule.threshold
-    if rule.kind in (AlertKind.CASE, AlertKind.PAUSED):
-        return bool(row["deliveries"] >= threshold)
-    return bool(min(row["deliveries"], row["recipients"]) >= threshold)
+    async def _sees_again(self, connection: Connection, rule: AlertRule) -> None:
+        blind = await connection.fetchval(_BLINDNESS, _blindness(rule))
+        if blind is not None:
+            await note_recovery(connection, blind, 0, None)
 
 
-def _incident(runbooks: Runbooks, integration: str, rule: AlertRule, row: Any) -> NewIncident:
-    since: datetime = row["since"]
-    last_good: datetime | None = row["last_good_at"]
-    credential_id: UUID = row["credential_id"]
+_UNSEEN = Look(None, False, "nothing to judge by")
+
+
+def _blindness(rule: AlertRule) -> str:
+    return f"{rule.id}:blind"
+
+
+async def _covered(
+    connection: Connection, rule: AlertRule, alerting: Sequence[Subject]
+) -> Collection[UUID]:
+    """Credentials of which a rule that says more has an incident already: one outage, one page."""
+    if not rule.covered_by or not alerting:
+        return ()
+    rows = await connection.fetch(
+        _COVERED, list(rule.covered_by), [subject.credential_id for subject in alerting]
+    )
+    return {row["credential_id"] for row in rows}
+
+
+def _incident(
+    runbooks: Runbooks, integration: str, rule: AlertRule, subject: Subject, look: Look
+) -> NewIncident:
+    last_good = subject.last_good_at
     return NewIncident(
-        key=f"{rule.id}:{credential_id}",
+        key=f"{rule.id}:{subject.credential_id}",
         rule_id=rule.id,
-        case_id=row["case_id"],
+        case_id=look.case_id,
         integration=integration,
-        credential_id=credential_id,
-        practice_id=row["practice_id"],
-        severity=severity_of(runbooks, rule, row["case_id"]),
+        credential_id=subject.credential_id,
+        practice_id=subject.practice_id,
+        severity=severity_of(runbooks, rule, look.case_id),
         title=rule.title,
-        fault=row["fault"] or "unclear",
-        since=since,
+        fault=look.fault,
+        since=look.since or subject.now,
         facts={
-            "failed_deliveries": row["deliveries"],
-            "failed_recipients": row["recipients"],
+            **look.facts,
+            "seen": look.seen,
             "last_good_at": last_good.isoformat() if last_good else None,
-            "provider": row["provider"],
-            "endpoint": row["endpoint"],
+            "provider": subject.provider,
+            "endpoint": subject.endpoint,
             "first_step": rule.action,
         },
-        drill=row["drill"],
-        case_version=version_of(runbooks, row["case_id"]),
+        drill=subject.drill,
+        case_version=version_of(runbooks, look.case_id),
     )
-
-
-async def _watch_recovery(connection: Connection, runbooks: Runbooks) -> None:
-    """An incident whose cause is gone says so; only a person closes it. A rate watches itself."""
-    rows = await connection.fetch(
-        "select id, rule_id, credential_id, opened_at, drill from incident"
-        " where status <> 'resolved' and recovered_at is null and credential_id is not null"
-    )
-    for row in rows:
-        try:
-            rule = runbooks.alert(row["rule_id"])
-        except LookupError:
-            continue
-        if rule.kind is AlertKind.RATE:
-            continue
-        good = await connection.fetchval(_GOOD_SINCE, row["credential_id"], row["opened_at"])
-        if good >= rule.resolves_after:
-            await note_recovery(connection, row["id"], good, row["drill"])

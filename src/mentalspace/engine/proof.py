@@ -62,13 +62,20 @@ async def all_proven(connection: Connection) -> dict[str, Proof]:
     return {row["subject"]: _proof(row) for row in await connection.fetch(_PROOFS, None)}
 
 
-def standing(runbooks: Runbooks, subject: str, proof: Proof | None, now: datetime) -> Standing:
-    """Whether the proof still says something of `subject` as it is written today."""
+def standing(
+    runbooks: Runbooks,
+    subject: str,
+    proof: Proof | None,
+    now: datetime,
+    written: Mapping[str, str] | None = None,
+) -> Standing:
+    """Whether the proof still says something of `subject` as it is written today. Whoever asks of
+    many reads the `revisions` once."""
     if proof is None:
         return Standing(None, None)
     if now - proof.at > STALE_AFTER:
         return Standing(proof, f"proven more than {STALE_AFTER.days} days ago")
-    today = revisions(runbooks).get(subject)
+    today = (revisions(runbooks) if written is None else written).get(subject)
     before = proof.revision.get(subject)
     if before is not None and today is not None and before != today:
         return Standing(proof, "what it says was changed since")
@@ -99,9 +106,10 @@ class Gap:
 def gaps(runbooks: Runbooks, proofs: Mapping[str, Proof] | None, now: datetime) -> list[Gap]:
     """In the order of the runbooks. Without `proofs` only what no drill could prove."""
     found = []
+    written = revisions(runbooks)
     for subject, kind, drill, why in _provable(runbooks):
         if why is None and proofs is not None:
-            said = standing(runbooks, subject, proofs.get(subject), now)
+            said = standing(runbooks, subject, proofs.get(subject), now, written)
             why = "never proven here" if said.proof is None else said.stale
         if why is not None:
             found.append(Gap(subject, kind, why, drill))
@@ -121,5 +129,5 @@ def _provable(runbooks: Runbooks) -> Iterator[tuple[str, str, str | None, str | 
             if rule.state is not AlertState.LIVE:
                 yield rule.id, "rule", drill.id if drill else None, "it is not evaluated yet"
                 continue
-            proves = drill is not None and drill.expect.alert == rule.id
+            proves = drill is not None and rule.id in drill.expect.alert
             yield rule.id, "rule", drill.id if drill else None, None if proves else NO_DRILL

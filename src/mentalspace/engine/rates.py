@@ -216,9 +216,8 @@ async def _read_times(
     connection: Connection, overview: Overview, asked: Asked
 ) -> dict[Key, dict[str, Any]]:
     """`send`, `way` and `late` of each key: to the letter of short spans, by slots of long ones."""
-    targets = {metric.measure: metric.target for metric in overview.metrics if metric.measure}
-    send_s = targets.get(Measure.SEND_TIME, 0.0)
-    way_s = targets.get(Measure.DELIVERY_TIME, 0.0)
+    send_s = overview.target(Measure.SEND_TIME)
+    way_s = overview.target(Measure.DELIVERY_TIME)
     late_s = max((metric.late_after_s for metric in overview.metrics), default=0.0)
     found: dict[Key, dict[str, Any]] = {}
     for row in await connection.fetch(TIMES, *asked, send_s, way_s, late_s):
@@ -320,6 +319,11 @@ def _late_rate(metric: Metric, span_s: float, c: Counts, _rows: Rows) -> Reading
     return _share(metric, span_s, c.late, c.way.n if c.way else 0)
 
 
+def _slow_rate(metric: Metric, span_s: float, c: Counts, _rows: Rows) -> Reading:
+    n, prompt = (c.send.n, c.send.prompt) if c.send else (0, 0)
+    return _share(metric, span_s, n - prompt, n)
+
+
 def _opt_out_rate(metric: Metric, span_s: float, _counts: Counts, rows: Rows) -> Reading:
     [row] = rows
     # Whoever leaves was reached once, if not within the span.
@@ -340,7 +344,9 @@ _PLAIN = (
     "first_failed_at",
 )  # fmt: skip
 _OF_MESSAGES = frozenset({Measure.DELIVERY_RATE, Measure.EVENT_RATE, Measure.FAILURE_RATE})
-_OF_TIMES = frozenset({Measure.SEND_TIME, Measure.DELIVERY_TIME, Measure.LATE_RATE})
+_OF_TIMES = frozenset(
+    {Measure.SEND_TIME, Measure.DELIVERY_TIME, Measure.LATE_RATE, Measure.SLOW_RATE}
+)
 
 _MEASURES: Mapping[Measure, Read] = MappingProxyType(
     {
@@ -349,6 +355,7 @@ _MEASURES: Mapping[Measure, Read] = MappingProxyType(
         Measure.AVAILABILITY: _availability,
         Measure.FAILURE_RATE: _failure_rate,
         Measure.LATE_RATE: _late_rate,
+        Measure.SLOW_RATE: _slow_rate,
         Measure.OPT_OUT_RATE: _opt_out_rate,
         Measure.SEND_TIME: lambda metric, span_s, c, _rows: _time(metric, span_s, c.send),
         Measure.DELIVERY_TIME: lambda metric, span_s, c, _rows: _time(metric, span_s, c.way),

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from mentalspace.engine.alarm import Alarm
+from mentalspace.engine.alert_history import forget_changes
 from mentalspace.engine.alerts import Evaluator
 from mentalspace.engine.db import Database
 from mentalspace.engine.dispatch import dispatch, purge_payloads
@@ -92,6 +93,7 @@ class Worker:
             "watch": (LOOK_EVERY_S, watchman.tick),
             "silence": (SILENCE_EVERY_S, self.silence.tick),
             "purge": (PURGE_EVERY_S, lambda: purge_payloads(self.database)),
+            "forget": (PURGE_EVERY_S, lambda: forget_changes(self.database)),
             **self.chores,
         }
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mentalspace.engine.export.watch import any_of, by_provider, increase, selector
+from mentalspace.engine.export.series import any_of, by_provider, increase, selector
 from mentalspace.engine.runbook import Measure, Metric, Of, Op, RoomRunbook
 
 _SCHEMA = 38  # Grafana 10's, which later ones read
@@ -44,7 +44,7 @@ def dashboard_of(room: RoomRunbook) -> dict[str, Any]:
             [(f'sum by (rule) (ALERTS{{integration="{name}",alertstate="firing"}})', "{{rule}}")],
         ),
         Panel(
-            "Rules on rates, as MentalSpace judges",
+            "Rules, as MentalSpace judges",
             [
                 (
                     f"sum by (rule, state) ({_one(selector('rule_states', rule=_rules(room)))})",
@@ -99,7 +99,7 @@ def dashboard_of(room: RoomRunbook) -> dict[str, Any]:
             "Webhooks that wait or are held",
             [(f"sum by (state) ({_one(selector('webhooks_unapplied', **where))})", "{{state}}")],
         ),
-        *(panel for metric in room.overview.metrics for panel in _metric(name, metric)),
+        *(panel for metric in room.overview.metrics for panel in _metric(room, metric)),
     ]
     return _dashboard(f"mentalspace-{name}", f"MentalSpace: {title}", panels)
 
@@ -149,8 +149,11 @@ def expressions_of(dashboard: Mapping[str, Any]) -> list[str]:
 # A room's metrics ---------------------------------------------------------------------------------
 
 
-def _metric(room: str, metric: Metric) -> list[Panel]:
-    lines = _lines(room, metric)
+def _metric(room: RoomRunbook, metric: Metric) -> list[Panel]:
+    if metric.measure is Measure.SLOW_RATE:
+        lines = _beyond(room.room, "send_seconds", room.overview.target(Measure.SEND_TIME))
+    else:
+        lines = _lines(room.room, metric)
     if not lines:
         return []
     ratio = metric.unit == "ratio"
@@ -192,10 +195,7 @@ def _lines(room: str, metric: Metric) -> list[tuple[str, str]]:
             every = increase("attempts_total", day_s, integration=room)
             return [(f"1 - {theirs} / {every}", both)]
         case Measure.LATE_RATE:
-            count = increase("delivery_seconds_count", day_s, integration=room)
-            bound = f"{metric.late_after_s:g}"
-            within = increase("delivery_seconds_bucket", day_s, integration=room, le=bound)
-            return [(f"1 - {within} / {count}", both)]
+            return _beyond(room, "delivery_seconds", metric.late_after_s)
         case Measure.SEND_TIME:
             return _times(room, "send_seconds")
         case Measure.DELIVERY_TIME:
@@ -206,6 +206,12 @@ def _lines(room: str, metric: Metric) -> list[tuple[str, str]]:
             return [(f"max by (rule) ({bad}) / max by (rule) ({n})", "as MentalSpace counts")]
         case _:
             return []
+
+
+def _beyond(room: str, name: str, longest_s: float) -> list[tuple[str, str]]:
+    count = increase(f"{name}_count", 86_400.0, integration=room)
+    within = increase(f"{name}_bucket", 86_400.0, integration=room, le=f"{longest_s:g}")
+    return [(f"1 - {within} / {count}", "{{provider}}")]
 
 
 def _times(room: str, name: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mentalspace.engine.export.watch import Series
+from mentalspace.engine.export.series import Series
 from mentalspace.kernel.case import Severity
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mentalspace.engine.export.house import HOUSE_ALERTS, HouseAlert
-from mentalspace.engine.export.watch import Watch, span, watch
+from mentalspace.engine.export.series import Watch, span
+from mentalspace.engine.export.watch import watch
 from mentalspace.engine.export.yaml import REMARK, Value, to_yaml
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
 
@@ -77,7 +78,9 @@ def _rules(room: RoomRunbook, rule: AlertRule, seen: Watch, site_url: str) -> li
         "alert": alert_name(rule.id),
         "expr": seen.alert,
     }
-    if rule.kind is AlertKind.RATE:
+    if seen.after_s:
+        alert["for"] = span(seen.after_s)
+    if rule.kind in (AlertKind.RATE, AlertKind.BURN):
         alert["keep_firing_for"] = span(rule.hold_s)
     alert |= {
         "labels": alert_labels(room, rule),

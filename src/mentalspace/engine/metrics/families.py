@@ -90,8 +90,8 @@ _LINES: tuple[Family, ...] = (
            merge=max),
     Family("webhooks_unapplied", "gauge", "Webhooks that wait to be applied, or for a person",
            (*_WHERE, "state")),
-    Family("rule_states", "gauge", "Credentials by the state of each rule on a rate, as our own "
-           "evaluator judged last", ("rule", "state"), of_practices=False),
+    Family("rule_states", "gauge", "Credentials by the state of each rule, as our own evaluator "
+           "judged last", ("rule", "state"), of_practices=False),
     Family("rule_bad", "gauge", "What it counted as bad", ("rule",), of_practices=False),
     Family("rule_n", "gauge", "What it counted in all", ("rule",), of_practices=False),
     Family("incidents_open", "gauge", "Incidents that nobody has resolved",

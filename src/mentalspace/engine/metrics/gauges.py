@@ -93,9 +93,10 @@ select 'failing_deliveries', c.practice_id, {_WHERE}, 'case', coalesce(c.case_id
 """
 _RULES = """
 with judged as (
-  select rule_id, state, coalesce((detail ->> 'bad')::float8, 0) as bad,
-         coalesce((detail ->> 'n')::float8, 0) as n
-    from alert_state where checked_at > app.now() - interval '1 day'
+  select a.rule_id, a.state, coalesce((a.detail ->> 'bad')::float8, 0) as bad,
+         coalesce((a.detail ->> 'n')::float8, 0) as n
+    from alert_state a join credential c on c.id = a.credential_id
+   where a.checked_at > app.now() - interval '1 day' and c.active and c.drill is null
 )
 select 'rule_states' as name, null::uuid as practice_id,
        jsonb_build_object('rule', rule_id, 'state', state) as labels, count(*)::float8 as value

@@ -6,11 +6,13 @@ from mentalspace.engine.runbook.declared import DeclaredAlert, DeclaredMetric, D
 from mentalspace.engine.runbook.drill import Action, Drill, Expect
 from mentalspace.engine.runbook.escalation import Escalation, Rung
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
+from mentalspace.engine.runbook.line import rule_line
 from mentalspace.engine.runbook.load import load_room, load_runbooks, read_runbooks
 from mentalspace.engine.runbook.overview import (
     AlertKind,
     AlertRule,
     AlertState,
+    BurnWindow,
     Measure,
     Metric,
     Of,
@@ -28,6 +30,7 @@ __all__ = [
     "AlertKind",
     "AlertRule",
     "AlertState",
+    "BurnWindow",
     "Check",
     "CheckKind",
     "DeclaredAlert",
@@ -55,5 +58,6 @@ __all__ = [
     "load_runbooks",
     "markdown_html",
     "read_runbooks",
+    "rule_line",
     "to_text",
 ]

@@ -10,20 +10,12 @@ from itertools import combinations
 from pathlib import Path
 
 from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
+from mentalspace.engine.runbook.check_rule import check_critical, check_rule
 from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.issue import Issue
-from mentalspace.engine.runbook.overview import (
-    SHARES,
-    AlertKind,
-    AlertRule,
-    AlertState,
-    Measure,
-    Metric,
-    Op,
-    Overview,
-)
+from mentalspace.engine.runbook.overview import SHARES, Measure, Metric, Overview
 from mentalspace.engine.runbook.problem import Problem
-from mentalspace.engine.runbook.read import Source
+from mentalspace.engine.runbook.read import problem_at
 from mentalspace.kernel.case import ErrorCase, Match
 
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
@@ -43,7 +35,8 @@ def _room(room: RoomRunbook, today: date, known_steps: frozenset[str]) -> Iterat
     for metric in room.overview.metrics:
         yield from _metric(metric, room.overview.path)
     for rule in room.overview.alerts:
-        yield from _alert(rule, room)
+        yield from check_rule(rule, room)
+    yield from check_critical(room)
     for drill in room.drills:
         yield from _drill(drill, room, known_steps)
     pages: list[Overview | ErrorCase | Issue] = [room.overview, *room.cases, *room.issues]
@@ -60,11 +53,11 @@ def _ids(room: RoomRunbook) -> Iterator[Problem]:
         prefix, _, word = name.partition(".")
         if prefix != room.room or not _WORD.fullmatch(word):
             cure = f"write {room.room}.some_words, in lower case"
-            yield _problem(path, "id", f"bad id {name!r}", cure)
+            yield problem_at(path, "id", f"bad id {name!r}", cure)
     counted = Counter(name for name, _path in named)
     for name, path in named:
         if counted[name] > 1:
-            yield _problem(path, "id", f"{name!r} is used {counted[name]} times", "rename one")
+            yield problem_at(path, "id", f"{name!r} is used {counted[name]} times", "rename one")
 
 
 def _unmatched(room: RoomRunbook) -> Iterator[Problem]:
@@ -75,7 +68,7 @@ def _unmatched(room: RoomRunbook) -> Iterator[Problem]:
     for case in room.cases:
         if not case.match and case.id != wanted:
             text = f"{case.id} matches nothing"
-            yield _problem(case.path, "id", text, "give it a match; only the unmatched has none")
+            yield problem_at(case.path, "id", text, "give it a match; only the unmatched has none")
 
 
 def _overlaps(room: RoomRunbook) -> Iterator[Problem]:
@@ -84,7 +77,7 @@ def _overlaps(room: RoomRunbook) -> Iterator[Problem]:
         if one.provider != other.provider and None not in (one.provider, other.provider):
             continue
         if any(_ambiguous(a, b) for a in one.match for b in other.match):
-            yield _problem(
+            yield problem_at(
                 other.path,
                 "match",
                 f"{other.id} and {one.id} may match the same failure equally well",
@@ -103,100 +96,63 @@ def _ambiguous(a: Match, b: Match) -> bool:
 def _case(case: ErrorCase, room: RoomRunbook, known_steps: frozenset[str]) -> Iterator[Problem]:
     if not case.body:
         cure = "say what people notice, why, and what a person does"
-        yield _problem(case.path, "id", f"{case.id} has no prose", cure)
+        yield problem_at(case.path, "id", f"{case.id} has no prose", cure)
     if not case.source.startswith(("https://", "own: ")):
         cure = "give the page it was learnt from, or 'own: …' for a rule of ours"
-        yield _problem(case.path, "source", f"{case.id} has no source", cure)
+        yield problem_at(case.path, "source", f"{case.id} has no source", cure)
     if case.path.stem != case.id.partition(".")[2] and not case.overlaid:
         cure = f"rename the file to {case.id.partition('.')[2]}.md"
-        yield _problem(case.path, "id", f"{case.id} is in {case.path.name}", cure)
+        yield problem_at(case.path, "id", f"{case.id} is in {case.path.name}", cure)
     for step in case.steps:
         if step.do not in known_steps:
             cure = f"use {', '.join(sorted(known_steps))}, or register it"
-            yield _problem(case.path, "steps", f"unknown step {step.do!r}", cure)
+            yield problem_at(case.path, "steps", f"unknown step {step.do!r}", cure)
     drill = _find(room.drills, case.drill)
     if case.drill is None:
-        yield _problem(case.path, "id", f"{case.id} has no drill", 'add drill = "…"')
+        yield problem_at(case.path, "id", f"{case.id} has no drill", 'add drill = "…"')
     elif drill is None:
         cure = f"write {case.drill}.toml in the room's drills, or name an existing one"
-        yield _problem(case.path, "drill", f"no drill is called {case.drill!r}", cure)
+        yield problem_at(case.path, "drill", f"no drill is called {case.drill!r}", cure)
     elif case.id not in drill.cases:
         cure = f"add {case.id} to its cases, or name the drill that proves it"
-        yield _problem(case.path, "drill", f"{drill.id} does not prove {case.id}", cure)
+        yield problem_at(case.path, "drill", f"{drill.id} does not prove {case.id}", cure)
 
 
 def _metric(metric: Metric, path: Path) -> Iterator[Problem]:
     about = f"metric {metric.id}"
     if (metric.measure is Measure.EVENT_RATE) is not bool(metric.events):
         cure = 'give events with measure = "event_rate", and with no other'
-        yield _problem(path, "metric", f"{about}: its events do not fit its measure", cure)
+        yield problem_at(path, "metric", f"{about}: its events do not fit its measure", cure)
     if (metric.measure is Measure.OPT_OUT_RATE) is not bool(metric.reasons):
         cure = 'give reasons with measure = "opt_out_rate", and with no other'
-        yield _problem(path, "metric", f"{about}: its reasons do not fit its measure", cure)
+        yield problem_at(path, "metric", f"{about}: its reasons do not fit its measure", cure)
     if (metric.measure is Measure.LATE_RATE) is not (metric.late_after_s > 0):
         cure = 'give late_after_s with measure = "late_rate", and with no other'
-        yield _problem(path, "metric", f"{about}: nothing says what is late", cure)
+        yield problem_at(path, "metric", f"{about}: nothing says what is late", cure)
     if metric.measure in SHARES and not 0 < metric.target < 1:
         cure = "give the target as a ratio, such as 0.98"
-        yield _problem(path, "metric", f"{about}: a share's target is between 0 and 1", cure)
-
-
-def _alert(rule: AlertRule, room: RoomRunbook) -> Iterator[Problem]:
-    path, about = room.overview.path, f"alert {rule.id}"
-    metrics = {metric.id for metric in room.overview.metrics}
-    cases = {case.id for case in room.cases}
-    if rule.threshold is None:
-        yield _problem(path, "alert", f"{about} has no threshold", "add one")
-    if rule.kind in (AlertKind.CASE, AlertKind.PAUSED) and not rule.cases:
-        yield _problem(path, "alert", f"{about} watches no case", "add cases")
-    for name in rule.cases:
-        if name not in cases:
-            yield _problem(path, "alert", f"{about}: no case {name!r}", "name an existing case")
-    if rule.kind is AlertKind.RATE and (rule.metric not in metrics or rule.op is None):
-        cure = f"give op, and metric as one of {', '.join(sorted(metrics))}"
-        yield _problem(path, "alert", f"{about} watches no metric", cure)
-    elif rule.kind is AlertKind.RATE and rule.state is AlertState.LIVE:
-        yield from _rate(rule, room.overview)
-    if rule.issue is not None and room.issue(rule.issue) is None:
-        cure = f"name one of {', '.join(issue.id for issue in room.issues) or 'none yet'}"
-        yield _problem(path, "alert", f"{about}: no issue {rule.issue!r}", cure)
-    drill = _find(room.drills, rule.drill)
-    if rule.state is AlertState.LIVE and (drill is None or drill.expect.alert != rule.id):
-        cure = f"name a drill that expects alert = {rule.id!r}"
-        yield _problem(path, "alert", f"{about} is fired by no drill", cure)
-
-
-def _rate(rule: AlertRule, overview: Overview) -> Iterator[Problem]:
-    """A share can be judged against chance; a time or a cost cannot, nor the better side of it."""
-    metric = overview.metric(rule.metric)
-    path, about = overview.path, f"alert {rule.id}"
-    if metric is None or metric.measure not in SHARES:
-        cure = f"give its metric a measure of {', '.join(sorted(SHARES))}"
-        yield _problem(path, "alert", f"{about} watches a metric that is no share", cure)
-    elif rule.op is metric.op:
-        cure = f"turn op round: {Op.BELOW if metric.op is Op.ABOVE else Op.ABOVE}"
-        yield _problem(path, "alert", f"{about} fires on the good side of {metric.id}", cure)
+        yield problem_at(path, "metric", f"{about}: a share's target is between 0 and 1", cure)
 
 
 def _drill(drill: Drill, room: RoomRunbook, known_steps: frozenset[str]) -> Iterator[Problem]:
     if not drill.act:
-        yield _problem(drill.path, "title", f"{drill.id} does nothing", "add an [[act]]")
+        yield problem_at(drill.path, "title", f"{drill.id} does nothing", "add an [[act]]")
     if not drill.expect.given:
-        yield _problem(drill.path, "title", f"{drill.id} expects nothing", "add an [expect]")
-    if not drill.cases and not drill.seed:
-        cure = "list the cases it proves, or the seed's items it shows"
-        yield _problem(drill.path, "title", f"{drill.id} proves nothing", cure)
+        yield problem_at(drill.path, "title", f"{drill.id} expects nothing", "add an [expect]")
+    if not drill.cases and not drill.seed and not drill.expect.alert:
+        cure = "list the cases it proves, the seed's items it shows, or the alerts it fires"
+        yield problem_at(drill.path, "title", f"{drill.id} proves nothing", cure)
     cases, rules = {c.id for c in room.cases}, {rule.id for rule in room.overview.alerts}
     for expect in (drill.expect, drill.recovered):
         yield from _unknown(drill, "case", {expect.case} - {None}, cases)
         yield from _unknown(drill, "never", expect.never, cases)
-        yield from _unknown(drill, "alert", {expect.alert} - {None}, rules)
+        yield from _unknown(drill, "alert", expect.alert, rules)
         yield from _unknown(drill, "steps", expect.steps, known_steps)
     yield from _unknown(drill, "cases", drill.cases, cases)
     for name in drill.cases:
-        if name in cases and name != drill.expect.case:
+        if name in cases and name not in (drill.expect.case, drill.recovered.case):
             cure = f"set case = {name!r} in [expect]"
-            yield _problem(drill.path, "cases", f"{drill.id} claims {name} unseen", cure)
+            yield problem_at(drill.path, "cases", f"{drill.id} claims {name} unseen", cure)
 
 
 def _unknown(
@@ -205,25 +161,18 @@ def _unknown(
     for name in names:
         if name not in known:
             text = f"{drill.id}: {key} names {name!r}, which does not exist"
-            yield _problem(drill.path, key, text, "name one that does")
+            yield problem_at(drill.path, key, text, "name one that does")
 
 
 def _review(path: Path, reviewed: date, next_review: date, today: date) -> Iterator[Problem]:
     if next_review <= reviewed:
         text = "the next review is not after the last"
-        yield _problem(path, "next_review", text, "set next_review a quarter later")
+        yield problem_at(path, "next_review", text, "set next_review a quarter later")
     if today > next_review:
         text = f"the review is overdue since {next_review}"
         cure = "read it against the provider's pages, then move reviewed and next_review"
-        yield _problem(path, "next_review", text, cure, warning=True)
+        yield problem_at(path, "next_review", text, cure, warning=True)
 
 
 def _find(drills: Iterable[Drill], name: str | None) -> Drill | None:
     return next((drill for drill in drills if name in (drill.name, drill.id)), None)
-
-
-def _problem(path: Path, key: str, text: str, cure: str, *, warning: bool = False) -> Problem:
-    """A Problem at the line where the file writes `key`, if it does."""
-    raw = path.read_text(encoding="utf-8") if path.is_file() else ""
-    line = Source(path, raw).line(key)
-    return Problem(path, line, text, cure, "warning" if warning else "error")

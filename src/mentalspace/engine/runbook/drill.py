@@ -40,11 +40,21 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "suppress": frozenset({"reason"}),
     # it is night where what is sent goes, for longer than it stays useful
     "night": frozenset({"useful_for_s"}),
+    # the credential has a past: so many messages were taken in the last `within_s`, or with `weeks`
+    # in the same hours of each of so many weeks before; the provider called back for `heard`
+    "history": frozenset({"count", "within_s", "weeks", "heard"}),
+    # the drill's practice is open day and night
+    "always_open": frozenset(),
+    # our own limiter lets nothing leave for so long
+    "stall": frozenset({"for_s"}),
 }
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly; what is
     # sent `says` this, where the room lets a practice add something of its own
     "send": frozenset({"count", "to", "guard", "says"}),
+    # what is due was due so much earlier; what was accepted, once all is, was accepted earlier; the
+    # breaker, once it has opened, has been open for so much longer
+    "age": frozenset({"of", "by_s"}),
 }
 RECOVER = frozenset(
     {
@@ -81,7 +91,7 @@ class Expect:
     status: tuple[str, ...] = ()  # every delivery is in one of these
     lane: str | None = None
     steps: tuple[str, ...] = ()  # these steps ran
-    alert: str | None = None  # this rule opened an incident
+    alert: tuple[str, ...] = ()  # these rules each opened an incident
     logged: bool | None = None  # the timeline names the case of every failed attempt
 
     @property
@@ -189,7 +199,7 @@ def _expect(tables: tuple[Table, ...]) -> Expect:
         status=table.texts("status"),
         lane=table.maybe_text("lane"),
         steps=table.texts("steps"),
-        alert=table.maybe_text("alert"),
+        alert=table.texts("alert"),
         logged=table.maybe_flag("logged"),
     )
     table.done()

@@ -28,6 +28,18 @@ class AlertKind(StrEnum):
     PAUSED = "paused"
     # A share on the wrong side of a line, and too far from its metric's target for chance.
     RATE = "rate"
+    # What a metric's target allows to fail burns too fast, over a long and over a short window.
+    BURN = "burn"
+    # Nothing is taken in the practice's opening hours, when that is not usual at this hour.
+    ABSENCE = "absence"
+    # Today costs far more than this day of the week does.
+    COST = "cost"
+    # Something waits for `threshold` seconds, with nothing in its way.
+    QUEUE_AGE = "queue_age"
+    # A breaker has been open for `threshold` seconds.
+    BREAKER = "breaker"
+    # Of so many messages a provider that used to call back has said nothing.
+    CALLBACKS = "callbacks"
 
 
 class AlertState(StrEnum):
@@ -45,6 +57,7 @@ class Measure(StrEnum):
     AVAILABILITY = "availability"  # requests that did not fail by the provider's fault
     FAILURE_RATE = "failure_rate"  # what ended badly, by whomever's fault, and by which codes
     LATE_RATE = "late_rate"  # delivered more than `late_after_s` after it was accepted
+    SLOW_RATE = "slow_rate"  # accepted later after it was due than the send time's target
     # People written to no more for one of `reasons`, of the people who were reached.
     OPT_OUT_RATE = "opt_out_rate"
 
@@ -105,12 +118,25 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class BurnWindow:
+    """So many times what may fail, over the last `long_s` and still over the last `short_s`."""
+
+    long_s: float
+    short_s: float
+    times: float
+
+
+@dataclass(frozen=True, slots=True)
 class AlertRule:
     """When to open an incident. `action` is what the page tells a person to do first.
 
     `resolves_after` is how many successes in a row end it. `drill` names a drill of the room.
     A rate is counted over the last `window_s`, and must be well for `hold_s` to be over.
     `fault` says whose it is where no attempt's case can; `issue` is the page to read then.
+
+    It must hold for `pending_s` before anybody is told. `healthy` is the rate that it takes for
+    well, which is its metric's target. A cost counts only `floor` above the usual. While a rule of
+    `covered_by` has an open incident of the same credential, this one opens none.
     """
 
     id: str
@@ -129,6 +155,11 @@ class AlertRule:
     hold_s: float = 600.0
     fault: Fault | None = None
     issue: str | None = None
+    pending_s: float = 0.0
+    healthy: float | None = None
+    windows: tuple[BurnWindow, ...] = ()
+    floor: float = 0.0
+    covered_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +186,10 @@ class Overview:
 
     def metric(self, metric_id: str | None) -> Metric | None:
         return next((metric for metric in self.metrics if metric.id == metric_id), None)
+
+    def target(self, measure: Measure) -> float:
+        """Of the metric that is measured so; 0 if there is none."""
+        return next((m.target for m in self.metrics if m.measure is measure), 0.0)
 
 
 def parse_overview(
@@ -251,6 +286,21 @@ def _alert(table: Table) -> AlertRule:
         hold_s=table.number("hold_s", 600.0),
         fault=table.one_of("fault", Fault) if table.has("fault") else None,
         issue=table.maybe_text("issue"),
+        pending_s=table.number("pending_s", 0.0),
+        healthy=table.maybe_number("healthy"),
+        windows=tuple(_window(inner) for inner in table.tables("windows")),
+        floor=table.number("floor", 0.0),
+        covered_by=table.texts("covered_by"),
     )
     table.done()
     return rule
+
+
+def _window(table: Table) -> BurnWindow:
+    window = BurnWindow(
+        long_s=table.number("long_s"),
+        short_s=table.number("short_s"),
+        times=table.number("times"),
+    )
+    table.done()
+    return window

@@ -215,6 +215,13 @@ class Table:
         return placeholder
 
 
+def problem_at(path: Path, key: str, text: str, cure: str, *, warning: bool = False) -> Problem:
+    """A Problem at the line where the file writes `key`, if it does."""
+    raw = path.read_text(encoding="utf-8") if path.is_file() else ""
+    line = Source(path, raw).line(key)
+    return Problem(path, line, text, cure, "warning" if warning else "error")
+
+
 def _did_you_mean(key: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(key, list(known), n=1)
     return (

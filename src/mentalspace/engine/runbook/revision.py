@@ -26,15 +26,15 @@ def rule_revision(rule: AlertRule) -> str:
 
 
 def drill_revision(runbooks: Runbooks, drill: Drill | Rehearsal) -> dict[str, str]:
-    """The drill's own file, by its id, and those of the cases and the rule that it proves."""
+    """The drill's own file, by its id, and those of the cases and the rules that it proves."""
     found = {drill.id: file_revision(drill.path)}
     if isinstance(drill, Drill):
         cases = {case.id: case.path for case in runbooks.room(drill.room).cases}
         for name in dict.fromkeys((*drill.cases, drill.expect.case)):
             if name in cases:
                 found[name] = file_revision(cases[name])
-        if drill.expect.alert:
-            found[drill.expect.alert] = rule_revision(runbooks.alert(drill.expect.alert))
+        for rule in drill.expect.alert:
+            found[rule] = rule_revision(runbooks.alert(rule))
     return dict(sorted(found.items()))
 
 

@@ -14,7 +14,7 @@ from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
-from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, CheckKind, RoomRunbook
+from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, RoomRunbook
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
@@ -49,7 +49,7 @@ _WORKERS = (
 )
 _STATES = """
 select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
-  from alert_state a join credential c on a.key = a.rule_id || ':' || c.id
+  from alert_state a join credential c on c.id = a.credential_id
  where c.id = any ($1)
 """
 _INCIDENTS = """
@@ -57,7 +57,7 @@ select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as su
   from incident i join credential c on c.id = i.credential_id
  where i.status <> 'resolved' and c.id = any ($1)
 """
-_URGENCY = ("alerting", "recovering", "normal", "no_data")
+_URGENCY = ("alerting", "error", "pending", "recovering", "normal", "no_data")
 
 
 async def examine(
@@ -252,19 +252,15 @@ def _is_known(services: Services, rule_id: str) -> bool:
 
 
 def _alert(rule: AlertRule, states: Sequence[Any], incidents: Sequence[Any]) -> AlertLine:
-    """A rate's own state; any other rule is as its incidents are."""
-    if rule.kind is AlertKind.RATE:
-        found = [(row["state"], row["since"], row["subject"]) for row in states]
-        mine = [f for f, row in zip(found, states, strict=True) if row["rule_id"] == rule.id]
-    else:
-        mine = [
-            ("recovering" if row["recovered_at"] else "alerting", row["since"], row["subject"])
-            for row in incidents
-            if row["rule_id"] == rule.id
-        ]
+    """The most urgent of its states; before the first look, as its incidents are."""
+    mine = [(r["state"], r["since"], r["subject"]) for r in states if r["rule_id"] == rule.id]
+    mine = mine or [
+        ("recovering" if row["recovered_at"] else "alerting", row["since"], row["subject"])
+        for row in incidents
+        if row["rule_id"] == rule.id
+    ]
     if not mine:
-        quiet = "no_data" if rule.kind is AlertKind.RATE else "normal"
-        return AlertLine(rule, quiet, None, None)
+        return AlertLine(rule, "no_data", None, None)
     state, since, subject = min(mine, key=lambda found: _URGENCY.index(found[0]))
     return AlertLine(rule, state, since, subject)
 

@@ -1,0 +1,154 @@
+"""Silences: what is known to be broken for a while wakes nobody, and is watched all the same.
+
+A silenced rule is evaluated and shown as ever, and opens no incident. If it still holds when the
+silence ends, the incident opens then. Every silence ends, by itself and soon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.runbook import Runbooks
+from mentalspace.engine.watch.look import Subject
+from mentalspace.kernel.errors import Refused
+
+LONGEST = timedelta(days=7)
+LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What it is about: a rule, an integration, a practice, or several of them at once."""
+
+    id: UUID
+    rule_id: str | None
+    integration: str | None
+    practice_id: UUID | None
+    reason: str
+    created_by: str
+    created_at: datetime
+    until_at: datetime
+    lifted_at: datetime | None
+    lifted_by: str | None
+    practice_name: str | None = None
+
+    def covers(self, integration: str, rule_id: str, practice_id: UUID | None) -> bool:
+        return (
+            self.rule_id in (None, rule_id)
+            and self.integration in (None, integration)
+            and self.practice_id in (None, practice_id)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NewSilence:
+    rule_id: str | None
+    integration: str | None
+    practice_id: UUID | None
+    reason: str
+    lasts: timedelta
+
+
+_STANDING = """
+select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
+       s.until_at, s.lifted_at, s.lifted_by, p.name as practice_name
+  from alert_silence s left join practice p on p.id = s.practice_id
+ where s.lifted_at is null and s.until_at > app.now() order by s.until_at
+"""
+_RECENT = """
+select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
+       s.until_at, s.lifted_at, s.lifted_by, p.name as practice_name
+  from alert_silence s left join practice p on p.id = s.practice_id
+ where s.lifted_at is not null or s.until_at <= app.now()
+ order by s.created_at desc limit 50
+"""
+_ADD = """
+insert into alert_silence (rule_id, integration, practice_id, reason, created_by, until_at)
+values ($1, $2, $3, $4, $5, app.now() + $6) returning id
+"""
+_LIFT = """
+update alert_silence set lifted_at = app.now(), lifted_by = $2
+ where id = $1 and lifted_at is null and until_at > app.now()
+returning rule_id, integration, practice_id
+"""
+# Of what is open already nobody is paged again before the silence ends.
+_HUSH = """
+update incident set next_escalation_at = greatest(next_escalation_at, app.now() + $4)
+ where status = 'open' and next_escalation_at is not null and drill is null
+   and ($1::text is null or rule_id = $1) and ($2::text is null or integration = $2)
+   and ($3::uuid is null or practice_id = $3)
+"""
+_GO_ON = """
+update incident set next_escalation_at = app.now()
+ where status = 'open' and next_escalation_at > app.now() and drill is null
+   and ack_due_at <= app.now()
+   and ($1::text is null or rule_id = $1) and ($2::text is null or integration = $2)
+   and ($3::uuid is null or practice_id = $3)
+"""
+
+
+async def standing_silences(connection: Connection) -> list[Silence]:
+    """Those that hold now, the next to end first."""
+    return [_silence(row) for row in await connection.fetch(_STANDING)]
+
+
+async def past_silences(connection: Connection) -> list[Silence]:
+    """The latest that ended or were lifted."""
+    return [_silence(row) for row in await connection.fetch(_RECENT)]
+
+
+def is_silenced(
+    silences: Sequence[Silence], integration: str, rule_id: str, subject: Subject
+) -> bool:
+    """A drill is never silenced: its rule has to fire."""
+    return subject.drill is None and any(
+        each.covers(integration, rule_id, subject.practice_id) for each in silences
+    )
+
+
+async def add_silence(
+    connection: Connection, runbooks: Runbooks, new: NewSilence, actor: str
+) -> UUID:
+    """Runs as on-call. Raises Refused for one that is about nothing, for ever, or for no reason."""
+    if new.rule_id is None and new.integration is None and new.practice_id is None:
+        raise Refused("silence_of_everything", "say which rule, integration or practice is meant")
+    if not timedelta(0) < new.lasts <= LONGEST:
+        raise Refused("silence_too_long", f"a silence lasts at most {LONGEST.days} days")
+    if not 0 < len(new.reason.strip()) <= LONGEST_REASON:
+        raise Refused("silence_without_reason", "say why, for whoever is on call next")
+    await _exists(connection, runbooks, new)
+    about = (new.rule_id, new.integration, new.practice_id)
+    silence_id: UUID = await connection.fetchval(_ADD, *about, new.reason.strip(), actor, new.lasts)
+    await connection.execute(_HUSH, *about, new.lasts)
+    return silence_id
+
+
+async def _exists(connection: Connection, runbooks: Runbooks, new: NewSilence) -> None:
+    """One about what there is not would look like a silence, and keep nothing quiet."""
+    if new.rule_id is not None and new.rule_id not in {rule.id for rule in runbooks.alerts}:
+        raise Refused("no_such_rule", f"there is no rule {new.rule_id!r}")
+    rooms = [room.room for room in runbooks.rooms]
+    if new.integration is not None and new.integration not in rooms:
+        raise Refused("no_such_room", f"the integrations are {', '.join(rooms)}")
+    if new.practice_id is not None and not await connection.fetchval(
+        "select exists (select from practice where id = $1 and not is_drill)", new.practice_id
+    ):
+        raise Refused("no_such_practice", "there is no practice of that id")
+
+
+async def lift_silence(connection: Connection, silence_id: UUID, actor: str) -> bool:
+    """It ends now, and what it kept quiet goes on. False if it has ended already."""
+    row = await connection.fetchrow(_LIFT, silence_id, actor)
+    if row is None:
+        return False
+    await connection.execute(_GO_ON, row["rule_id"], row["integration"], row["practice_id"])
+    return True
+
+
+def _silence(row: Any) -> Silence:
+    return Silence(**dict(row))

@@ -1,0 +1,188 @@
+"""Where every rule stands with every credential: whose turn it is, and writing down what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.runbook import AlertKind, AlertRule
+from mentalspace.engine.watch.look import Look, Subject
+from mentalspace.engine.watch.state import Past, State
+
+# How often a share looks, by the length of its window: nothing moves faster than that.
+_LOOKS = 720
+SOONEST_S = 5.0
+_LATEST_S = 300.0
+_EVERY_S: Mapping[AlertKind, float] = {
+    AlertKind.BURN: 15.0,
+    AlertKind.ABSENCE: 60.0,
+    AlertKind.COST: 60.0,
+    AlertKind.CALLBACKS: 60.0,
+}
+# A turn reads about so many hours of messages, so that the longest windows take several turns and
+# none of them takes a second.
+_HOURS_AT_ONCE = 1300.0
+_MOST_AT_ONCE = 600
+_COST_HOURS = 120.0
+
+# A drill's credential is looked at every time: its rule must fire within the drill.
+_DUE = """
+with clock as materialized (select app.now() as now)
+select r.rule_id, c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
+       p.timezone as zone, p.opening, s.last_good_at, clock.now, a.state, a.since, a.alerted_at,
+       i.id as incident_id, i.recovered_at
+  from clock cross join unnest($1::text[], $2::text[], $3::float8[])
+         with ordinality as r (rule_id, integration, every_s, number)
+  join credential c on c.integration = r.integration and c.active
+  join credential_state s on s.credential_id = c.id
+  join practice p on p.id = c.practice_id
+  left join alert_state a on a.rule_id = r.rule_id and a.credential_id = c.id
+  left join incident i on i.key = r.rule_id || ':' || c.id and i.status <> 'resolved'
+ where c.drill is not null or a.checked_at is null
+    or a.checked_at <= clock.now - r.every_s * interval '1 s'
+ order by r.number, c.drill is null, a.checked_at nulls first
+"""
+# What became different is written down as well: the board tells how it came to be so.
+_KEEP = """
+with seen as materialized (
+  select k.*, k.rule_id || ':' || k.credential_id as key
+    from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[])
+           as k (rule_id, credential_id, practice_id, integration, state, detail)
+), changed as (
+  insert into alert_change (rule_id, credential_id, practice_id, integration, state)
+  select k.rule_id, k.credential_id, k.practice_id, k.integration, k.state
+    from seen k left join alert_state a on a.key = k.key
+   where a.state is distinct from k.state
+)
+insert into alert_state (key, rule_id, credential_id, practice_id, integration, state, since,
+                         checked_at, alerted_at, detail)
+select k.key, k.rule_id, k.credential_id, k.practice_id, k.integration, k.state, app.now(),
+       app.now(), case when k.state = 'alerting' then app.now() end, k.detail
+  from seen k
+on conflict (key) do update set state = excluded.state, checked_at = excluded.checked_at,
+  detail = excluded.detail, alerted_at = coalesce(excluded.alerted_at, alert_state.alerted_at),
+  since = case when alert_state.state = excluded.state then alert_state.since else app.now() end
+"""
+# Messages that went since the rule last held. Of rules on failures in a row ($3) one failure
+# begins anew.
+_SUCCESSES = """
+select w.credential_id, n.went
+  from unnest($1::uuid[], $2::timestamptz[]) as w (credential_id, alerted_at)
+ cross join lateral (
+   select count(*) as went from attempt a join attempt_delivery ad on ad.attempt_id = a.id
+    where a.credential_id = w.credential_id and a.state = 'succeeded'
+      and a.finished_at > w.alerted_at
+      and a.finished_at > coalesce(
+        case when $3 then (select max(finished_at) from attempt
+                            where credential_id = w.credential_id
+                              and fault in ('ours', 'theirs')) end,
+        '-infinity')) n
+"""
+_IN_A_ROW = frozenset({AlertKind.CASE, AlertKind.CONSECUTIVE, AlertKind.PAUSED})
+
+
+def every_s(rule: AlertRule, soonest_s: float) -> float:
+    """How long after a look the next one is due."""
+    if rule.kind is AlertKind.RATE:
+        return min(max(rule.window_s / _LOOKS, soonest_s), _LATEST_S)
+    return _EVERY_S.get(rule.kind, soonest_s)
+
+
+def most_at_once(rule: AlertRule) -> int:
+    match rule.kind:
+        case AlertKind.RATE:
+            hours = rule.window_s / 3600
+        case AlertKind.COST:
+            hours = _COST_HOURS
+        case _:
+            hours = 1.0
+    return int(min(_MOST_AT_ONCE, max(5.0, _HOURS_AT_ONCE / hours)))
+
+
+async def find_due(
+    connection: Connection, rules: Sequence[tuple[str, AlertRule]], soonest_s: float
+) -> dict[str, list[Subject]]:
+    """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room."""
+    rows = await connection.fetch(
+        _DUE,
+        [rule.id for _room, rule in rules],
+        [room for room, _rule in rules],
+        [every_s(rule, soonest_s) for _room, rule in rules],
+    )
+    due: dict[str, list[Subject]] = {}
+    most = {rule.id: most_at_once(rule) for _room, rule in rules}
+    for row in rows:
+        mine = due.setdefault(row["rule_id"], [])
+        if row["drill"] is not None or len(mine) < most[row["rule_id"]]:
+            mine.append(_subject(row))
+    return due
+
+
+async def pasts_of(
+    connection: Connection, rule: AlertRule, subjects: Sequence[Subject]
+) -> dict[UUID, Past]:
+    """Where each stood. Successes are counted for those alone whose incident may end by them."""
+    waiting = [s for s in subjects if s.incident_open and s.alerted_at is not None]
+    went: dict[UUID, int] = {}
+    if waiting:
+        rows = await connection.fetch(
+            _SUCCESSES,
+            [subject.credential_id for subject in waiting],
+            [subject.alerted_at for subject in waiting],
+            rule.kind in _IN_A_ROW,
+        )
+        went = {row["credential_id"]: row["went"] for row in rows}
+    return {
+        s.credential_id: Past(s.state, s.in_state_s, s.incident_open, went.get(s.credential_id, 0))
+        for s in subjects
+    }
+
+
+async def keep(
+    connection: Connection,
+    integration: str,
+    rule: AlertRule,
+    seen: Sequence[tuple[Subject, State, Look]],
+) -> None:
+    """A drill's states are kept as well: they end with its credential."""
+    if not seen:
+        return
+    await connection.execute(
+        _KEEP,
+        [rule.id] * len(seen),
+        [subject.credential_id for subject, _state, _look in seen],
+        [subject.practice_id for subject, _state, _look in seen],
+        [integration] * len(seen),
+        [state.value for _subject, state, _look in seen],
+        [
+            {"value": look.value, "n": look.n, "seen": look.seen, **_plain(look)}
+            for _subject, _state, look in seen
+        ],
+    )
+
+
+def _plain(look: Look) -> dict[str, Any]:
+    """Of a share its bad ones as well: whoever exports it judges by them."""
+    return {"bad": look.facts["bad"]} if "bad" in look.facts else {}
+
+
+def _subject(row: Any) -> Subject:
+    credential_id: UUID = row["credential_id"]
+    return Subject(
+        credential_id=credential_id,
+        practice_id=row["practice_id"],
+        provider=row["provider"],
+        endpoint=row["endpoint"],
+        drill=row["drill"],
+        zone=row["zone"],
+        opening=row["opening"],
+        last_good_at=row["last_good_at"],
+        now=row["now"],
+        state=State(row["state"]) if row["state"] else None,
+        since=row["since"],
+        alerted_at=row["alerted_at"],
+        incident_id=row["incident_id"],
+        recovered_at=row["recovered_at"],
+    )

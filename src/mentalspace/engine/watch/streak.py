@@ -1,0 +1,85 @@
+"""Rules on what failed since the last success: so many people in a row, or a named case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.runbook import AlertKind, AlertRule, RoomRunbook
+from mentalspace.engine.watch.look import Look, Subject, ids, nothing
+
+# With nothing tried for so long, no news is not good news.
+QUIET_AFTER = timedelta(days=1)
+
+# Everything since the last success that was not the recipient's doing. Retries of one delivery
+# count once, and so do several to one person. Behind an open breaker nothing is even tried:
+# whoever is due there is as much without it as those whose attempts failed.
+_STREAKS = """
+select c.id as credential_id, latest.finished_at as tried_at, streak.since, streak.case_id,
+       streak.fault, streak.deliveries as failed,
+       streak.deliveries + waiting.deliveries as deliveries,
+       streak.recipients + waiting.recipients as recipients
+  from credential c join credential_state s on s.credential_id = c.id
+  left join lateral (
+    select a.finished_at from attempt a where a.credential_id = c.id and a.state <> 'open'
+     order by a.finished_at desc limit 1) latest on true
+  left join lateral (
+    select a.finished_at from attempt a
+     where a.credential_id = c.id and a.state = 'succeeded'
+     order by a.finished_at desc limit 1) good on true
+ cross join lateral (
+    select count(distinct ad.delivery_id) as deliveries,
+           count(distinct d.recipient_key) as recipients,
+           array_agg(distinct d.recipient_key) as people,
+           min(a.started_at) as since,
+           (array_agg(a.case_id order by a.finished_at desc))[1] as case_id,
+           (array_agg(a.fault order by a.finished_at desc))[1] as fault
+      from attempt a join attempt_delivery ad on ad.attempt_id = a.id
+      join delivery d on d.id = ad.delivery_id
+     where a.credential_id = c.id and a.fault in ('ours', 'theirs')
+       and a.finished_at > coalesce(good.finished_at, '-infinity')
+       and ($2::text[] is null or a.case_id = any ($2))) streak
+ cross join lateral (
+    select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries
+      from delivery d
+     where d.credential_id = c.id and s.breaker <> 'closed'
+       and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
+       and d.recipient_key <> all (streak.people)) waiting
+ where c.id = any ($1)
+"""
+
+
+async def look_at_streaks(
+    connection: Connection, _room: RoomRunbook, rule: AlertRule, subjects: Sequence[Subject]
+) -> Mapping[UUID, Look]:
+    rows = await connection.fetch(_STREAKS, ids(subjects), list(rule.cases) or None)
+    now = {subject.credential_id: subject.now for subject in subjects}
+    return {row["credential_id"]: _look(rule, row, now[row["credential_id"]]) for row in rows}
+
+
+def holds(rule: AlertRule, deliveries: int, recipients: int) -> bool:
+    """As many messages as the rule says; a streak must be of as many people as well."""
+    threshold = 1 if rule.threshold is None else rule.threshold
+    streak = deliveries if rule.kind is AlertKind.CASE else min(deliveries, recipients)
+    return streak >= threshold
+
+
+def _look(rule: AlertRule, row: Any, now: Any) -> Look:
+    if not row["failed"]:
+        if row["tried_at"] is None or row["tried_at"] < now - QUIET_AFTER:
+            return nothing("nothing was tried within a day")
+        return Look(0.0, False, "none since the last success")
+    deliveries, recipients = row["deliveries"], row["recipients"]
+    people = "1 person" if recipients == 1 else f"{recipients} people"
+    return Look(
+        value=float(deliveries if rule.kind is AlertKind.CASE else min(deliveries, recipients)),
+        fires=holds(rule, deliveries, recipients),
+        seen=f"{deliveries} failed since the last success, to {people}",
+        since=row["since"],
+        fault=row["fault"] or "unclear",
+        case_id=row["case_id"],
+        facts={"failed_deliveries": deliveries, "failed_recipients": recipients},
+    )

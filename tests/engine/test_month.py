@@ -1,0 +1,59 @@
+"""The campaign of `make month` judges as the evaluator does, which is shown on one hard day."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+from benchmarks.month import RULES, Log, Replay, Send, day, naive_pages, replay
+from mentalspace.engine.runbook import Overview, load_runbooks
+from mentalspace.integrations import discover_rooms
+from tests.engine.books import Books
+
+
+def _email() -> Overview:
+    overview = load_runbooks(list(discover_rooms().values()), None).room("email").overview
+    return replace(overview, alerts=tuple(r for r in overview.alerts if r.id in RULES))
+
+
+def _hard_day() -> list[Send]:
+    """Well, then an outage, then well, then one in three failing."""
+    random, at, sends = Random(11), 0.0, []
+    for count, fails in ((25, 0.02), (12, 1.0), (35, 0.0), (30, 0.35)):
+        for _ in range(count):
+            at += 25 + random.expovariate(1 / 150)
+            sends.append(Send(at, random.random() >= fails))
+    return sends
+
+
+async def test_the_database_and_the_campaign_page_at_the_same_moments(books: Books) -> None:
+    """Send by send on a virtual clock: the same rules open and reopen at the same sends."""
+    overview = replace(_email(), room="toy")
+    books.books = replace(books.books, rooms=(replace(books.books.rooms[0], overview=overview),))
+    sends = _hard_day()
+    pure = Replay(overview, Log(sends))
+    told: list[tuple[str, int]] = []
+    expected: list[tuple[str, int]] = []
+    clock = 0.0
+    for number, send in enumerate(sends):
+        await books.advance(timedelta(seconds=send.at - clock))
+        clock = send.at
+        await books.try_(["succeeded" if send.good else "failed"], f"p{number}", ends=True)
+        await books.tick()
+        told += [(rule, number) for rule in await books.paged_rules(len(told))]
+        pure.look(send.at)
+        expected += [(rule, number) for rule, _at in pure.pages[len(expected) :]]
+    assert told == expected
+    assert {rule for rule, _number in told} == set(RULES), "each of them had something to say"
+
+
+def test_healthy_weeks_are_quiet_and_an_outage_is_not() -> None:
+    """What the campaign measures at length, in small: a bare line pages every other day."""
+    overview, random = _email(), Random(5)
+    sends = [send for number in range(10) for send in day(random, number)]
+    assert len(naive_pages(sends)) > 10
+    assert len(replay(overview, sends).pages) <= 1
+    ill = [*day(random, 0), *day(random, 1, ill_from=86_400 + 7200, ill=1.0)]
+    first = min(at for _rule, at in replay(overview, ill).pages if at > 86_400 + 7200)
+    assert first - 86_400 - 7200 < 20 * 60

@@ -1,0 +1,460 @@
+"""The kinds of rule beside rates and streaks, what one that cannot be evaluated does, silences, and
+evaluators that take turns."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from mentalspace.engine.alert_board import read_board
+from mentalspace.engine.alert_history import KEPT_DAYS, forget_changes, read_changes
+from mentalspace.engine.alert_silence import (
+    NewSilence,
+    add_silence,
+    lift_silence,
+    standing_silences,
+)
+from mentalspace.engine.alerts import BLIND_FOR_S, Evaluator
+from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
+from mentalspace.engine.escalation import escalate
+from mentalspace.engine.metrics.gauges import read_gauges
+from mentalspace.engine.runbook import (
+    AlertKind,
+    AlertRule,
+    BurnWindow,
+    Price,
+    RoomRunbook,
+)
+from mentalspace.engine.watch.absence import is_absent
+from mentalspace.engine.watch.burn import Tried, burning
+from mentalspace.engine.watch.cost import overspends
+from mentalspace.engine.watch.kinds import WATCHES
+from mentalspace.engine.watch.look import Look, Subject
+from mentalspace.engine.watch.state import Past, State, next_state
+from mentalspace.engine.watch.weeks import is_open, last_window
+from mentalspace.kernel.errors import Refused
+from tests.engine.books import LOW, Books
+
+MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(weeks=1)
+ALWAYS = [[0, 1440]] * 7
+
+
+def rule(kind: AlertKind, threshold: float, **changes: Any) -> AlertRule:
+    base = replace(LOW, id=f"toy.{kind.value}", kind=kind, threshold=threshold, metric=None)
+    return replace(base, op=None, resolves_after=0, **changes)
+
+
+BURN = replace(
+    rule(AlertKind.BURN, 3, healthy=0.98, windows=(BurnWindow(3600, 300, 14.4),)),
+    metric="toy.delivered",
+)
+ABSENT = rule(AlertKind.ABSENCE, 7)
+COST = rule(AlertKind.COST, 2, floor=1.0, window_s=900.0)
+STANDS = rule(AlertKind.QUEUE_AGE, 1800, pending_s=120.0)
+OPEN = rule(AlertKind.BREAKER, 600)
+SILENT = rule(AlertKind.CALLBACKS, 3, window_s=1800.0)
+FAILING = rule(AlertKind.CONSECUTIVE, 3, severity=LOW.severity)
+
+
+def with_rules(books: Books, *rules: AlertRule) -> Books:
+    [room] = books.books.rooms
+    overview = replace(room.overview, alerts=rules, price=Price(0.01, "USD", "https://acme"))
+    books.books = replace(books.books, rooms=(replace(room, overview=overview),))
+    return books
+
+
+async def opened(books: Books) -> list[str]:
+    rows = await books.admin.fetch("select rule_id from incident order by opened_at, rule_id")
+    return [row["rule_id"] for row in rows]
+
+
+# The machine --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("judged", "fires", "past", "becomes"),
+    [
+        (True, True, Past(State.NORMAL, 0, False, 0), State.PENDING),
+        (True, True, Past(State.PENDING, 119, False, 0), State.PENDING),
+        (True, True, Past(State.PENDING, 120, False, 0), State.ALERTING),
+        (True, False, Past(State.PENDING, 119, False, 0), State.NORMAL),
+        (True, True, Past(State.RECOVERING, 5, True, 0), State.ALERTING),
+        (False, False, Past(State.ALERTING, 5, True, 9), State.NO_DATA),
+        (True, False, Past(State.ERROR, 900, True, 9), State.RECOVERING),
+    ],
+)
+def test_what_must_hold_for_a_while_is_pending_first(
+    judged: bool, fires: bool, past: Past, becomes: State
+) -> None:
+    """Patience is for what begins: what is open already alerts again at once."""
+    assert next_state(STANDS, judged=judged, fires=fires, past=past) is becomes
+
+
+# Judges -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("long", "short", "burns"),
+    [
+        (Tried(3, 4, 3), Tried(1, 1, 1), True),
+        (Tried(3, 4, 3), Tried(0, 1), False),  # it is over
+        (Tried(3, 4, 1), Tried(1, 1, 1), False),  # one person's three
+        (Tried(2, 2, 2), Tried(2, 2, 2), False),  # too few to wake anybody
+        (Tried(5, 20, 5), Tried(3, 3, 3), False),  # a quarter is under 28.8%
+        (Tried(6, 20, 6), Tried(1, 3, 1), True),
+    ],
+)
+def test_a_budget_burns_over_both_windows_and_beyond_chance(
+    long: Tried, short: Tried, burns: bool
+) -> None:
+    """14.4 times what may fail is 28.8% at 98%."""
+    assert (burning(BURN, 0.02, {3600: long, 300: short}) is not None) is burns
+
+
+def test_money_needs_a_multiple_and_a_floor() -> None:
+    """Cents double every day; dollars do not."""
+    assert overspends(COST, 3.0, 1.0)
+    assert not overspends(COST, 0.09, 0.01)
+    assert not overspends(COST, 12.0, 8.0)
+
+
+def test_absence_needs_seven_to_be_missed() -> None:
+    """Of seven that are usual none is chance once in a thousand hours; of six more often."""
+    assert is_absent(ABSENT, 0, 7)
+    assert not is_absent(ABSENT, 0, 6.5)
+    assert not is_absent(ABSENT, 1, 50)
+    assert not is_absent(ABSENT, 0, None)
+
+
+def test_hours_and_weeks_are_the_practices_own() -> None:
+    """Across a change of the clocks last week's nine o'clock is nine o'clock."""
+    week = [[480, 1080]] * 5 + [None, None]
+    monday = datetime(2026, 11, 2, 14, 0, tzinfo=UTC)  # 9:00 in New York, which is on EST again
+    assert is_open(week, "America/New_York", monday)
+    assert not is_open(week, "America/Los_Angeles", monday)
+    assert not is_open(week, "America/New_York", monday - timedelta(days=1))
+    assert last_window("America/New_York", monday, 3600, 1).until == datetime(
+        2026, 10, 26, 13, 0, tzinfo=UTC
+    )
+
+
+# Looks, from the ledger ---------------------------------------------------------------------
+
+
+async def test_messages_that_still_wait_for_their_next_try_burn_the_budget(books: Books) -> None:
+    """Three people's first tries failed: that is seen at once, and one that then went is none."""
+    with_rules(books, BURN)
+    await books.try_(["failed"], "p1")
+    await books.try_(["failed", "succeeded"], "p2")
+    await books.try_(["failed"], "p3")
+    assert await books.tick() == 0
+    await books.try_(["failed"], "p4")
+    assert await books.tick(timedelta(seconds=16)) == 1
+    [incident] = await books.admin.fetch("select fault, facts from incident")
+    assert incident["fault"] == "theirs"
+    assert "3 of 4 tried failed" in json.loads(incident["facts"])["seen"]
+
+
+async def test_a_quiet_hour_is_missed_only_where_it_is_unusual(books: Books) -> None:
+    """Ten at this hour in each of four weeks, and none today, in opening hours."""
+    with_rules(books, ABSENT)
+    await books.admin.execute("update practice set opening = $1", json.dumps([None] * 7))
+    for week in range(1, 5):
+        await books.write("delivered", 10, ago=week * WEEK + 20 * MINUTE)
+    await books.tick()
+    assert await books.state(ABSENT) == "no_data", "closed"
+    await books.admin.execute("update practice set opening = $1", json.dumps(ALWAYS))
+    assert await books.tick(MINUTE) == 1
+    assert await opened(books) == ["toy.absence"]
+    await books.write("delivered", 1, ago=timedelta(seconds=5))
+    await books.tick(MINUTE)
+    assert await books.state(ABSENT) == "recovering"
+
+
+async def test_today_is_compared_with_the_same_day_of_earlier_weeks(books: Books) -> None:
+    """Two hundred in ten minutes where ten are usual: two dollars, and ten cents."""
+    with_rules(books, COST)
+    await books.write("delivered", 200, ago=5 * MINUTE)
+    await books.tick()
+    assert await books.state(COST) == "no_data", "no week to compare with"
+    for week in range(1, 4):
+        await books.write("delivered", 10, ago=week * WEEK + 5 * MINUTE)
+    assert await books.tick(MINUTE) == 1
+    [facts] = await books.admin.fetch("select facts from incident")
+    assert json.loads(facts["facts"])["currency"] == "USD"
+
+
+async def test_what_waits_with_nothing_in_its_way_is_an_alarm(books: Books) -> None:
+    """Due for half an hour, first pending; behind a lane that stands still it is not news."""
+    with_rules(books, STANDS)
+    await books.write("due", 1, ago=31 * MINUTE)
+    assert await books.tick() == 0
+    assert await books.state(STANDS) == "pending"
+    assert await books.tick(3 * MINUTE) == 1
+    await books.admin.execute("update lane set state = 'paused'")
+    await books.tick(MINUTE)
+    assert await books.state(STANDS) == "recovering"
+
+
+async def test_a_breaker_open_for_ten_minutes_is_an_alarm(books: Books) -> None:
+    """Unless somebody opened it by hand."""
+    with_rules(books, OPEN)
+    await books.admin.execute(
+        "update credential_state set breaker = 'open', opened_at = app.now() - interval '9 min'"
+    )
+    assert await books.tick() == 0
+    assert await books.tick(2 * MINUTE) == 1
+    await books.admin.execute(
+        "update credential_state set override_state = 'open', override_until = app.now()"
+        " + interval '1 hour'"
+    )
+    await books.tick(MINUTE)
+    assert await books.state(OPEN) == "no_data"
+
+
+async def test_no_callbacks_where_there_were_some_is_an_alarm(books: Books) -> None:
+    """Three taken over half an hour ago, after the last callback; who never called is no news."""
+    with_rules(books, SILENT)
+    await books.write("accepted", 3, ago=40 * MINUTE)
+    await books.tick()
+    assert await books.state(SILENT) == "no_data"
+    await books.hear(ago=timedelta(hours=2))
+    assert await books.tick(MINUTE) == 1
+    await books.hear()
+    await books.tick(MINUTE)
+    assert await books.state(SILENT) == "recovering"
+
+
+async def test_one_outage_is_one_page(books: Books) -> None:
+    """What a rule that says more has an incident of is shown, and opens none of its own."""
+    covered = replace(BURN, covered_by=(FAILING.id,))
+    with_rules(books, FAILING, covered)
+    for person in ("p1", "p2", "p3", "p4"):
+        await books.try_(["failed"], person)
+    assert await books.tick() == 1
+    assert await opened(books) == [FAILING.id]
+    assert await books.state(covered) == "alerting"
+    await books.admin.execute("update incident set status = 'resolved'")
+    with_rules(books, covered)
+    assert await books.tick(timedelta(seconds=16)) == 1, "by itself it does"
+
+
+async def test_each_change_of_state_is_kept_for_two_weeks(books: Books) -> None:
+    """In order, each once however often it was looked at; what stands for longer stays known."""
+    with_rules(books, STANDS)
+    await books.tick()
+    await books.write("due", 1, ago=31 * MINUTE)
+    for after in (MINUTE, 3 * MINUTE, MINUTE):
+        await books.tick(after)
+    await books.admin.execute("update lane set state = 'paused'")
+    await books.tick(MINUTE)
+
+    async def told() -> list[State]:
+        pair = (STANDS.id, books.credential_id)
+        async with books.database.as_oncall() as connection:
+            since = await connection.fetchval("select app.now() - interval '1 hour'")
+            changes = await read_changes(connection, [pair], since)
+        return [change.state for change in changes[pair]]
+
+    assert await told() == [State.NORMAL, State.PENDING, State.ALERTING, State.RECOVERING]
+    await books.advance(timedelta(days=KEPT_DAYS + 1))
+    assert await told() == [State.RECOVERING]
+    await forget_changes(books.database)
+    assert await books.admin.fetchval("select count(*) from alert_change") == 1
+    assert await told() == [State.RECOVERING]
+
+
+async def test_a_drills_alarm_is_nobody_elses(books: Books) -> None:
+    """What is exported counts no drill's credential, so that no drill wakes by Prometheus."""
+    with_rules(books, FAILING)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    await books.tick()
+
+    async def exported() -> float:
+        async with books.database.as_dispatcher() as connection:
+            samples = await read_gauges(connection)
+        return sum(s.value for s in samples if s.name == "rule_states")
+
+    assert await exported() == 1
+    await books.admin.execute("update credential set drill = 'toy/x'")
+    assert await exported() == 0
+
+
+# Trouble of the evaluator's own ---------------------------------------------------------------
+
+
+async def _cannot(
+    _connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
+) -> Mapping[UUID, Look]:
+    raise ZeroDivisionError
+
+
+async def test_a_rule_that_cannot_be_evaluated_is_an_alarm_and_stops_no_other(
+    books: Books,
+) -> None:
+    """Its state is error, never well; a minute of that pages; it recovers when it sees again."""
+    with_rules(books, OPEN, FAILING)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    blind = Evaluator(books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: _cannot})
+    assert await blind.tick() == 1
+    assert await opened(books) == [FAILING.id]
+    assert await books.state(OPEN) == "error"
+    await books.advance(timedelta(seconds=BLIND_FOR_S + 1))
+    assert await blind.tick() == 1
+    [incident] = await books.admin.fetch("select * from incident where rule_id = $1", OPEN.id)
+    assert (incident["fault"], incident["credential_id"]) == ("ours", None)
+    assert "ZeroDivisionError" in json.loads(incident["facts"])["seen"]
+    await books.tick(MINUTE)
+    assert await books.state(OPEN) == "normal"
+    assert await books.admin.fetchval(
+        "select recovered_at is not null from incident where rule_id = $1", OPEN.id
+    )
+
+
+async def test_a_question_that_fails_in_the_database_leaves_the_others_theirs(
+    books: Books,
+) -> None:
+    """A statement that PostgreSQL refuses does not undo what the tick found before and after."""
+
+    async def refused(
+        connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
+    ) -> Mapping[UUID, Look]:
+        await connection.execute("select 1 / 0")
+        return {}
+
+    last = replace(FAILING, id="toy.last")
+    with_rules(books, FAILING, OPEN, last)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    evaluator = Evaluator(
+        books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: refused}
+    )
+    assert await evaluator.tick() == 2
+    assert await opened(books) == [FAILING.id, last.id]
+    assert await books.state(OPEN) == "error"
+
+
+# Silences -------------------------------------------------------------------------------------
+
+
+async def _silence(books: Books, **about: Any) -> UUID:
+    new = NewSilence(
+        about.get("rule_id"), about.get("integration"), about.get("practice_id"), "moving", HOUR
+    )
+    async with books.database.as_oncall() as connection:
+        return await add_silence(connection, books.books, new, "noor")
+
+
+@pytest.mark.parametrize("about", ["rule_id", "integration", "practice_id"])
+async def test_a_silenced_rule_is_shown_and_pages_at_the_end_if_it_still_holds(
+    books: Books, about: str
+) -> None:
+    """Alerting on the board, with its silence; no incident before that has ended."""
+    with_rules(books, FAILING)
+    value = {"rule_id": FAILING.id, "integration": "toy", "practice_id": books.practice_id}[about]
+    await _silence(books, **{about: value})
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await books.tick() == 0
+    async with books.database.as_oncall() as connection:
+        silences = await standing_silences(connection)
+        [line] = await read_board(connection, connection, books.books, silences)
+    assert line.state is State.ALERTING
+    assert line.worst[0].silence == silences[0]
+    assert await books.tick(timedelta(minutes=59)) == 0
+    assert await books.tick(2 * MINUTE) == 1
+
+
+async def test_a_silence_holds_back_the_next_page_of_what_is_open(books: Books) -> None:
+    """Until its end, or until it is lifted; another practice's silence holds back nothing."""
+    with_rules(books, FAILING)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await books.tick() == 1
+    silence_id = await _silence(books, integration="toy")
+    await books.advance(timedelta(minutes=45))
+
+    async def pages() -> int:
+        async with books.database.as_dispatcher() as connection:
+            return await escalate(connection, books.books.escalation)
+
+    assert await pages() == 0
+    async with books.database.as_oncall() as connection:
+        assert await lift_silence(connection, silence_id, "noor")
+        assert not await lift_silence(connection, silence_id, "noor")
+    assert await pages() == 1
+
+
+async def test_a_silence_is_about_something_has_a_reason_and_ends(books: Books) -> None:
+    """Each refusal says what is missing, or that there is no such thing."""
+    good = NewSilence(LOW.id, None, None, "moving", HOUR)
+    for wrong, code in (
+        (replace(good, rule_id=None), "silence_of_everything"),
+        (replace(good, reason=" "), "silence_without_reason"),
+        (replace(good, lasts=timedelta(days=8)), "silence_too_long"),
+        (replace(good, lasts=timedelta(0)), "silence_too_long"),
+        (replace(good, rule_id="toy.x"), "no_such_rule"),
+        (replace(good, integration="fax"), "no_such_room"),
+        (replace(good, practice_id=uuid4()), "no_such_practice"),
+    ):
+        async with books.database.as_oncall() as connection:
+            with pytest.raises(Refused) as refused:
+                await add_silence(connection, books.books, wrong, "noor")
+        assert refused.value.code == code
+
+
+# Several evaluators ---------------------------------------------------------------------------
+
+
+async def test_one_leads_and_a_killed_one_leaves_nothing_half_done(
+    books: Books, database: Database
+) -> None:
+    """While one is at it the other skips; when it dies within its tick, after it opened the
+    incident and before it was done, the next one opens that, once, with one page."""
+    with_rules(books, FAILING, OPEN)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    reached, go, pids = asyncio.Event(), asyncio.Event(), []
+
+    async def hangs(
+        connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
+    ) -> Mapping[UUID, Look]:
+        assert await connection.fetchval("select count(*) from incident") == 1
+        pids.append(await connection.fetchval("select pg_backend_pid()"))
+        reached.set()
+        await go.wait()
+        await connection.fetchval("select 1")
+        return {}
+
+    one = Evaluator(database, books.books, watches={**WATCHES, AlertKind.BREAKER: hangs})
+    other = Evaluator(database, books.books)
+    ticking = asyncio.create_task(one.tick())
+    await asyncio.wait_for(reached.wait(), 10)
+    assert await other.tick() == 0, "somebody else leads"
+    assert await opened(books) == []
+    await books.admin.execute("select pg_terminate_backend($1)", pids[0])
+    go.set()
+    with pytest.raises(CONNECTION_LOST):
+        await ticking
+    await _until_free(books)
+    assert await other.tick() == 1
+    assert await other.tick() == 0
+    assert await opened(books) == [FAILING.id]
+    assert await books.admin.fetchval("select count(*) from page") == 1
+
+
+async def _until_free(books: Books) -> None:
+    async with asyncio.timeout(10):
+        while await books.admin.fetchval(
+            "select exists (select from pg_locks where locktype = 'advisory' and granted)"
+        ):
+            await asyncio.sleep(0.05)
