@@ -99,6 +99,7 @@ def create_app(
         is_production=settings.is_production,
         site_url=settings.site_url,
         meter=meter,
+        clock=services.clock,
         requests=requests,
     )
     return app

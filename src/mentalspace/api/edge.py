@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -22,6 +22,7 @@ from mentalspace.engine.log import get_logger
 from mentalspace.engine.trace import RequestLog
 from mentalspace.engine.trace.request import Request
 from mentalspace.engine.trace.span import span_id_of
+from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.ids import child_traceparent, new_traceparent
 
 _MEBIBYTE = 2**20
@@ -73,11 +74,13 @@ class Edge:
         is_production: bool,
         site_url: str,
         meter: HttpMeter,
+        clock: Clock,
         requests: RequestLog | None = None,
     ) -> None:
         self._app = app
         self._meter = meter
         self._requests = requests
+        self._clock = clock
         secure = {"strict-transport-security": _HSTS} if is_production else {}
         self._headers: Mapping[str, str] = {**_HEADERS, **secure}
         self._names = None if is_production else _LOCAL | {_host_name(urlsplit(site_url).netloc)}
@@ -138,7 +141,7 @@ class Edge:
                         method=method,
                         route=_template(scope),
                         http=answered.http,
-                        began_at=datetime.now(UTC) - timedelta(seconds=took_s),
+                        began_at=self._clock.now() - timedelta(seconds=took_s),
                         took_ms=took_s * 1000,
                     )
                 )

@@ -18,18 +18,15 @@ _MOST = 10_000
 _INSERT = """
 insert into trace_request
   (traceparent, parent_id, request_id, method, route, http, began_at, took_ms)
-select asked.traceparent, parent_id, request_id, method, route, http,
-       asked.at + (select clock_offset from app.clock), took_ms
-  from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
-              $7::timestamptz[], $8::float8[])
-    as asked (traceparent, parent_id, request_id, method, route, http, at, took_ms)
+select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[],
+                     $7::timestamptz[], $8::float8[])
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """`route` is the pattern, never what was asked for; `parent_id` the caller's own span, if it
-    named one; `http` is None if nobody was there to be answered; `began_at` is real."""
+    named one; `http` is None if nobody was there to be answered."""
 
     traceparent: str
     parent_id: str | None
