@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+import uvicorn
 from aiohttp import web
 
 from mentalspace.emulator.proxy import FaultProxy, Weather
-from mentalspace.engine.outbound import DeadlinedHttp, open_client, retry_after_s
+from mentalspace.engine.outbound import KEPT_S, DeadlinedHttp, open_client, retry_after_s
 from mentalspace.kernel.errors import ProviderError, Refused
 from tests.engine.toy import ToyServer, toy_server
 
@@ -64,6 +65,31 @@ async def test_a_closed_port_is_known_not_to_have_been_reached() -> None:
             with pytest.raises(ProviderError) as raised:
                 await client.request("POST", url, headers={}, body=b"", deadline_s=2)
     assert raised.value.evidence.kind == "connect"
+
+
+async def test_an_idle_connection_is_left_before_the_server_leaves_it() -> None:
+    """A server that closes idle connections just as a request comes answers nothing; ours are given
+    up sooner. Without that the second request meets the closing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One answer a connection; whatever else comes over it meets its end."""
+        opened.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+        await reader.read(1)
+        writer.close()
+
+    opened: list[asyncio.StreamWriter] = []
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    kept_s = 0.1
+    async with server, open_client(live=False, kept_s=kept_s) as client:
+        for _ in range(2):
+            answer = await client.request("POST", url, headers={}, body=b"", deadline_s=5)
+            assert answer.body == b"ok"
+            await asyncio.sleep(kept_s * 3)
+    assert len(opened) == 2
+    assert uvicorn.Config("").timeout_keep_alive - 2 >= KEPT_S, "with room for a busy machine"
 
 
 async def test_another_protocol_goes_the_same_way_out(server: ToyServer) -> None:

@@ -19,6 +19,10 @@ from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 from mentalspace.kernel.integration import Answer
 
 _CONNECT_S = 5.0
+# So long an idle connection is used again. Common servers close theirs after 5 s, and a request
+# that meets the closing has no answer: nobody knows whether it was taken, and a text waits minutes.
+# source: https://www.uvicorn.org/settings/#timeouts (5 s, as Apache and Node.js have it)
+KEPT_S = 3.0
 _LARGEST_ANSWER_BYTES = 10 * 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 30 * 86_400.0
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
@@ -120,10 +124,11 @@ class DeadlinedHttp:
 
 
 @asynccontextmanager
-async def open_client(*, live: bool) -> AsyncIterator[Client]:
-    """A pooled session without redirects, cookies or proxies."""
+async def open_client(*, live: bool, kept_s: float = KEPT_S) -> AsyncIterator[Client]:
+    """A pooled session without redirects, cookies or proxies; a connection idle for longer than
+    `kept_s` is not used again."""
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S)
-    connector = aiohttp.TCPConnector(limit=100)
+    connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=kept_s)
     async with aiohttp.ClientSession(
         timeout=timeout,
         connector=connector,
