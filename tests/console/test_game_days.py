@@ -29,7 +29,14 @@ async def test_one_is_held_and_ended_from_the_console(stage: Stage) -> None:
             async with http.post("/game-days", data={**form, "traffic": traffic}) as answer:
                 assert answer.status == 403
                 assert "from 0 to 600" in await answer.text()
-    assert len(stage.game_days) == 1
+        assert len(stage.game_days) == 1
+        async with http.get("/game-days") as answer:
+            assert '<option value="house">the house itself</option>' in await answer.text()
+        async with http.post("/game-days", data={**form, "room": "house"}):
+            assert stage.game_days[1:] == [("Noor Haddad", ["house"], 12.0)]
+        async with http.post("/game-days", data={**form, "room": "attic"}) as answer:
+            assert answer.status == 404
+    assert len(stage.game_days) == 2
     assert await stage.owner.fetchval("select stop_wanted from game_day where id = $1", game_day)
 
 

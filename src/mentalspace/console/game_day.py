@@ -9,6 +9,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from mentalspace.console.door import HEADERS, Forbidden, Missing, Visit
+from mentalspace.engine.runbook import HOUSE
 from mentalspace.workflows.game_day import find_day
 from mentalspace.workflows.game_day.paper import COUNSEL, FIT_FOR, NOT_FIT_FOR, verdict
 from mentalspace.workflows.game_day.picture import draw
@@ -46,7 +47,7 @@ async def game_days(visit: Visit) -> Response:
     return await visit.show(
         "game_days.html",
         days=days,
-        rooms=[(room.room, room.overview.title) for room in visit.services.runbooks.rooms],
+        rooms=_rooms(visit),
         refusal=refusal(visit),
     )
 
@@ -97,9 +98,8 @@ async def download(visit: Visit) -> Response:
 async def start(visit: Visit) -> Response:
     if why := refusal(visit):
         raise Forbidden(why)
-    known = [room.room for room in visit.services.runbooks.rooms]
     room = visit.field("room")
-    if room and room not in known:
+    if room and room not in dict(_rooms(visit)):
         raise Missing
     assert visit.start_game_day is not None
     per_minute = _per_minute(visit.field("traffic"))
@@ -126,6 +126,13 @@ def refusal(visit: Visit) -> str | None:
     if visit.start_game_day is None:
         return "This installation does not hold game days from the console."
     return None
+
+
+def _rooms(visit: Visit) -> list[tuple[str, str]]:
+    """Whose drills may be chosen, with their titles: each room's, and the house's own."""
+    books = visit.services.runbooks
+    own = [(HOUSE, "the house itself")] if books.rehearsals else []
+    return [*((room.room, room.overview.title) for room in books.rooms), *own]
 
 
 def _id(visit: Visit) -> str:

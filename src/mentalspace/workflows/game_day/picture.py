@@ -50,8 +50,8 @@ def draw(day: Day) -> Picture:
         for stretch in _line(run, number * LINE, start, scale)
     ]
     text = (
-        f"{len(runs)} drills over {whole:.0f} s, one line each: {len(day.passed)} held, "
-        f"{len(day.failed)} failed, {len(day.interrupted)} interrupted."
+        f"{len(runs)} drill{'' if len(runs) == 1 else 's'} over {whole:.0f} s, one line each: "
+        f"{len(day.passed)} held, {len(day.failed)} failed, {len(day.interrupted)} interrupted."
     )
     return Picture(WIDTH, len(runs) * LINE, tuple(found), text)
 
