@@ -47,7 +47,7 @@ def test_states_are_told_by_height_and_words() -> None:
     chart = draw_strip(stretches, SINCE, NOON, "Closed.")
     ground, first, last, probe = chart.bars
     assert (first.x, first.width, last.x + last.width) == (0, 24, chart.width)
-    assert probe.height < first.height and probe.width == 1, "in sight though it took seconds"
+    assert probe.height < first.height and probe.width == 0.4, "in sight though it took seconds"
     assert probe.tone != first.tone and ground.tone == "none"
     assert "breaker open: 2 times, 180 min, and still" in chart.text
     assert draw_strip([], SINCE, NOON, "Closed.").text == "Closed."

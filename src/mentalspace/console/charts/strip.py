@@ -10,32 +10,27 @@ from types import MappingProxyType
 from mentalspace.console.chart import Bar, Chart
 
 _HEIGHT = 12.0
-# Minutes to a unit of width; what was there at all is seen.
 _UNIT = timedelta(minutes=5)
-_LEAST = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a state is drawn: `share` of the height, and a fill or pattern."""
+    """How a state is drawn: `share` of the height, a fill or pattern, and how many units wide at
+    least, so that what was there at all is seen."""
 
     words: str
     tone: str
     share: float
+    least: float = 1.0
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "open": Kind("breaker open", "bad", 1.0),
-        "half_open": Kind("half open, one message tries", "info", 0.55),
+        "half_open": Kind("half open, one message tries", "info", 0.55, least=0.4),
         "paused": Kind("paused by the runbook", "hatch-recipient", 0.8),
         "incident": Kind("open, nobody has it", "bad", 1.0),
         "acknowledged": Kind("acknowledged", "hatch-recipient", 0.6),
-        "alerting": Kind("alerting", "bad", 1.0),
-        "pending": Kind("pending", "hatch-recipient", 0.6),
-        "recovering": Kind("recovering", "info", 0.6),
-        "no_data": Kind("no data", "hatch-silent", 0.35),
-        "error": Kind("cannot be judged", "hatch-ours", 0.8),
     }
 )
 
@@ -87,7 +82,7 @@ def draw_strip(stretches: Sequence[Stretch], since: datetime, now: datetime, cal
         if end < 0:
             continue
         height = round(_HEIGHT * kind.share, 1)
-        long = max(_LEAST, end - start)
+        long = max(kind.least, end - start)
         x = min(start, width - long)
         bars.append(Bar(round(x, 2), round(_HEIGHT - height, 1), round(long, 2), height, kind.tone))
     return Chart(width, _HEIGHT, tuple(bars), _text(stretches, since, now, calm))

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from mentalspace.console.charts.queue import Waited
 from mentalspace.console.charts.strip import Stretch, fold
+from mentalspace.engine.backoff import CAP_S
 from mentalspace.engine.db import Connection
 
 HOURS = 24
@@ -60,7 +61,8 @@ select i.id, i.title, i.integration, i.severity, i.status, i.opened_at, i.acknow
    and not exists (select from incident l where l.id = i.lead_id)
  order by i.opened_at desc limit 60
 """
-# What a person held, or what waited for an hour at which it may leave, is no queue.
+# What a person held, or what waited for an hour at which it may leave, is no queue. What is tried
+# again has its next try within the longest backoff: the many that are due later are not read.
 _WAITED = """
 with waited as (
   select d.id, d.integration, d.due_at, coalesce(d.accepted_at, d.ended_at) as until
@@ -69,13 +71,20 @@ with waited as (
      and coalesce(d.accepted_at, d.ended_at) > $2
      and coalesce(d.accepted_at, d.ended_at) - d.due_at > interval '1 minute'
   union all
+  select d.id, d.integration, d.due_at, null from (
+    select id, integration, due_at, credential_id, drill from delivery
+     where status in ('pending', 'due', 'unknown')
+       and next_attempt_at <= app.now() + $3 * interval '1 s' offset 0) d
+   where d.credential_id = any ($1) and d.drill is null
+     and d.due_at <= app.now() - interval '1 minute'
+  union all
   select d.id, d.integration, d.due_at, null from delivery d
    where d.credential_id = any ($1) and d.drill is null
-     and d.status in ('pending', 'due', 'sending', 'unknown')
-     and d.due_at <= app.now() - interval '1 minute'
+     and d.status = 'sending' and d.due_at <= app.now() - interval '1 minute'
 ), queued as (
-  select w.* from waited w where not exists (
-    select from timeline t where t.delivery_id = w.id and t.kind in ('held', 'held_for_hours'))
+  select w.* from waited w where (
+    select t.id from timeline t
+     where t.delivery_id = w.id and t.kind in ('held', 'held_for_hours') limit 1) is null
 )
 select q.integration, m.at,
        max(least(coalesce(q.until, app.now()), m.at + interval '15 min') - q.due_at) as oldest,
@@ -139,7 +148,7 @@ async def read_queues(
 ) -> Mapping[str, list[Waited]]:
     """By integration: every quarter of an hour, those in which nothing waited too. Runs as
     on-call, for the credentials that the visitor may see."""
-    rows = await connection.fetch(_WAITED, [row["id"] for row in credentials], since)
+    rows = await connection.fetch(_WAITED, [row["id"] for row in credentials], since, CAP_S)
     known = {(row["integration"], row["at"]): row for row in rows}
     quarters = [since + QUARTER * step for step in range((now - since) // QUARTER + 1)]
     return {
