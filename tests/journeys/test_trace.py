@@ -38,6 +38,9 @@ async def test_one_id_is_on_every_line_from_the_click_to_the_webhook(
     paths = {line["path_template"] for line in webhooks if line["event"] == "request"}
     assert paths == {"/v1/hooks/{room}/{endpoint}"}
     page = await _page(house, delivery["id"])
+    assert "Where the time went" in page
+    assert "; 1 try: " in page
+    assert "; the last news came " in page
     for shown in (TRACE_ID, asked, answered["provider_request_id"], *hooks):
         assert shown in page
 

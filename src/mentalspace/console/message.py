@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from mentalspace.console import words
+from mentalspace.console.charts.spent import draw_spent
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import narrate
 from mentalspace.console.queries.message import (
@@ -24,6 +25,8 @@ from mentalspace.console.queries.message import (
 )
 from mentalspace.console.verdict import evidence_of
 from mentalspace.engine.silence import MOST_QUESTIONS
+from mentalspace.engine.trace import spans_of
+from mentalspace.engine.trace.ledger import read_stories
 
 _DONE = {
     "released": "It goes on, under the same key: nobody gets it twice.",
@@ -67,6 +70,7 @@ async def message(visit: Visit) -> Response:
             raise Missing
         attempts = await read_attempts(connection, found["id"])
         story = await read_story(connection, found["id"])
+        [told] = await read_stories(connection, [found["id"]], with_hooks=False)
         client = None
         if not visit.is_oncall:
             client = await read_client(connection, found["client_id"])
@@ -84,6 +88,7 @@ async def message(visit: Visit) -> Response:
         ),
         why=why_next(found, provider),
         requests=_requests(story),
+        spent=draw_spent([s for s in spans_of(told) if "messaging.message.id" in s.attributes]),
         may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
