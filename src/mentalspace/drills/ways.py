@@ -13,7 +13,7 @@ from mentalspace.drills.stage import Stage, open_stage
 from mentalspace.engine.channel import LABELS, add_contact
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.house_alert import HOUSE
-from mentalspace.engine.incidents import NewIncident, open_incident
+from mentalspace.engine.incidents import NewIncident, open_incident, resolve
 from mentalspace.engine.pager import PERSON
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Severity
@@ -39,9 +39,10 @@ select s.kind, s.state from page_send s join oncall_contact c on c.id::text = s.
  where s.page_id = $1 order by c.rank
 """
 _OF_SMS = """
-select id, recovered_at from incident where drill = $1 and integration = 'sms'
-   and status <> 'resolved' order by opened_at limit 1
+select id from incident where drill = $1 and integration = 'sms' and status <> 'resolved'
+ order by opened_at limit 1
 """
+_TAKEN = "select id from delivery where drill = $1 and status in ('accepted', 'delivered') limit 1"
 
 
 class Ways:
@@ -96,7 +97,7 @@ class Ways:
             await stage.arrange(action)
         for action in self._drill.act:
             await stage.act(action)
-        incident = await self._incident_of_sms(recovered=False)
+        incident = await self._incident_of_sms()
         return await self._page(incident, "colleague") if incident else "no incident of SMS"
 
     async def page_about_the_house_meanwhile(self) -> str:
@@ -107,11 +108,15 @@ class Ways:
         return await self._page(incident, "colleague")
 
     async def page_once_texts_go_again(self) -> str:
+        """Its rule would hold the incident for a while yet: a person who sees a text go ends it."""
         assert self._stage is not None
         for word in self._drill.recover:
             await self._stage.recover(word)
-        if await self._incident_of_sms(recovered=True) is None:
-            return "SMS did not recover"
+        incident = await self._incident_of_sms()
+        if incident is None or await self._text_taken() is None:
+            return "texts did not go again"
+        async with self._services.database.as_oncall() as connection:
+            await resolve(connection, incident, "drill")
         return await self._page(self._known_house(), "colleague, afterwards")
 
     def _known_house(self) -> UUID:
@@ -133,14 +138,19 @@ class Ways:
             )
         return incident_id
 
-    async def _incident_of_sms(self, *, recovered: bool) -> UUID | None:
-        """The drill's, once it is there, or once it looks over."""
+    async def _incident_of_sms(self) -> UUID | None:
+        return await self._once(_OF_SMS)
+
+    async def _text_taken(self) -> UUID | None:
+        return await self._once(_TAKEN)
+
+    async def _once(self, sql: str) -> UUID | None:
+        """What the query finds of this drill, as soon as it finds anything."""
 
         async def look() -> UUID | None:
             async with self._services.database.as_dispatcher() as connection:
-                row = await connection.fetchrow(_OF_SMS, self._run_id)
-            there = row is not None and (row["recovered_at"] is not None) == recovered
-            return row["id"] if there else None
+                found: UUID | None = await connection.fetchval(sql, self._run_id)
+            return found
 
         return await _until(look)
 
