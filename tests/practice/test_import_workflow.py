@@ -202,6 +202,7 @@ async def test_another_practices_rows_are_unknown(office: Office) -> None:
             await act
 
 
+@pytest.mark.alone
 async def test_a_bigger_file_lands_in_reasonable_time(office: Office) -> None:
     """Three hundred appointments land in one go, each with its own mail."""
     began = office.services.clock.now()
