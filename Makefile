@@ -13,7 +13,7 @@ AGAIN  := --last-failed --last-failed-no-failures none
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 check docs torture fuzz bench room lock clean
+.PHONY: help install run test test-16 check docs torture fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -64,6 +64,9 @@ fuzz: install ## the API and the webhooks' door against a few thousand requests 
 
 bench: install ## measurements beside their peers (BENCH="pace --seconds 30")
 	@$(BIN)/mentalspace bench $(BENCH)
+
+month: install ## how often alert rules cry wolf, and how soon they find an outage (SEEDS=20)
+	@$(BIN)/python -m benchmarks.month --seeds $(or $(SEEDS),20)
 
 room: install ## scaffold a new integration: make room NAME=fax
 	@$(BIN)/mentalspace room "$(NAME)"

@@ -10,6 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mentalspace.cli.alerts import read_length, read_week
+from mentalspace.kernel.errors import Refused
 from mentalspace.main import MentalSpace
 from mentalspace.practice.token import person_of_token
 from tests.cli.commands import environment_of, mentalspace
@@ -161,3 +163,38 @@ async def test_an_incident_is_exported(
     assert file.read_bytes().startswith(b"%PDF-")
     refused = await asyncio.to_thread(mentalspace, environment, "incident", "export", "night")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+
+
+def test_a_rule_is_silenced_and_its_hours_set(environment: dict[str, str]) -> None:
+    """`alerts` shows each rule, `silence` gives an id that `lift` takes, `hours` a practice's week
+    its windows; what is none is refused with the right way to write it."""
+    about = ("alerts", "silence", "--rule", "email.queue_stands", "--for", "4h")
+    made = mentalspace(environment, *about, "--reason", "the relay moves")
+    assert made.returncode == 0, made.stderr
+    shown = mentalspace(environment, "alerts")
+    assert "none of them alerting" in shown.stdout
+    assert made.stdout.strip() in shown.stdout
+    assert mentalspace(environment, "alerts", "lift", made.stdout.strip()).returncode == 0
+    told = mentalspace(environment, "alerts", "show", "email.queue_stands")
+    assert "proven by email/queue_stands: never" in told.stdout
+    opened = mentalspace(environment, "alerts", "hours", "lakeside", "mon-fri 8-18", "sat 9:30-12")
+    assert opened.returncode == 0, opened.stderr
+    week = mentalspace(
+        environment, "psql", "-c", "select opening from practice where slug = 'lakeside'"
+    )
+    days = ["[480, 1080]"] * 5 + ["[570, 720]", "null"]
+    assert f"[{', '.join(days)}]" in week.stdout
+
+
+@pytest.mark.parametrize("text", ["4", "4 weeks", "-1h", "h", "999999d"])
+def test_what_is_no_length(text: str) -> None:
+    """It says how to write one."""
+    with pytest.raises(Refused, match="write 30min, 4h or 2d"):
+        read_length(text)
+
+
+@pytest.mark.parametrize("text", ["mon", "mon 18-8", "mon-fri 8-25", "fri-mon 8-12", "mon 8:75-9"])
+def test_what_are_no_hours(text: str) -> None:
+    """It says how to write some, or that they end before they begin."""
+    with pytest.raises(Refused, match=r"hours; write them|ends before it begins"):
+        read_week([text])

@@ -11,6 +11,7 @@ from mentalspace.api import (
     acts,
     agreements,
     alertmanager,
+    alerts,
     appointments,
     clients,
     consent,
@@ -57,6 +58,7 @@ _ROUTES = (
     incidents,
     tickets,
     acts,
+    alerts,
     oncall,
     agreements,
 )

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from mentalspace.cli import (
     agreements,
     alarm_test,
+    alerts,
     audit,
     credentials,
     dead_letters,
@@ -61,6 +62,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
         looking,
         dead_letters,
         incidents,
+        alerts,
         history,
         people,
         oncall,

@@ -95,6 +95,7 @@ async def incident(visit: Visit) -> Response:
         verdict=verdict(whole, facts, provider),
         status_text=status_text(whole, facts, group.practices if group else 1),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
+        rule=rule,
         case=case,
         # Its prose is rendered without any tag of its own.
         case_body=Markup(markdown_html(case.body)) if case else None,  # noqa: S704

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from mentalspace.console import (
     agreement,
+    alerts,
     calendar,
     client,
     cost,
@@ -106,6 +107,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acts/{name}", remedy.ask, "incidents.act"),
     ("/incidents/{id}/post-mortem.md", incident_paper.markdown, "incidents.act"),
     ("/incidents/{id}/post-mortem.pdf", incident_paper.pdf, "incidents.act"),
+    ("/alerts", alerts.alerts, "incidents.read"),
+    ("/alerts/silence", alerts.ask, "incidents.act"),
+    ("/alerts/rules/{rule}", alerts.rule, "incidents.read"),
     ("/doctor", doctor.first, "incidents.read"),
     ("/doctor/{room}", doctor.doctor, "incidents.read"),
     ("/messages", message.messages, "deliveries.read"),
@@ -159,6 +163,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/on-call/overrides/{id}/end", oncall.end_override, "oncall.write"),
     ("/incidents/{id}/archive", incident.put_away, "incidents.act"),
     ("/incidents/{id}/unarchive", incident.take_out, "incidents.act"),
+    ("/alerts/silences", alerts.silence, "incidents.act"),
+    ("/alerts/silences/{id}/lift", alerts.lift, "incidents.act"),
     ("/dead-letters/replay", dead_letters.replay, "deliveries.decide"),
     ("/dead-letters/close", dead_letters.close, "deliveries.decide"),
     ("/dead-letters/stop", dead_letters.stop, "deliveries.decide"),
