@@ -233,9 +233,9 @@ class MentalSpace:
         from mentalspace.console import router
         from mentalspace.engine.trace.request import FLUSH_EVERY_S, RequestLog
 
-        log = RequestLog()
+        told = RequestLog()
         flush = {
-            "requests": lambda s: (FLUSH_EVERY_S, lambda: log.flush(s.database)),
+            "requests": lambda s: (FLUSH_EVERY_S, lambda: told.flush(s.database)),
         }
         traced = self.settings.otlp is not None
         return LazyApp(
@@ -250,10 +250,10 @@ class MentalSpace:
                         shown_password=None if self.settings.demo_password else DEMO_PASSWORD,
                     )
                 ],
-                requests=log if traced else None,
+                requests=told if traced else None,
             ),
             {"watch": self._watch, **(flush if traced else {})},
-            (lambda services: log.flush(services.database)) if traced else None,
+            (lambda services: told.flush(services.database)) if traced else None,
         )
 
     def run_worker(self) -> None:

@@ -26,7 +26,7 @@ from tests.conftest import MASTER_KEY
 from tests.house import House, running_house, until
 
 TRACE_ID, CALLER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
-PRIVATE = ("Testa", "Person", "testa", "demo.example", "Chicago", "t-1", "c-1")
+PRIVATE = ("Testa", "Person", "testa", "demo.example", "Chicago", "t-spans", "c-spans")
 
 
 @dataclass(slots=True)
@@ -221,8 +221,8 @@ async def _book(house: House) -> str:
         client_id=None,
     )
     body = {
-        "external_id": "t-1",
-        "client_external_id": "c-1",
+        "external_id": "t-spans",
+        "client_external_id": "c-spans",
         "client_name": "Testa Person",
         "client_email": "testa@demo.example",
         "client_timezone": "America/Chicago",

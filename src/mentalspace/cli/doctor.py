@@ -176,19 +176,19 @@ def _target(reading: Reading) -> str:
 
 
 def _rules(report: Report) -> Iterator[str]:
-    """What fires or is not over yet, each in a line; the quiet ones together."""
+    """What fires or is not over yet, each in a line; of the quiet ones how many."""
     if report.alerts:
         yield ""
-    quiet: dict[str, list[str]] = {"no_data": [], "normal": []}
+    quiet = {"normal": 0, "no_data": 0}
     for line in report.alerts:
         if line.state in quiet:
-            quiet[line.state].append(line.rule.title)
+            quiet[line.state] += 1
             continue
         where = f", {line.subject}, since {_moment(line.since)}"
         yield from _wrapped(f"{line.state:<12}", f"{line.rule.title}{where}", 12)
-    for state, titles in quiet.items():
-        if titles:
-            yield from _wrapped(f"{state.replace('_', ' '):<12}", "; ".join(titles), 12)
+    normal, blind = quiet.values()
+    if normal or blind:
+        yield f"Alert rules: {normal} normal, {blind} without data (mentalspace alerts names them)"
 
 
 def _answer(answer: Answer, now: datetime) -> Iterator[str]:

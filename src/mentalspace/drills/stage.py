@@ -135,6 +135,10 @@ class Stage:
         await self._heal()
         if self.demands_agreement:
             await self._revoke_agreements()
+        await self.end()
+
+    async def end(self) -> None:
+        """Its credential, incidents, suppressions and messages are over."""
         async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update credential set active = false where drill = $1", self.run_id
@@ -331,8 +335,12 @@ async def open_stage(services: Services, drill: Drill, run_id: str) -> Stage:
         secrets=secrets,
         accounts=[account_id(drill.room, provider.name, provider.customer(secrets))],
     )
-    await stage.store(secrets)
-    await register_account(services, drill.room, provider, endpoint, secrets)
+    try:
+        await stage.store(secrets)
+        await register_account(services, drill.room, provider, endpoint, secrets)
+    except BaseException:  # cut off in between, too: whoever asked has nothing to close
+        await stage.end()
+        raise
     return stage
 
 

@@ -31,6 +31,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "paused": Kind("paused by the runbook", "hatch-recipient", 0.8),
         "incident": Kind("open, nobody has it", "bad", 1.0),
         "acknowledged": Kind("acknowledged", "hatch-recipient", 0.6),
+        # An alert rule's states but the normal one.
+        "alerting": Kind("alerting", "bad", 1.0),
+        "error": Kind("error", "bad", 0.8),
+        "pending": Kind("pending", "warn", 0.55),
+        "recovering": Kind("recovering", "warn", 0.4),
+        "no_data": Kind("no data", "idle", 0.2),
     }
 )
 
