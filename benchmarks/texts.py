@@ -230,7 +230,7 @@ async def _seen(phone: Phone, account: str, since: datetime, seconds: float) -> 
         services, "GET", f"/recorder?{urlencode({'account': account, 'since': since})}"
     )
     refused = sum(e["http"] == 429 for e in entries)
-    return Seen(share, max(queued), refused)
+    return Seen(share, max(queued).total_seconds(), refused)
 
 
 def _number(number: int) -> str:
