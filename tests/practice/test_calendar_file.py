@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.calendar_file import (
@@ -90,6 +86,23 @@ def only(file: CalendarFile) -> AppointmentRow:
 
 def codes(bad: BadRow) -> list[tuple[str, str]]:
     return [(mistake.column, mistake.code) for mistake in bad.mistakes]
+
+
+CUSTOM_ZONE = """BEGIN:VTIMEZONE
+TZID:Ours
+BEGIN:STANDARD
+DTSTART:20001101T020000
+RRULE:FREQ=YEARLY;BYDAY=1SU;BYMONTH=11
+TZOFFSETFROM:-0400
+TZOFFSETTO:-0500
+END:STANDARD
+BEGIN:DAYLIGHT
+DTSTART:20000301T020000
+RRULE:FREQ=YEARLY;BYDAY=2SU;BYMONTH=3
+TZOFFSETFROM:-0500
+TZOFFSETTO:-0400
+END:DAYLIGHT
+END:VTIMEZONE"""
 
 
 # --- files that programs wrote -------------------------------------------------------------
@@ -353,225 +366,6 @@ def test_nothing_prints_a_person() -> None:
     assert "555" not in repr(file)
 
 
-# --- iCalendar -----------------------------------------------------------------------------
-
-
-def test_attendee_is_the_client() -> None:
-    """The guest who is neither organizer, chair nor room is the client."""
-    file = ical(
-        event(
-            "SUMMARY:Therapy",
-            "ORGANIZER:mailto:Clinician@demo.example",
-            "ATTENDEE;CN=Ada:MAILTO:clinician@demo.example",
-            "ATTENDEE;CUTYPE=ROOM:mailto:room@demo.example",
-            'ATTENDEE;CN="Lopez, Maria":mailto:maria%2Eb@client.example',
-        )
-    )
-    row = only(file)
-    assert row.client_name.reveal() == "Lopez, Maria"
-    assert row.client_email == Phi("maria.b@client.example")
-    assert row.clinician_email == "Clinician@demo.example"
-
-
-def test_client_identifier_is_stable() -> None:
-    """One client keeps one identifier over files: by address, else by name in any spelling."""
-    guest = "ATTENDEE;CN=Maria:mailto:Maria@client.example"
-    first = only(ical(event(guest)))
-    second = only(ical(event(guest.replace("Maria", "maria"), uid="E-9")))
-    assert first.client_external_id == second.client_external_id
-    named = only(ical(event("SUMMARY:JOSÉ  Núñez")))
-    again = only(ical(event("SUMMARY:Jose\u0301 núñez", uid="E-9")))
-    assert named.client_external_id == again.client_external_id != first.client_external_id
-    assert named.client_external_id.startswith("ical:")
-
-
-def test_cancelled() -> None:
-    """An event is cancelled by its status, or with its whole calendar by METHOD:CANCEL."""
-    assert only(ical(event("STATUS:CANCELLED"))).status == "cancelled"
-    assert only(ical(event(), before="METHOD:CANCEL")).status == "cancelled"
-    assert only(ical(event("STATUS:TENTATIVE"), before="METHOD:PUBLISH")).status == "scheduled"
-
-
-def test_newest_version_wins() -> None:
-    """Of one event's versions the highest SEQUENCE counts, even where only an older one is good."""
-    old, new = event("SEQUENCE:1"), event("SEQUENCE:2", start="DTSTART:20261202T140000Z")
-    for order in ((old, new), (new, old)):
-        file = ical(*order)
-        assert only(file).starts_at.day == 2
-        assert file.merged == 1
-    file = ical(old, event("SEQUENCE:2", start="DTSTART:soon"))
-    assert not file.rows
-    assert codes(file.bad[0]) == [("DTSTART", "not_a_time")]
-
-
-def test_version_without_a_number() -> None:
-    """A version whose number cannot be read is kept to be corrected beside the newest."""
-    file = ical(event("SEQUENCE:2"), event("SEQUENCE:new"))
-    assert len(file.rows) == 1
-    assert codes(file.bad[0]) == [("SEQUENCE", "not_a_number")]
-
-
-def test_calendars_in_one_file_are_apart() -> None:
-    """Each calendar of a file has its own method and its own zones."""
-    start = "DTSTART;TZID=Ours:20260701T090000"
-    other = CUSTOM_ZONE.replace("-0400", "+0800")
-    parts = [
-        "BEGIN:VCALENDAR", "METHOD:CANCEL", CUSTOM_ZONE, event(start=start), "END:VCALENDAR",
-        "BEGIN:VCALENDAR", other, event(start=start, uid="E-2"), "END:VCALENDAR",
-    ]  # fmt: skip
-    file = read("\n".join(parts), "a.ics")
-    assert [(row.starts_at.hour, row.status) for row in file.rows] == [
-        (13, "cancelled"),
-        (1, "scheduled"),
-    ]
-
-
-def test_folded_inside_a_character() -> None:
-    """A line folded between the two bytes of an accent is put together again."""
-    folded = event("SUMMARY:Jose\u0301").encode().replace(b"\xcc\x81", b"\xcc\r\n \x81")
-    file = read(b"BEGIN:VCALENDAR\r\n" + folded + b"\r\nEND:VCALENDAR\r\n", "a.ics")
-    assert only(file).client_name.reveal() == "Jose\u0301"
-
-
-def test_cut_off_events() -> None:
-    """An event without its end is kept to be corrected, and the next one still lands."""
-    cut = event().removesuffix("END:VEVENT").rstrip()
-    file = ical(cut, event(uid="E-2"), cut)
-    assert [row.external_id for row in file.rows] == ["E-2"]
-    assert [codes(bad) for bad in file.bad] == [[("row", "cut_off")]] * 2
-    assert "VCALENDAR" not in file.bad[1].raw.reveal()
-
-
-CUSTOM_ZONE = """BEGIN:VTIMEZONE
-TZID:Ours
-BEGIN:STANDARD
-DTSTART:20001101T020000
-RRULE:FREQ=YEARLY;BYDAY=1SU;BYMONTH=11
-TZOFFSETFROM:-0400
-TZOFFSETTO:-0500
-END:STANDARD
-BEGIN:DAYLIGHT
-DTSTART:20000301T020000
-RRULE:FREQ=YEARLY;BYDAY=2SU;BYMONTH=3
-TZOFFSETFROM:-0500
-TZOFFSETTO:-0400
-END:DAYLIGHT
-END:VTIMEZONE"""
-
-
-@pytest.mark.parametrize(
-    ("local", "utc"),
-    [
-        ("20260308T013000", "03-08 06:30"),
-        ("20260308T023000", "03-08 07:30"),
-        ("20260308T033000", "03-08 07:30"),
-        ("20261101T003000", "11-01 04:30"),
-        ("20261101T013000", "11-01 05:30"),
-        ("20261101T023000", "11-01 07:30"),
-    ],
-)
-@pytest.mark.parametrize("zone", ["Ours", NEW_YORK])
-def test_clock_changes_follow_the_standard(zone: str, local: str, utc: str) -> None:
-    """In a named zone a doubled time is its first, a skipped one keeps the offset before."""
-    row = only(ical(event(start=f"DTSTART;TZID={zone}:{local}"), before=CUSTOM_ZONE))
-    assert f"{row.starts_at:%m-%d %H:%M}" == utc
-
-
-def test_zone_of_another_file_is_forgotten() -> None:
-    """A zone that one file defines says nothing in the next."""
-    here = event(start="DTSTART;TZID=Ours:20260701T090000")
-    assert ical(here, before=CUSTOM_ZONE).rows
-    assert codes(ical(here).bad[0]) == [("DTSTART", "unknown_zone")]
-
-
-@pytest.mark.parametrize(
-    ("there", "instead"),
-    [
-        ("FREQ=YEARLY", "FREQ=SECONDLY"),
-        ("BYMONTH=3", "BYMONTH=13"),
-        ("BYDAY=1SU", "BYDAY=SUN"),
-        ("TZOFFSETTO:-0400", "TZOFFSETTO:-2400"),
-        ("DTSTART:20001101T020000", "DTSTART:20001301T020000"),
-        ("TZOFFSETFROM:-0400", "X-NOTHING:1"),
-    ],
-)
-def test_unusable_zone_definition(there: str, instead: str) -> None:
-    """A zone whose definition is broken, or is no yearly rule, is not guessed at."""
-    assert there in CUSTOM_ZONE
-    broken = CUSTOM_ZONE.replace(there, instead)
-    file = ical(event(start="DTSTART;TZID=Ours:20260701T090000"), before=broken)
-    assert codes(file.bad[0]) == [("DTSTART", "unknown_zone")]
-
-
-def test_zone_rules_end() -> None:
-    """A rule ends with its UNTIL, written in UTC a day before the local one; dates are listed."""
-    zone = """BEGIN:VTIMEZONE
-TZID:Ours
-BEGIN:DAYLIGHT
-DTSTART:20100926T020000
-RRULE:FREQ=YEARLY;BYMONTH=9;BYDAY=-1SU;UNTIL=20110924T140000Z
-TZOFFSETFROM:+1200
-TZOFFSETTO:+1300
-END:DAYLIGHT
-BEGIN:STANDARD
-DTSTART:20110403T030000
-RDATE:20120401T030000
-TZOFFSETFROM:+1300
-TZOFFSETTO:+1200
-END:STANDARD
-END:VTIMEZONE"""
-    hours = []
-    for day in ("20110501", "20111001", "20120501", "20121201"):
-        row = only(ical(event(start=f"DTSTART;TZID=Ours:{day}T150000"), before=zone))
-        hours.append(row.starts_at.hour)
-    assert hours == [3, 2, 3, 3]
-
-
-DEFINED = {
-    NEW_YORK: "-0500 -0400 BYMONTH=3;BYDAY=2SU 02 BYMONTH=11;BYDAY=1SU 02",
-    "Europe/London": "+0000 +0100 BYMONTH=3;BYDAY=-1SU 01 BYMONTH=10;BYDAY=-1SU 02",
-    "Australia/Sydney": "+1000 +1100 BYMONTH=10;BYDAY=1SU 02 BYMONTH=4;BYDAY=1SU 03",
-    "America/Havana": "-0500 -0400 BYMONTH=3;BYMONTHDAY=8,9,10,11,12,13,14;BYDAY=SU 00 "
-    "BYMONTH=11;BYDAY=1SU 01",
-}
-
-
-def definition(zone: str) -> str:
-    standard, daylight, spring, spring_hour, autumn, autumn_hour = DEFINED[zone].split()
-    return f"""BEGIN:VTIMEZONE
-TZID:Ours
-BEGIN:STANDARD
-DTSTART:00010101T{autumn_hour}0000
-RRULE:FREQ=YEARLY;{autumn}
-TZOFFSETFROM:{daylight}
-TZOFFSETTO:{standard}
-END:STANDARD
-BEGIN:DAYLIGHT
-DTSTART:00010101T{spring_hour}0000
-RRULE:FREQ=YEARLY;{spring}
-TZOFFSETFROM:{standard}
-TZOFFSETTO:{daylight}
-END:DAYLIGHT
-END:VTIMEZONE"""
-
-
-@given(
-    st.sampled_from(sorted(DEFINED)),
-    st.datetimes(datetime(2014, 1, 1), datetime(2099, 12, 31)),
-)
-def test_defined_zone_agrees_with_the_database(zone: str, local: datetime) -> None:
-    """A zone defined by its yearly rules gives the instants that its IANA name gives."""
-    at = f"{local:%Y%m%dT%H%M%S}"
-    ours = only(ical(event(start=f"DTSTART;TZID=Ours:{at}"), before=definition(zone)))
-    assert ours == only(ical(event(start=f"DTSTART;TZID={zone}:{at}"), before=definition(zone)))
-
-
-def test_windows_zone_without_definition() -> None:
-    """A Windows zone name is understood where the file forgot to define it."""
-    row = only(ical(event(start="DTSTART;TZID=Pacific Standard Time:20260701T090000")))
-    assert row.starts_at == datetime(2026, 7, 1, 16, 0, tzinfo=UTC)
-
-
 # --- a row corrected later -----------------------------------------------------------------
 
 
@@ -603,135 +397,3 @@ def test_correction_must_be_one_row(raw: str) -> None:
     assert isinstance(row, BadRow)
     assert row.raw.reveal() == raw
     assert row.mistakes[0].line == 9
-
-
-# --- properties ----------------------------------------------------------------------------
-
-VOCABULARY = [
-    COLUMNS, "\n", "\r\n", "\r", ",", ";", '"', "\t", " ", "A-1", "2026-12-01T09:00", "50", "=",
-    "BEGIN:VCALENDAR\n", "END:VCALENDAR\n", "BEGIN:VEVENT\n", "END:VEVENT\n", "UID:", "E-1\n",
-    "DTSTART", "DTEND", ";TZID=", "Ours", ":", "20260308T023000", "Z", "RRULE:FREQ=", "YEARLY",
-    "DAILY", ";COUNT=", ";BYDAY=", "RDATE:", "EXDATE:", "RECURRENCE-ID:20261202T140000Z\n",
-    "DURATION:", "PT50M", "P", "99999999999", "SEQUENCE:", "ATTENDEE;CN=", "mailto:", "a@b.example",
-    "ORGANIZER", "BEGIN:VTIMEZONE\n", "END:VTIMEZONE\n", "TZID:Ours\n", "BEGIN:STANDARD\n",
-    "END:STANDARD\n", "TZOFFSETFROM:", "TZOFFSETTO:", "+0500\n", "BYDAY=", "\\", "é", "\u2028",
-    CUSTOM_ZONE, event(), line(), "SUMMARY", "METHOD:CANCEL\n", "0001-01-01T00:00", "+23:59",
-]  # fmt: skip
-SCRAPS = st.lists(st.one_of(st.sampled_from(VOCABULARY), st.text(max_size=4)), max_size=40)
-
-
-def check_any(data: bytes, name: str) -> None:
-    try:
-        first = read(data, name)
-    except CalendarFileUnreadable as error:
-        assert error.code and str(error)
-        return
-    assert read(data, name) == first
-    for bad in first.bad:
-        assert bad.mistakes
-        again(bad.raw.reveal(), first.kind, bad.header)
-
-
-@given(st.binary(max_size=400), st.sampled_from(["a.csv", "a.ics"]))
-def test_any_bytes(data: bytes, name: str) -> None:
-    """No bytes make it raise anything but its own refusal; reading twice gives the same."""
-    check_any(data, name)
-
-
-@given(SCRAPS, st.sampled_from([COLUMNS + "\n", "BEGIN:VCALENDAR\n", ""]))
-@settings(max_examples=300)
-@example([event(start="DTSTART;TZID=America/New_York:00010101T000000")], "BEGIN:VCALENDAR\n")
-@example([event(start="DTSTART:99991231T235959")], "BEGIN:VCALENDAR\n")
-@example([line(starts_at="9999-12-31T23:59-23:59")], COLUMNS + "\n")
-def test_any_scraps(scraps: list[str], head: str) -> None:
-    """Nor do the scraps of real files, put together anyhow."""
-    check_any((head + "".join(scraps)).encode("utf-8", "replace"), "a.csv")
-
-
-ROW_LINES = st.sampled_from(
-    [line(), line(external_id="A-2"), line(duration_min="x"), line(external_id=""), 'A,"open']
-)
-
-
-@given(st.lists(ROW_LINES, max_size=12))
-def test_no_row_is_lost(rows: list[str]) -> None:
-    """Good, bad and merged rows add up to the rows of the file, each on its own line."""
-    file = read("\n".join([COLUMNS, *rows]))
-    assert len(file.rows) + len(file.bad) + file.merged == len(rows)
-    lines = Counter([row.line for row in file.rows] + [bad.line for bad in file.bad])
-    assert set(lines.values()) <= {1}
-    assert all(bad.raw.reveal() == rows[bad.line - 2] for bad in file.bad)
-
-
-@given(st.lists(st.sampled_from([event(), event(uid="E-2"), event("SEQUENCE:3"), event("DTEND:x"),
-                                 event("RRULE:FREQ=DAILY"), "BEGIN:VEVENT\r\nUID:E-1"]),
-                max_size=12))  # fmt: skip
-def test_no_event_is_lost(events: list[str]) -> None:
-    """Good, bad and older events add up to the events of the file; a series is one of them."""
-    file = ical(*events)
-    good = {row.series or row.external_id for row in file.rows}
-    assert len(good) + len(file.bad) + file.merged == len(events)
-
-
-ZONES = [NEW_YORK, "Europe/London", "Asia/Kolkata", "Pacific/Auckland"]
-NAMES = st.text(
-    st.characters(codec="utf-8", categories=["L", "P", "Nd", "Zs"]), min_size=1, max_size=30
-).map(lambda name: f"M{name}x")
-
-
-@given(
-    st.lists(
-        st.tuples(
-            NAMES,
-            st.datetimes(datetime(2000, 1, 1), datetime(2099, 12, 30)),
-            st.integers(1, 1440),
-            st.sampled_from(["scheduled", "cancelled"]),
-        ),
-        max_size=8,
-    ),
-    st.sampled_from(ZONES),
-    st.booleans(),
-)
-def test_good_rows_round_trip(
-    wanted: list[tuple[str, datetime, int, str]], zone: str, as_ical: bool
-) -> None:
-    """Appointments written down in four zones come back as they were, from either kind of file."""
-    wanted = [(n, at.replace(second=0, microsecond=0, tzinfo=UTC), d, s) for n, at, d, s in wanted]
-    if as_ical:
-        file = ical(*(_as_event(f"E-{i}", one, zone) for i, one in enumerate(wanted)))
-    else:
-        file = read(
-            "\n".join([COLUMNS, *(_as_line(f"A-{i}", w, zone) for i, w in enumerate(wanted))])
-        )
-    assert not file.bad
-    got = [(r.client_name.reveal(), r.starts_at, r.duration_min, r.status) for r in file.rows]
-    assert got == wanted
-
-
-def _as_line(external_id: str, wanted: tuple[str, datetime, int, str], zone: str) -> str:
-    name, at, minutes, status = wanted
-    return line(
-        external_id=external_id,
-        client_name=name,
-        starts_at=at.astimezone(ZoneInfo(zone)).isoformat(timespec="minutes"),
-        duration_min=str(minutes),
-        status=status,
-    )
-
-
-def _as_event(uid: str, wanted: tuple[str, datetime, int, str], zone: str) -> str:
-    name, at, minutes, status = wanted
-    local = at.astimezone(ZoneInfo(zone))
-    # The second of two equal wall-clock times can only be written in UTC.
-    start = f"DTSTART:{at:%Y%m%dT%H%M%SZ}" if local.fold else (
-        f"DTSTART;TZID={zone}:{local:%Y%m%dT%H%M%S}"
-    )  # fmt: skip
-    escaped = name.replace("\\", "\\\\").replace(",", "\\,").replace(";", "\\;")
-    end = at + timedelta(minutes=minutes)
-    return event(
-        f"DTEND:{end:%Y%m%dT%H%M%SZ}",
-        f"SUMMARY:{escaped}",
-        f"STATUS:{status.upper()}",
-        uid=uid,
-        start=start,
-    )
