@@ -27,6 +27,7 @@ from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.settings import SANDBOX_PORTS
 from mentalspace.main import MentalSpace
 from mentalspace.practice.appointment import NewAppointment
+from mentalspace.practice.token import mint_token
 from mentalspace.sandbox.app import create_app as create_sandbox
 from mentalspace.sandbox.app import server_of
 from mentalspace.sandbox.world import open_world
@@ -67,6 +68,35 @@ class House:
             system_claims(self.practice_id),
             new_appointment(to, self.services.clock.now() + timedelta(hours=hours), external_id),
         )
+
+    async def ask_to_book(self, traceparent: str, external_id: str) -> str:
+        """The same through the API, as the front desk, in a caller's trace; the request's id."""
+        async with self.services.database.as_door() as connection:
+            user_id = await connection.fetchval(
+                "select user_id from membership where role = 'front_desk'"
+            )
+        token = mint_token(
+            self.services.jwt_secret,
+            user_id=user_id,
+            role="front_desk",
+            practice_id=self.practice_id,
+            client_id=None,
+        )
+        body = {
+            "external_id": external_id,
+            "client_external_id": f"c-{external_id}",
+            "client_name": "Testa Person",
+            "client_email": "testa@demo.example",
+            "client_timezone": "America/Chicago",
+            "starts_at": (self.services.clock.now() + timedelta(hours=20)).isoformat(),
+            "duration_min": 50,
+        }
+        headers = {"Authorization": f"Bearer {token}", "traceparent": traceparent}
+        async with self.http.post(
+            f"{self.url}/v1/appointments", json=body, headers=headers
+        ) as answer:
+            assert answer.status == 201, await answer.text()
+            return answer.headers["x-request-id"]
 
     async def deliveries(self) -> list[dict[str, Any]]:
         async with self.services.database.as_oncall() as connection:

@@ -21,12 +21,11 @@ from opentelemetry.proto.trace.v1 import trace_pb2
 
 from mentalspace.engine.trace import export
 from mentalspace.engine.trace.standing import read_standing
-from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY
-from tests.house import House, running_house, until
+from tests.house import running_house, until
 
 TRACE_ID, CALLER = "0af7651916cd43dd8448eb211c80319c", "00f067aa0ba902b7"
-PRIVATE = ("Testa", "Person", "testa", "demo.example", "Chicago", "t-spans", "c-spans")
+PRIVATE = ("Testa", "Person", "testa", "demo.example", "Chicago", "t-spans")
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ async def test_a_booking_is_one_tree_whole_and_once(
         before = await admin.fetchval("select read_id from trace_state")
         fault = {"room": "email", "provider": "resend", "kind": "status", "http": 503, "times": 1}
         await house.sandbox("POST", "/faults", fault)
-        request_id = await _book(house)
+        request_id = await house.ask_to_book(f"00-{TRACE_ID}-{CALLER}-01", "t-spans")
         await until(lambda: admin.fetchval("select true from delivery where attempts = 1"))
         await house.advance(timedelta(minutes=1))
         await until(lambda: admin.fetchval("select true from delivery where status = 'delivered'"))
@@ -205,36 +204,3 @@ def _said(span: trace_pb2.Span) -> dict[str, object]:
 
 async def _true(seen: object) -> object:
     return seen
-
-
-async def _book(house: House) -> str:
-    """Through the API, as part of a caller's trace; the id of the request."""
-    async with house.services.database.as_door() as connection:
-        user_id = await connection.fetchval(
-            "select user_id from membership where role = 'front_desk'"
-        )
-    token = mint_token(
-        house.services.jwt_secret,
-        user_id=user_id,
-        role="front_desk",
-        practice_id=house.practice_id,
-        client_id=None,
-    )
-    body = {
-        "external_id": "t-spans",
-        "client_external_id": "c-spans",
-        "client_name": "Testa Person",
-        "client_email": "testa@demo.example",
-        "client_timezone": "America/Chicago",
-        "starts_at": (house.services.clock.now() + timedelta(hours=20)).isoformat(),
-        "duration_min": 50,
-    }
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "traceparent": f"00-{TRACE_ID}-{CALLER}-01",
-    }
-    async with house.http.post(
-        f"{house.url}/v1/appointments", json=body, headers=headers
-    ) as answer:
-        assert answer.status == 201, await answer.text()
-        return answer.headers["x-request-id"]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from mentalspace.main import DEMO_PASSWORD
 from mentalspace.practice.identity import log_in
-from mentalspace.practice.token import mint_token
 from tests.house import House, until
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -21,7 +19,7 @@ async def test_one_id_is_on_every_line_from_the_click_to_the_webhook(
 ) -> None:
     """The trace of the HTTP request that booked is the delivery's and the attempt's; request,
     attempt and webhook are found in the log by it, and the message's page names all of them."""
-    asked = await _book(house)
+    asked = await house.ask_to_book(f"00-{TRACE_ID}-00f067aa0ba902b7-01", "t-1")
     [delivery] = await until(lambda: _delivered(house))
     rows = await _ledger(house, delivery["id"])
     assert {row["traceparent"].split("-")[1] for row in rows.values()} == {TRACE_ID}
@@ -47,38 +45,6 @@ async def test_one_id_is_on_every_line_from_the_click_to_the_webhook(
 
 def _lines(logs: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in logs.read_text().splitlines()]
-
-
-async def _book(house: House) -> str:
-    """Through the API; the id of the request."""
-    async with house.services.database.as_door() as connection:
-        user_id = await connection.fetchval(
-            "select user_id from membership where role = 'front_desk'"
-        )
-    token = mint_token(
-        house.services.jwt_secret,
-        user_id=user_id,
-        role="front_desk",
-        practice_id=house.practice_id,
-        client_id=None,
-    )
-    body: dict[str, Any] = {
-        "external_id": "t-1",
-        "client_external_id": "c-1",
-        "client_name": "Testa Person",
-        "client_email": "testa@demo.example",
-        "starts_at": (house.services.clock.now() + timedelta(hours=20)).isoformat(),
-        "duration_min": 50,
-    }
-    headers = {
-        "Authorization": f"Bearer {token}",
-        "traceparent": f"00-{TRACE_ID}-00f067aa0ba902b7-01",
-    }
-    async with house.http.post(
-        f"{house.url}/v1/appointments", json=body, headers=headers
-    ) as answer:
-        assert answer.status == 201, await answer.text()
-        return answer.headers["x-request-id"]
 
 
 async def _delivered(house: House) -> list[dict[str, Any]]:
