@@ -421,6 +421,8 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
         ("mentalspace_dispatcher", "public.heartbeat"),
         # how a board came to look as it does, for two weeks
         ("mentalspace_dispatcher", "public.alert_change"),
+        # a drill's, once it is over
+        ("mentalspace_dispatcher", "public.alert_state"),
         # counted ahead from the ledger, and counted anew at any time
         ("mentalspace_dispatcher", "public.rollup_platform"),
         ("mentalspace_dispatcher", "public.rollup_hour"),

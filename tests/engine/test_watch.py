@@ -24,6 +24,7 @@ from mentalspace.engine.alert_silence import (
 from mentalspace.engine.alerts import BLIND_FOR_S, Evaluator
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.escalation import escalate
+from mentalspace.engine.incidents import acknowledge, severity_of
 from mentalspace.engine.metrics.gauges import read_gauges
 from mentalspace.engine.runbook import (
     AlertKind,
@@ -31,6 +32,7 @@ from mentalspace.engine.runbook import (
     BurnWindow,
     Price,
     RoomRunbook,
+    load_runbooks,
 )
 from mentalspace.engine.watch.absence import is_absent
 from mentalspace.engine.watch.burn import Tried, burning
@@ -39,6 +41,8 @@ from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.weeks import is_open, last_window
+from mentalspace.integrations import discover_rooms
+from mentalspace.kernel.case import Severity
 from mentalspace.kernel.errors import Refused
 from tests.engine.books import LOW, Books
 
@@ -143,6 +147,8 @@ def test_hours_and_weeks_are_the_practices_own() -> None:
     assert last_window("America/New_York", monday, 3600, 1).until == datetime(
         2026, 10, 26, 13, 0, tzinfo=UTC
     )
+    again = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)  # 1:30 in New York, for the second time
+    assert last_window("America/New_York", again, 3600, 0).until == again
 
 
 # Looks, from the ledger ---------------------------------------------------------------------
@@ -320,6 +326,56 @@ async def test_a_rule_that_cannot_be_evaluated_is_an_alarm_and_stops_no_other(
     )
 
 
+async def test_a_rule_blind_to_another_credential_is_blind_still(books: Books) -> None:
+    """Its alarm is not over, and does not come anew, because one turn of many went well."""
+    with_rules(books, OPEN)
+    blind = Evaluator(books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: _cannot})
+    await blind.tick()
+    await books.advance(timedelta(seconds=BLIND_FOR_S + 1))
+    assert await blind.tick() == 1
+    other = await books.admin.fetchval(
+        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
+        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
+        " secrets, rate_per_s from credential returning id"
+    )
+    await books.admin.execute(
+        "insert into alert_state (key, rule_id, credential_id, practice_id, integration, state,"
+        " checked_at) select rule_id || ':other', rule_id, $1, practice_id, integration, state,"
+        " app.now() + interval '1 hour' from alert_state",
+        other,
+    )
+    over = "select recovered_at is not null from incident where rule_id = $1"
+    await books.tick(MINUTE)
+    assert await books.state(OPEN) == "normal"
+    assert not await books.admin.fetchval(over, OPEN.id)
+    await books.admin.execute("update alert_state set state = 'normal'")
+    await books.tick(MINUTE)
+    assert await books.admin.fetchval(over, OPEN.id)
+
+
+async def test_states_of_a_drill_that_is_over_are_forgotten(books: Books) -> None:
+    """With its changes; while it runs they are there, and its rule's line with them."""
+    with_rules(books, OPEN)
+    await books.admin.execute("update credential set drill = 'd-1'")
+    await books.tick()
+    kept = "select (select count(*) from alert_state) + (select count(*) from alert_change)"
+    await forget_changes(books.database)
+    assert await books.admin.fetchval(kept) == 2
+    await books.admin.execute("update credential set active = false")
+    await forget_changes(books.database)
+    assert await books.admin.fetchval(kept) == 0
+
+
+def test_a_share_is_as_grave_as_its_rule_says() -> None:
+    """Whatever case was the most frequent; what is about one case is as grave as that."""
+    books = load_runbooks(list(discover_rooms().values()), None)
+    low = next(case for case in books.cases if case.severity is Severity.LOW)
+    for kind in AlertKind:
+        grave = replace(FAILING, kind=kind, severity=Severity.HIGH)
+        expected = Severity.LOW if kind in (AlertKind.CASE, AlertKind.PAUSED) else Severity.HIGH
+        assert severity_of(books, grave, low.id) is expected, kind
+
+
 async def test_a_question_that_fails_in_the_database_leaves_the_others_theirs(
     books: Books,
 ) -> None:
@@ -374,24 +430,58 @@ async def test_a_silenced_rule_is_shown_and_pages_at_the_end_if_it_still_holds(
     assert await books.tick(2 * MINUTE) == 1
 
 
-async def test_a_silence_holds_back_the_next_page_of_what_is_open(books: Books) -> None:
-    """Until its end, or until it is lifted; another practice's silence holds back nothing."""
+async def _page_further(books: Books) -> int:
+    async with books.database.as_dispatcher() as connection:
+        return await escalate(connection, books.books.escalation)
+
+
+async def _lift(books: Books, silence_id: UUID) -> bool:
+    async with books.database.as_oncall() as connection:
+        return await lift_silence(connection, silence_id, "noor")
+
+
+async def _open(books: Books) -> None:
     with_rules(books, FAILING)
     for person in ("p1", "p2", "p3"):
         await books.try_(["failed"], person)
     assert await books.tick() == 1
-    silence_id = await _silence(books, integration="toy")
+
+
+async def test_a_silence_holds_back_the_next_page_of_what_is_open(books: Books) -> None:
+    """Until its end, or until it and every other about the same is lifted."""
+    await _open(books)
+    first = await _silence(books, integration="toy")
+    other = await _silence(books, rule_id=FAILING.id)
     await books.advance(timedelta(minutes=45))
+    assert await _page_further(books) == 0
+    assert await _lift(books, first)
+    assert not await _lift(books, first)
+    assert await _page_further(books) == 0
+    assert await _lift(books, other)
+    assert await _page_further(books) == 1
 
-    async def pages() -> int:
-        async with books.database.as_dispatcher() as connection:
-            return await escalate(connection, books.books.escalation)
 
-    assert await pages() == 0
+async def test_a_silence_lifted_early_leaves_the_clock_as_it_was(books: Books) -> None:
+    """What nobody has acknowledged in its time is paged further at that time."""
+    await _open(books)
+    due = await books.admin.fetchval("select next_escalation_at from incident")
+    assert await _lift(books, await _silence(books, practice_id=books.practice_id))
+    assert await books.admin.fetchval("select next_escalation_at from incident") == due
+    await books.advance(timedelta(minutes=45))
+    assert await _page_further(books) == 1
+
+
+async def test_what_somebody_has_in_hand_is_not_taken_back_in_a_silence(books: Books) -> None:
+    """Its time is over, and nobody is woken before the silence is."""
+    await _open(books)
+    incident_id = await books.admin.fetchval("select id from incident")
     async with books.database.as_oncall() as connection:
-        assert await lift_silence(connection, silence_id, "noor")
-        assert not await lift_silence(connection, silence_id, "noor")
-    assert await pages() == 1
+        assert await acknowledge(connection, incident_id, "noor")
+    silence_id = await _silence(books, integration="toy")
+    await books.admin.execute("update incident set resolve_due_at = app.now()")
+    assert await _page_further(books) == 0
+    assert await _lift(books, silence_id)
+    assert await _page_further(books) == 1
 
 
 async def test_a_silence_is_about_something_has_a_reason_and_ends(books: Books) -> None:

@@ -75,8 +75,14 @@ class Ways:
                 await add_contact(connection, self._services.vault, person_id, kind, address)
 
     async def leave(self) -> None:
-        if self._stage is not None:
-            await self._stage.close()
+        try:
+            if self._stage is not None:
+                await self._stage.close()
+        finally:
+            await self._forget()
+
+    async def _forget(self) -> None:
+        """Whatever the sandbox says: nobody made up is left to be paged."""
         async with connect_owner(self._services.admin_url) as owner:
             await owner.execute(_FORGET, self._person_id)
             await owner.execute(

@@ -12,7 +12,7 @@ from mentalspace.engine import proof
 from mentalspace.engine.alert_silence import Silence
 from mentalspace.engine.db import Connection
 from mentalspace.engine.runbook import AlertRule, AlertState, RoomRunbook, Runbooks, rule_line
-from mentalspace.engine.watch.state import State
+from mentalspace.engine.watch.state import URGENCY, State
 
 # The worst of each rule; the others are counted.
 SHOWN = 10
@@ -38,17 +38,6 @@ select * from (
      and ($2::text is null or a.rule_id = $2)) ranked
  where place > $4 and place <= $5 order by rule_id, place
 """
-URGENCY = tuple(
-    state.value
-    for state in (
-        State.ALERTING,
-        State.ERROR,
-        State.PENDING,
-        State.RECOVERING,
-        State.NO_DATA,
-        State.NORMAL,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +75,8 @@ class BoardLine:
     @property
     def state(self) -> State:
         """The most urgent one; no data where it has nobody to look at."""
-        here = [state for state in URGENCY if self.counts.get(State(state))]
-        return State(here[0]) if here else State.NO_DATA
+        here = [state for state in URGENCY if self.counts.get(state)]
+        return here[0] if here else State.NO_DATA
 
     @property
     def number(self) -> int:

@@ -41,6 +41,10 @@ delete from alert_change where id in (
                     and later.at > c.at and later.at < app.now() - $1 * interval '1 day')
    limit 5000)
 """
+_FORGET_DRILLS = """
+delete from {table} where credential_id in (
+  select id from credential where drill is not null and not active)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,9 @@ async def read_changes(
 
 
 async def forget_changes(database: Database) -> None:
-    """What is older than `KEPT_DAYS`, but for how each stood then."""
+    """What is older than `KEPT_DAYS`, but for how each stood then; and all of drills that are
+    over."""
     async with database.as_dispatcher() as connection:
         await connection.execute(_FORGET, KEPT_DAYS)
+        for table in ("alert_change", "alert_state"):
+            await connection.execute(_FORGET_DRILLS.format(table=table))

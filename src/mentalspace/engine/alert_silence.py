@@ -74,21 +74,15 @@ values ($1, $2, $3, $4, $5, app.now() + $6) returning id
 _LIFT = """
 update alert_silence set lifted_at = app.now(), lifted_by = $2
  where id = $1 and lifted_at is null and until_at > app.now()
-returning rule_id, integration, practice_id
+returning true
 """
-# Of what is open already nobody is paged again before the silence ends.
-_HUSH = """
-update incident set next_escalation_at = greatest(next_escalation_at, app.now() + $4)
- where status = 'open' and next_escalation_at is not null and drill is null
-   and ($1::text is null or rule_id = $1) and ($2::text is null or integration = $2)
-   and ($3::uuid is null or practice_id = $3)
-"""
-_GO_ON = """
-update incident set next_escalation_at = app.now()
- where status = 'open' and next_escalation_at > app.now() and drill is null
-   and ack_due_at <= app.now()
-   and ($1::text is null or rule_id = $1) and ($2::text is null or integration = $2)
-   and ($3::uuid is null or practice_id = $3)
+# Until when incident `i` pages nobody further, be it open or acknowledged; null if it may.
+SILENCED_UNTIL = """
+(select max(s.until_at) from alert_silence s
+  where i.drill is null and s.lifted_at is null and s.until_at > app.now()
+    and (s.rule_id is null or s.rule_id = i.rule_id)
+    and (s.integration is null or s.integration = i.integration)
+    and (s.practice_id is null or s.practice_id = i.practice_id))
 """
 
 
@@ -124,7 +118,6 @@ async def add_silence(
     await _exists(connection, runbooks, new)
     about = (new.rule_id, new.integration, new.practice_id)
     silence_id: UUID = await connection.fetchval(_ADD, *about, new.reason.strip(), actor, new.lasts)
-    await connection.execute(_HUSH, *about, new.lasts)
     return silence_id
 
 
@@ -143,11 +136,7 @@ async def _exists(connection: Connection, runbooks: Runbooks, new: NewSilence) -
 
 async def lift_silence(connection: Connection, silence_id: UUID, actor: str) -> bool:
     """It ends now, and what it kept quiet goes on. False if it has ended already."""
-    row = await connection.fetchrow(_LIFT, silence_id, actor)
-    if row is None:
-        return False
-    await connection.execute(_GO_ON, row["rule_id"], row["integration"], row["practice_id"])
-    return True
+    return await connection.fetchval(_LIFT, silence_id, actor) is not None
 
 
 def _silence(row: Any) -> Silence:

@@ -41,8 +41,11 @@ select credential_id from incident
  where rule_id = any ($1) and credential_id = any ($2) and status <> 'resolved'
    and recovered_at is null
 """
+# It sees again once it is blind to no credential: a turn may be another credential's.
 _BLINDNESS = """
 select id from incident where key = $1 and status <> 'resolved' and recovered_at is null
+   and not exists (select from alert_state a join credential c on c.id = a.credential_id
+                    where a.rule_id = $2 and a.state = 'error' and c.active)
 """
 
 
@@ -182,7 +185,7 @@ class Evaluator:
         return int(await open_incident(connection, self.runbooks.escalation, new))
 
     async def _sees_again(self, connection: Connection, rule: AlertRule) -> None:
-        blind = await connection.fetchval(_BLINDNESS, _blindness(rule))
+        blind = await connection.fetchval(_BLINDNESS, _blindness(rule), rule.id)
         if blind is not None:
             await note_recovery(connection, blind, 0, None)
 

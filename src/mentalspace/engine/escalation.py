@@ -6,21 +6,24 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.alert_silence import SILENCED_UNTIL
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import record
 from mentalspace.engine.runbook import Escalation, Rung
 from mentalspace.kernel.case import Severity
 
-_DUE = """
-select id, severity, escalation_step, drill from incident
- where status = 'open' and next_escalation_at <= app.now() for update skip locked
+_DUE = f"""
+select i.id, i.severity, i.escalation_step, i.drill from incident i
+ where i.status = 'open' and i.next_escalation_at <= app.now() and {SILENCED_UNTIL} is null
+   for update of i skip locked
 """
 # Whoever took it has not ended it in time. One that looks recovered wakes nobody: its clock waits
 # for a person in peace.
-_LAPSED = """
-select id, severity, drill, acknowledged_by from incident
- where status = 'acknowledged' and resolve_due_at <= app.now() and recovered_at is null
-   for update skip locked
+_LAPSED = f"""
+select i.id, i.severity, i.drill, i.acknowledged_by from incident i
+ where i.status = 'acknowledged' and i.resolve_due_at <= app.now() and i.recovered_at is null
+   and {SILENCED_UNTIL} is null
+   for update of i skip locked
 """
 _REOPEN = """
 update incident set status = 'open', acknowledged_at = null, acknowledged_by = null,

@@ -14,7 +14,7 @@ from mentalspace.engine.grouping import RANK, cause_of, join_group
 from mentalspace.engine.incident_task import open_tasks
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.runbook import AlertKind, AlertRule, Escalation, Runbooks, Rung
+from mentalspace.engine.runbook import OF_CASES, AlertKind, AlertRule, Escalation, Runbooks, Rung
 from mentalspace.kernel.case import ErrorCase, Severity
 
 log = get_logger(__name__)
@@ -214,9 +214,10 @@ async def _advance(
 
 
 def severity_of(runbooks: Runbooks, rule: AlertRule, case_id: str | None) -> Severity:
-    """The case's, where one is behind the rule; of a streak, whichever of the two is graver."""
+    """The case's, where the rule is about one; of a streak, whichever of the two is graver. What a
+    share, a budget or a silence costs is the rule's own to say."""
     case = _case(runbooks, case_id)
-    if case is None or rule.kind is AlertKind.RATE:
+    if case is None or rule.kind not in OF_CASES:
         return rule.severity
     if rule.kind is AlertKind.CONSECUTIVE:
         return min(rule.severity, case.severity, key=list(Severity).index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.alert_silence import SILENCED_UNTIL
 from mentalspace.engine.db import Connection
 
 # The last reason for which it is open again; it shows only while it is.
@@ -17,7 +18,7 @@ _LIST = f"""
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       i.archived_at, p.name as practice_name, {_RETURNED}
+       i.archived_at, p.name as practice_name, {SILENCED_UNTIL} as silenced_until, {_RETURNED}
   from incident i left join practice p on p.id = i.practice_id
 """
 # Who is led by an incident that the reader sees stands on that one's page.

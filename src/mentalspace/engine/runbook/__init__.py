@@ -9,6 +9,7 @@ from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.line import rule_line
 from mentalspace.engine.runbook.load import load_room, load_runbooks, read_runbooks
 from mentalspace.engine.runbook.overview import (
+    OF_CASES,
     AlertKind,
     AlertRule,
     AlertState,
@@ -26,6 +27,7 @@ from mentalspace.engine.runbook.rehearsal import HOUSE, Rehearsal
 
 __all__ = [
     "HOUSE",
+    "OF_CASES",
     "Action",
     "AlertKind",
     "AlertRule",

@@ -42,6 +42,11 @@ class AlertKind(StrEnum):
     CALLBACKS = "callbacks"
 
 
+# Rules about what was met, one failure after the other: how grave it is, its case says. A share, a
+# budget or a silence is of many cases, and its rule says it.
+OF_CASES = frozenset({AlertKind.CONSECUTIVE, AlertKind.CASE, AlertKind.PAUSED})
+
+
 class AlertState(StrEnum):
     LIVE = "live"
     DECLARED = "declared"  # written down, not yet evaluated

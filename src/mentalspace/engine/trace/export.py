@@ -23,6 +23,9 @@ from mentalspace.kernel.otlp import Otlp
 EXPORT_EVERY_S = 2.0
 POST_WITHIN_S = 10.0
 _LONGEST_S = 20.0
+# What was sent is wrong or too large, and would be the next time: everything behind it would wait.
+# source: https://opentelemetry.io/docs/specs/otlp/#failures-1
+_NEVER_AGAIN = frozenset({400, 413, 422})
 
 log = get_logger(__name__)
 
@@ -78,9 +81,8 @@ class TraceExporter:
             )
         except (ProviderError, Refused) as error:
             return _word(error)
-        if answer.http == 400:
-            # source: https://opentelemetry.io/docs/specs/otlp/#failures-1: never to be sent again
-            log.error("traces_refused", http=400, count=len(spans))
+        if answer.http in _NEVER_AGAIN:
+            log.error("traces_refused", http=answer.http, count=len(spans))
             return None
         if not 200 <= answer.http < 300:
             return f"http_{answer.http}"

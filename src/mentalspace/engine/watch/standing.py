@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
-from mentalspace.engine.runbook import AlertKind, AlertRule
+from mentalspace.engine.runbook import OF_CASES, AlertKind, AlertRule
 from mentalspace.engine.watch.look import Look, Subject
 from mentalspace.engine.watch.state import Past, State
+from mentalspace.engine.watch.weeks import WEEKS
 
 # How often a share looks, by the length of its window: nothing moves faster than that.
 _LOOKS = 720
@@ -31,7 +32,8 @@ _COST_HOURS = 120.0
 _DUE = """
 with clock as materialized (select app.now() as now)
 select r.rule_id, c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
-       p.timezone as zone, p.opening, s.last_good_at, clock.now, a.state, a.since, a.alerted_at,
+       p.timezone as zone, p.opening, s.last_good_at, clock.now, a.state, a.since,
+       coalesce(a.alerted_at, i.opened_at) as alerted_at,
        i.id as incident_id, i.recovered_at
   from clock cross join unnest($1::text[], $2::text[], $3::float8[])
          with ordinality as r (rule_id, integration, every_s, number)
@@ -80,7 +82,6 @@ select w.credential_id, n.went
                               and fault in ('ours', 'theirs')) end,
         '-infinity')) n
 """
-_IN_A_ROW = frozenset({AlertKind.CASE, AlertKind.CONSECUTIVE, AlertKind.PAUSED})
 
 
 def every_s(rule: AlertRule, soonest_s: float) -> float:
@@ -96,6 +97,10 @@ def most_at_once(rule: AlertRule) -> int:
             hours = rule.window_s / 3600
         case AlertKind.COST:
             hours = _COST_HOURS
+        case AlertKind.ABSENCE:
+            hours = (WEEKS + 1) * rule.window_s / 3600
+        case AlertKind.BURN:
+            hours = max(window.long_s for window in rule.windows) / 3600
         case _:
             hours = 1.0
     return int(min(_MOST_AT_ONCE, max(5.0, _HOURS_AT_ONCE / hours)))
@@ -131,7 +136,7 @@ async def pasts_of(
             _SUCCESSES,
             [subject.credential_id for subject in waiting],
             [subject.alerted_at for subject in waiting],
-            rule.kind in _IN_A_ROW,
+            rule.kind in OF_CASES,
         )
         went = {row["credential_id"]: row["went"] for row in rows}
     return {
@@ -146,7 +151,7 @@ async def keep(
     rule: AlertRule,
     seen: Sequence[tuple[Subject, State, Look]],
 ) -> None:
-    """A drill's states are kept as well: they end with its credential."""
+    """A drill's states are kept as well, until its credential is no longer active."""
     if not seen:
         return
     await connection.execute(

@@ -17,6 +17,17 @@ class State(StrEnum):
     ERROR = "error"  # it could not be evaluated, which is no recovery either
 
 
+# Whatever needs a person comes first; without data nothing is called well.
+URGENCY = (
+    State.ALERTING,
+    State.ERROR,
+    State.PENDING,
+    State.RECOVERING,
+    State.NO_DATA,
+    State.NORMAL,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Past:
     """Where a rule stood: its state and for how long, whether an incident of it is still open

@@ -129,6 +129,9 @@ def _taken(
 
 
 def _weeks_ago(zone: str, now: datetime, weeks: int) -> datetime:
-    """By the wall clock: a change of the clocks in between moves the instant."""
+    """By the wall clock: a change of the clocks in between moves the instant. Now is now: within
+    the hour that comes twice the wall does not say which of the two it is."""
+    if not weeks:
+        return now
     local = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None) - timedelta(weeks=weeks)
     return local.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)

@@ -17,6 +17,7 @@ from mentalspace.engine.resolver import Resolver
 from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, RoomRunbook
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
+from mentalspace.engine.watch.state import URGENCY
 from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
 from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Provider
@@ -57,7 +58,6 @@ select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as su
   from incident i join credential c on c.id = i.credential_id
  where i.status <> 'resolved' and c.id = any ($1)
 """
-_URGENCY = ("alerting", "error", "pending", "recovering", "normal", "no_data")
 
 
 async def examine(
@@ -261,7 +261,7 @@ def _alert(rule: AlertRule, states: Sequence[Any], incidents: Sequence[Any]) -> 
     ]
     if not mine:
         return AlertLine(rule, "no_data", None, None)
-    state, since, subject = min(mine, key=lambda found: _URGENCY.index(found[0]))
+    state, since, subject = min(mine, key=lambda found: URGENCY.index(found[0]))
     return AlertLine(rule, state, since, subject)
 
 
