@@ -194,8 +194,9 @@ def free_ports() -> int:
 
 
 @asynccontextmanager
-async def serving(server: uvicorn.Server) -> AsyncIterator[None]:
-    task = asyncio.create_task(server.serve())
+async def serving(server: uvicorn.Server, *doors: socket.socket) -> AsyncIterator[None]:
+    """At its own port, or at those that were bound for it already."""
+    task = asyncio.create_task(server.serve(sockets=list(doors) or None))
     try:
         while not server.started:
             if task.done():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import secrets
 import socket
 from collections.abc import AsyncIterator
@@ -37,6 +35,8 @@ from mentalspace.practice.appointment import NewAppointment
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.calendar_import import import_calendar
 from mentalspace.workflows.demo import system_claims
+from tests.house import _Guest
+from tests.house import serving as running_server
 
 NOBODY = UUID(int=0)
 PASSWORD = "test-password"
@@ -71,25 +71,24 @@ async def on_stage(
     owner: Owner, admin_url: str, master_key: bytes, home: Path
 ) -> AsyncIterator[Stage]:
     """Seeds, serves, and stops. `drills` collects what the Run button asked for."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    house = MentalSpace(
-        {
-            "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(port),
-            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
-            "MENTALSPACE_DEMO_PASSWORD": PASSWORD,
-            "DATABASE_URL": admin_url,
-        }
-    )
-    await house._prepare(admin_url, lambda _line: None)
-    async with house.open_services(pool_size=4) as services:
-        lakeside, mesa = await _practices(owner)
-        stage = Stage(services, f"http://127.0.0.1:{port}", owner, lakeside, mesa)
-        await _play(stage)
-        async with _serving(stage, port):
-            yield stage
+    with _door() as door:
+        port = door.getsockname()[1]
+        house = MentalSpace(
+            {
+                "MENTALSPACE_HOME": str(home),
+                "MENTALSPACE_PORT": str(port),
+                "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
+                "MENTALSPACE_DEMO_PASSWORD": PASSWORD,
+                "DATABASE_URL": admin_url,
+            }
+        )
+        await house._prepare(admin_url, lambda _line: None)
+        async with house.open_services(pool_size=4) as services:
+            lakeside, mesa = await _practices(owner)
+            stage = Stage(services, f"http://127.0.0.1:{port}", owner, lakeside, mesa)
+            await _play(stage)
+            async with _serving(stage, door):
+                yield stage
 
 
 async def _practices(owner: Owner) -> tuple[UUID, UUID]:
@@ -99,14 +98,15 @@ async def _practices(owner: Owner) -> tuple[UUID, UUID]:
     return rows[0]["id"], rows[1]["id"]
 
 
-class _Guest(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        yield
+def _door() -> socket.socket:
+    """Bound, and held until the console takes it over: nobody else gets its port in between."""
+    door = socket.socket()
+    door.bind(("127.0.0.1", 0))
+    return door
 
 
 @asynccontextmanager
-async def _serving(stage: Stage, port: int) -> AsyncIterator[None]:
+async def _serving(stage: Stage, door: socket.socket) -> AsyncIterator[None]:
     async def start_drill(drill: str, actor: str) -> str:
         stage.drills.append((drill, actor))
         return await write_drill(stage.owner, drill, None)
@@ -115,25 +115,23 @@ async def _serving(stage: Stage, port: int) -> AsyncIterator[None]:
         stage.game_days.append((actor, rooms, per_minute))
         return await write_game_day(stage)
 
-    async with _served(stage.services, start_drill, port, start_game_day):
+    async with _served(stage.services, start_drill, door, start_game_day):
         yield
 
 
 @asynccontextmanager
 async def serving(services: Services) -> AsyncIterator[str]:
     """The address of another console, without drills."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    async with _served(services, None, port):
-        yield f"http://127.0.0.1:{port}"
+    with _door() as door:
+        async with _served(services, None, door):
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
 
 
 @asynccontextmanager
 async def _served(
     services: Services,
     start_drill: StartDrill | None,
-    port: int,
+    door: socket.socket,
     start_game_day: StartGameDay | None = None,
 ) -> AsyncIterator[None]:
     app = FastAPI(openapi_url=None)
@@ -145,17 +143,9 @@ async def _served(
             shown_password=PASSWORD,
         )
     )
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
-    server = _Guest(config)
-    task = asyncio.create_task(server.serve())
-    try:
-        while not server.started:
-            assert not task.done(), "the console did not start"
-            await asyncio.sleep(0.01)
+    server = _Guest(uvicorn.Config(app, log_config=None, access_log=False))
+    async with running_server(server, door):
         yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def _play(stage: Stage) -> None:

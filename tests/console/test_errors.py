@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from mentalspace.console.error import cure
-from mentalspace.console.queries.error import came
+from mentalspace.console.chart import draw_trend
+from mentalspace.console.error import Row, cure
+from mentalspace.console.queries.error import Seen, came
 from mentalspace.engine.ledger import record
 from mentalspace.engine.rollup import Folder
 from mentalspace.engine.runbook import load_runbooks
@@ -33,6 +34,23 @@ def test_what_is_new_and_what_is_back() -> None:
     assert came(_ago(7, 0), TODAY) == (False, None)
     assert came(_ago(40, 39, 3, 0), TODAY) == (False, 36)
     assert came(_ago(40, 20), TODAY) == (False, None), "it has not come again lately"
+
+
+@pytest.mark.parametrize(
+    ("met", "of", "share"),
+    [
+        (19, 19, None),
+        (20, 20, "100%"),
+        (1, 20, "5.0%"),
+        (5000, 50_000, "10%"),
+        (1, 50_000, "under 0.1%"),
+    ],
+)
+def test_a_share_is_told_in_plain_digits(met: int, of: int, share: str | None) -> None:
+    """Of an outage, of a few, and of next to none; of too few there is none."""
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    seen = Seen("email.server_error", "email", ("resend",), met, met, met, now, now, (), True, None)
+    assert Row(seen, None, draw_trend([(TODAY, met)], "bad"), "", of).share == share
 
 
 def test_every_case_has_a_cure() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import date, timedelta
+from functools import partial
 from uuid import UUID
 
 from mentalspace.console.chart import Took, draw_took, draw_trend
@@ -13,6 +14,9 @@ from mentalspace.console.charts.ends import Ends, draw_ends, legend
 from mentalspace.console.charts.week import draw_week
 from mentalspace.console.queries.figures import read_five_minutes, read_span, read_week
 from mentalspace.engine.rollup import Folder
+from mentalspace.engine.runbook import load_runbooks
+from mentalspace.engine.watch.cost import overspends
+from mentalspace.integrations import discover_rooms
 from mentalspace.workflows.demo_history import Wanted, make_history
 from tests.console.stage import Stage, succeed
 from tests.console.test_doors import visitor
@@ -78,14 +82,20 @@ def test_a_day_stands_out_against_its_weekday() -> None:
     """The usual is the middle of the same weekday's last weeks and is not known from too few; twice
     as much stands out unless it is a matter of cents."""
     amounts = [(FIRST + timedelta(day), 1.0 + day % 7) for day in range(35)]
-    days = spent([*amounts, (FIRST + timedelta(35), 9.0)], 16)
-    assert [day.usual for day in days[:2]] == [None, 1.0], "two such days before, then three"
+    rule = next(
+        r
+        for r in load_runbooks(list(discover_rooms().values()), None).alerts
+        if r.id == "email.cost_runs_away"
+    )
+    over = partial(overspends, rule)
+    days = spent([*amounts, (FIRST + timedelta(35), 9.0)], 23, over)
+    assert [day.usual for day in days[:2]] == [None, 1.0], "one such day before, then two"
     assert days[-1].stands_out and days[-1].usual == 1.0
     chart = draw_cost(days, "USD")
     assert [bar.tone for bar in chart.bars[-2:]] == ["warn", "edge"]
     assert "far over the usual on 6 Dec" in chart.text
     cents = [(day, amount / 10) for day, amount in amounts]
-    assert not spent([*cents, (FIRST + timedelta(35), 0.9)], 1)[-1].stands_out
+    assert not spent([*cents, (FIRST + timedelta(35), 0.9)], 1, over)[-1].stands_out
     assert (money(0.0018), money(1.5)) == ("0.0018", "1.50")
 
 

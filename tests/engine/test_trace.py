@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
-from mentalspace.engine.trace import Kind, Story, spans_of
+from mentalspace.engine.db import Database
+from mentalspace.engine.trace import Kind, RequestLog, Story, spans_of
+from mentalspace.engine.trace.request import Request
 from mentalspace.engine.trace.span import attributes, is_sampled
 from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.settings import load_settings
@@ -177,3 +181,22 @@ def test_a_wrong_setting_is_named_without_its_value(name: str, value: str) -> No
     [mistake] = caught.value.mistakes
     assert mistake.startswith(f"{name}: ")
     assert value not in mistake
+
+
+async def test_a_request_is_written_down_once(
+    database: Database, admin: asyncpg.Connection[Any]
+) -> None:
+    """Also if the last flush meets the chore's; what the database did not take waits, in order."""
+    told = RequestLog()
+    for number in range(3):
+        traceparent = f"00-{TRACE}-{number:016x}-01"
+        told.note(Request(traceparent, None, f"r-{number}", "POST", "/v1/x", 201, BEGAN, 4.0))
+    await admin.execute("revoke insert on trace_request from mentalspace_door")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await told.flush(database)
+    assert [each.request_id for each in told.waiting] == ["r-0", "r-1", "r-2"]
+    await admin.execute("grant insert on trace_request to mentalspace_door")
+    await asyncio.gather(told.flush(database), told.flush(database))
+    rows = await admin.fetch("select request_id from trace_request order by id")
+    assert [row["request_id"] for row in rows] == ["r-0", "r-1", "r-2"]
+    assert not told.waiting

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from mentalspace.engine.db import CONNECTION_LOST
 from mentalspace.engine.process import follow_clock, repeat
 from mentalspace.engine.services import Services
 
@@ -41,23 +43,25 @@ class LazyApp:
         await receive()
         stop = asyncio.Event()
         try:
-            async with self._open_services() as services, asyncio.TaskGroup() as group:
-                self._app = self._make(services)
-                group.create_task(
-                    repeat(
-                        "clock",
-                        0.5,
-                        lambda: follow_clock(services.database, services.clock),
-                        stop,
+            async with self._open_services() as services:
+                async with asyncio.TaskGroup() as group:
+                    self._app = self._make(services)
+                    group.create_task(
+                        repeat(
+                            "clock",
+                            0.5,
+                            lambda: follow_clock(services.database, services.clock),
+                            stop,
+                        )
                     )
-                )
-                for name, chore in self._chores.items():
-                    group.create_task(repeat(name, *chore(services), stop))
-                await send({"type": "lifespan.startup.complete"})
-                await receive()
-                stop.set()
+                    for name, chore in self._chores.items():
+                        group.create_task(repeat(name, *chore(services), stop))
+                    await send({"type": "lifespan.startup.complete"})
+                    await receive()
+                    stop.set()
                 if self._at_end is not None:
-                    await self._at_end(services)
+                    with suppress(*CONNECTION_LOST):
+                        await self._at_end(services)
         except Exception as error:
             await send({"type": "lifespan.startup.failed", "message": type(error).__name__})
             raise

@@ -142,7 +142,13 @@ def _shown(lines: list[BoardLine], every: bool) -> str:
     ]
     if not rows:
         return f"{len(lines)} rules, none of them alerting"
-    return table(("state", "rule", "credential", "since", "seen", "proven"), rows)
+    more = [
+        f"{line.unshown} more of {line.rule.id}: mentalspace alerts show {line.rule.id}"
+        for line in lines
+        if line.unshown and (every or line.worst[-1].state.value not in ("normal", "no_data"))
+    ]
+    shown = table(("state", "rule", "credential", "since", "seen", "proven"), rows)
+    return "\n".join([shown, *more])
 
 
 def _proven(line: BoardLine) -> str:

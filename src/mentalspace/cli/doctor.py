@@ -188,7 +188,7 @@ def _rules(report: Report) -> Iterator[str]:
         yield from _wrapped(f"{line.state:<12}", f"{line.rule.title}{where}", 12)
     normal, blind = quiet.values()
     if normal or blind:
-        yield f"Alert rules: {normal} normal, {blind} without data (mentalspace alerts names them)"
+        yield f"Alert rules: {normal} normal, {blind} without data (mentalspace alerts --all)"
 
 
 def _answer(answer: Answer, now: datetime) -> Iterator[str]:

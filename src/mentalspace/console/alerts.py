@@ -110,7 +110,7 @@ async def rule(visit: Visit) -> Response:
         states=STATES,
         strips=_strips(changes, now),
         changes=_latest(line.worst, changes, now),
-        silences=[s for s in silences if s.rule_id == rule_id],
+        silences=[s for s in silences if s.covers(line.integration, rule_id, None)],
         number=max(number, 1),
         pages=ceil(line.number / PAGE),
         may_act=visit.person.may("incidents.act"),

@@ -47,7 +47,10 @@ class Row:
         """Of a hundred messages, how many met it; None where there are too few to say."""
         if self.of is None or self.of < ENOUGH:
             return None
-        return f"{100 * self.seen.messages / self.of:.2g}%"
+        share = 100 * self.seen.messages / self.of
+        if share < 0.1:
+            return "under 0.1%"
+        return f"{share:.0f}%" if share >= 10 else f"{share:.1f}%"
 
 
 async def errors(visit: Visit) -> Response:

@@ -55,7 +55,11 @@ async def hours(visit: Visit) -> Response:
     stood = [_stood(row, stretches[row["id"]], since, now) for row in credentials]
     restless = [each for each in stood if each.stretches or each.row["override_state"]]
     # What stands now comes first.
-    restless.sort(key=lambda each: all(stretch.until for stretch in each.stretches))
+    restless.sort(
+        key=lambda each: (
+            not each.row["override_state"] and all(stretch.until for stretch in each.stretches)
+        )
+    )
     return await visit.show(
         "hours.html",
         since=since,

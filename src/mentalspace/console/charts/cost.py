@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from statistics import median
 
 from mentalspace.console.chart import Bar, Chart
+from mentalspace.engine.watch.weeks import FEWEST_WEEKS, WEEKS
 
 _HEIGHT = 32.0
 _STEP = 10.0
 _WIDTH = 7.0
-# As many of the same weekday as make the usual, and as few of them as may.
-WEEKS = 4
-_FEWEST = 3
-# Beyond so many times the usual a day stands out, unless it is a matter of cents.
-TIMES = 2.0
-FLOOR = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +22,19 @@ class Spent:
     day: date
     amount: float
     usual: float | None
-
-    @property
-    def stands_out(self) -> bool:
-        return stands_out(self.amount, self.usual)
-
-
-def stands_out(amount: float, usual: float | None) -> bool:
-    """Over twice the usual, and by at least one of the currency."""
-    return usual is not None and amount > TIMES * usual and amount - usual >= FLOOR
+    stands_out: bool
 
 
 def usual_of(known: Sequence[float]) -> float | None:
-    return median(known) if len(known) >= _FEWEST else None
+    return median(known) if len(known) >= FEWEST_WEEKS else None
 
 
-def spent(amounts: Sequence[tuple[date, float]], days: int) -> list[Spent]:
+def spent(
+    amounts: Sequence[tuple[date, float]], days: int, overspends: Callable[[float, float], bool]
+) -> list[Spent]:
     """The last `days`. `amounts` go back as many weeks further as the usual is made of; days
-    before the first message of all say nothing of what is usual."""
+    before the first message of all say nothing of what is usual. `overspends(amount, usual)` says
+    what stands out."""
     begun = [day for day, amount in amounts if amount]
     first = min(begun, default=date.max)
     by_day = dict(amounts)
@@ -52,7 +42,8 @@ def spent(amounts: Sequence[tuple[date, float]], days: int) -> list[Spent]:
     for day, amount in amounts[-days:]:
         same = [day - timedelta(weeks=ago) for ago in range(1, WEEKS + 1)]
         known = [by_day[each] for each in same if each in by_day and each >= first]
-        found.append(Spent(day, amount, usual_of(known)))
+        usual = usual_of(known)
+        found.append(Spent(day, amount, usual, usual is not None and overspends(amount, usual)))
     return found
 
 

@@ -36,7 +36,7 @@ def _text(spans: Sequence[Span]) -> str:
     told = [span for span in spans if span.kind is Kind.CONSUMER]
     said = [f"waited {_long(span.took)}" for span in waited]
     if tries:
-        times = ", ".join(_long(span.took) for span in tries)
+        times = ", ".join(_long(span.took) + (" (failed)" if span.failed else "") for span in tries)
         said.append(f"{words.count(len(tries), 'try', 'tries')}: {times}")
     if tries and told:
         after = max(timedelta(0), told[-1].ended_at - tries[-1].ended_at)

@@ -25,7 +25,8 @@ select i.id, i.status, i.since, i.recovered_at, i.resolved_at, i.credential_id, 
 @dataclass(frozen=True, slots=True)
 class Group:
     """`members` have id, practice_name, status, recovered_at and the rest of `_MEMBERS`, the lead
-    first; `recovered` of them look over, of `stopped` the breaker is open. `zone` is None where
+    first, one for each credential. `recovered` of the practices look over altogether, at `stopped`
+    a breaker is open. `zone` is None where
     their practices' zones differ."""
 
     members: Sequence[Any]
@@ -54,11 +55,12 @@ async def _read_group(connection: Connection, incident_id: UUID) -> Group | None
     if len(members) < 2:
         return None
     zones = {member["timezone"] for member in members}
+    practices = {member["practice_id"] for member in members}
     return Group(
         members=list(members),
-        practices=len({member["practice_id"] for member in members}),
-        recovered=sum(_over_at(member) is not None for member in members),
-        stopped=sum(member["breaker"] == "open" for member in members),
+        practices=len(practices),
+        recovered=len(practices - {m["practice_id"] for m in members if _over_at(m) is None}),
+        stopped=len({m["practice_id"] for m in members if m["breaker"] == "open"}),
         zone=zones.pop() if len(zones) == 1 else None,
     )
 

@@ -18,7 +18,7 @@ _LIST = f"""
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       i.archived_at, p.name as practice_name, {SILENCED_UNTIL} as silenced_until, {_RETURNED}
+       i.archived_at, p.name as practice_name, {_RETURNED}
   from incident i left join practice p on p.id = i.practice_id
 """
 # Who is led by an incident that the reader sees stands on that one's page.
@@ -45,7 +45,8 @@ _RECENT = (
 """
 )
 _ONE = f"""
-select i.*, {_RETURNED}, p.name as practice_name, p.timezone as practice_timezone, c.provider,
+select i.*, {_RETURNED}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
+       p.timezone as practice_timezone, c.provider,
        c.endpoint, c.live, s.breaker, s.open_until, s.last_good_at
   from incident i left join practice p on p.id = i.practice_id
   left join credential c on c.id = i.credential_id

@@ -50,14 +50,16 @@ class RequestLog:
 
     async def flush(self, database: Database) -> int:
         """Write down what waits; how many. They wait on if the database does not take them."""
-        told = list(self.waiting)
+        told = [self.waiting.popleft() for _ in range(len(self.waiting))]
         if not told:
             return 0
         columns = zip(*map(_columns, told), strict=True)
-        async with database.as_door() as connection:
-            await connection.execute(_INSERT, *map(list, columns))
-        for _ in told:
-            self.waiting.popleft()
+        try:
+            async with database.as_door() as connection:
+                await connection.execute(_INSERT, *map(list, columns))
+        except BaseException:
+            self.waiting.extendleft(reversed(told))
+            raise
         return len(told)
 
 
