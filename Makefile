@@ -13,7 +13,7 @@ AGAIN  := --last-failed --last-failed-no-failures none
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 check docs torture fuzz bench month room lock clean
+.PHONY: help install run test test-16 lint check docs torture fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -46,11 +46,13 @@ test-16: install ## the engine's, the practice's and the API's database tests, o
 	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) -m "database and alone" $(FLOORS) || \
 	  MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(AGAIN) -m "database and alone" $(FLOORS)
 
-check: install ## lint, types, import rules, documentation, runbooks
+lint: install ## format, types, import rules, runbooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/mentalspace runbook check
+
+check: lint ## the same, the documentation and the rules of the house
 	@$(PYTEST) tests/test_docs.py tests/test_seed_coverage.py tests/test_house.py
 
 docs: install ## write docs/reference and the generated tables anew

@@ -10,6 +10,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -205,6 +206,7 @@ def settings_table() -> str:
 # Doors -------------------------------------------------------------------------------------------
 
 
+@cache
 def command_tree() -> dict[str, Any]:
     """Every command by its words, hidden options left out."""
     import typer.main

@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
+from playwright.async_api import Browser
 from pytest_asyncio import is_async_test
 
 from mentalspace.engine import postgres
@@ -20,6 +21,7 @@ from mentalspace.engine.db.migrate import ensure_database, login_url, migrate
 from mentalspace.engine.log import configure_logs
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
+from tests.browser import headless
 from tests.databases import Databases, read_contents
 from tests.house import House, running_house
 
@@ -111,6 +113,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def vault() -> Vault:
     return Vault(MASTER_KEY)
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """A headless Chromium; a context of it is a visitor of their own."""
+    async with headless() as opened:
+        yield opened
 
 
 @pytest.fixture
