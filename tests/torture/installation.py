@@ -20,12 +20,13 @@ import asyncpg
 
 from mentalspace.cli.living import Mark, mark_of
 from mentalspace.engine import postgres
+from mentalspace.engine.db import CONNECTION_LOST
 from mentalspace.main import MentalSpace
 from tests.house import free_ports
 
-# What a database that is killed under our hands raises. asyncpg's own confusion is among it: a
-# connection that broke in mid-question may say so in no better way.
-AWAY = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# What a database that is killed under our hands raises, and no more: a question that it does not
+# understand is our own fault.
+AWAY = (*CONNECTION_LOST, asyncpg.exceptions.TransactionRollbackError)
 
 START_WITHIN_S = 120.0
 STOP_WITHIN_S = 90.0

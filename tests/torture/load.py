@@ -32,7 +32,7 @@ SHORTEST_LEAD, LONGEST_LEAD = timedelta(minutes=3), timedelta(minutes=8)
 
 _WAITING = """
 select count(*) from (
-  select from delivery where status in ('pending', 'due') and due_at <= app.now() limit $1) some
+  select from delivery where status in ('pending', 'due') and due_at <= app.now() limit $1) standing
 """
 _EVEN_ZONES = (
     "Pacific/Honolulu", "America/Phoenix", "America/Bogota", "America/Sao_Paulo", "Africa/Lagos",
@@ -60,6 +60,7 @@ class Load:
     practices: list[UUID]
     random: Random
     per_s: float
+    most_waiting: int = MOST_WAITING
     acknowledged: list[Booking] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     private: set[str] = field(default_factory=set)
@@ -87,10 +88,10 @@ class Load:
                 asyncio.timeout(BOOK_WITHIN_S),
                 self.services.database.as_dispatcher() as connection,
             ):
-                waiting: int = await connection.fetchval(_WAITING, MOST_WAITING)
+                waiting: int = await connection.fetchval(_WAITING, self.most_waiting)
         except AWAY:
             return False
-        return waiting >= MOST_WAITING
+        return waiting >= self.most_waiting
 
     async def _book(self) -> None:
         self._number += 1
