@@ -1,0 +1,90 @@
+"""A landed document's way to the practice's storage provider, and its end there."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from mentalspace.engine.credentials import read_secrets
+from mentalspace.engine.db import connect_owner
+from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.shipping import ship, withdraw
+from tests.house import House, until
+
+SCAN = b"%PDF-1.7 a made-up scan of nobody"
+
+
+async def test_a_document_is_copied_verified_and_removed(house: House, tmp_path: Path) -> None:
+    """Copied once however often it is shipped, read back a quarter of an hour later, and gone
+    there some minutes after it was removed here."""
+    document = _landed(tmp_path / "scan")
+    services = house.services
+    async with services.database.as_worker(house.practice_id) as connection:
+        first = await ship(connection, services.vault, house.practice_id, document)
+        assert first is not None
+        assert await ship(connection, services.vault, house.practice_id, document) == first
+    await until(lambda: _is(house, first, "accepted"))
+    assert await _at_provider(house, document) == (200, SCAN)
+    await house.advance(timedelta(minutes=16))
+    await until(lambda: _is(house, first, "delivered"))
+    assert "provider_event" in await house.timeline(first)
+    async with services.database.as_worker(house.practice_id) as connection:
+        removal = await withdraw(
+            connection,
+            services.vault,
+            house.practice_id,
+            document,
+            now=services.clock.now(),
+        )
+    assert removal is not None
+    assert (await _at_provider(house, document))[0] == 200
+    await house.advance(timedelta(minutes=11))
+    await until(lambda: _is(house, removal, "accepted"))
+    assert (await _at_provider(house, document))[0] == 400
+
+
+async def test_what_was_removed_before_it_left_stays(house: House, tmp_path: Path) -> None:
+    """A copy that waits is cancelled, and nobody misses its file."""
+    document = _landed(tmp_path / "scan")
+    services = house.services
+    fault = {"room": "storage", "provider": "supabase", "kind": "status", "http": 402}
+    await house.sandbox("POST", "/faults", fault)
+    async with services.database.as_worker(house.practice_id) as connection:
+        waits = await ship(connection, services.vault, house.practice_id, document)
+    assert waits is not None
+    await until(lambda: _is(house, waits, "pending", tried=True))
+    async with services.database.as_worker(house.practice_id) as connection:
+        now = services.clock.now()
+        await withdraw(connection, services.vault, house.practice_id, document, now=now)
+    assert await _is(house, waits, "cancelled")
+
+
+def _landed(path: Path) -> Document:
+    path.write_bytes(SCAN)
+    return Document(
+        kind="document",
+        bucket="client-documents",
+        object_id=str(uuid4()),
+        version=str(uuid4()),
+        size_bytes=len(SCAN),
+        sha256=hashlib.sha256(SCAN).hexdigest(),
+        media_type="application/pdf",
+        landed=str(path),
+    )
+
+
+async def _is(house: House, delivery_id: UUID, status: str, *, tried: bool = False) -> bool:
+    found = [each for each in await house.deliveries() if each["id"] == delivery_id]
+    return found[0]["status"] == status and (found[0]["attempts"] > 0 or not tried)
+
+
+async def _at_provider(house: House, document: Document) -> tuple[int, bytes]:
+    async with connect_owner(house.services.admin_url) as owner:
+        secrets = await read_secrets(owner, house.services.vault, "storage", "default")
+    assert secrets is not None
+    sandbox = f"{house.services.settings.sandbox_url}/storage/supabase/storage/v1"
+    headers = {"apikey": secrets["service_role_key"]}
+    async with house.http.get(f"{sandbox}/object/{document.place}", headers=headers) as answer:
+        return answer.status, await answer.read()
