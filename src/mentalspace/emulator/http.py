@@ -39,6 +39,7 @@ class EmulatorApp:
         self._kit = kit
         self._emulator = emulator
         self._transports = transports
+        self._spool = emulator.spool if isinstance(emulator, Spooler) else None
         self._at_work: set[tuple[str | None, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -160,11 +161,13 @@ class EmulatorApp:
 
     def _spool_file(self, scope: Scope) -> Path | None:
         """Where this request's body goes; None for one that is read into memory."""
-        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
-        if not isinstance(self._emulator, Spooler) or kind.startswith(b"application/json"):
+        if self._spool is None or scope["method"] not in ("POST", "PUT"):
             return None
-        self._emulator.spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return self._emulator.spool / secrets.token_hex(12)
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        if kind.startswith(b"application/json"):
+            return None
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._spool / secrets.token_hex(12)
 
     async def _read(self, scope: Scope, receive: Receive, file: Path | None) -> Call | None:
         """The whole request, or None if the client left in the middle of it."""
@@ -213,8 +216,9 @@ async def _send_all(send: Send, reply: Reply, size: int) -> None:
 
 async def _drip(send: Send, reply: Reply, size: int, over_s: float) -> None:
     each = max(1, -(-size // DRIPS))
+    pause_s = over_s / max(1, -(-size // each))
     for piece in reply.pieces(size, each):
-        await asyncio.sleep(over_s / DRIPS)
+        await asyncio.sleep(pause_s)
         await send(_part(piece))
     await send({"type": "http.response.body", "body": b""})
 

@@ -63,7 +63,7 @@ def _delivery(
         integration="storage",
         lane_class="bulk",
         kind=document.kind,
-        idempotency_key=f"storage/{document.object_id}/{document.version}/{document.kind}",
+        idempotency_key=f"storage/{document.place}/{document.kind}",
         payload=document.to_bytes(),
         recipient=Phi(document.place),
         due_at=due_at,

@@ -37,7 +37,7 @@ def supabase(project: Project, client: Client) -> SupabaseAdapter:
 
 def _adapter(client: Client, base_url: str, key: str = KEY) -> SupabaseAdapter:
     credential = Credential("practice", "default", base_url, {"service_role_key": key}, "")
-    return SupabaseAdapter(DeadlinedHttp(client, 5.0), credential)
+    return SupabaseAdapter(DeadlinedHttp(client, 20.0), credential)
 
 
 async def _sent(supabase: SupabaseAdapter, document: Document) -> Receipt | Evidence:

@@ -14,7 +14,7 @@ from mentalspace.integrations.storage.supabase.sandbox.visit import Handler, Vis
 from mentalspace.integrations.storage.supabase.sandbox.words import PREFIX, Json
 
 _COLUMNS = ("name", "updated_at", "created_at", "last_accessed_at")
-_NO_ROW = dict.fromkeys(("id", "updated_at", "created_at", "last_accessed_at", "metadata"))
+_SHOWN = ("id", "updated_at", "created_at", "last_accessed_at", "metadata")
 
 
 def _list(visit: Visit) -> Reply:
@@ -30,7 +30,8 @@ def _list(visit: Visit) -> Reply:
         first, slash, _rest = row["name"][len(folder) :].partition("/")
         if not first.lower().startswith(search):
             continue
-        rows[first + slash] = {"name": first, **_NO_ROW} if slash else {**row, "name": first}
+        told = dict.fromkeys(_SHOWN) if slash else {name: row[name] for name in _SHOWN}
+        rows[first + slash] = {"name": first, **told}
     found = sorted(rows.values(), **_order(body))
     start, most = _whole(body, "offset", 0), _whole(body, "limit", 100)
     return json_reply(200, found[start : start + most])
@@ -59,11 +60,15 @@ def _list_v2(visit: Visit) -> Reply:
     answer: Json = {
         "hasNext": more,
         "folders": [{"key": n, "name": n} for n in page if entries[n] is None],
-        "objects": [{**row, "key": n} for n in page if (row := entries[n]) is not None],
+        "objects": [_shown(row) for n in page if (row := entries[n]) is not None],
     }
     if more:
         answer |= {"nextCursor": _covered(page[-1]), "nextCursorKey": page[-1]}
     return json_reply(200, answer)
+
+
+def _shown(row: Json) -> Json:
+    return {"key": row["name"], "name": row["name"], **{name: row[name] for name in _SHOWN}}
 
 
 def _seen(visit: Visit) -> list[Json]:

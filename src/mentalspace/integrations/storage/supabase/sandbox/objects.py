@@ -134,7 +134,7 @@ def accept(visit: Visit, row: Json, sha256: str) -> str:
 def most_bytes(visit: Visit, bucket: Json) -> int:
     """The bucket's limit, and the project's over all."""
     limits = (bucket["file_size_limit"], visit.option("file_size_limit"))
-    return min(limit for limit in limits if limit is not None)
+    return min(int(limit) for limit in limits if limit is not None)
 
 
 def _allows(bucket: Json) -> Callable[[str], None]:

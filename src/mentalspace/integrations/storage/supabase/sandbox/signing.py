@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from mentalspace.emulator.words import Reply, json_reply
@@ -14,7 +15,7 @@ from mentalspace.integrations.storage.supabase.sandbox.objects import (
     store,
     valid_key,
 )
-from mentalspace.integrations.storage.supabase.sandbox.visit import Handler, Visit
+from mentalspace.integrations.storage.supabase.sandbox.visit import Asker, Handler, Visit
 from mentalspace.integrations.storage.supabase.sandbox.words import PREFIX, Json
 
 _DOWNLOAD, _UPLOAD = "download", "upload"
@@ -65,15 +66,22 @@ def _sign_upload(visit: Visit) -> Reply:
     upsert = visit.header("x-upsert") == "true"
     if visit.shelves.object(visit.account, visit.bucket, name) is not None and not upsert:
         raise Problem("KeyAlreadyExists")
-    claims = {"url": f"{visit.bucket}/{name}", "scope": _UPLOAD, "upsert": upsert}
+    claims = {
+        "url": f"{visit.bucket}/{name}",
+        "scope": _UPLOAD,
+        "upsert": upsert,
+        "owner": visit.asker.subject,
+    }
     token = _token(visit, claims, UPLOAD_VALID_S)
     url = f"/object/upload/sign/{visit.bucket}/{quote(name)}?token={token}"
     return json_reply(200, {"url": url, "token": token})
 
 
 def _upload_signed(visit: Visit) -> Reply:
+    """The link is the permission: no policy is asked."""
     claims = _holds(visit, _UPLOAD)
-    return store(visit, upsert=claims.get("upsert") is True)
+    signer = replace(visit, asker=Asker("service_role", claims.get("owner")))
+    return store(signer, upsert=claims.get("upsert") is True)
 
 
 def _token(visit: Visit, claims: Json, expires_in: int) -> str:

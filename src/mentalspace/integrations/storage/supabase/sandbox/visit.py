@@ -84,7 +84,7 @@ class Visit:
         """What the policies on `storage.objects` allow: the service's role everything, others what
         the option says."""
         allowed = self.option("policies").get(bucket or self.bucket, {})
-        return self.asker.above_policies or operation in allowed.get(self.asker.role, ())
+        return self.asker.above_policies or bool(operation in allowed.get(self.asker.role, ()))
 
     def demand(self, operation: str, bucket: str | None = None) -> None:
         """Raises the Problem of a new row that no policy lets in."""
