@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,8 +56,10 @@ class Project:
         status, _headers, content = await self.raw(method, path, body, headers)
         return status, json.loads(content) if content else None
 
-    async def put(self, name: str, content: bytes = b"Hello", **headers: str) -> tuple[int, Any]:
-        typed = {"content-type": "text/plain", **AUTHORISED, **headers}
+    async def put(
+        self, name: str, content: bytes = b"Hello", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        typed = {"content-type": "text/plain", **AUTHORISED, **(headers or {})}
         return await self.call("POST", f"/object/{BUCKET}/{name}", content, typed)
 
     def account(self, **options: Any) -> Account:

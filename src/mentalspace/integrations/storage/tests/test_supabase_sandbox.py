@@ -24,7 +24,7 @@ HELLO_MD5 = '"8b1a9953c4611296a827abf8c47804d7"'
 async def test_an_object_is_kept_described_and_given_back(project: Project) -> None:
     """Bytes, type, sum and the user's own metadata come back as they went; a second is refused."""
     metadata = base64.b64encode(json.dumps({"of": "a test"}).encode()).decode()
-    status, answer = await project.put("a/b.txt", **{"x-metadata": metadata})
+    status, answer = await project.put("a/b.txt", headers={"x-metadata": metadata})
     assert (status, answer["Key"]) == (200, f"{BUCKET}/a/b.txt")
     status, headers, content = await project.raw("GET", f"/object/{BUCKET}/a/b.txt")
     assert (status, content, headers["etag"]) == (200, b"Hello", HELLO_MD5)
@@ -35,7 +35,7 @@ async def test_an_object_is_kept_described_and_given_back(project: Project) -> N
     assert (status, headers["content-length"], content) == (200, "5", b"")
     status, refusal = await project.put("a/b.txt", b"Other")
     assert (status, refusal["statusCode"], refusal["error"]) == (400, "409", "Duplicate")
-    assert (await project.put("a/b.txt", b"Other", **{"x-upsert": "true"}))[0] == 200
+    assert (await project.put("a/b.txt", b"Other", {"x-upsert": "true"}))[0] == 200
     assert (await project.raw("GET", f"/object/{BUCKET}/a/b.txt"))[2] == b"Other"
 
 

@@ -60,7 +60,7 @@ def _list_v2(visit: Visit) -> Reply:
     answer: Json = {
         "hasNext": more,
         "folders": [{"key": n, "name": n} for n in page if entries[n] is None],
-        "objects": [_shown(row) for n in page if (row := entries[n]) is not None],
+        "objects": [_shown(one) for n in page if (one := entries[n]) is not None],
     }
     if more:
         answer |= {"nextCursor": _covered(page[-1]), "nextCursorKey": page[-1]}
