@@ -53,6 +53,10 @@ GATEWAY: Mapping[int, Mapping[str, str]] = MappingProxyType({
 })  # fmt: skip
 
 
+# What the framework calls a route that there is not.
+NO_ROUTE = "Not Found"
+
+
 class Problem(Exception):
     """The refusal of one request, by its code. Without a message: the code's usual one."""
 
@@ -93,7 +97,7 @@ def not_found(method: str, path: str) -> Reply:
     """A route that there is not: the framework's own answer, under its own status."""
     body = {
         "message": f"Route {method}:{path} not found",
-        "error": "Not Found",
+        "error": NO_ROUTE,
         "statusCode": 404,
     }
     return json_reply(404, body)
@@ -103,6 +107,8 @@ def injected(http: int, name: str | None, message: str | None) -> Reply:
     """An error asked for: by its code, by what it calls itself, or by a status alone."""
     if 300 <= http < 400:
         return Reply(http, b"", {"location": name or "https://supabase.com/"})
+    if name == NO_ROUTE:
+        return not_found("POST", "/storage/v1/object")
     if name is None and http in GATEWAY:
         return gateway_reply(http)
     for code, (status, error, _message) in ERRORS.items():
