@@ -135,10 +135,19 @@ def test_a_text_is_known_by_the_address_it_calls_back() -> None:
     assert gone.counts["sent_unseen"] == 1
 
 
+def test_a_page_to_staff_may_come_too_late() -> None:
+    """After its half hour escalation has paged again; it is counted, and lost to nobody."""
+    page = _delivery(kind="staff_page", status="expired", provider_message_id=None, keys=["p"])
+    verdict = _weigh(deliveries=[_delivery(), page])
+    assert verdict.violations == ()
+    assert verdict.counts["pages_expired"] == 1
+
+
 @pytest.mark.parametrize(
     ("changes", "name"),
     [
         ({"booked": uuid4()}, "lost"),
+        ({"deliveries": [_delivery(status="expired")]}, "lost"),
         ({"deliveries": [_delivery(status="due")]}, "lost"),
         ({"twice": 1}, "accepted_twice"),
         ({"requests": [_request("m-1"), _request("m-2")]}, "accepted_twice_by_key"),

@@ -19,6 +19,8 @@ from tests.torture.load import Booking
 
 ENDED_WELL = frozenset({"accepted", "delivered", "bounced"})
 SHOWN_TO_A_PERSON = frozenset({"held", "refused"})
+# A page to staff is of no use after its half hour: escalation has paged again by then.
+OF_NO_USE = ("staff_page", "expired")
 STAFF = re.compile(r"\b(admin|oncall|frontdesk|clinician|biller)@demo\.example")
 ADDRESS = re.compile(r"[A-Za-z0-9_.+-]+@(?:demo\.example|resend\.dev)")
 # A shorter line of a mail, such as its greeting, may stand in a log by chance.
@@ -158,6 +160,10 @@ def _lost(tally: _Tally, bookings: list[Booking], deliveries: list[dict[str, Any
         delivery["status"]
         for delivery in deliveries
         if delivery["status"] not in ENDED_WELL | SHOWN_TO_A_PERSON
+        and (delivery["kind"], delivery["status"]) != OF_NO_USE
+    )
+    tally.counts["pages_expired"] = sum(
+        (delivery["kind"], delivery["status"]) == OF_NO_USE for delivery in deliveries
     )
     tally.counts["acknowledged"] = len(bookings)
     tally.counts["deliveries"] = len(deliveries)
