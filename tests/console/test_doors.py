@@ -111,7 +111,7 @@ async def test_on_call_sees_no_names(stage: Stage) -> None:
     """No page open to an on-call engineer names a client or gives an address."""
     await stage.owner.execute("update incident set case_id = 'email.invalid_recipient'")
     paths = ["/", "/incidents", f"/incidents/{stage.incident}", "/messages", "/drills"]
-    paths += ["/doctor/email"]
+    paths += ["/doctor/email", "/dead-letters", "/audit", f"/payloads/message/{stage.held}"]
     paths += [f"/messages/{stage.held}", f"/messages/{stage.delivered}"]
     async with visitor(stage, "oncall") as http:
         for path in paths:

@@ -30,6 +30,7 @@ ONCALL = {
     "oncall.appointment_notifications": """id practice_id appointment_id delivery_id
         notification_type recipient_email status delivery_status sent_at delivered_at
         error_message resend_id created_at""",  # recipient_email is masked by the view
+    "oncall.audit": "id at practice_id actor action subject chain seq data",  # data by the view
     "public.practice": "id slug name timezone phone is_default is_drill created_at opening",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
@@ -109,7 +110,8 @@ ONCALL = {
     "public.phone_line": "practice_id kind told_by asked_at credential_id case_id",
     "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",
-    "public.audit": "id at practice_id actor action subject data chain seq previous hash",
+    "public.payload_opening": """id practice_id what subject opened_by opener role reason opened_at
+        until_at""",
     "public.audit_head": "chain seq hash",
 }
 # Whoever schedules and counts needs none of these.
@@ -160,6 +162,8 @@ CHOICES = {
     "practice_text.language": "en",
     "consent_entry.what": "agreed",
     "consent_entry.how": "staff",
+    "payload_opening.what": "message",
+    "payload_opening.role": "oncall",
     "phone_line.e164": "+12025550142",
 }
 BY_TYPE: Mapping[str, Callable[[], Any]] = {

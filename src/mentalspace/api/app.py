@@ -13,6 +13,7 @@ from mentalspace.api import (
     alertmanager,
     alerts,
     appointments,
+    audit,
     clients,
     consent,
     dead_letters,
@@ -61,6 +62,7 @@ _ROUTES = (
     alerts,
     oncall,
     agreements,
+    audit,
 )
 
 
