@@ -74,7 +74,10 @@ UNFOLDED = "BEGIN:VEVENT\n  DESCRIPTION:see http://h.example/… in José’s ma
 NESTED = b'{"a":' * 900 + b"1" + b"}" * 900
 LINK = b'{"text": "see http://h.example/a/SECRET or http://h.example."}'
 PAYLOADS = {
-    "json": (b'{"to": "a@x.example", "n": [1, null]}', [("to", "a@x.example"), ("n", "1\nnull")]),
+    "json": (
+        b'{"cc": [], "n": [1, null], "to": "a@x.example"}',
+        [("to", "a@x.example"), ("n", "1\nnull")],
+    ),
     "form": (b"From=%2B1312&Body=Hi+there", [("From", "+1312"), ("Body", "Hi there")]),
     "bytes": (b"\xff\x00 no form", [("content", "\ufffd\ufffd no form")]),
     "deep": (b"[" * 20_000, [("content", "[" * 20_000)]),

@@ -24,7 +24,8 @@ from mentalspace.practice.colleague import read_colleagues
 
 PAGE = 50
 MOST_EXPORTED = 10_000
-# Whoever acts for a practice without being anybody.
+# Whoever acts for a practice without being anybody of it.
+_CLIENTS = {"client by link": "A client by link", "client by text": "A client by text"}
 _HOUSE = {str(UUID(int=0)): "MentalSpace itself"}
 
 
@@ -104,11 +105,11 @@ async def _names(
 
 
 async def _people(visit: Visit, connection: Connection) -> dict[str, str]:
-    """Whom an administrator may choose: colleagues, and clients by their links."""
+    """Whom an administrator may choose: colleagues, and clients by what they sent."""
     if visit.person.practice_id is None:
         return {}
     found = await read_colleagues(connection, visit.person.practice_id)
-    return {str(row["id"]): row["name"] for row in found} | {"client by link": "A client by link"}
+    return {str(row["id"]): row["name"] for row in found} | _CLIENTS
 
 
 async def _practices(visit: Visit, connection: Connection) -> list[Any]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 # An attachment, such as a calendar's entry: long enough to be no word and no id.
 _PACKED = re.compile(r"[A-Za-z0-9+/]{60,}={0,2}")
+_NOTHING: tuple[object, ...] = ("", None, [], {})
 _FORM = re.compile(r"[^\s=&]+=[^\s&]*(?:&[^\s=&]+=[^\s&]*)*")
 
 
@@ -27,11 +28,14 @@ def parts_of(body: bytes, query: str, site_url: str) -> list[tuple[str, str]]:
 
 
 def _of_json(text: str) -> list[tuple[str, str]]:
+    """What says nothing is left out; what is one line comes before a page of markup."""
     try:
         read = json.loads(text)
-        return [(n, _said(v)) for n, v in read.items()] if isinstance(read, dict) else []
+        named = read.items() if isinstance(read, dict) else ()
+        said = [(name, _said(value)) for name, value in named if value not in _NOTHING]
     except (ValueError, RecursionError):
         return []
+    return sorted(said, key=lambda part: part[1].count("\n"))
 
 
 def _said(value: Any) -> str:
