@@ -75,8 +75,8 @@ NESTED = b'{"a":' * 900 + b"1" + b"}" * 900
 LINK = b'{"text": "see http://h.example/a/SECRET or http://h.example."}'
 PAYLOADS = {
     "json": (
-        b'{"cc": [], "n": [1, null], "to": "a@x.example"}',
-        [("to", "a@x.example"), ("n", "1\nnull")],
+        b'{"cc": [], "n": [1, null], "to": "a@x.example", "try": 0}',
+        [("to", "a@x.example"), ("try", "0"), ("n", "1\nnull")],
     ),
     "form": (b"From=%2B1312&Body=Hi+there", [("From", "+1312"), ("Body", "Hi there")]),
     "bytes": (b"\xff\x00 no form", [("content", "\ufffd\ufffd no form")]),
