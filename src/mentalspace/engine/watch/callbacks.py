@@ -10,7 +10,8 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
-# Only for who was called back before. What is younger than the window may still be spoken of.
+# Only for who was called back before; of all others nothing is read. What is younger than the
+# window may still be spoken of.
 _SILENT = """
 select c.id as credential_id, heard.at as heard_at, n.taken, n.since
   from credential c
@@ -19,7 +20,7 @@ select c.id as credential_id, heard.at as heard_at, n.taken, n.since
      order by i.received_at desc limit 1) heard on true
  cross join lateral (
     select count(*) as taken, min(d.accepted_at) as since from delivery d
-     where d.credential_id = c.id and d.accepted_at is not null
+     where heard.at is not null and d.credential_id = c.id and d.accepted_at is not null
        and coalesce(d.accepted_at, d.ended_at)
            > greatest(heard.at, app.now() - interval '7 days')
        and coalesce(d.accepted_at, d.ended_at) <= app.now() - $2 * interval '1 s') n
