@@ -25,7 +25,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 async def read(books: Books, sql: str, *values: Any) -> Counter[str]:
-    """How many rows of which table a statement took up, with indexes wherever there are some."""
+    """How many rows of which table a statement took up, also for nothing, with indexes wherever
+    there are some."""
     async with books.admin.transaction():
         await books.admin.execute(
             "set local enable_seqscan = off; set local enable_bitmapscan = off"
@@ -36,7 +37,8 @@ async def read(books: Books, sql: str, *values: Any) -> Counter[str]:
     found: Counter[str] = Counter()
     for node in _nodes(plan[0]["Plan"]):
         if table := node.get("Relation Name"):
-            found[table] += round(node["Actual Rows"] * node["Actual Loops"])
+            rows = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+            found[table] += round(rows * node["Actual Loops"])
     return found
 
 
