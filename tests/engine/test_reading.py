@@ -18,7 +18,6 @@ from mentalspace.engine.rollup import FOLD_LOCK, Folder, fold_once, rules_of
 from mentalspace.engine.watch.burn import _TRIED
 from mentalspace.engine.watch.callbacks import _SILENT
 from mentalspace.engine.watch.streak import _STREAKS
-from mentalspace.engine.watch.waiting import _WAITING
 from tests.engine.books import Books
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -87,7 +86,7 @@ async def test_events_lead_to_their_messages_one_by_one(books: Books) -> None:
 
 
 async def test_what_waits_for_another_day_is_not_read(books: Books) -> None:
-    """Reminders of next week are neither expired nor overdue, and cost nobody anything."""
+    """Reminders of next week have not expired, and are not read to find that out."""
     await books.write("pending", 5)
     await books.admin.execute(
         "update delivery set next_attempt_at = app.now() + interval '7 days',"
@@ -101,8 +100,6 @@ async def test_what_waits_for_another_day_is_not_read(books: Books) -> None:
     late = "select id from delivery where status in ('pending', 'due') and expires_at <= app.now()"
     assert late in " ".join(_EXPIRE.split())
     assert (await read(books, f"{late} order by expires_at limit 500"))["delivery"] == 1
-    found = await read(books, _WAITING, [books.credential_id], 1800.0)
-    assert found["delivery"] == 1
 
 
 async def test_a_fold_is_planned_for_what_it_is_given(books: Books) -> None:
