@@ -31,9 +31,11 @@ async def test_pages_are_accessible_and_fit(
         found = (await Axe().run(page)).response["violations"]
         assert [violation["id"] for violation in found] == [], path
         assert await page.evaluate("document.documentElement.scrollWidth") <= width, path
-    # The only thing stopped is the script inside the mail, by its frame.
-    assert complaints
-    assert all("frame is sandboxed" in complaint for complaint in complaints)
+    # The only thing stopped is the script inside the mail, by its frame, which nobody can ask.
+    asked_by_axe = "Failed to execute 'postMessage'"
+    stopped = [complaint for complaint in complaints if asked_by_axe not in complaint]
+    assert stopped
+    assert all("frame is sandboxed" in complaint for complaint in stopped), stopped
     await context.close()
 
 
