@@ -56,6 +56,7 @@ ONCALL = {
     "public.attempt_delivery": "attempt_id delivery_id practice_id place",
     "public.timeline": """id at practice_id delivery_id attempt_id lane_id incident_id kind data
         actor drill""",
+    "public.hook_refusal": "code credential_id last_at practice_id refused since",
     "public.inbox": """id practice_id credential_id integration provider external_id state tries
         next_try_at held_reason received_at processed_at drill""",
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
