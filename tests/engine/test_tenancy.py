@@ -109,6 +109,11 @@ ONCALL = {
     "public.trace_state": """only_row read_id pending_id pending_xmax holder held_until
         sent_at spans failing_since failure""",
     "public.phone_line": "practice_id kind told_by asked_at credential_id case_id",
+    "storage.buckets": """practice_id id name owner owner_id created_at updated_at public
+        avif_autodetection file_size_limit allowed_mime_types type versioning_status""",
+    "storage.objects": """id practice_id bucket_id name owner owner_id created_at updated_at
+        last_accessed_at metadata path_tokens version user_metadata archived_at is_delete_marker
+        is_versioned""",  # name and path are masked by the view, user_metadata is empty
     "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",
     "public.payload_opening": """id practice_id what subject opened_by opener role reason opened_at
@@ -133,6 +138,7 @@ PRIVATE = {
     "public.recovery_code": {"code_hash"},
     "public.half_log_in": {"id_hash"},
     "public.api_request": {"body"},
+    "storage.file": {"name", "path_tokens", "user_metadata", "owner_id"},
 }
 
 _TABLES = """
@@ -423,6 +429,9 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
     }
     assert deletable == {
         ("authenticated", "public.api_request"),
+        # held by policies, and written down in the audit
+        ("authenticated", "storage.buckets"),
+        ("authenticated", "storage.file"),
         ("mentalspace_dispatcher", "public.heartbeat"),
         # how a board came to look as it does, for two weeks
         ("mentalspace_dispatcher", "public.alert_change"),

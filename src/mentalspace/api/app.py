@@ -105,5 +105,6 @@ def create_app(
         meter=meter,
         clock=services.clock,
         requests=requests,
+        streams=tuple(path for room in services.rooms.values() for path in room.streams),
     )
     return app

@@ -301,7 +301,8 @@ class Integration:
 
     `examine` is what the doctor looks at in this room beyond what it asks of every provider.
     `sample(recipient)` is a payload that says nothing: what drills send while no workflow
-    sends anything through the room.
+    sends anything through the room. `streams` are beginnings of addresses whose bodies the routes
+    take in piece by piece, and measure themselves.
     """
 
     name: str
@@ -309,6 +310,7 @@ class Integration:
     package: str
     providers: tuple[Provider, ...]
     routes: Callable[[], Any] | None = None
+    streams: tuple[str, ...] = ()
     sample: Callable[[str], bytes] | None = None
     examine: Callable[[Checkup], Awaitable[Sequence[Finding]]] | None = None
 
