@@ -5,6 +5,7 @@ from mentalspace.integrations.storage.document import (
     refuse_outside_tests,
     sample_document,
 )
+from mentalspace.integrations.storage.routes import PREFIX, routes
 from mentalspace.integrations.storage.supabase.adapter import SupabaseAdapter
 from mentalspace.kernel.integration import (
     CredentialField,
@@ -46,5 +47,7 @@ integration = Integration(
     title="File storage",
     package="mentalspace.integrations.storage",
     providers=(supabase,),
+    routes=routes,
+    streams=(f"{PREFIX}/",),
     sample=sample_document,
 )
