@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import parse_options_header
 
 from mentalspace.integrations.storage.refusal import BAD_REQUEST, Refused
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks
 
 _LARGEST_FIELDS = 64 * 1024
 
@@ -111,7 +115,7 @@ async def read_form(
     return reader.fields
 
 
-def _callbacks(reader: _Reader) -> dict[str, Callable[..., None]]:
+def _callbacks(reader: _Reader) -> MultipartCallbacks:
     return {
         "on_part_begin": reader.part_begin,
         "on_header_field": reader.header_field,
