@@ -163,8 +163,7 @@ async def test_ten_ways_to_another_clients_file(surface: Surface) -> None:
             assert [row["signedURL"] for row in got.body] == [None]
         else:
             assert _seen(got) == expected, path
-    headers = {"x-upsert": "true"}
-    over = await surface.put(f"{DOCUMENTS}/{theirs}", who="client", **headers)
+    over = await surface.put(f"{DOCUMENTS}/{theirs}", who="client", x_upsert="true")
     assert over.told == denied
     moved = {"bucketId": DOCUMENTS, "sourceKey": own, "destinationKey": f"{surface.ben}/mine.pdf"}
     assert (await surface.call("POST", "/object/move", moved, who="client")).told == denied

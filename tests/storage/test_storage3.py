@@ -206,12 +206,12 @@ async def test_what_goes_wrong_is_raised_as_by_supabase(surface: Surface, client
         with pytest.raises(StorageApiError) as caught:
             await bucket.upload(name, content, {"content-type": kind})
         assert error_of(caught) == expected
-    for token, expected in (("nonsense", "Invalid Compact JWS"), ("a.b.c", "signature")):
+    for token, words in (("nonsense", "Invalid Compact JWS"), ("a.b.c", "signature")):
         stranger = AsyncStorageClient(
             f"{surface.base}/",
             {"Authorization": f"Bearer {token}"},
             http_client=client._client,
         )
-        with pytest.raises(StorageApiError, match=expected) as caught:
+        with pytest.raises(StorageApiError, match=words) as caught:
             await stranger.from_(BUCKET).download(path)
         assert error_of(caught) == ("403", "Unauthorized")

@@ -291,9 +291,9 @@ def _storage(environment: Mapping[str, str]) -> Path:
 
 
 def _storage_status(environment: Mapping[str, str], mistakes: list[str]) -> bool:
-    value = environment.get("MENTALSPACE_STORAGE_STATUS", "supabase")
-    if value not in ("supabase", "true"):
-        mistakes.append("MENTALSPACE_STORAGE_STATUS: use supabase or true")
+    value = environment.get("MENTALSPACE_STORAGE_STATUS", "compatible")
+    if value not in ("compatible", "true"):
+        mistakes.append("MENTALSPACE_STORAGE_STATUS: use compatible or true")
     return value == "true"
 
 

@@ -108,9 +108,8 @@ async def _list(request: Request, deed: Deed, body: Mapping[str, Any]) -> Respon
 async def _write_down(request: Request, deed: Deed, connection: Connection, bucket: str) -> None:
     """Names were asked for, and where any were seen; a bucket that is none may be any word."""
     if deed.person.practice_id is not None:
-        seen = {"bucket": bucket} if bucket else {}
         database = desk_for(request).database
-        await write_down(database, connection, deed, "documents_listed", **seen)
+        await write_down(database, connection, deed, "documents_listed", bucket=bucket)
 
 
 def _sort(body: Mapping[str, Any]) -> tuple[str, Order]:
