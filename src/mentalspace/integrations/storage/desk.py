@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mentalspace.engine.db import Database
+from mentalspace.engine.secrets import Vault
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.disk.shelf import Shelf
 from mentalspace.integrations.storage.link import Links
@@ -17,6 +18,7 @@ class Desk:
     shelf: Shelf
     links: Links
     clock: Clock
+    vault: Vault
 
 
 def desk_of(services: Services) -> Desk:
@@ -26,4 +28,5 @@ def desk_of(services: Services) -> Desk:
         Shelf(services.settings.storage),
         Links([secret for secret in secrets if secret]),
         services.clock,
+        services.vault,
     )

@@ -93,6 +93,13 @@ def refuse_outside_tests(payload: bytes, test_only: bool) -> Evidence | None:
     return None
 
 
+def removal_of(place: str) -> Document:
+    """The removal of what lies at a place: of its bytes nothing needs to be known."""
+    bucket, object_id, version = place.split("/")
+    nothing = hashlib.sha256(b"").hexdigest()
+    return Document("removal", bucket, object_id, version, 0, nothing, "", "")
+
+
 def sample_document(place: str) -> bytes:
     """A new document each time, that says nothing of anybody, for the bucket that `place` begins
     with."""

@@ -6,18 +6,21 @@ a crash leaves behind is therefore bytes that nobody can reach, which the sweepe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from mentalspace.engine.db import Connection
 from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.document import Document
 from mentalspace.integrations.storage.intake import require_type
+from mentalspace.integrations.storage.model import client_of
 from mentalspace.integrations.storage.refusal import (
     NO_BUCKET,
     NO_OBJECT,
@@ -26,6 +29,7 @@ from mentalspace.integrations.storage.refusal import (
     TOO_LARGE,
     Refused,
 )
+from mentalspace.integrations.storage.shipping import ship, withdraw
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -150,6 +154,15 @@ def require_fitting(found: Stored, limits: Limits) -> None:
         raise Refused(TOO_LARGE)
 
 
+async def take_back(
+    desk: Desk, connection: Connection, practice_id: UUID, versions: Iterable[str]
+) -> None:
+    """Have the copies of these versions removed at the provider as well. The last thing of the
+    transaction that removes them here, which has gone on as the worker."""
+    for version in versions:
+        await withdraw(connection, desk.vault, practice_id, version, now=desk.clock.now())
+
+
 async def let_go(desk: Desk, practice_id: UUID, versions: list[str]) -> None:
     """Delete bytes that no row names any more. What cannot be deleted now, the sweeper finds."""
 
@@ -190,6 +203,15 @@ async def _write_row(desk: Desk, deed: Deed, target: Target, new: NewFile, actio
         await write_down(
             desk.database, connection, deed, action, subject=kept.id, bucket=target.bucket
         )
+        await ship(
+            connection,
+            desk.vault,
+            new.practice_id,
+            _landed(desk, new, kept.id),
+            client_id=client_of(new.name),
+        )
+        if kept.replaced is not None:
+            await take_back(desk, connection, new.practice_id, [kept.replaced])
         return kept
 
 
@@ -205,6 +227,20 @@ async def _look_for(desk: Desk, deed: Deed, source: tuple[str, str]) -> Stored:
 async def _explain(desk: Desk, deed: Deed, target: Target, error: Refused) -> None:
     if error.refusal is NOT_ALLOWED:
         await write_refusal_down(desk.database, deed, "insert", target.bucket, target.name)
+
+
+def _landed(desk: Desk, new: NewFile, object_id: UUID) -> Document:
+    """What is to be copied: by ids alone, for a file's name is a person's own words."""
+    return Document(
+        kind="document",
+        bucket=new.bucket,
+        object_id=str(object_id),
+        version=new.version,
+        size_bytes=new.metadata["size"],
+        sha256=new.metadata["eTag"].strip('"'),
+        media_type=new.metadata["mimetype"],
+        landed=str(desk.shelf.place(new.practice_id, new.version)),
+    )
 
 
 def _new(

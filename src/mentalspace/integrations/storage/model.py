@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from uuid import UUID
 
 CLIENT_DOCUMENTS = "client-documents"
 INSURANCE_CARDS = "client-insurance-cards"
@@ -30,6 +31,7 @@ _BUCKET_NAME = re.compile(r"[A-Za-z0-9_!.*'() &$=@;:+,?-]+")
 _RESERVED = frozenset(
     "authenticated copy info list list-v2 move public sign upload resumable".split()
 )
+_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,100}")
 
 
@@ -84,6 +86,13 @@ def is_allowed(media: str, allowed: list[str] | None) -> bool:
         return True
     family = f"{media.partition('/')[0]}/*"
     return media in allowed or family in allowed or "*/*" in allowed
+
+
+def client_of(key: str) -> UUID | None:
+    """Whose a file is: a client's files lie in a folder named by the client's id, as the database
+    reads it too."""
+    folder, slash, _rest = key.partition("/")
+    return UUID(folder) if slash and _ID.fullmatch(folder) else None
 
 
 def last_step(key: str) -> str:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ledger import NewDelivery, cancel_pending, enqueue
 from mentalspace.engine.secrets import Vault
-from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.document import Document, removal_of
 from mentalspace.kernel.phi import Phi
 
 # A copy may be under way when its document is removed: longer than an attempt lasts, and the look
 # after one whose answer was lost.
 REMOVE_AFTER = timedelta(minutes=10)
+
+# Where a version's copy went, whatever its document's bucket and name are by now.
+_SHIPPED = """
+select idempotency_key, client_id from delivery
+ where subject_id = $1 and integration = 'storage' and kind = 'document'
+"""
 
 
 async def ship(
@@ -34,20 +39,18 @@ async def ship(
 
 
 async def withdraw(
-    connection: Connection,
-    vault: Vault,
-    practice_id: UUID,
-    document: Document,
-    *,
-    now: datetime,
-    client_id: UUID | None = None,
+    connection: Connection, vault: Vault, practice_id: UUID, version: str, *, now: datetime
 ) -> UUID | None:
     """In the transaction that removes the version: what has not left stays, and whatever is there
-    goes a little later. `document` is as it was shipped. Runs as the worker."""
-    version = UUID(document.version)
-    await cancel_pending(connection, version, kind="document", reason="removed", actor="system")
-    removal = replace(document, kind="removal")
-    new = _delivery(practice_id, removal, client_id, due_at=now + REMOVE_AFTER)
+    goes a little later. None for one that was never shipped. Runs as the worker."""
+    shipped = await connection.fetchrow(_SHIPPED, UUID(version))
+    if shipped is None:
+        return None
+    await cancel_pending(
+        connection, UUID(version), kind="document", reason="removed", actor="system"
+    )
+    removal = removal_of(shipped["idempotency_key"].split("/", 1)[1].rpartition("/")[0])
+    new = _delivery(practice_id, removal, shipped["client_id"], due_at=now + REMOVE_AFTER)
     return await enqueue(connection, vault, new)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mentalspace.integrations.storage.keep import let_go
+from mentalspace.integrations.storage.keep import let_go, take_back
 from mentalspace.integrations.storage.model import media_type, parse_size
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
@@ -123,6 +123,9 @@ async def empty(request: Request) -> Response:
                     desk.database, connection, deed, "document_deleted",
                     subject=one.id, bucket=bucket,
                 )  # fmt: skip
+            if gone:
+                versions = [one.version for one in gone]
+                await take_back(desk, connection, deed.practice_id, versions)
         await let_go(desk, deed.practice_id, [one.version for one in gone])
         if not gone:
             break

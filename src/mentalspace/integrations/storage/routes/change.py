@@ -98,11 +98,14 @@ async def delete_many(request: Request) -> Response:
 async def _write_down(
     request: Request, deed: Deed, connection: Connection, gone: list[Stored]
 ) -> None:
-    database = desk_for(request).database
+    desk = desk_for(request)
     for one in gone:
         await write_down(
-            database, connection, deed, "document_deleted", subject=one.id, bucket=one.bucket_id
-        )
+            desk.database, connection, deed, "document_deleted",
+            subject=one.id, bucket=one.bucket_id,
+        )  # fmt: skip
+    if gone:
+        await keep.take_back(desk, connection, deed.practice_id, [one.version for one in gone])
 
 
 def _both(body: dict[str, Any], upsert: bool) -> tuple[tuple[str, str], Target]:

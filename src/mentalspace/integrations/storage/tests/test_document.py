@@ -10,6 +10,7 @@ from mentalspace.integrations.storage.document import (
     Document,
     guard,
     refuse_outside_tests,
+    removal_of,
     sample_document,
 )
 from mentalspace.kernel.errors import Evidence
@@ -47,6 +48,13 @@ def test_what_names_no_document_leaves_nothing(payload: bytes) -> None:
 def test_a_document_and_a_removal_may_leave() -> None:
     assert guard(SAMPLE.to_bytes()) is None
     assert guard(replace(SAMPLE, kind="removal").to_bytes()) is None
+
+
+def test_a_removal_knows_where_and_no_more() -> None:
+    """It is of the place that the copy went to, under a key of its own."""
+    removal = removal_of(SAMPLE.place)
+    assert (removal.kind, removal.place) == ("removal", SAMPLE.place)
+    assert guard(removal.to_bytes()) is None
 
 
 def test_a_credential_for_tests_reaches_one_bucket() -> None:

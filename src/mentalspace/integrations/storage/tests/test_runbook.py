@@ -89,7 +89,7 @@ def test_the_seeds_metrics_and_lines_are_written_down() -> None:
 
 
 def test_the_seeds_issues_stand_with_their_words() -> None:
-    """Both issues, with their symptoms and resolutions."""
+    """Both issues with their symptoms, resolutions, and the query word for word."""
     failing, closed = BOOK.issue("storage.upload_failures"), BOOK.issue("storage.access_issues")
     assert failing is not None
     assert closed is not None
@@ -97,3 +97,12 @@ def test_the_seeds_issues_stand_with_their_words() -> None:
     assert "Check file size (<50MB recommended)" in failing.resolution
     assert closed.symptoms[1] == "Signed URLs expiring too quickly"
     assert "Use signed URLs for private buckets" in closed.resolution
+    told = "\n".join(check.run for check in closed.diagnosis if check.on_screen)
+    assert told.strip() == SEED.strip()
+
+
+SEED = """
+-- Check storage bucket RLS policies
+SELECT * FROM storage.buckets WHERE name = 'client-documents';
+SELECT * FROM storage.objects WHERE bucket_id = 'client-documents' LIMIT 10;
+"""
