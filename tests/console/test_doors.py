@@ -272,7 +272,7 @@ async def test_a_failed_drill_says_what_did_not_hold(stage: Stage) -> None:
 
 
 async def test_a_silent_worker_is_seen(stage: Stage) -> None:
-    """A process that stopped beating is shown as silent, not left out, and not below a calm line."""
+    """A process that stopped beating is shown as silent, and nothing above it is calm."""
     await stage.owner.execute("update incident set status = 'resolved'")
     calm, alarm = "Nothing waits for an on-call engineer", "No worker is heard of"
     async with visitor(stage, "oncall") as http:
