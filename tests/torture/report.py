@@ -29,7 +29,7 @@ _ROWS = (
     ("unknown_unseen",            "UNKNOWN FOR OVER A QUARTER OF AN HOUR, AND NOT SHOWN"),
     ("held",                      "held for a person, in all"),
     ("refused",                   "refused"),
-    ("pages_expired",             "pages to staff that nobody needed any more, expired"),
+    ("pages_expired",             "pages to staff that expired unsent"),
     ("held_without_reason",       "HELD WITHOUT A REASON"),
     ("sent_unseen",               "SENT, AND NOBODY KNOWS"),
     ("never_sent",                "SAID TO BE SENT, AND NEVER WAS"),

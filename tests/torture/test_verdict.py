@@ -136,7 +136,7 @@ def test_a_text_is_known_by_the_address_it_calls_back() -> None:
 
 
 def test_a_page_to_staff_may_come_too_late() -> None:
-    """After its half hour escalation has paged again; it is counted, and lost to nobody."""
+    """After its half hour it is given up; it is counted apart, and is no client's message."""
     page = _delivery(kind="staff_page", status="expired", provider_message_id=None, keys=["p"])
     verdict = _weigh(deliveries=[_delivery(), page])
     assert verdict.violations == ()

@@ -19,7 +19,8 @@ from tests.torture.load import Booking
 
 ENDED_WELL = frozenset({"accepted", "delivered", "bounced"})
 SHOWN_TO_A_PERSON = frozenset({"held", "refused"})
-# A page to staff is of no use after its half hour: escalation has paged again by then.
+# A page to staff is given up after its half hour, by design, and is no client's message. Whether
+# escalation paged again is not judged here.
 OF_NO_USE = ("staff_page", "expired")
 STAFF = re.compile(r"\b(admin|oncall|frontdesk|clinician|biller)@demo\.example")
 ADDRESS = re.compile(r"[A-Za-z0-9_.+-]+@(?:demo\.example|resend\.dev)")
