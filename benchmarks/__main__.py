@@ -23,7 +23,7 @@ BENCHES: Mapping[str, Bench] = {
     "hooks":      lambda stage, given: hooks.measure(stage, given.seconds / 4),
     "texts":      lambda stage, given: texts.measure_pace(stage, given.seconds),
     "code":       lambda stage, given: texts.measure_code(stage, given.seconds / 2),
-    "ops":        lambda stage, given: ops.measure(stage, given.messages),
+    "ops":        lambda stage, given: ops.measure(stage, given.messages, given.seconds),
     "page":       lambda stage, _given: page.measure(stage),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line: what was measured, beside what. `aim` is the issue's, in words; `met` if it has
-    one. Where less is better the ratio is the peer's share of ours."""
+    """One line: what was measured, beside what. `aim` is what was promised, in words; `met` if it
+    is. Where less is better the ratio is the peer's share of ours. `note` says under which
+    conditions."""
 
     name: str
     ours: float
@@ -19,6 +20,7 @@ class Figure:
     less_is_better: bool = False
     aim: str = ""
     met: bool | None = None
+    note: str = ""
 
     @property
     def ratio(self) -> float | None:
@@ -41,9 +43,10 @@ def as_table(figures: Sequence[Figure]) -> str:
         peer = _number(figure.peer, figure.unit)
         ratio = "" if figure.ratio is None else f"{figure.ratio:.2f}"
         aim = {True: f"  [{figure.aim}: met]", False: f"  [{figure.aim}: MISSED]", None: ""}
+        note = f"  ({figure.note})" if figure.note else ""
         lines.append(
             f"{figure.name:<46}{_number(figure.ours, figure.unit):>12}{peer:>12}{ratio:>8}"
-            f"   {figure.peer_name}{aim[figure.met]}"
+            f"   {figure.peer_name}{aim[figure.met]}{note}"
         )
     return "\n".join(lines)
 
@@ -51,5 +54,5 @@ def as_table(figures: Sequence[Figure]) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return ""
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 0.1 else 3
     return f"{value:.{digits}f} {unit}".strip()

@@ -62,6 +62,10 @@ MEANINGS = {
     "MENTALSPACE_PAGE_TICKETS": "Pages of low severity",
     "MENTALSPACE_PORT": "The port of API and console; the sandboxes take the three after it",
     "MENTALSPACE_RUNBOOKS": "A directory of this deployment's own changes to cases",
+    "MENTALSPACE_STORAGE": "Where clients' files are kept; several hosts share one folder. Unset,"
+    " `storage` under MENTALSPACE_HOME",
+    "MENTALSPACE_STORAGE_STATUS": "`compatible` answers whatever goes wrong under /storage/v1 with"
+    " HTTP 400, as Supabase does; `true`, with the status that it is",
     "OTEL_EXPORTER_OTLP_ENDPOINT": "A collector's address; traces go to its /v1/traces",
     "OTEL_EXPORTER_OTLP_HEADERS": "What the collector wants to see, as name=value,name=value",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "Only `http/protobuf` is spoken",
@@ -81,6 +85,7 @@ DEFAULTS = {
     "MENTALSPACE_METRICS_PRACTICES": "off",
     "MENTALSPACE_PAGERDUTY_URL": "https://events.pagerduty.com",
     "MENTALSPACE_PORT": "8080",
+    "MENTALSPACE_STORAGE_STATUS": "compatible",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
     "OTEL_SERVICE_NAME": "mentalspace",
     "SITE_URL": "http://127.0.0.1:8080",

@@ -74,6 +74,7 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("GET", "/v1/alerts/silences", "incidents.read"),
     ("POST", "/v1/alerts/silences", "incidents.act"),
     ("POST", f"/v1/alerts/silences/{NOBODY}/lift", "incidents.act"),
+    ("GET", "/v1/audit", "audit.read"),
     ("GET", "/v1/on-call", "incidents.read"),
     ("POST", "/v1/on-call/overrides", "oncall.write"),
     ("DELETE", f"/v1/on-call/overrides/{NOBODY}", "oncall.write"),

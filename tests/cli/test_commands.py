@@ -187,6 +187,15 @@ def test_a_rule_is_silenced_and_its_hours_set(environment: dict[str, str]) -> No
     assert re.search(r"^\[480, 1080\] +\[570, 720\] +t$", week.stdout, re.MULTILINE), week.stdout
 
 
+def test_the_audit_is_searched(environment: dict[str, str]) -> None:
+    """`audit search` finds what was done, and that it was itself asked; no day is a mistake."""
+    assert "nothing fits" in mentalspace(environment, "audit", "search", "--did", "x.y").stdout
+    found = mentalspace(environment, "audit", "search", "--who", "command line", "--json")
+    assert [entry["action"] for entry in json.loads(found.stdout)] == ["audit.read"]
+    wrong = mentalspace(environment, "audit", "search", "--since", "yesterday")
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+
+
 @pytest.mark.parametrize("text", ["4", "4 weeks", "-1h", "h", "999999d"])
 def test_what_is_no_length(text: str) -> None:
     """It says how to write one."""

@@ -111,7 +111,7 @@ async def test_on_call_sees_no_names(stage: Stage) -> None:
     """No page open to an on-call engineer names a client or gives an address."""
     await stage.owner.execute("update incident set case_id = 'email.invalid_recipient'")
     paths = ["/", "/incidents", f"/incidents/{stage.incident}", "/messages", "/drills"]
-    paths += ["/doctor/email"]
+    paths += ["/doctor/email", "/dead-letters", "/audit", f"/payloads/message/{stage.held}"]
     paths += [f"/messages/{stage.held}", f"/messages/{stage.delivered}"]
     async with visitor(stage, "oncall") as http:
         for path in paths:
@@ -272,10 +272,20 @@ async def test_a_failed_drill_says_what_did_not_hold(stage: Stage) -> None:
 
 
 async def test_a_silent_worker_is_seen(stage: Stage) -> None:
-    """A process that stopped beating is shown as silent, not left out."""
-    await stage.owner.execute("update heartbeat set beat_at = clock_timestamp() - interval '70 s'")
-    async with visitor(stage, "oncall") as http, http.get("/") as answer:
-        assert "Silent for 1 min" in await answer.text()
+    """A process that stopped beating is shown as silent, and nothing above it is calm."""
+    await stage.owner.execute("update incident set status = 'resolved'")
+    calm, alarm = "Nothing waits for an on-call engineer", "No worker is heard of"
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/") as answer:
+            said = await answer.text()
+            assert (calm in said, alarm in said) == (True, False)
+        await stage.owner.execute(
+            "update heartbeat set beat_at = clock_timestamp() - interval '70 s'"
+        )
+        async with http.get("/") as answer:
+            said = await answer.text()
+            assert "Silent for 1 min" in said
+            assert (calm in said, alarm in said) == (False, True)
 
 
 async def test_a_task_is_done_once(stage: Stage) -> None:

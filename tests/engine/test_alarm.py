@@ -193,6 +193,29 @@ async def test_a_silent_loop_is_noticed_and_paged(desk: Desk, loop: str) -> None
     assert await rules(desk) == {"house.loop_silent": True}
 
 
+async def test_a_dead_worker_is_one_incident(desk: Desk) -> None:
+    """Its loops fall silent with it, and are no news of their own; one that was told stays told."""
+    await beat(desk.bench.database, "worker:x", "worker")
+    await pulses(desk, "dispatch", "evaluate", "page")
+    watchman = Watchman(
+        desk.bench.database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0
+    )
+    watchman._began_at -= 60.0
+    past = "update {} set beat_at = beat_at - interval '2 min'"
+    await desk.bench.admin.execute(past.format("pulse") + " where name = 'dispatch'")
+    assert [await watchman.tick(), await watchman.tick()] == [[], ["dispatch"]]
+    for table in ("pulse", "heartbeat"):
+        await desk.bench.admin.execute(past.format(table))
+    assert await watchman.tick() == ["dispatch"]
+    assert await watchman.tick() == ["worker", "dispatch"]
+    titles = await desk.bench.admin.fetch(
+        "select title from incident where recovered_at is null order by title"
+    )
+    assert [row["title"].partition(":")[0] for row in titles] == [
+        "The dispatcher is silent", "The worker is silent",
+    ]  # fmt: skip
+
+
 async def test_the_outside_hears_only_while_all_is_well(desk: Desk) -> None:
     """The call goes out while rules are looked at and the on-call engineer can be paged; a silent
     loop, a broken alarm and a service that refuses are each no call that counts."""

@@ -288,6 +288,21 @@ async def test_only_the_endpoints_own_secret_opens(bench: Bench) -> None:
     assert len(await states(bench)) == 2
 
 
+async def test_what_is_refused_is_counted_until_one_holds(bench: Bench) -> None:
+    """Since when, how many and why; whoever is heard again, and then refused, begins anew."""
+    count = "select refused, code, since > $1 as is_new from hook_refusal"
+    began = await bench.admin.fetchval("select app.now() - interval '1 s'")
+    for name in ("e-1", "e-2"):
+        with pytest.raises(WebhookRefused):
+            await receive(bench, event("m"), name, key="wrong")
+    assert tuple(await bench.admin.fetchrow(count, began)) == (2, "signature", True)
+    assert await receive(bench, event("m"), "e-3")
+    heard = await bench.admin.fetchval("select max(received_at) from inbox")
+    with pytest.raises(WebhookRefused):
+        await receive(bench, event("m"), "e-4", key="wrong")
+    assert tuple(await bench.admin.fetchrow(count, heard)) == (1, "signature", True)
+
+
 async def test_unknown_endpoints_are_said_to_be_unknown(bench: Bench) -> None:
     """Whatever stands in the path, what is not an endpoint is answered as none."""
     for room in ("toy", "no-room", "a\0b"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -173,7 +174,6 @@ async def test_no_address_lies_readable_in_the_engines_tables(bench: Bench) -> N
 
 def test_a_seal_opens_only_for_its_practice_and_purpose(vault: Vault) -> None:
     """Bytes sealed for one practice or purpose cannot be opened as another's, or changed."""
-    from uuid import UUID
 
     one, two = UUID(int=1), UUID(int=2)
     sealed = vault.seal(one, "delivery", b"private")
@@ -194,7 +194,6 @@ def test_a_seal_opens_only_for_its_practice_and_purpose(vault: Vault) -> None:
 
 def test_a_recipients_key_is_the_same_however_it_is_written(vault: Vault) -> None:
     """One person counts once within a practice, and cannot be followed into another."""
-    from uuid import UUID
 
     key = vault.recipient_key(UUID(int=1), "A.Person@example.org")
     assert key == vault.recipient_key(UUID(int=1), " a.person@EXAMPLE.org ")
@@ -217,6 +216,30 @@ async def test_bodies_are_forgotten_after_their_retention(bench: Bench) -> None:
     assert await kept() == [True, True, True]
     await bench.advance(timedelta(days=2))
     assert await kept() == [False, False, True]
+
+
+async def test_all_bodies_whose_time_has_come_are_forgotten_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many they are; and what ended long after it was accepted has its month from there,
+    though younger ones were forgotten before it."""
+    monkeypatch.setattr("mentalspace.engine.dispatch.PURGED_AT_ONCE", 1)
+    late, *_others = [await bench.deliver() for _ in range(4)]
+    await bench.turn()
+    await bench.advance(timedelta(days=25))
+    await bench.admin.execute("update delivery set status = 'bounced' where id = $1", late)
+
+    async def kept() -> list[UUID]:
+        await purge_payloads(bench.database)
+        rows = await bench.admin.fetch("select id from delivery where payload is not null")
+        return [row["id"] for row in rows]
+
+    await bench.advance(timedelta(days=PAYLOAD_RETENTION_DAYS - 24))
+    assert await kept() == [late]
+    await bench.advance(timedelta(days=23))
+    assert await kept() == [late]
+    await bench.advance(timedelta(days=2))
+    assert await kept() == []
 
 
 async def test_a_rotated_secret_replaces_the_old_one(bench: Bench) -> None:

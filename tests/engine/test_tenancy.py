@@ -30,6 +30,7 @@ ONCALL = {
     "oncall.appointment_notifications": """id practice_id appointment_id delivery_id
         notification_type recipient_email status delivery_status sent_at delivered_at
         error_message resend_id created_at""",  # recipient_email is masked by the view
+    "oncall.audit": "id at practice_id actor action subject chain seq data",  # data by the view
     "public.practice": "id slug name timezone phone is_default is_drill created_at opening",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
@@ -55,6 +56,7 @@ ONCALL = {
     "public.attempt_delivery": "attempt_id delivery_id practice_id place",
     "public.timeline": """id at practice_id delivery_id attempt_id lane_id incident_id kind data
         actor drill""",
+    "public.hook_refusal": "code credential_id last_at practice_id refused since",
     "public.inbox": """id practice_id credential_id integration provider external_id state tries
         next_try_at held_reason received_at processed_at drill""",
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
@@ -107,9 +109,15 @@ ONCALL = {
     "public.trace_state": """only_row read_id pending_id pending_xmax holder held_until
         sent_at spans failing_since failure""",
     "public.phone_line": "practice_id kind told_by asked_at credential_id case_id",
+    "storage.buckets": """practice_id id name owner owner_id created_at updated_at public
+        avif_autodetection file_size_limit allowed_mime_types type versioning_status""",
+    "storage.objects": """id practice_id bucket_id name owner owner_id created_at updated_at
+        last_accessed_at metadata path_tokens version user_metadata archived_at is_delete_marker
+        is_versioned""",  # name and path are masked by the view, user_metadata is empty
     "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",
-    "public.audit": "id at practice_id actor action subject data chain seq previous hash",
+    "public.payload_opening": """id practice_id what subject opened_by opener role reason opened_at
+        until_at""",
     "public.audit_head": "chain seq hash",
 }
 # Whoever schedules and counts needs none of these.
@@ -130,6 +138,7 @@ PRIVATE = {
     "public.recovery_code": {"code_hash"},
     "public.half_log_in": {"id_hash"},
     "public.api_request": {"body"},
+    "storage.file": {"name", "path_tokens", "user_metadata", "owner_id"},
 }
 
 _TABLES = """
@@ -160,6 +169,8 @@ CHOICES = {
     "practice_text.language": "en",
     "consent_entry.what": "agreed",
     "consent_entry.how": "staff",
+    "payload_opening.what": "message",
+    "payload_opening.role": "oncall",
     "phone_line.e164": "+12025550142",
 }
 BY_TYPE: Mapping[str, Callable[[], Any]] = {
@@ -418,6 +429,9 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
     }
     assert deletable == {
         ("authenticated", "public.api_request"),
+        # held by policies, and written down in the audit
+        ("authenticated", "storage.buckets"),
+        ("authenticated", "storage.file"),
         ("mentalspace_dispatcher", "public.heartbeat"),
         # how a board came to look as it does, for two weeks
         ("mentalspace_dispatcher", "public.alert_change"),

@@ -238,6 +238,26 @@ async def test_no_callbacks_where_there_were_some_is_an_alarm(books: Books) -> N
     assert await books.state(SILENT) == "recovering"
 
 
+async def test_callbacks_that_are_refused_are_an_alarm_of_ours(books: Books) -> None:
+    """Within minutes, and only where messages wait for word: anybody may write to the door."""
+    with_rules(books, SILENT)
+    await books.hear(ago=timedelta(hours=2))
+    await books.admin.execute(
+        "insert into hook_refusal select id, practice_id, 'signature', 3, app.now(), app.now()"
+        " from credential"
+    )
+    await books.tick()
+    assert await books.state(SILENT) == "normal"
+    await books.write("accepted", 3, ago=2 * MINUTE)
+    assert await books.tick(MINUTE) == 1
+    incident = await books.admin.fetchrow("select fault, facts ->> 'seen' as seen from incident")
+    assert incident["fault"] == "ours"
+    assert "3 callbacks refused" in incident["seen"]
+    await books.hear()
+    await books.tick(MINUTE)
+    assert await books.state(SILENT) == "recovering"
+
+
 async def test_one_outage_is_one_page(books: Books) -> None:
     """What a rule that says more has an incident of is shown, and opens none of its own."""
     covered = replace(BURN, covered_by=(FAILING.id,))

@@ -83,6 +83,22 @@ async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     assert states["status page"] == "bad"
 
 
+async def test_webhooks_signed_with_another_secret_are_ours(house: House) -> None:
+    """They are refused and kept nowhere; the doctor says so until one holds again."""
+    await house.sandbox("POST", "/break/email/resend", {"preset": "hooks_forged"})
+    await house.book()
+    await until(lambda: _refused(house))
+    report = await look(house)
+    assert report.verdict.whose == "ours"
+    shown = " ".join(screen(report).split())
+    assert shown.startswith("Email: OURS. callbacks: ")
+    assert "what signs them is not the secret stored here" in shown
+    await house.sandbox("DELETE", "/faults")
+    await house.book(external_id="a-2")
+    await until(lambda: _is_among(house, "delivered"))
+    assert not [f for f in (await look(house)).findings if f.check == "callbacks"]
+
+
 async def test_their_page_alone_is_a_warning(house: House) -> None:
     """While we are answered, what their page reports is told and is nobody's trouble yet."""
     await house.sandbox("PUT", "/status-pages/email/resend", {"indicator": "minor"})
@@ -111,3 +127,12 @@ async def test_the_rates_and_the_cost_are_counted(house: House) -> None:
 
 async def _is(house: House, wanted: list[str]) -> bool:
     return await _statuses(house) == wanted
+
+
+async def _refused(house: House) -> bool:
+    async with house.services.database.as_oncall() as connection:
+        return bool(await connection.fetchval("select exists (select from hook_refusal)"))
+
+
+async def _is_among(house: House, status: str) -> bool:
+    return status in await _statuses(house)

@@ -298,6 +298,7 @@ agreements.read     x             -         -      -          -      x
 agreements.write    x             -         -      -          -      -
 appointments.read   x             x         x      x          x      -
 appointments.write  x             x         -      x          -      -
+audit.read          x             -         -      -          -      x
 clients.read        x             x         x      x          -      -
 clients.write       x             x         -      x          -      -
 consent.write       x             x         -      x          -      -
@@ -311,6 +312,7 @@ incidents.read      x             -         -      -          -      x
 mails.preview       x             -         -      x          -      -
 morning.read        x             -         -      x          -      -
 oncall.write        -             -         -      -          -      x
+payloads.open       x             -         -      -          -      x
 people.write        x             -         -      -          -      -
 reminders.read      x             x         -      x          -      -
 reminders.write     x             -         -      -          -      -

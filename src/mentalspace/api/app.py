@@ -13,6 +13,7 @@ from mentalspace.api import (
     alertmanager,
     alerts,
     appointments,
+    audit,
     clients,
     consent,
     dead_letters,
@@ -61,6 +62,7 @@ _ROUTES = (
     alerts,
     oncall,
     agreements,
+    audit,
 )
 
 
@@ -103,5 +105,6 @@ def create_app(
         meter=meter,
         clock=services.clock,
         requests=requests,
+        streams=tuple(path for room in services.rooms.values() for path in room.streams),
     )
     return app

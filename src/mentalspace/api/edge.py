@@ -64,7 +64,8 @@ class Edge:
     A demo, whose password is printed, answers only to its own names: another web site whose
     name was made to point at this machine would otherwise log in from a visitor's browser.
 
-    `requests` is told of those that wrote something, where traces are kept.
+    `requests` is told of those that wrote something, where traces are kept. Bodies sent to what
+    begins with one of `streams` are measured by whoever takes them in.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Edge:
         meter: HttpMeter,
         clock: Clock,
         requests: RequestLog | None = None,
+        streams: tuple[str, ...] = (),
     ) -> None:
         self._app = app
+        self._streams = streams
         self._meter = meter
         self._requests = requests
         self._clock = clock
@@ -112,11 +115,11 @@ class Edge:
         began, headers = time.perf_counter(), Headers(scope=scope)
         answered, written = _Answered(), Written()
         guarded = self._guard(send, answered, request_id, traceparent)
-        limit = LARGEST_FILE if scope["path"] in _FILES else LARGEST_BODY
+        limit = self._limit(scope["path"])
         try:
             if not self._is_ours(headers, scope["path"]):
                 await answer(_misdirected(), scope, request_id)(scope, receive, guarded)
-            elif _announced(headers) > limit:
+            elif limit is not None and _announced(headers) > limit:
                 await answer(_too_large(), scope, request_id)(scope, receive, guarded)
             else:
                 with watching_what_is_written() as written:
@@ -155,6 +158,11 @@ class Edge:
                     duration_ms=round(took_s * 1000, 1),
                 )
 
+    def _limit(self, path: str) -> int | None:
+        if path.startswith(self._streams):
+            return None
+        return LARGEST_FILE if path in _FILES else LARGEST_BODY
+
     def _is_ours(self, headers: Headers, path: str) -> bool:
         if self._names is None or path.startswith(_SIGNED):
             return True
@@ -175,8 +183,10 @@ class Edge:
         return guarded
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
+def _limited(receive: Receive, limit: int | None) -> Receive:
     """Counts what really comes: a length may be missing, or a lie."""
+    if limit is None:
+        return receive
     seen = 0
 
     async def counted() -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -15,10 +15,10 @@ from starlette.requests import Request
 from mentalspace.api.problem import Problem
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
-from mentalspace.kernel.phi import Phi
 from mentalspace.practice.audit import note
 from mentalspace.practice.identity import csrf_holds, person_of
 from mentalspace.practice.person import Permission, Person
+from mentalspace.practice.standing import as_known
 from mentalspace.practice.token import TokenRefused, person_of_token
 
 SESSION_COOKIE = "ms_session"
@@ -120,36 +120,10 @@ async def _by_token(services: Services, header: str) -> Person:
         )
     except TokenRefused as error:
         raise _unauthorized(error.code, str(error)) from error
-    return await _as_known(services, person)
-
-
-# A token for somebody who is nobody here may come from another issuer with our secret.
-_KNOWN = """
-select (select name from practice where id = $2) as practice_name, u.name, u.email,
-       u.id is null or u.active and exists (
-         select from membership m where m.user_id = u.id and m.role = $3
-            and m.practice_id is not distinct from $2 and m.client_id is not distinct from $4
-       ) as holds
-  from (select 1) one left join app_user u on u.id = $1
-"""
-
-
-async def _as_known(services: Services, person: Person) -> Person:
-    """A token outlives an account that was closed, or a role that was taken away, since it was
-    signed; the database has the last word."""
-    async with services.database.as_door() as connection:
-        row = await connection.fetchrow(
-            _KNOWN, person.user_id, person.practice_id, person.role, person.client_id
-        )
-    assert row is not None
-    if not row["holds"] or (person.practice_id is not None and row["practice_name"] is None):
+    known = await as_known(services.database, person)
+    if known is None:
         raise _unauthorized("token_invalid", "the token speaks for nobody here any more")
-    return replace(
-        person,
-        name=row["name"] or "",
-        email=Phi(row["email"] or ""),
-        practice_name=row["practice_name"],
-    )
+    return known
 
 
 def _unauthorized(code: str, text: str) -> Problem:

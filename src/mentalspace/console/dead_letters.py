@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.door import Visit
+from mentalspace.console.queries.payload import read_held_webhooks
 from mentalspace.engine import replay as engine
 from mentalspace.engine.unheard import ask_once_more, put_away, read_unheard
 from mentalspace.engine.unknown import read_long_unknown
@@ -26,12 +28,16 @@ async def dead_letters(visit: Visit) -> Response:
         heaps = await engine.preflight(connection)
         unknown = await read_long_unknown(connection)
         unheard = await read_unheard(connection)
+        webhooks: list[Any] = []
+        if visit.person.may("payloads.open"):
+            webhooks = await read_held_webhooks(connection)
         running = await engine.progress(connection, replay_id) if replay_id else None
     return await visit.show(
         "dead_letters.html",
         heaps=heaps,
         unknown=[(one, visit.provider_title(one.integration, one.provider)) for one in unknown],
         unheard=[(one, visit.provider_title(one.integration, one.provider)) for one in unheard],
+        webhooks=webhooks,
         total=sum(heap.total for heap in heaps),
         running=running,
         most=engine.MOST_AT_ONCE,

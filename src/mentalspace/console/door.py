@@ -23,6 +23,7 @@ from mentalspace.engine.replay import count_for_a_person
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
+from mentalspace.practice.break_glass import Opening, standing_openings
 from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
 from mentalspace.practice.not_reached import DAYS, count_unreached, last_instant
 from mentalspace.practice.text_message import count_unread
@@ -213,6 +214,9 @@ class Visit:
             if person.may("tasks.read"):
                 tasks = await connection.fetchval("select count(*) from task where state = 'open'")
             alarm = None if person.role == "client" else await read_alarm(connection)
+            openings: list[Opening] = []
+            if person.may("payloads.open"):
+                openings = await standing_openings(connection)
             to_call, unread_texts, dead_letters = None, None, None
             if person.may("deliveries.decide"):
                 dead_letters = await count_for_a_person(connection)
@@ -229,6 +233,7 @@ class Visit:
             "open_tickets": row["open_tickets"],
             "open_tasks": tasks,
             "alarm": alarm,
+            "openings": openings,
             "to_call": to_call,
             "dead_letters": dead_letters,
             "unread_texts": unread_texts,

@@ -16,6 +16,7 @@ from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import (
+    DUE_NOW,
     archived_incidents,
     find_incident,
     open_incidents,
@@ -26,6 +27,7 @@ from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
+from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
 from mentalspace.engine.outbound import open_client
@@ -63,6 +65,9 @@ async def incident(visit: Visit) -> Response:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
+        # Of the house itself no message is to blame: what matters is what stands still meanwhile.
+        is_house = found["integration"] == HOUSE
+        due_now = await connection.fetchrow(DUE_NOW) if is_house else None
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     provider = visit.provider_title(found["integration"], found["provider"])
@@ -79,6 +84,7 @@ async def incident(visit: Visit) -> Response:
         "incident.html",
         incident=whole,
         facts=facts,
+        due_now=due_now,
         group=group,
         struck=_struck(group, facts),
         pages=pages,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from mentalspace.console import (
     agreement,
     alerts,
+    audit,
     calendar,
     client,
     cost,
@@ -29,6 +30,7 @@ from mentalspace.console import (
     message,
     morning,
     oncall,
+    payload,
     portal,
     remedy,
     reminder_rules,
@@ -146,6 +148,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/second-factor", second_factor.state, None),
     ("/second-factor/qr.svg", second_factor.picture, None),
     ("/agreements", agreement.agreements, "agreements.read"),
+    ("/audit", audit.audit, "audit.read"),
+    ("/audit.csv", audit.export, "audit.read"),
+    ("/payloads/{what}/{id}", payload.payload, "payloads.open"),
     ("/people", second_factor.people, "people.write"),
     ("/on-call", oncall.oncall, "incidents.read"),
 )
@@ -174,6 +179,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/messages/{id}/release", decide.send_after_all, "deliveries.decide"),
     ("/messages/{id}/give-up", decide.do_not_send, "deliveries.decide"),
     ("/messages/{id}/mark-sent", decide.was_sent, "deliveries.decide"),
+    ("/payloads/{what}/{id}", payload.open_it, "payloads.open"),
     ("/sandbox/clock", decide.move_clock, "sandbox.use"),
     ("/drills", drill.start, "drills.run"),
     ("/game-days", game_day.start, "drills.run"),

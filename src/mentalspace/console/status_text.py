@@ -14,6 +14,7 @@ from mentalspace.console import words
 _WHAT: Mapping[str, tuple[str, str]] = {
     "email": ("e-mails to clients", "our e-mail provider"),
     "sms": ("text messages to clients", "our text-message provider"),
+    "storage": ("copies of documents", "our storage provider"),
 }
 _LATE = "are late or have not gone out"
 

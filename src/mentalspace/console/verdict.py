@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentalspace.console import words
+from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.kernel.errors import Evidence
 
@@ -23,6 +24,8 @@ class Verdict:
 
 def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
     whose = words.fault(incident["fault"])
+    if incident["integration"] == HOUSE:
+        return Verdict(whose, "A part of the house itself; no provider is asked", None)
     if rate := rate_text(incident["facts"]):
         # Answers elsewhere say nothing of addresses or of a reputation.
         return Verdict(whose, rate, None)

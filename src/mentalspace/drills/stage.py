@@ -108,6 +108,7 @@ class Stage:
             guard=bool(action.params.get("guard", True)),
             says=str(action.params["says"]) if "says" in action.params else None,
             night_s=self.night_s,
+            lost=bool(action.params.get("lost", False)),
         )
         await DRILL_SENDS.get(self.drill.room, send_samples)(self.services, send)
         return count

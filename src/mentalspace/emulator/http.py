@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from datetime import UTC
 from email.utils import format_datetime
+from pathlib import Path
 from typing import Any
 
 from mentalspace.emulator.faults import Fault
 from mentalspace.emulator.kit import Kit
 from mentalspace.emulator.recorder import Entry
-from mentalspace.emulator.role import Emulator
+from mentalspace.emulator.role import Emulator, Spooler
 from mentalspace.emulator.transports import Transports
 from mentalspace.emulator.words import Call, Reply, json_reply
 
@@ -22,6 +24,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 MAX_BODY_BYTES = 64 * 1024 * 1024
+PIECE_BYTES = 256 * 1024
 DRIPS = 20  # pieces a body trickles in
 
 
@@ -36,14 +39,22 @@ class EmulatorApp:
         self._kit = kit
         self._emulator = emulator
         self._transports = transports
+        self._spool = emulator.spool if isinstance(emulator, Spooler) else None
         self._at_work: set[tuple[str | None, str]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        call = await self._read(scope, receive)
-        if call is None:
-            return
+        file = self._spool_file(scope)
+        try:
+            call = await self._read(scope, receive, file)
+            if call is not None:
+                await self._serve(call, scope, receive, send)
+        finally:
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+    async def _serve(self, call: Call, scope: Scope, receive: Receive, send: Send) -> None:
         account = self._emulator.identify(call)
         account_id = account.id if account else None
         key = self._emulator.idempotency_key(call)
@@ -91,7 +102,7 @@ class EmulatorApp:
             return self._emulator.fail(account, fault)
         taken = self._emulator.handle(call, account)
         told = self._emulator.fail(account, fault) if fault.kind == "status" else taken
-        return Reply(told.http, told.body, told.headers, taken.accepted, taken.replayed)
+        return replace(told, accepted=taken.accepted, replayed=taken.replayed)
 
     def _record(
         self,
@@ -128,52 +139,86 @@ class EmulatorApp:
         if fault and fault.kind in ("hang", "reset"):
             await _until_gone(receive)
             return
-        body = reply.body
+        size = reply.size_bytes
         if fault and fault.kind == "malformed":
-            body = body[: max(1, len(body) // 2)]
+            size = max(1, size // 2)
         date = format_datetime(self._kit.clock.now().astimezone(UTC), usegmt=True)
-        headers = {"date": date, **reply.headers, "content-length": str(len(body))}
+        headers = {"date": date, **reply.headers, "content-length": str(size)}
         raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": reply.http, "headers": raw})
         if fault and fault.kind == "truncate":
-            await send(_part(body[: len(body) // 2]))
+            await _send_all(send, reply, size // 2)
             self._transports.close(scope["client"])
             await _until_gone(receive)
             return
         if fault and fault.kind == "drip":
-            await _drip(send, body, fault.latency_s)
+            await _drip(send, reply, size, fault.latency_s)
             return
-        await send({"type": "http.response.body", "body": body})
+        if reply.file is not None:
+            await _send_all(send, reply, size)
+        last = reply.body[:size] if reply.file is None else b""
+        await send({"type": "http.response.body", "body": last})
 
-    async def _read(self, scope: Scope, receive: Receive) -> Call | None:
+    def _spool_file(self, scope: Scope) -> Path | None:
+        """Where this request's body goes; None for one that is read into memory."""
+        if self._spool is None or scope["method"] not in ("POST", "PUT"):
+            return None
+        kind = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+        if kind.startswith(b"application/json"):
+            return None
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self._spool / secrets.token_hex(12)
+
+    async def _read(self, scope: Scope, receive: Receive, file: Path | None) -> Call | None:
         """The whole request, or None if the client left in the middle of it."""
-        chunks: list[bytes] = []
-        size_bytes = 0
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            chunk = message.get("body", b"")
-            size_bytes += len(chunk)
-            if size_bytes <= MAX_BODY_BYTES:
-                chunks.append(chunk)
-            more = message.get("more_body", False)
+        body = b""
+        if file is None:
+            chunks: list[bytes] = []
+            whole = await _receive_all(receive, chunks.append, MAX_BODY_BYTES)
+            body = b"".join(chunks)
+        else:
+            with file.open("xb") as spool:
+                whole = await _receive_all(receive, spool.write)
+        if not whole:
+            return None
         return Call(
             method=scope["method"],
             path=scope["path"].removeprefix(scope.get("root_path", "")) or "/",
             query=scope["query_string"].decode("latin-1"),
             headers={n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]},
-            body=b"".join(chunks),
+            body=body,
             at=self._kit.clock.now(),
+            file=file,
         )
 
 
-async def _drip(send: Send, body: bytes, over_s: float) -> None:
-    size = max(1, -(-len(body) // DRIPS))
-    pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    for piece in pieces:
-        await asyncio.sleep(over_s / len(pieces))
+async def _receive_all(
+    receive: Receive, take: Callable[[bytes], object], most: int | None = None
+) -> bool:
+    """Hand over the body as it comes, up to `most` bytes; False if the client left meanwhile."""
+    size_bytes, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return False
+        chunk = message.get("body", b"")
+        size_bytes += len(chunk)
+        if most is None or size_bytes <= most:
+            take(chunk)
+        more = message.get("more_body", False)
+    return True
+
+
+async def _send_all(send: Send, reply: Reply, size: int) -> None:
+    for piece in reply.pieces(size, PIECE_BYTES):
+        await send(_part(piece))
+
+
+async def _drip(send: Send, reply: Reply, size: int, over_s: float) -> None:
+    each = max(1, -(-size // DRIPS))
+    pause_s = over_s / max(1, -(-size // each))
+    for piece in reply.pieces(size, each):
+        await asyncio.sleep(pause_s)
         await send(_part(piece))
     await send({"type": "http.response.body", "body": b""})
 

@@ -21,8 +21,10 @@ from mentalspace.emulator.shelf import Shelf
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """Emulators are built on it first, then `journal.load()` brings the past back."""
+    """Emulators are built on it first, then `journal.load()` brings the past back. In `directory`
+    an emulator may have a folder of its own, for what is too large for the journal."""
 
+    directory: Path
     journal: Journal
     clock: VirtualClock
     accounts: Accounts
@@ -48,6 +50,7 @@ def open_kit(state_dir: Path, *, seed: int, allow_remote_hooks: bool = False) ->
     accounts = Accounts(journal, allow_remote_hooks=allow_remote_hooks)
     faults = Faults(journal, seed)
     return Kit(
+        directory=state_dir,
         journal=journal,
         clock=clock,
         accounts=accounts,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from mentalspace.emulator.accounts import Account
@@ -52,6 +53,14 @@ class Breakable(Role, Protocol):
     """One that breaks in ways of its own, or words a common one itself."""
 
     breakages: Sequence[Preset]
+
+
+@runtime_checkable
+class Spooler(Protocol):
+    """One that is given large things: a body that is no JSON comes to it as a file in `spool`,
+    whatever its size, and it keeps it by moving it away."""
+
+    spool: Path
 
 
 @runtime_checkable

@@ -46,7 +46,7 @@ select 'the day' where not exists (select from alarm_test where asked_at > app.n
    and exists (select from pulse where name = 'page'
                 and first_at < clock_timestamp() - $2 * interval '1 s')
 """
-_DAILY_LOCK = 7_235_661_044
+DAILY_LOCK = 7_235_661_045
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Alarm:
     async def tick(self) -> None:
         """Do the test that is asked for or due, and judge what is known of every way."""
         async with self.database.as_dispatcher() as connection:
-            if await connection.fetchval("select pg_try_advisory_xact_lock($1)", _DAILY_LOCK):
+            if await connection.fetchval("select pg_try_advisory_xact_lock($1)", DAILY_LOCK):
                 await connection.execute(_ASK_DAILY, TEST_EVERY, FIRST_TEST_AFTER_S)
             test_id = await connection.fetchval(_CLAIM)
         if test_id is not None:

@@ -41,6 +41,10 @@ select credential_id from incident
  where rule_id = any ($1) and credential_id = any ($2) and status <> 'resolved'
    and recovered_at is null
 """
+_BLIND = """
+select rule_id from incident
+ where key = any ($1) and status <> 'resolved' and recovered_at is null
+"""
 # It sees again once it is blind to no credential: a turn may be another credential's.
 _BLINDNESS = """
 select id from incident where key = $1 and status <> 'resolved' and recovered_at is null
@@ -80,9 +84,12 @@ class Evaluator:
             due = await find_due(
                 connection, [(room.room, rule) for room, rule in live], self.soonest_s
             )
+            blind = await _blind_rules(connection, [rule for _room, rule in live])
             for room, rule in live:
                 if subjects := due.get(rule.id):
-                    opened += await self._turn(connection, room, rule, subjects, silences)
+                    opened += await self._turn(
+                        connection, room, rule, subjects, silences, was_blind=rule.id in blind
+                    )
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
         return opened
@@ -94,13 +101,16 @@ class Evaluator:
         rule: AlertRule,
         subjects: Sequence[Subject],
         silences: Sequence[Silence],
+        *,
+        was_blind: bool,
     ) -> int:
         """One rule's turn. What it raises is its own trouble, and no other rule's."""
         try:
             async with connection.transaction():
                 looks = await self.watches[rule.kind](connection, room, rule, subjects)
                 opened = await self._settle(connection, room, rule, subjects, looks, silences)
-                await self._sees_again(connection, rule)
+                if was_blind:
+                    await self._sees_again(connection, rule)
                 return opened
         except Exception as error:
             # A question that took too long counts among the lost connections, and is none.
@@ -195,6 +205,12 @@ _UNSEEN = Look(None, False, "nothing to judge by")
 
 def _blindness(rule: AlertRule) -> str:
     return f"{rule.id}:blind"
+
+
+async def _blind_rules(connection: Connection, rules: Sequence[AlertRule]) -> Collection[str]:
+    """Those that have an incident of not being judged."""
+    rows = await connection.fetch(_BLIND, [_blindness(rule) for rule in rules])
+    return {row["rule_id"] for row in rows}
 
 
 async def _covered(

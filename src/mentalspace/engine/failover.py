@@ -57,8 +57,8 @@ select l.id as lane_id, l.credential_id, c.provider, l.paused_for_phi,
         or s.breaker <> 'closed' and coalesce(s.override_until <= app.now(), true)
           and s.opened_at <= app.now() - c.fail_over_after_s * interval '1 s'
         or s.override_moves and s.override_until > app.now())
-   and exists (select from delivery d where d.lane_id = l.id and d.status in ('pending', 'due')
-                  and d.due_at <= app.now())
+   and exists (select from delivery d where d.credential_id = c.id and d.lane_id = l.id
+                  and d.status in ('pending', 'due') and d.due_at <= app.now())
  order by l.class  -- bulk first: what is kept for a probe is kept of it
 """
 # Its own time has come, it is still of use, and it surely has not left. What is kept for a probe

@@ -44,7 +44,8 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "house.loop_silent",
                 "A part of the worker is silent",
                 Severity.CRITICAL,
-                "mentalspace status, then the worker's log",
+                "mentalspace status: a worker that hangs is started anew once its process is ended;"
+                " then its log",
             ),
             HouseRule(
                 "house.oncall_gap",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import aiohttp
 from yarl import URL
@@ -30,6 +30,10 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 USER_AGENT = "MentalSpace/0.1"
 
+# A body, or its pieces; and what takes the pieces of an answer.
+Body: TypeAlias = bytes | AsyncIterable[bytes]
+Into: TypeAlias = Callable[[bytes], object]
+
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -44,21 +48,22 @@ class Client:
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None,
+        body: Body | None,
         deadline_s: float,
+        into: Into | None = None,
     ) -> Answer:
         """The answer, of any status. Raises ProviderError(evidence) when there was none.
 
         The deadline is total: connecting, sending, waiting and reading. Raises Refused before
-        anything leaves the machine without live credentials.
+        anything leaves the machine without live credentials. `into` takes a success's body as it
+        comes, however long; any other is kept, up to ten megabytes.
         """
         target = _parsed(url)
         self._stay_within(target.host)
         try:
             async with asyncio.timeout(deadline_s):
-                return await self._exchange(
-                    method, target, {"User-Agent": USER_AGENT, **headers}, body
-                )
+                named = {"User-Agent": USER_AGENT, **headers}
+                return await self._exchange(method, target, named, body, into)
         except (
             aiohttp.ConnectionTimeoutError,
             aiohttp.ClientConnectorError,
@@ -86,16 +91,25 @@ class Client:
             raise Refused("not_live", "without live credentials nothing leaves this machine")
 
     async def _exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: Body | None,
+        into: Into | None,
     ) -> Answer:
         async with self.session.request(
             method, url, headers=headers, data=body, allow_redirects=False
         ) as response:
+            names = {name.lower(): value for name, value in response.headers.items()}
+            if into is not None and 200 <= response.status < 300:
+                async for piece in response.content.iter_any():
+                    into(piece)
+                return Answer(response.status, names, b"")
             content = await response.content.read(_LARGEST_ANSWER_BYTES)
             # `read(n)` may return early; the rest belongs to the same answer.
             while not response.content.at_eof() and len(content) < _LARGEST_ANSWER_BYTES:
                 content += await response.content.read(_LARGEST_ANSWER_BYTES - len(content))
-            names = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status, names, content)
 
 
@@ -111,12 +125,23 @@ class DeadlinedHttp:
     traceparent: str | None = None
 
     async def request(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: Body | None = None,
+        into: Into | None = None,
     ) -> Answer:
         told = self.traceparent if not self.client.live else None
         traced = {"traceparent": told} if told else {}
         return await self.client.request(
-            method, url, headers={**traced, **headers}, body=body, deadline_s=self.deadline_s
+            method,
+            url,
+            headers={**traced, **headers},
+            body=body,
+            deadline_s=self.deadline_s,
+            into=into,
         )
 
     async def dial(self, host: str, port: int) -> socket.socket:

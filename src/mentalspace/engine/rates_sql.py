@@ -168,18 +168,24 @@ select k.credential_id, k.span_s, n.*
           from rollup_hour r where k.whole and {_HOURS}) both_parts) n
 """
 )
-# From the few events of these names ($4) to their messages, not the other way round.
+# From the few events of these names ($4) to their messages, not the other way round: one by one,
+# for the planner cannot know that they are few.
 EVENTS = (
     _KEYS
     + f"""
 select o.credential_id, o.span_s, count(distinct d.id) as hits, min(t.at) as first_at
-  from timeline t join delivery d on d.id = t.delivery_id
+  from (select t.delivery_id, t.at from timeline t
+         where t.kind = 'provider_event' and t.data ->> 'event' = any ($4)
+           and t.at > (select min(since) from span)
+           and t.practice_id = any (array (select practice_id from credential where id = any ($1)))
+        offset 0) t
+ cross join lateral (
+   select d.id, d.credential_id, d.drill, {SETTLED} as settled_at
+     from delivery d where d.id = t.delivery_id offset 0) d
   join (select k.credential_id, k.span_s, k.drill, k.since, k.grown_until, unnest(k.ids) as id
           from k) o on o.id = d.credential_id
- where t.kind = 'provider_event' and t.data ->> 'event' = any ($4)
-   and t.at > (select min(since) from span) and t.at > o.since
-   and d.drill is not distinct from o.drill
-   and {SETTLED} > o.since and {SETTLED} <= o.grown_until
+ where t.at > o.since and d.drill is not distinct from o.drill
+   and d.settled_at > o.since and d.settled_at <= o.grown_until
  group by 1, 2
 """
 )

@@ -28,6 +28,21 @@ on conflict (credential_id, external_id) do nothing
 returning credential_id, external_id
 """
 
+# Since the last one that held: whoever is heard again begins anew.
+_REFUSED = """
+insert into hook_refusal as r (credential_id, practice_id, code, refused, since, last_at)
+select credential_id, $1, code, refused, app.now(), app.now()
+  from unnest($2::uuid[], $3::text[], $4::int[]) as said (credential_id, code, refused)
+ order by credential_id
+on conflict (credential_id) do update
+   set (refused, since) = (
+         select case when heard then excluded.refused else r.refused + excluded.refused end,
+                case when heard then excluded.since else r.since end
+           from (select exists (select from inbox i where i.credential_id = r.credential_id
+                                   and i.received_at > r.since) as heard) x),
+       code = excluded.code, last_at = excluded.last_at
+"""
+
 
 class NoSuchEndpoint(WebhookRefused):
     pass
@@ -99,6 +114,10 @@ class Reception:
             for practice_id, mine in _by_practice(verified).items():
                 await self.database.go_on_as_worker(connection, practice_id)
                 new |= await self._insert(connection, practice_id, mine)
+            for practice_id, refused in _refusals(endpoints, hooks, verified).items():
+                await self.database.go_on_as_worker(connection, practice_id)
+                ids, codes, counts = zip(*refused, strict=True)
+                await connection.execute(_REFUSED, practice_id, ids, codes, counts)
         results: list[Taken | Exception] = []
         for each in verified:
             if isinstance(each, _Kept):
@@ -163,4 +182,21 @@ def _by_practice(verified: Sequence[_Kept | Exception]) -> Mapping[UUID, Sequenc
     for each in verified:
         if isinstance(each, _Kept):
             found.setdefault(each.endpoint["practice_id"], []).append(each)
+    return found
+
+
+def _refusals(
+    endpoints: Mapping[tuple[str, str], Any],
+    hooks: Sequence[Hook],
+    verified: Sequence[_Kept | Exception],
+) -> Mapping[UUID, Sequence[tuple[UUID, str, int]]]:
+    """By practice: credential, the last refusal's code, and how many were refused."""
+    codes: dict[tuple[str, str], list[str]] = {}
+    for hook, each in zip(hooks, verified, strict=True):
+        if isinstance(each, WebhookRefused) and not isinstance(each, NoSuchEndpoint):
+            codes.setdefault((hook.room, hook.endpoint), []).append(each.code)
+    found: dict[UUID, list[tuple[UUID, str, int]]] = {}
+    for name, said in codes.items():
+        endpoint = endpoints[name]
+        found.setdefault(endpoint["practice_id"], []).append((endpoint["id"], said[-1], len(said)))
     return found

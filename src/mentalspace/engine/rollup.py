@@ -43,6 +43,9 @@ _HOUR, _FIVE_MINUTES = timedelta(hours=1), timedelta(minutes=5)
 _NEAR = timedelta(hours=1)
 # One fold at a time, wherever it runs.
 FOLD_LOCK = 7_235_661_044
+# Ten buckets or thousands: a plan kept from earlier folds was made for ten, and compares each
+# message with each bucket. What is sorted and hashed is some ten thousand messages.
+_PLANNING = "set local plan_cache_mode = force_custom_plan; set local work_mem = '64MB'"
 
 log = get_logger(__name__)
 
@@ -148,6 +151,7 @@ async def fold_once(connection: Connection, rules: Rules, lines: int = _LINES) -
     """One transaction's worth, as the dispatcher: whole or not at all."""
     if not await connection.fetchval("select pg_try_advisory_xact_lock($1)", FOLD_LOCK):
         return Step(0, more=False)
+    await connection.execute(_PLANNING)
     state = await connection.fetchrow(_LOOK, GROWN_AFTER_S)
     assert state is not None
     if state["folded_until"] is None:

@@ -120,8 +120,8 @@ read as materialized (
          count(*) filter (where ended and not recipients and not theirs) as ours,
          count(*) filter (where ended and not recipients and theirs) as theirs,
          min(ended_at) filter (where ended and not recipients) as first_failed_at,
-         count(send_s) as send_n, coalesce(sum(send_s), 0) as send_sum_s,
-         count(way_s) as way_n, coalesce(sum(way_s), 0) as way_sum_s
+         count(send_s) as send_n, coalesce(sum(send_s::numeric), 0)::float8 as send_sum_s,
+         count(way_s) as way_n, coalesce(sum(way_s::numeric), 0)::float8 as way_sum_s
     from message group by n
 ), send_spread as (
   select n, jsonb_object_agg(slot, hits) as spread

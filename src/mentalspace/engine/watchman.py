@@ -35,22 +35,29 @@ class Watchman:
     patience_s: float = SILENT_AFTER_S
     _began_at: float = field(default_factory=time.monotonic)
     _seen: frozenset[str] = frozenset()
+    _told: frozenset[str] = frozenset()
 
     async def tick(self) -> list[str]:
         """Open an incident for each silent loop, and note those that beat again; which are silent.
 
         Right after a start everything looks silent, and so it does once a database comes back:
-        one must have been silent for a while, and at two looks.
+        one must have been silent for a while, and at two looks. The other loops live in the worker:
+        while it is silent, they are no news of their own.
         """
         if time.monotonic() - self._began_at < self.patience_s:
             return []
         async with self.database.as_dispatcher() as connection:
             silent = await silent_loops(connection, self.patience_s)
-            twice = [name for name in silent if name in self._seen]
+            twice = [
+                name
+                for name in silent
+                if name in self._seen
+                and ("worker" not in silent or name == "worker" or name in self._told)
+            ]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
                 await hold(connection, self.escalation, "house.loop_silent", found)
-        self._seen = frozenset(silent)
+        self._seen, self._told = frozenset(silent), frozenset(twice)
         if {"worker", "page"} & set(twice):
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -98,9 +98,14 @@ class Http(Protocol):
         url: str,
         *,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: bytes | AsyncIterable[bytes] | None = None,
+        into: Callable[[bytes], object] | None = None,
     ) -> Answer:
-        """The answer, of any status. Raises ProviderError when there was none."""
+        """The answer, of any status. Raises ProviderError when there was none.
+
+        A large body is given piece by piece, with its Content-Length among the headers. `into`
+        takes a success's body piece by piece, of whatever length, and the answer's is empty then.
+        """
         ...
 
     async def dial(self, host: str, port: int) -> socket:
@@ -296,7 +301,8 @@ class Integration:
 
     `examine` is what the doctor looks at in this room beyond what it asks of every provider.
     `sample(recipient)` is a payload that says nothing: what drills send while no workflow
-    sends anything through the room.
+    sends anything through the room. `streams` are beginnings of addresses whose bodies the routes
+    take in piece by piece, and measure themselves.
     """
 
     name: str
@@ -304,6 +310,7 @@ class Integration:
     package: str
     providers: tuple[Provider, ...]
     routes: Callable[[], Any] | None = None
+    streams: tuple[str, ...] = ()
     sample: Callable[[str], bytes] | None = None
     examine: Callable[[Checkup], Awaitable[Sequence[Finding]]] | None = None
 

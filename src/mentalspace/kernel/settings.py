@@ -36,6 +36,8 @@ class Settings:
     text_regions: frozenset[str]
     site_url: str
     runbooks: Path | None
+    storage: Path
+    storage_true_status: bool
     demo_password: str | None = field(repr=False)
     metrics_token: str | None = field(repr=False)
     metrics_practices: bool
@@ -98,7 +100,8 @@ _KNOWN = frozenset(
     for name in (
         "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
         "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
-        "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "TEXT_REGIONS",
+        "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "STORAGE",
+        "STORAGE_STATUS", "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
@@ -141,6 +144,8 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         text_regions=_text_regions(environment, mistakes),
         site_url=_site_url(environment, mistakes),
         runbooks=_runbooks(environment, mistakes),
+        storage=_storage(environment),
+        storage_true_status=_storage_status(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
         metrics_token=_long_secret(
             "MENTALSPACE_METRICS_TOKEN", environment.get("MENTALSPACE_METRICS_TOKEN"), mistakes
@@ -276,6 +281,20 @@ def _runbooks(environment: Mapping[str, str], mistakes: list[str]) -> Path | Non
     if not Path(value).is_dir():
         mistakes.append("MENTALSPACE_RUNBOOKS: name an existing directory")
     return Path(value).absolute()
+
+
+def _storage(environment: Mapping[str, str]) -> Path:
+    """Under home unless it is set; hosts that serve the same files share one folder."""
+    home = environment.get("MENTALSPACE_HOME", ".mentalspace")
+    value = environment.get("MENTALSPACE_STORAGE")
+    return (Path(value) if value else Path(home) / "storage").absolute()
+
+
+def _storage_status(environment: Mapping[str, str], mistakes: list[str]) -> bool:
+    value = environment.get("MENTALSPACE_STORAGE_STATUS", "compatible")
+    if value not in ("compatible", "true"):
+        mistakes.append("MENTALSPACE_STORAGE_STATUS: use compatible or true")
+    return value == "true"
 
 
 def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:

@@ -65,7 +65,9 @@ async def note(
 ) -> None:
     """Append one entry. `actor` is a person's id or a word; `data` holds codes, never a name."""
     await connection.execute(
-        "insert into audit (practice_id, actor, action, subject, data) values ($1, $2, $3, $4, $5)",
+        # On-call meets a view under the table's bare name.
+        "insert into public.audit (practice_id, actor, action, subject, data)"
+        " values ($1, $2, $3, $4, $5)",
         practice_id,
         actor,
         action,

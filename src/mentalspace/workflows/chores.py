@@ -10,6 +10,7 @@ from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.metrics import fold_tally, known_of
 from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
 from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.jobs import SWEEP_EVERY_S, sweep_files
 from mentalspace.practice.agreement import tell_of_ends
 from mentalspace.practice.audit import write_heads_down
 from mentalspace.practice.one_time_code import forget_log_ins
@@ -50,6 +51,7 @@ def chores(services: Services, adapters: Adapters) -> Chores:
         "look_ups": (LOOK_UPS_EVERY_S, lambda: look_up_numbers(services, adapters)),
         "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),
         "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
+        "sweep_files": (SWEEP_EVERY_S, lambda: sweep_files(services)),
         "tally": (FOLD_TALLY_EVERY_S, lambda: fold_tally(database, known)),
         **({} if services.settings.is_production else _of_a_demo(services)),
     }

@@ -13,6 +13,7 @@ from mentalspace.engine.hours import Hours
 from mentalspace.engine.ledger import NewDelivery, enqueue
 from mentalspace.engine.services import Services
 from mentalspace.integrations.sms.model import Text
+from mentalspace.integrations.storage.document import Document, sample_document
 from mentalspace.kernel.phi import Phi
 from mentalspace.practice.appointment import (
     NewAppointment,
@@ -30,7 +31,8 @@ class DrillSend:
     """Send one thing each to `count` recipients; `{n}` in `to` counts from 1.
 
     `says` stands in a mail where a practice's own line would, and is all that a text says. With
-    `night_s` what goes into the ledger by itself is useful that long, and may leave only later.
+    `night_s` what goes into the ledger by itself is useful that long, and may leave only later. The
+    bytes of a document that is `lost` are not where they landed.
     """
 
     practice_id: UUID
@@ -42,6 +44,7 @@ class DrillSend:
     guard: bool
     says: str | None = None
     night_s: float | None = None
+    lost: bool = False
 
 
 async def send_mails(services: Services, send: DrillSend) -> None:
@@ -84,6 +87,16 @@ async def send_texts(services: Services, send: DrillSend) -> None:
         return Text(to, send.says or "A test of the connection.", "sample", "en").to_bytes()
 
     await _send(services, send, text)
+
+
+async def send_documents(services: Services, send: DrillSend) -> None:
+    """The room's own small document, of a kind that names nobody."""
+
+    def document(to: str) -> bytes:
+        sample = Document.from_bytes(sample_document(to))
+        return (replace(sample, landed=f"{sample.landed}.lost") if send.lost else sample).to_bytes()
+
+    await _send(services, send, document)
 
 
 async def _send(services: Services, send: DrillSend, payload: Callable[[str], bytes]) -> None:
@@ -132,9 +145,13 @@ def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppoin
 
 
 # Whom the sandbox brings a message and says nothing more of.
-WELL: Mapping[str, str] = MappingProxyType({"email": "client@demo.example", "sms": "+12025550142"})
+WELL: Mapping[str, str] = MappingProxyType(
+    {"email": "client@demo.example", "sms": "+12025550142", "storage": "client-documents/steady"}
+)
 
 Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
 
 # A room's `send` in its drills means this; in any other room, its sample.
-DRILL_SENDS: Mapping[str, Send] = MappingProxyType({"email": send_mails, "sms": send_texts})
+DRILL_SENDS: Mapping[str, Send] = MappingProxyType(
+    {"email": send_mails, "sms": send_texts, "storage": send_documents}
+)

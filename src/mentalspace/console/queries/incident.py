@@ -21,6 +21,13 @@ select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at,
        i.archived_at, p.name as practice_name, {_RETURNED}
   from incident i left join practice p on p.id = i.practice_id
 """
+# In all practices, what should have left by now and whom it is for.
+DUE_NOW = """
+select count(*) as messages, count(distinct recipient_key) as people, min(due_at) as oldest_at
+  from delivery
+ where status in ('pending', 'due', 'sending', 'unknown') and due_at <= app.now()
+   and next_attempt_at <= app.now() and drill is null
+"""
 # Who is led by an incident that the reader sees stands on that one's page.
 NOT_LED = "not exists (select from incident l where l.id = i.lead_id)"
 _OPEN = (

@@ -99,6 +99,18 @@ function tick() {
     if (clock.textContent !== text) clock.textContent = text;
     clock.classList.toggle("late", left < 0);
   }
+  closeWhatIsOver(now);
+}
+
+// What may be read for a while is gone after it, though the page rests or nobody answers.
+function closeWhatIsOver(now) {
+  for (const shown of document.querySelectorAll("[data-gone-at]")) {
+    if (Date.parse(shown.dataset.goneAt) > now) continue;
+    const over = document.createElement("p");
+    over.textContent = "The time is over. Reload to give a reason again.";
+    shown.replaceChildren(...shown.querySelectorAll("h2"), over);
+    delete shown.dataset.goneAt;
+  }
 }
 
 function spell(seconds) {

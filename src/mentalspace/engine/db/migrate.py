@@ -37,7 +37,7 @@ __all__ = [
 
 OLDEST_POSTGRES = 16
 # Any constant will do; two migrations at once take turns on it.
-_MIGRATION_LOCK = 7_235_661_042
+MIGRATION_LOCK = 7_235_661_042
 
 _LOGIN_SQL = """
 do $$ begin
@@ -70,14 +70,14 @@ async def migrate(
     engine = create_async_engine(_alchemy_url(admin_url), poolclass=pool.NullPool)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text(f"select pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            await connection.execute(text(f"select pg_advisory_xact_lock({MIGRATION_LOCK})"))
             await _require_version(await connection.scalar(text("show server_version_num")))
             await connection.run_sync(_upgrade, _config(packages))
     finally:
         await engine.dispose()
     raw = await asyncpg.connect(admin_url)
     try:
-        await raw.execute(f"select pg_advisory_lock({_MIGRATION_LOCK})")
+        await raw.execute(f"select pg_advisory_lock({MIGRATION_LOCK})")
         await install_queue(raw)
         await raw.execute(_LOGIN_SQL.format(login=LOGIN, verifier=login_verifier(master_key)))
         await raw.execute("update app.clock set movable = $1", clock_movable)

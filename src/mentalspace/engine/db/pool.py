@@ -73,9 +73,11 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def as_oncall(self) -> AsyncIterator[Connection]:
-        """An on-call engineer: every practice, through views that name nobody."""
-        async with self.acting("mentalspace_oncall", {}, ONCALL_SEARCH_PATH) as connection:
+    async def as_oncall(self, claims: Mapping[str, Any] | None = None) -> AsyncIterator[Connection]:
+        """An on-call engineer: every practice, through views that name nobody. `claims` say which
+        engineer, where the database asks."""
+        acting = self.acting("mentalspace_oncall", claims or {}, ONCALL_SEARCH_PATH)
+        async with acting as connection:
             yield connection
 
     @asynccontextmanager

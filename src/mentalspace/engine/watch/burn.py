@@ -18,23 +18,32 @@ from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 from mentalspace.engine.watch.rate import faults_of, healthy_failures
 
 # What failed and then went within the window has gone; the recipients' own faults are no failures.
+# Credential by credential, try by try: the planner cannot know how few tries a window holds, and
+# would read every link there is.
 _TRIED = """
 with clock as materialized (select app.now() as now
 ), tried as materialized (
-  select a.credential_id, ad.delivery_id,
+  select c.id as credential_id, ad.delivery_id,
          max(a.finished_at) filter (where a.state = 'succeeded') as good_at,
          max(a.finished_at) filter (where a.fault in ('ours', 'theirs')) as bad_at,
          min(a.started_at) filter (where a.fault in ('ours', 'theirs')) as first_bad_at
-    from clock, attempt a join attempt_delivery ad on ad.attempt_id = a.id
-   where a.credential_id = any ($1) and a.finished_at > clock.now - $3 * interval '1 s'
-     and (a.state = 'succeeded' or a.fault in ('ours', 'theirs'))
-   group by a.credential_id, ad.delivery_id
+    from clock cross join unnest($1::uuid[]) as c (id)
+   cross join lateral (
+     select a.id, a.state, a.fault, a.started_at, a.finished_at from attempt a
+      where a.credential_id = c.id and a.finished_at > clock.now - $3 * interval '1 s'
+        and (a.state = 'succeeded' or a.fault in ('ours', 'theirs'))
+     offset 0) a
+   cross join lateral (
+     select ad.delivery_id from attempt_delivery ad where ad.attempt_id = a.id offset 0) ad
+   group by c.id, ad.delivery_id
 )
 select t.credential_id, w.span_s, count(*) as n, count(*) filter (where b.is_bad) as bad,
-       count(distinct (select d.recipient_key from delivery d where d.id = t.delivery_id))
-         filter (where b.is_bad) as people,
+       count(distinct who.recipient_key) filter (where b.is_bad) as people,
        min(t.first_bad_at) filter (where b.is_bad) as since
   from tried t cross join clock
+  left join lateral (
+    select d.recipient_key from delivery d
+     where t.bad_at is not null and d.id = t.delivery_id offset 0) who on true
  cross join unnest($2::float8[]) as w (span_s)
  cross join lateral (select clock.now - w.span_s * interval '1 s' as since) k
  cross join lateral (

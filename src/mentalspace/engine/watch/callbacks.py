@@ -10,40 +10,62 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
-# Only for who was called back before. What is younger than the window may still be spoken of.
+# Only for who was called back before, or tries to; of all others nothing is read. What is younger
+# than the window may still be spoken of; where callbacks are refused a minute is enough.
 _SILENT = """
-select c.id as credential_id, heard.at as heard_at, n.taken, n.since
+select c.id as credential_id, heard.at as heard_at, n.taken, n.since,
+       coalesce(r.refused, 0) as refused, r.code, r.since as refused_since, n.unheard
   from credential c
   left join lateral (
     select i.received_at as at from inbox i where i.credential_id = c.id
      order by i.received_at desc limit 1) heard on true
+  left join hook_refusal r on r.credential_id = c.id
+   and r.last_at > coalesce(heard.at, '-infinity')
  cross join lateral (
-    select count(*) as taken, min(d.accepted_at) as since from delivery d
-     where d.credential_id = c.id and d.accepted_at is not null
+    select count(*) filter (where d.accepted_at <= app.now() - $2 * interval '1 s') as taken,
+           min(d.accepted_at) as since, count(*) as unheard from delivery d
+     where (heard.at is not null or r.refused is not null)
+       and d.credential_id = c.id and d.accepted_at is not null
        and coalesce(d.accepted_at, d.ended_at)
            > greatest(heard.at, app.now() - interval '7 days')
-       and coalesce(d.accepted_at, d.ended_at) <= app.now() - $2 * interval '1 s') n
+       and coalesce(d.accepted_at, d.ended_at)
+           <= app.now() - case when r.refused is null then $2 else least($2, $3) end
+                          * interval '1 s') n
  where c.id = any ($1) and c.follows
 """
+# Refusals alone are nobody's news, for anybody may write to the door; with messages that nothing
+# is heard of they are.
+_REFUSED_AFTER_S = 60.0
 
 
 async def look_at_callbacks(
     connection: Connection, _room: RoomRunbook, rule: AlertRule, subjects: Sequence[Subject]
 ) -> Mapping[UUID, Look]:
-    rows = await connection.fetch(_SILENT, ids(subjects), rule.window_s)
+    rows = await connection.fetch(_SILENT, ids(subjects), rule.window_s, _REFUSED_AFTER_S)
     looks = {each: nothing("its provider never calls back") for each in ids(subjects)}
     return looks | {row["credential_id"]: _look(rule, row) for row in rows}
 
 
 def _look(rule: AlertRule, row: Any) -> Look:
-    if row["heard_at"] is None:
+    if row["heard_at"] is None and not row["refused"]:
         return nothing("no callback has come yet")
-    taken = row["taken"]
+    taken, most = row["taken"], 3 if rule.threshold is None else rule.threshold
+    facts = {"taken": taken, "heard_at": row["heard_at"].isoformat() if row["heard_at"] else None}
+    if min(row["refused"], row["unheard"]) >= most:
+        return Look(
+            value=float(row["unheard"]),
+            fires=True,
+            seen=f"{row['refused']} callbacks refused since {row['refused_since']:%H:%M} UTC"
+            f" ({row['code']}), none taken; {row['unheard']} messages nothing is heard of",
+            since=row["refused_since"],
+            fault="ours",
+            facts={**facts, "refused": row["refused"], "code": row["code"]},
+        )
     return Look(
         value=float(taken),
-        fires=taken >= (3 if rule.threshold is None else rule.threshold),
+        fires=taken >= most,
         seen=f"{taken} taken since the last callback, over {rule.window_s / 60:g} min ago",
         since=row["since"],
         fault=rule.fault.value if rule.fault else "unclear",
-        facts={"taken": taken, "heard_at": row["heard_at"].isoformat()},
+        facts=facts,
     )

@@ -13,8 +13,8 @@ _PAUSED = """
 select l.credential_id, min(l.paused_at) as since, min(l.paused_case) as case_id,
        count(d.id) as deliveries, count(distinct d.recipient_key) as recipients
   from lane l
-  left join delivery d on d.lane_id = l.id and d.status in ('pending', 'due', 'unknown')
-   and d.due_at <= app.now()
+  left join delivery d on d.credential_id = l.credential_id and d.lane_id = l.id
+   and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
  where l.credential_id = any ($1) and l.state = 'paused' and l.paused_case = any ($2)
  group by l.credential_id
 """

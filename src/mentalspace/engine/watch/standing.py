@@ -28,23 +28,31 @@ _HOURS_AT_ONCE = 1300.0
 _MOST_AT_ONCE = 600
 _COST_HOURS = 120.0
 
+# Whom a rule may be asked about, each once: a tick has hundreds of them, and ten thousand pairs.
+_WHOSE = """
+select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, p.timezone as zone,
+       p.opening, s.last_good_at, app.now() as now
+  from credential c join credential_state s on s.credential_id = c.id
+  join practice p on p.id = c.practice_id
+ where c.active
+"""
 # A drill's credential is looked at every time: its rule must fire within the drill.
 _DUE = """
-with clock as materialized (select app.now() as now)
-select r.rule_id, c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill,
-       p.timezone as zone, p.opening, s.last_good_at, clock.now, a.state, a.since,
-       coalesce(a.alerted_at, i.opened_at) as alerted_at,
-       i.id as incident_id, i.recovered_at
-  from clock cross join unnest($1::text[], $2::text[], $3::float8[])
-         with ordinality as r (rule_id, integration, every_s, number)
-  join credential c on c.integration = r.integration and c.active
-  join credential_state s on s.credential_id = c.id
-  join practice p on p.id = c.practice_id
-  left join alert_state a on a.rule_id = r.rule_id and a.credential_id = c.id
-  left join incident i on i.key = r.rule_id || ':' || c.id and i.status <> 'resolved'
- where c.drill is not null or a.checked_at is null
-    or a.checked_at <= clock.now - r.every_s * interval '1 s'
- order by r.number, c.drill is null, a.checked_at nulls first
+with clock as materialized (select app.now() as now), due as (
+  select r.rule_id, r.number, r.most, c.id as credential_id, c.drill, a.state, a.since,
+         coalesce(a.alerted_at, i.opened_at) as alerted_at, i.id as incident_id, i.recovered_at,
+         row_number() over (partition by r.number
+                            order by c.drill is null, a.checked_at nulls first) as place
+    from clock cross join unnest($1::text[], $2::text[], $3::float8[], $4::int[])
+           with ordinality as r (rule_id, integration, every_s, most, number)
+    join credential c on c.integration = r.integration and c.active
+    left join alert_state a on a.rule_id = r.rule_id and a.credential_id = c.id
+    left join incident i on i.key = r.rule_id || ':' || c.id and i.status <> 'resolved'
+   where c.drill is not null or a.checked_at is null
+      or a.checked_at <= clock.now - r.every_s * interval '1 s'
+)
+select rule_id, credential_id, state, since, alerted_at, incident_id, recovered_at
+  from due where drill is not null or place <= most order by number, place
 """
 # What became different is written down as well: the board tells how it came to be so.
 _KEEP = """
@@ -110,18 +118,18 @@ async def find_due(
     connection: Connection, rules: Sequence[tuple[str, AlertRule]], soonest_s: float
 ) -> dict[str, list[Subject]]:
     """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room."""
-    rows = await connection.fetch(
+    pairs = await connection.fetch(
         _DUE,
         [rule.id for _room, rule in rules],
         [room for room, _rule in rules],
         [every_s(rule, soonest_s) for _room, rule in rules],
+        [most_at_once(rule) for _room, rule in rules],
     )
+    whose = {row["credential_id"]: row for row in await connection.fetch(_WHOSE)} if pairs else {}
     due: dict[str, list[Subject]] = {}
-    most = {rule.id: most_at_once(rule) for _room, rule in rules}
-    for row in rows:
-        mine = due.setdefault(row["rule_id"], [])
-        if row["drill"] is not None or len(mine) < most[row["rule_id"]]:
-            mine.append(_subject(row))
+    for pair in pairs:
+        if (row := whose.get(pair["credential_id"])) is not None:
+            due.setdefault(pair["rule_id"], []).append(_subject(row, pair))
     return due
 
 
@@ -173,7 +181,7 @@ def _plain(look: Look) -> dict[str, Any]:
     return {"bad": look.facts["bad"]} if "bad" in look.facts else {}
 
 
-def _subject(row: Any) -> Subject:
+def _subject(row: Any, pair: Any) -> Subject:
     credential_id: UUID = row["credential_id"]
     return Subject(
         credential_id=credential_id,
@@ -185,9 +193,9 @@ def _subject(row: Any) -> Subject:
         opening=row["opening"],
         last_good_at=row["last_good_at"],
         now=row["now"],
-        state=State(row["state"]) if row["state"] else None,
-        since=row["since"],
-        alerted_at=row["alerted_at"],
-        incident_id=row["incident_id"],
-        recovered_at=row["recovered_at"],
+        state=State(pair["state"]) if pair["state"] else None,
+        since=pair["since"],
+        alerted_at=pair["alerted_at"],
+        incident_id=pair["incident_id"],
+        recovered_at=pair["recovered_at"],
     )

@@ -16,7 +16,8 @@ QUIET_AFTER = timedelta(days=1)
 
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
 # count once, and so do several to one person. Behind an open breaker nothing is even tried:
-# whoever is due there is as much without it as those whose attempts failed.
+# whoever is due there is as much without it as those whose attempts failed. Where the latest try
+# went well there is no streak, and nothing more is read: that is nearly everybody.
 _STREAKS = """
 select c.id as credential_id, latest.finished_at as tried_at, streak.since, streak.case_id,
        streak.fault, streak.deliveries as failed,
@@ -24,11 +25,12 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        streak.recipients + waiting.recipients as recipients
   from credential c join credential_state s on s.credential_id = c.id
   left join lateral (
-    select a.finished_at from attempt a where a.credential_id = c.id and a.state <> 'open'
+    select a.finished_at, a.state from attempt a
+     where a.credential_id = c.id and a.state <> 'open'
      order by a.finished_at desc limit 1) latest on true
   left join lateral (
     select a.finished_at from attempt a
-     where a.credential_id = c.id and a.state = 'succeeded'
+     where latest.state <> 'succeeded' and a.credential_id = c.id and a.state = 'succeeded'
      order by a.finished_at desc limit 1) good on true
  cross join lateral (
     select count(distinct ad.delivery_id) as deliveries,
@@ -39,7 +41,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
            (array_agg(a.fault order by a.finished_at desc))[1] as fault
       from attempt a join attempt_delivery ad on ad.attempt_id = a.id
       join delivery d on d.id = ad.delivery_id
-     where a.credential_id = c.id and a.fault in ('ours', 'theirs')
+     where latest.state <> 'succeeded'
+       and a.credential_id = c.id and a.fault in ('ours', 'theirs')
        and a.finished_at > coalesce(good.finished_at, '-infinity')
        and ($2::text[] is null or a.case_id = any ($2))) streak
  cross join lateral (

@@ -22,6 +22,12 @@ QUEUE_WARNS_S = 60.0
 # The doctor does not wait as long for a provider as a delivery does.
 CALL_WITHIN_S = 8.0
 
+_REFUSED_BECAUSE = {
+    "signature": "what signs them is not the secret stored here (mentalspace credential set)",
+    "timestamp": "they are signed for another time, by a clock that is off or by somebody's copy",
+    "account": "they are signed by another of the provider's accounts",
+}
+
 CREDENTIALS = """
 select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.name as practice,
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
@@ -37,9 +43,12 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.nam
        (select count(*) from timeline t
          where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
            and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
-       ) as went_over
+       ) as went_over, r.refused, r.code as refused_code, r.since as refused_since
   from credential c join practice p on p.id = c.practice_id
   left join credential_state s on s.credential_id = c.id
+  left join hook_refusal r on r.credential_id = c.id
+   and not exists (select from inbox i
+                    where i.credential_id = c.id and i.received_at >= r.last_at)
  cross join lateral (
     select count(*) filter (where d.status not in ('held', 'unknown')) as waiting,
            extract(epoch from app.now() - min(d.due_at)
@@ -138,10 +147,21 @@ def health(row: Any) -> list[RoomFinding]:
         f"{row['waiting']} wait, the oldest for {oldest_s:.0f} s" if oldest_s else "nothing waits"
     )
     found.append(finding(row, "queue age", state, text))
+    if row["refused"]:
+        found.append(finding(row, "callbacks", "bad", _refused(row), "ours"))
     for name in ("held", "unknown"):
         if row[name]:
             found.append(finding(row, name, "warning", f"{row[name]} wait for a person"))
     return found
+
+
+def _refused(row: Any) -> str:
+    """What comes in and is turned away, with the likeliest reason."""
+    why = _REFUSED_BECAUSE.get(row["refused_code"], "they cannot be read")
+    return (
+        f"{row['refused']} refused since {row['refused_since']:%Y-%m-%d %H:%M} UTC and none taken:"
+        f" {why}. What they told is not known here"
+    )
 
 
 def look_ups(row: Any, provider: Provider, price: Price | None) -> list[RoomFinding]:

@@ -56,6 +56,7 @@ _WEIGHT = (
     "agreement",
     "breaker",
     "lanes",
+    "callbacks",
     "worker",
     "queue age",
     "domain at",

@@ -1,0 +1,81 @@
+"""What an entry of the audit says in a person's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mentalspace.console.words import count, plain
+
+DEEDS: Mapping[str, str] = {
+    "account_locked":           "Locked out after wrong passwords",
+    "agreement_recorded":       "Recorded a vendor agreement",
+    "agreement_revoked":        "Revoked a vendor agreement",
+    "appointment.booked":       "Booked an appointment",
+    "appointment.cancelled":    "Called off an appointment",
+    "appointment.confirmed":    "Said that they come",
+    "appointment.moved":        "Moved an appointment",
+    "appointment.read":         "Read an appointment",
+    "appointments.listed":      "Listed appointments",
+    "appointments.read":        "Read a day of appointments",
+    "audit.exported":           "Took the audit away as a file",
+    "audit.read":               "Looked through the audit",
+    "client.channels_changed":  "Changed a client’s ways to be reached",
+    "client.consent_kept":      "Kept what a client agreed to or refused",
+    "client.made":              "Made a client",
+    "client.reach_changed":     "Changed a client’s address or number",
+    "client.read":              "Read a client’s page",
+    "client.reminders_changed": "Changed a client’s reminders",
+    "client.told_by_phone":     "Told a client by telephone",
+    "clients.listed":           "Listed clients",
+    "clients.read":             "Read the list of clients",
+    "code_asked":               "Asked for a log-in code",
+    "doctor.read":              "Looked at the doctor’s findings",
+    "import_row.read":          "Read a row of a calendar",
+    "log_in":                   "Logged in",
+    "log_in_refused":           "Was refused at log-in",
+    "log_out":                  "Logged out",
+    "mail_text_changed":        "Changed a line of the mails",
+    "message.read":             "Read a message’s page",
+    "morning.read":             "Read whom no message reached",
+    "password_reset":           "Chose a new password",
+    "password_reset_asked":     "Asked for a new password",
+    "payload.opened":           "Broke the glass: opened what is held",
+    "payload.read":             "Read what is held",
+    "portal_invited":           "Invited a client to the portal",
+    "portal_joined":            "Joined the portal",
+    "recovery_code_used":       "Used a recovery code",
+    "recovery_codes_renewed":   "Made new recovery codes",
+    "reminders.changed":        "Changed the practice’s reminders",
+    "second_factor_enrolled":   "Set up a second factor",
+    "second_factor_locked":     "Locked out after wrong codes",
+    "second_factor_refused":    "Gave a wrong code",
+    "second_factor_removed":    "Took away their second factor",
+    "second_factor_reset":      "Reset a colleague’s second factor",
+    "suppression_lifted":       "Let an address be written to again",
+    "suppressions.read":        "Read who is suppressed",
+    "tasks.read":               "Read the tasks",
+    "texts.listed":             "Listed texts",
+    "texts.read":               "Read a client’s texts",
+    "texts.replied":            "Replied to a text",
+}  # fmt: skip
+
+_NOT_SHOWN = ("opening", "role", "what")
+
+
+def deed(action: str) -> str:
+    return DEEDS.get(action, plain(action))
+
+
+def details(data: Mapping[str, Any]) -> str:
+    """The codes beside a deed; a reason as it was given."""
+    said = [
+        str(value) if name == "reason" else f"{plain(name).lower()}: {plain(str(value)).lower()}"
+        for name, value in data.items()
+        if name not in _NOT_SHOWN
+    ]
+    return ", ".join(said)
+
+
+def found(number: int, more: bool) -> str:
+    return f"{count(number, 'entry', 'entries')}{', and there are older ones' if more else ''}"

@@ -1,0 +1,14 @@
+"""What the room does by itself: it tidies up after crashes."""
+
+from __future__ import annotations
+
+from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.desk import desk_of
+from mentalspace.integrations.storage.disk.sweep import sweep
+
+SWEEP_EVERY_S = 3600.0
+
+
+async def sweep_files(services: Services) -> None:
+    desk = desk_of(services)
+    await sweep(desk.database, desk.shelf)

@@ -1,0 +1,278 @@
+"""Keeps a file: asked whether it may be, landed, published, named by a row, written down.
+
+The bytes are on the disk before a row names them, and a row is gone before its bytes are. Whatever
+a crash leaves behind is therefore bytes that nobody can reach, which the sweeper finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.log import get_logger
+from mentalspace.integrations.storage.desk import Desk
+from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.intake import require_type
+from mentalspace.integrations.storage.model import client_of
+from mentalspace.integrations.storage.refusal import (
+    NO_BUCKET,
+    NO_OBJECT,
+    NOT_ALLOWED,
+    NOT_STORED,
+    TOO_LARGE,
+    Refused,
+)
+from mentalspace.integrations.storage.shipping import ship, withdraw
+from mentalspace.integrations.storage.store import objects
+from mentalspace.integrations.storage.store.acting import (
+    Deed,
+    acting,
+    write_down,
+    write_refusal_down,
+)
+from mentalspace.integrations.storage.store.objects import Limits, NewFile, Put, Stored
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a file is to be, and whether it may take the place of one that is there."""
+
+    bucket: str
+    name: str
+    upsert: bool
+
+    @property
+    def key(self) -> str:
+        return f"{self.bucket}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the sender said of a file besides its bytes."""
+
+    media_type: str
+    cache_control: str
+    user_metadata: Mapping[str, Any] | None
+
+
+class _Undo(Exception):
+    """Rolls a rehearsal back."""
+
+
+async def may_keep(desk: Desk, deed: Deed, target: Target) -> Limits:
+    """What the bucket takes, once it is sure that the row could be written: it is, and is rolled
+    back. Nobody sends fifty megabytes to hear that they may not. Raises Refused."""
+    limits: Limits | None = None
+    rehearsed = _new(deed, target, str(uuid4()), {}, None)
+    try:
+        async with acting(desk.database, deed) as connection:
+            limits = await objects.limits_of(connection, target.bucket)
+            if limits is None:
+                raise Refused(NO_BUCKET)
+            await objects.put(connection, rehearsed, upsert=target.upsert)
+            raise _Undo
+    except _Undo:
+        assert limits is not None
+        return limits
+    except Refused as error:
+        await _explain(desk, deed, target, error)
+        raise
+
+
+async def keep(desk: Desk, deed: Deed, target: Target, landing: Landing, told: Told) -> UUID:
+    """The new row's id. The landing is whole, and looked at. Raises Refused."""
+    try:
+        version = await landing.publish(deed.practice_id)
+    except OSError as error:
+        log.error("document_not_kept", error=type(error).__name__)
+        raise Refused(NOT_STORED) from error
+    metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
+    new = _new(deed, target, version, metadata, told.user_metadata)
+    return await _name(desk, deed, target, new, "document_stored")
+
+
+async def copy(
+    desk: Desk,
+    deed: Deed,
+    source: tuple[str, str],
+    target: Target,
+    user_metadata: Mapping[str, Any] | None,
+) -> tuple[UUID, Stored]:
+    """The copy's id and what it is a copy of. The bytes get a second name. Raises Refused."""
+    found = await _look_for(desk, deed, source)
+    limits = await may_keep(desk, deed, target)
+    require_fitting(found, limits)
+    version = str(uuid4())
+    try:
+        await in_thread(lambda: desk.shelf.link(deed.practice_id, found.version, version))
+    except OSError as error:
+        log.error("document_not_kept", error=type(error).__name__)
+        raise Refused(NOT_STORED) from error
+    metadata = {**found.metadata, "lastModified": _instant()}
+    said = found.user_metadata if user_metadata is None else user_metadata
+    new = _new(deed, target, version, metadata, said)
+    return await _name(desk, deed, target, new, "document_copied"), found
+
+
+async def move(desk: Desk, deed: Deed, source: tuple[str, str], target: Target) -> UUID:
+    """The bytes stay where they are; the row has another name. Raises Refused."""
+    found = await _look_for(desk, deed, source)
+    try:
+        async with acting(desk.database, deed) as connection:
+            limits = await objects.limits_of(connection, target.bucket)
+            if limits is None:
+                raise Refused(NO_BUCKET)
+            require_fitting(found, limits)
+            moved = await objects.rename(connection, source, (target.bucket, target.name))
+            if moved is None:
+                raise Refused(NOT_ALLOWED)
+            await write_down(
+                desk.database, connection, deed, "document_moved", subject=moved,
+                bucket=target.bucket, before=source[0],
+            )  # fmt: skip
+            return moved
+    except Refused as error:
+        if error.refusal is NOT_ALLOWED:
+            await write_refusal_down(desk.database, deed, "update", *source)
+            await write_refusal_down(desk.database, deed, "insert", target.bucket, target.name)
+        raise
+
+
+def require_fitting(found: Stored, limits: Limits) -> None:
+    """A file that goes to another bucket must be of its size and type. Raises Refused."""
+    require_type(found.media_type, limits)
+    if limits.size is not None and found.size > limits.size:
+        raise Refused(TOO_LARGE)
+
+
+async def take_back(
+    desk: Desk, connection: Connection, practice_id: UUID, versions: Iterable[str]
+) -> None:
+    """Have the copies of these versions removed at the provider as well. The last thing of the
+    transaction that removes them here, which has gone on as the worker."""
+    for version in versions:
+        await withdraw(connection, desk.vault, practice_id, version, now=desk.clock.now())
+
+
+async def let_go(desk: Desk, practice_id: UUID, versions: list[str]) -> None:
+    """Delete bytes that no row names any more. What cannot be deleted now, the sweeper finds."""
+
+    def delete() -> None:
+        for version in versions:
+            with suppress(OSError):
+                desk.shelf.delete(practice_id, version)
+
+    await in_thread(delete)
+
+
+async def _name(desk: Desk, deed: Deed, target: Target, new: NewFile, action: str) -> UUID:
+    """Write the row of bytes that are on the disk; if it cannot be, they go again."""
+    try:
+        kept = await _write_row(desk, deed, target, new, action)
+    except BaseException as error:
+        if _is_sure(error):
+            await let_go(desk, new.practice_id, [new.version])
+        if isinstance(error, Refused):
+            await _explain(desk, deed, target, error)
+        raise
+    if kept.replaced is not None:
+        await let_go(desk, new.practice_id, [kept.replaced])
+    return kept.id
+
+
+def _is_sure(error: BaseException) -> bool:
+    """Whether the row surely is not there. A connection that broke at the commit leaves that open,
+    and then the bytes stay for the sweeper to judge."""
+    return isinstance(error, Refused)
+
+
+async def _write_row(desk: Desk, deed: Deed, target: Target, new: NewFile, action: str) -> Put:
+    async with acting(desk.database, deed) as connection:
+        kept = await objects.put(connection, new, upsert=target.upsert)
+        if kept.replaced is not None:
+            action = "document_replaced"
+        await write_down(
+            desk.database, connection, deed, action, subject=kept.id, bucket=target.bucket
+        )
+        await ship(
+            connection,
+            desk.vault,
+            new.practice_id,
+            _landed(desk, new, kept.id),
+            client_id=client_of(new.name),
+        )
+        if kept.replaced is not None:
+            await take_back(desk, connection, new.practice_id, [kept.replaced])
+        return kept
+
+
+async def _look_for(desk: Desk, deed: Deed, source: tuple[str, str]) -> Stored:
+    async with acting(desk.database, deed) as connection:
+        found = await objects.find(connection, *source)
+    if found is None:
+        await write_refusal_down(desk.database, deed, "select", *source)
+        raise Refused(NO_OBJECT)
+    return found
+
+
+async def _explain(desk: Desk, deed: Deed, target: Target, error: Refused) -> None:
+    if error.refusal is NOT_ALLOWED:
+        await write_refusal_down(desk.database, deed, "insert", target.bucket, target.name)
+
+
+def _landed(desk: Desk, new: NewFile, object_id: UUID) -> Document:
+    """What is to be copied: by ids alone, for a file's name is a person's own words."""
+    return Document(
+        kind="document",
+        bucket=new.bucket,
+        object_id=str(object_id),
+        version=new.version,
+        size_bytes=new.metadata["size"],
+        sha256=new.metadata["eTag"].strip('"'),
+        media_type=new.metadata["mimetype"],
+        landed=str(desk.shelf.place(new.practice_id, new.version)),
+    )
+
+
+def _new(
+    deed: Deed,
+    target: Target,
+    version: str,
+    metadata: Mapping[str, Any],
+    user_metadata: Mapping[str, Any] | None,
+) -> NewFile:
+    return NewFile(
+        deed.practice_id,
+        target.bucket,
+        target.name,
+        deed.person.user_id,
+        version,
+        metadata,
+        user_metadata,
+    )
+
+
+def _metadata(size: int, sha256: str, media: str, cache_control: str) -> dict[str, Any]:
+    """In Supabase's words."""
+    return {
+        "eTag": f'"{sha256}"',
+        "size": size,
+        "mimetype": media,
+        "cacheControl": cache_control,
+        "lastModified": _instant(),
+        "contentLength": size,
+        "httpStatusCode": 200,
+    }
+
+
+def _instant() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,92 @@
+"""How Supabase Storage says no: one row for each of its errors.
+
+Older clients read the status from the body, because the HTTP status of nearly all of them is 400.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mentalspace.kernel.errors import MentalSpaceError
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """`said` is the status in the body, which is Supabase's; `true` what HTTP would call it."""
+
+    code: str
+    error: str
+    said: int
+    true: int
+    message: str
+
+
+class Refused(MentalSpaceError):
+    """The request is not done. The message quotes nothing that was sent."""
+
+    def __init__(self, refusal: Refusal, message: str | None = None) -> None:
+        super().__init__(message or refusal.message)
+        self.refusal = refusal
+
+
+# source: https://supabase.com/docs/guides/storage/debugging/error-codes
+NO_AUTHORIZATION = Refusal(
+    "MissingParameter", "Error", 400, 401, "headers must have required property 'authorization'"
+)
+TOKEN_MALFORMED = Refusal("InvalidJWT", "Unauthorized", 403, 401, "Invalid Compact JWS")
+TOKEN_UNSIGNED = Refusal("InvalidJWT", "Unauthorized", 403, 401, "signature verification failed")
+TOKEN_EXPIRED = Refusal(
+    "InvalidJWT", "Unauthorized", 403, 401, '"exp" claim timestamp check failed'
+)
+LINK_BROKEN = Refusal("InvalidJWT", "InvalidJWT", 400, 400, "signature verification failed")
+LINK_EXPIRED = Refusal("InvalidJWT", "InvalidJWT", 400, 400, '"exp" claim timestamp check failed')
+# A link for something else: another file, or the other way.
+LINK_UNFIT = Refusal("InvalidSignature", "InvalidSignature", 400, 400, "Invalid signature")
+NOT_ALLOWED = Refusal(
+    "AccessDenied", "Unauthorized", 403, 403, "new row violates row-level security policy"
+)
+NO_OBJECT = Refusal("NoSuchKey", "not_found", 404, 404, "Object not found")
+NO_BUCKET = Refusal("NoSuchBucket", "Bucket not found", 404, 404, "Bucket not found")
+NO_ROUTE = Refusal("InvalidRequest", "not_found", 404, 404, "Route not found")
+OBJECT_EXISTS = Refusal("KeyAlreadyExists", "Duplicate", 409, 409, "The resource already exists")
+BUCKET_EXISTS = Refusal("BucketAlreadyExists", "Duplicate", 409, 409, "The resource already exists")
+BUCKET_NOT_EMPTY = Refusal(
+    "ResourceNotEmpty",
+    "ResourceNotEmpty",
+    409,
+    409,
+    "The bucket you tried to delete is not empty",
+)
+TOO_LARGE = Refusal(
+    "EntityTooLarge",
+    "Payload too large",
+    413,
+    413,
+    "The object exceeded the maximum allowed size",
+)
+WRONG_TYPE = Refusal("InvalidMimeType", "invalid_mime_type", 415, 415, "mime type is not supported")
+BAD_KEY = Refusal(
+    "InvalidKey",
+    "InvalidKey",
+    400,
+    400,
+    "Invalid key: use Latin letters, digits and !-_.*'() &$=@;:+,? in steps parted by single"
+    " slashes; keep the name that people read in the file's metadata",
+)
+BAD_BUCKET_NAME = Refusal("InvalidBucketName", "Invalid Input", 400, 400, "Bucket name invalid")
+BAD_REQUEST = Refusal("InvalidRequest", "invalid_request", 400, 400, "The request is not valid")
+NO_SUCH_RANGE = Refusal(
+    "InvalidRange", "invalid_range", 416, 416, "The requested range is not satisfiable"
+)
+NOT_STORED = Refusal(
+    "InternalError", "internal", 500, 500, "The file could not be kept or read; try again"
+)
+DATABASE_SLOW = Refusal(
+    "DatabaseTimeout", "database_timeout", 544, 503, "The database timed out; try again"
+)
+DATABASE_AWAY = Refusal(
+    "InternalError", "internal", 500, 503, "The database is away; try again in a moment"
+)
+
+# Those whose HTTP status is their own even where all others say 400.
+PLAIN = frozenset({416, 429, 500, 544})

@@ -1,0 +1,53 @@
+"""The storage room's seam."""
+
+from mentalspace.integrations.storage.document import (
+    guard,
+    refuse_outside_tests,
+    sample_document,
+)
+from mentalspace.integrations.storage.routes import PREFIX, routes
+from mentalspace.integrations.storage.supabase.adapter import SupabaseAdapter
+from mentalspace.kernel.integration import (
+    CredentialField,
+    Integration,
+    Provider,
+    Rate,
+    StatusPage,
+)
+
+# A hundred megabytes in two minutes is what a modest line carries.
+DEADLINE_S = 120.0
+
+
+supabase = Provider(
+    name="supabase",
+    package="mentalspace.integrations.storage.supabase",
+    title="Supabase Storage",
+    live_base_url=None,
+    base_url_env="SUPABASE_URL",
+    credential_fields=(
+        CredentialField(
+            "service_role_key",
+            "SUPABASE_SERVICE_ROLE_KEY",
+            demo="sb_secret_{hex}",
+            identifies=True,
+        ),
+    ),
+    # Nothing is promised; Storage's own pool answers some hundred small requests a second.
+    rate=Rate(per_s=20, burst=5),
+    adapter=SupabaseAdapter,
+    guard=guard,
+    deadline_s=DEADLINE_S,
+    refuse_outside_tests=refuse_outside_tests,
+    status_page=StatusPage("https://status.supabase.com", env="SUPABASE_STATUS_URL"),
+)
+
+integration = Integration(
+    name="storage",
+    title="File storage",
+    package="mentalspace.integrations.storage",
+    providers=(supabase,),
+    routes=routes,
+    streams=(f"{PREFIX}/",),
+    sample=sample_document,
+)

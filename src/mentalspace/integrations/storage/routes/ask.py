@@ -1,0 +1,152 @@
+"""Reads a request: who asks, for which file, and what stands in a small JSON body."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+
+from mentalspace.integrations.storage.desk import Desk, desk_of
+from mentalspace.integrations.storage.link import Scope
+from mentalspace.integrations.storage.model import is_bucket_name, is_key
+from mentalspace.integrations.storage.refusal import (
+    BAD_BUCKET_NAME,
+    BAD_KEY,
+    BAD_REQUEST,
+    LINK_BROKEN,
+    NO_AUTHORIZATION,
+    TOKEN_EXPIRED,
+    TOKEN_MALFORMED,
+    TOKEN_UNSIGNED,
+    TOO_LARGE,
+    Refused,
+)
+from mentalspace.integrations.storage.routes.answer import services_of
+from mentalspace.integrations.storage.store.acting import Deed
+from mentalspace.practice.person import Person
+from mentalspace.practice.standing import as_known
+from mentalspace.practice.token import TokenRefused, person_of_token
+
+_LARGEST_JSON = 2**20
+_LARGEST_METADATA = 8 * 1024
+
+
+def desk_for(request: Request) -> Desk:
+    return desk_of(services_of(request))
+
+
+async def deed_of(request: Request, operation: str) -> Deed:
+    """What the bearer of a token asks for. Raises Refused for whoever is nobody here."""
+    header = request.headers.get("authorization")
+    if header is None:
+        raise Refused(NO_AUTHORIZATION)
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or token.count(".") != 2:
+        raise Refused(TOKEN_MALFORMED)
+    services = services_of(request)
+    try:
+        person = person_of_token(services.jwt_secret, token, before=services.jwt_secret_before)
+    except TokenRefused as error:
+        expired = error.code == "token_expired"
+        raise Refused(TOKEN_EXPIRED if expired else TOKEN_UNSIGNED) from error
+    return _deed(request, await _known(request, person), operation, by_link=False)
+
+
+async def deed_of_link(request: Request, scope: Scope, operation: str) -> tuple[Deed, bool]:
+    """What the holder of a signed link asks for, as whoever made it; and whether it may replace a
+    file. A link dies with its maker's account, and with their right to the file."""
+    token = request.query_params.get("token", "")
+    if not token:
+        raise Refused(LINK_BROKEN)
+    desk = desk_for(request)
+    link = desk.links.open(token, scope, "/".join(place_of(request)), desk.clock.now())
+    person = await _known(request, link.person)
+    return _deed(request, person, operation, by_link=True), link.upsert
+
+
+def place_of(request: Request) -> tuple[str, str]:
+    """The bucket and the file's name, out of the address. Raises Refused."""
+    bucket, name = request.path_params["bucket"], request.path_params["name"]
+    return bucket_of(bucket), name_of(name)
+
+
+def bucket_of(given: Any) -> str:
+    if not isinstance(given, str) or not is_bucket_name(given):
+        raise Refused(BAD_BUCKET_NAME)
+    return given
+
+
+def name_of(given: Any) -> str:
+    if not isinstance(given, str) or not is_key(given):
+        raise Refused(BAD_KEY)
+    return given
+
+
+async def json_of(request: Request, *, optional: bool = False) -> dict[str, Any]:
+    """The body, an object. Raises Refused."""
+    raw = bytearray()
+    async for chunk in request.stream():
+        raw += chunk
+        if len(raw) > _LARGEST_JSON:
+            raise Refused(TOO_LARGE)
+    if optional and not raw.strip():
+        return {}
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise Refused(BAD_REQUEST, "The body is not JSON") from error
+    if not isinstance(body, dict):
+        raise Refused(BAD_REQUEST, "The body is not a JSON object")
+    return body
+
+
+def whole_number(
+    body: Mapping[str, Any], field: str, default: int, *, least: int, most: int
+) -> int:
+    """A number, or text that is one: the Python client sends seconds as text. Raises Refused."""
+    given = body.get(field, default)
+    if isinstance(given, str) and given.isascii() and given.isdigit() and len(given) < 10:
+        given = int(given)
+    if isinstance(given, bool) or not isinstance(given, int) or not least <= given <= most:
+        raise Refused(BAD_REQUEST, f"{field}: give a whole number from {least} to {most}")
+    return given
+
+
+def text(body: Mapping[str, Any], field: str) -> str:
+    given = body.get(field) or ""
+    if not isinstance(given, str) or len(given) > 1024 or "\0" in given:
+        raise Refused(BAD_REQUEST, f"{field}: give text of at most 1024 letters")
+    return given
+
+
+def user_metadata(encoded: str | None, plain: str | None) -> dict[str, Any] | None:
+    """What a person wrote of a file: base64 in a header, or JSON in a form. Raises Refused."""
+    if encoded is None and plain is None:
+        return None
+    try:
+        raw = base64.b64decode(encoded, validate=True) if encoded else (plain or "").encode()
+        if len(raw) > _LARGEST_METADATA:
+            raise Refused(BAD_REQUEST, "The metadata is longer than 8 KiB")
+        said = json.loads(raw)
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise Refused(BAD_REQUEST, "The metadata is not JSON") from error
+    if not isinstance(said, dict):
+        raise Refused(BAD_REQUEST, "The metadata is not a JSON object")
+    return said
+
+
+async def _known(request: Request, person: Person) -> Person:
+    known = await as_known(services_of(request).database, person)
+    if known is None:
+        raise Refused(TOKEN_UNSIGNED, "The token speaks for nobody here any more")
+    request.state.is_known = True
+    return known
+
+
+def _deed(request: Request, person: Person, operation: str, *, by_link: bool) -> Deed:
+    return Deed(person, operation, request.method, request.url.path, by_link)

@@ -1,0 +1,180 @@
+"""Gives a file out: whole, a stretch of it, or what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from email.utils import format_datetime
+from typing import BinaryIO
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from mentalspace.engine.log import get_logger
+from mentalspace.integrations.storage.disk.reading import FileDamaged, open_file, read
+from mentalspace.integrations.storage.model import SHOWN, last_step
+from mentalspace.integrations.storage.refusal import (
+    NO_BUCKET,
+    NO_OBJECT,
+    NO_SUCH_RANGE,
+    NOT_STORED,
+    Refused,
+)
+from mentalspace.integrations.storage.routes.answer import refusal
+from mentalspace.integrations.storage.routes.ask import (
+    deed_of,
+    deed_of_link,
+    desk_for,
+    place_of,
+)
+from mentalspace.integrations.storage.routes.ranges import NoSuchRange, stretch
+from mentalspace.integrations.storage.store import objects
+from mentalspace.integrations.storage.store.acting import (
+    Deed,
+    acting,
+    write_down,
+    write_refusal_down,
+)
+from mentalspace.integrations.storage.store.objects import Stored
+
+log = get_logger(__name__)
+
+
+async def download(request: Request) -> Response:
+    """GET, or HEAD for the headers alone."""
+    is_head = request.method == "HEAD"
+    word = "object.info_authenticated" if is_head else "object.get_authenticated"
+    return await _give(request, await deed_of(request, word))
+
+
+async def download_by_link(request: Request) -> Response:
+    """GET under a link that somebody made who may read the file."""
+    deed, _ = await deed_of_link(request, "download", "object.get_signed")
+    return await _give(request, deed)
+
+
+async def download_public(_request: Request) -> Response:
+    """No bucket of a practice is public, and the answer is the one that Supabase gives then."""
+    raise Refused(NO_BUCKET)
+
+
+async def info(request: Request) -> Response:
+    deed = await deed_of(request, "object.info_authenticated")
+    found = await _found(request, deed, "document_looked_up")
+    return JSONResponse(
+        {
+            "id": str(found.id),
+            "name": found.name,
+            "bucket_id": found.bucket_id,
+            "version": found.version,
+            "size": found.size,
+            "content_type": found.media_type,
+            "cache_control": found.metadata["cacheControl"],
+            "etag": found.etag,
+            "metadata": found.user_metadata or {},
+            "last_modified": found.updated_at.isoformat(),
+            "created_at": found.created_at.isoformat(),
+        }
+    )
+
+
+async def _give(request: Request, deed: Deed) -> Response:
+    is_head = request.method == "HEAD"
+    found = await _found(request, deed, "document_looked_up" if is_head else "document_read")
+    headers = _headers(request, found)
+    if found.etag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    try:
+        part = stretch(_range(request, found), found.size)
+    except NoSuchRange:
+        answer = refusal(request, Refused(NO_SUCH_RANGE))
+        answer.headers["content-range"] = f"bytes */{found.size}"
+        return answer
+    start, end = part or (0, found.size)
+    headers["content-length"] = str(end - start)
+    if part is not None:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{found.size}"
+    status = 200 if part is None else 206
+    if is_head:
+        return Response(status_code=status, headers=headers, media_type=found.media_type)
+    file = await _open(request, deed, found)
+    pieces = _pieces(file, found, deed, part)
+    return StreamingResponse(pieces, status, headers, media_type=found.media_type)
+
+
+async def _found(request: Request, deed: Deed, action: str) -> Stored:
+    """The file's row, and that it was looked at is written down. Raises Refused."""
+    desk, (bucket, name) = desk_for(request), place_of(request)
+    async with acting(desk.database, deed) as connection:
+        found = await objects.find(connection, bucket, name)
+        if found is not None:
+            await write_down(
+                desk.database, connection, deed, action, subject=found.id, bucket=bucket
+            )
+            return found
+    await write_refusal_down(desk.database, deed, "select", bucket, name)
+    raise Refused(NO_OBJECT)
+
+
+def _range(request: Request, found: Stored) -> str | None:
+    """A range of what the client has the other half of; of anything newer it needs it all."""
+    if request.headers.get("if-range", found.etag) != found.etag:
+        return None
+    return request.headers.get("range")
+
+
+def _headers(request: Request, found: Stored) -> dict[str, str]:
+    """Proxies that many share keep nothing of a client's. What a browser may not show, it saves."""
+    asked = request.query_params.get("download")
+    shown = found.media_type in SHOWN and asked is None
+    return {
+        "accept-ranges": "bytes",
+        "cache-control": f"private, {found.metadata['cacheControl']}",
+        "content-disposition": _disposition(shown, asked or _display_name(found)),
+        "etag": found.etag,
+        "last-modified": format_datetime(found.updated_at, usegmt=True),
+        "x-content-type-options": "nosniff",
+    }
+
+
+def _disposition(shown: bool, name: str) -> str:
+    if shown:
+        return "inline"
+    return f"attachment; filename*=UTF-8''{quote(name[:200], safe='')}"
+
+
+def _display_name(found: Stored) -> str:
+    """What people call it, which may be in any script; its key is not."""
+    name = (found.user_metadata or {}).get("display_name")
+    return name if isinstance(name, str) and name else last_step(found.name)
+
+
+async def _open(request: Request, deed: Deed, found: Stored) -> BinaryIO:
+    """Raises Refused. Between its row and its bytes a file may be replaced or deleted; only one
+    whose row stands as it was is lost."""
+    desk = desk_for(request)
+    try:
+        return await open_file(desk.shelf.place(deed.practice_id, found.version))
+    except OSError as error:
+        async with acting(desk.database, deed) as connection:
+            now = await objects.find(connection, found.bucket_id, found.name)
+        if now is None:
+            raise Refused(NO_OBJECT) from error
+        if now.version == found.version:
+            kind = type(error).__name__
+            log.error("stored_file_lost", practice_id=deed.practice_id, error=kind)
+        raise Refused(NOT_STORED) from error
+
+
+async def _pieces(
+    file: BinaryIO, found: Stored, deed: Deed, part: tuple[int, int] | None
+) -> AsyncIterator[bytes]:
+    """A damaged file is cut short, so that whoever waits for the rest knows that it is none."""
+    start, end = part or (0, found.size)
+    sha256 = found.sha256 if part is None else None
+    try:
+        async for piece in read(file, start, end, sha256=sha256):
+            yield piece
+    except FileDamaged:
+        log.error("stored_file_damaged", practice_id=deed.practice_id)
+        raise

@@ -1,0 +1,81 @@
+"""Puts a file into a bucket, from a raw body or a form, as its bytes arrive."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.form import read_form
+from mentalspace.integrations.storage.intake import Intake
+from mentalspace.integrations.storage.keep import Target, Told, keep, may_keep
+from mentalspace.integrations.storage.routes.ask import (
+    deed_of,
+    deed_of_link,
+    desk_for,
+    place_of,
+    user_metadata,
+)
+from mentalspace.integrations.storage.store.acting import Deed
+
+# What a cache may be told; anything else is not repeated to one.
+_CACHE_CONTROL = re.compile(r"[a-z0-9=, -]{1,100}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_UNSAID = "no-cache"
+# A form has a few hundred bytes around its file.
+_AROUND = 64 * 1024
+
+
+async def upload(request: Request) -> Response:
+    """POST: a new file, or with x-upsert one that replaces another."""
+    deed = await deed_of(request, "object.upload")
+    upsert = request.headers.get("x-upsert", "").lower() == "true"
+    return await _take(request, deed, Target(*place_of(request), upsert))
+
+
+async def update(request: Request) -> Response:
+    """PUT: the same as an upsert; a file that was not there is made."""
+    deed = await deed_of(request, "object.upload_update")
+    return await _take(request, deed, Target(*place_of(request), True))
+
+
+async def upload_by_link(request: Request) -> Response:
+    """PUT under a link that somebody made who may put a file there."""
+    deed, upsert = await deed_of_link(request, "upload", "object.upload_signed")
+    return await _take(request, deed, Target(*place_of(request), upsert))
+
+
+async def _take(request: Request, deed: Deed, target: Target) -> Response:
+    desk = desk_for(request)
+    limits = await may_keep(desk, deed, target)
+    async with Landing(desk.shelf) as landing:
+        intake = Intake(landing, limits)
+        told = await _receive(request, intake)
+        intake.finish()
+        kept = await keep(desk, deed, target, landing, told)
+    return JSONResponse({"Key": target.key, "Id": str(kept)})
+
+
+async def _receive(request: Request, intake: Intake) -> Told:
+    """Let the body through the intake, whichever way it is wrapped."""
+    content_type = request.headers.get("content-type", "")
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isascii() and announced.isdigit() else 0
+    if content_type.lower().startswith("multipart/form-data"):
+        intake.announce(size - _AROUND)
+        fields = await read_form(request.stream(), content_type, intake.declare, intake.write)
+        seconds = fields.get("cacheControl", "")
+        cache = f"max-age={seconds}" if _SECONDS.fullmatch(seconds) else _UNSAID
+        said = user_metadata(None, fields.get("metadata"))
+    else:
+        intake.announce(size)
+        intake.declare(content_type)
+        async for piece in request.stream():
+            if piece:
+                await intake.write(piece)
+        cache = request.headers.get("cache-control", "").lower()
+        cache = cache if _CACHE_CONTROL.fullmatch(cache) else _UNSAID
+        said = user_metadata(request.headers.get("x-metadata"), None)
+    return Told(intake.media_type, cache, said)

@@ -1,0 +1,148 @@
+"""The rows of files: found, put, renamed and taken away, each as whoever asks may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+
+_COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated_at,
+       last_accessed_at, metadata, user_metadata"""
+_FIND = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = $2"
+_FIND_MANY = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = any ($2)"
+_LIMITS = "select file_size_limit, allowed_mime_types from storage.limits_of($1)"
+_INSERT = """
+insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
+                          user_metadata)
+values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7)
+"""
+_ADD = f"{_INSERT} returning id, null as replaced"
+_PUT = f"""
+with old as (select version from storage.file where bucket_id = $2 and name = $3)
+{_INSERT}
+on conflict (practice_id, bucket_id, name) do update set
+  owner = excluded.owner, owner_id = excluded.owner_id, version = excluded.version,
+  metadata = excluded.metadata, user_metadata = excluded.user_metadata, updated_at = app.now()
+returning id, (select version from old) as replaced
+"""
+_RENAME = """
+update storage.file set bucket_id = $3, name = $4, updated_at = app.now()
+ where bucket_id = $1 and name = $2 returning id
+"""
+_REMOVE = f"""
+delete from storage.file where bucket_id = $1 and name = any ($2) returning {_COLUMNS}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a bucket takes: at most so many bytes of these types; None means all of them."""
+
+    size: int | None
+    types: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file's row. `metadata` is ours, in Supabase's words; `user_metadata` what came along."""
+
+    id: UUID
+    bucket_id: str
+    name: str
+    owner: UUID | None
+    owner_id: str | None
+    version: str
+    created_at: datetime
+    updated_at: datetime
+    last_accessed_at: datetime
+    metadata: Mapping[str, Any]
+    user_metadata: Mapping[str, Any] | None
+
+    @property
+    def size(self) -> int:
+        return int(self.metadata["size"])
+
+    @property
+    def media_type(self) -> str:
+        return str(self.metadata["mimetype"])
+
+    @property
+    def etag(self) -> str:
+        """In its quotes."""
+        return str(self.metadata["eTag"])
+
+    @property
+    def sha256(self) -> str:
+        return self.etag.strip('"')
+
+
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    practice_id: UUID
+    bucket: str
+    name: str
+    owner_id: UUID
+    version: str
+    metadata: Mapping[str, Any]
+    user_metadata: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """`replaced` is the version whose bytes nobody needs any more."""
+
+    id: UUID
+    replaced: str | None
+
+
+async def limits_of(connection: Connection, bucket: str) -> Limits | None:
+    """None if the practice has no such bucket."""
+    row = await connection.fetchrow(_LIMITS, bucket)
+    return None if row is None else Limits(row["file_size_limit"], row["allowed_mime_types"])
+
+
+async def find(connection: Connection, bucket: str, name: str) -> Stored | None:
+    """None if it is not there, or not theirs to see."""
+    row = await connection.fetchrow(_FIND, bucket, name)
+    return None if row is None else _stored(row)
+
+
+async def find_many(connection: Connection, bucket: str, names: Sequence[str]) -> list[Stored]:
+    return [_stored(row) for row in await connection.fetch(_FIND_MANY, bucket, list(names))]
+
+
+async def put(connection: Connection, new: NewFile, *, upsert: bool) -> Put:
+    """Add a file's row, or let it replace one of the same name."""
+    row = await connection.fetchrow(
+        _PUT if upsert else _ADD,
+        new.practice_id,
+        new.bucket,
+        new.name,
+        new.owner_id,
+        new.version,
+        new.metadata,
+        new.user_metadata,
+    )
+    assert row is not None
+    return Put(row["id"], row["replaced"])
+
+
+async def rename(
+    connection: Connection, source: tuple[str, str], target: tuple[str, str]
+) -> UUID | None:
+    """From one (bucket, name) to another; None if nothing was theirs to move."""
+    found: UUID | None = await connection.fetchval(_RENAME, *source, *target)
+    return found
+
+
+async def remove(connection: Connection, bucket: str, names: Sequence[str]) -> list[Stored]:
+    """Those that were theirs to delete."""
+    return [_stored(row) for row in await connection.fetch(_REMOVE, bucket, list(names))]
+
+
+def _stored(row: Any) -> Stored:
+    return Stored(**dict(row))

@@ -1,0 +1,213 @@
+"""Two practices with clients and files, and the storage surface on a real port before them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import aiohttp
+import asyncpg
+import pytest
+import uvicorn
+from yarl import URL
+
+from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.disk.shelf import Shelf
+from mentalspace.main import MentalSpace
+from mentalspace.practice.person import Role
+from mentalspace.practice.token import mint_token
+from tests.conftest import MASTER_KEY
+from tests.databases import Databases
+from tests.house import _Guest, free_ports, serving
+
+PDF = b"%PDF-1.7\n" + b"a page of nothing at all\n" * 40
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
+JPEG = b"\xff\xd8\xff\xe0" + bytes(600)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    http: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def told(self) -> tuple[str, str]:
+        """The status and the error in the body, of whatever went wrong."""
+        return self.body["statusCode"], self.body["error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    role: Role
+    practice_id: UUID | None
+    user_id: UUID
+    client_id: UUID | None = None
+
+    def claims(self) -> dict[str, Any]:
+        return {
+            "sub": str(self.user_id),
+            "role": "authenticated",
+            "practice": None if self.practice_id is None else str(self.practice_id),
+            "practice_role": self.role,
+            "client": None if self.client_id is None else str(self.client_id),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """`alma` has an appointment with the clinician, `ben` with nobody; `mia` is of the other
+    practice. `who` are people by a word."""
+
+    url: str
+    services: Services
+    admin: asyncpg.Connection[Any]
+    http: aiohttp.ClientSession
+    lakeside: UUID
+    mesa: UUID
+    alma: UUID
+    ben: UUID
+    mia: UUID
+    who: Mapping[str, Who]
+
+    @property
+    def base(self) -> str:
+        return f"{self.url}/storage/v1"
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.services.settings.storage)
+
+    def token(self, who: str = "administrator", *, lifetime: timedelta | None = None) -> str:
+        person = self.who[who]
+        return mint_token(
+            self.services.jwt_secret,
+            user_id=person.user_id,
+            role=person.role,
+            practice_id=person.practice_id,
+            client_id=person.client_id,
+            lifetime=lifetime or timedelta(hours=1),
+        )
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        who: str | None = "administrator",
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """One request. The path goes out as it is written here, nothing in it made smooth."""
+        sent = dict(headers or {})
+        if who is not None:
+            sent.setdefault("Authorization", f"Bearer {self.token(who)}")
+        address = URL(self.base + path, encoded=True)
+        stream = io.BytesIO(data) if isinstance(data, bytes) else data
+        async with self.http.request(
+            method, address, json=body, data=stream, headers=sent, allow_redirects=False
+        ) as answer:
+            return Reply(answer.status, answer.headers, await answer.read())
+
+    async def put(
+        self, place: str, content: bytes = PDF, *, who: str = "administrator", **headers: str
+    ) -> Reply:
+        """A raw upload; the type is the content's own unless it is given."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent.setdefault("content-type", "application/pdf" if content[:1] == b"%" else "image/png")
+        return await self.call("POST", f"/object/{place}", data=content, who=who, headers=sent)
+
+    async def entries(self, action: str) -> list[dict[str, Any]]:
+        """What the audit has of an action, the newest first."""
+        rows = await self.admin.fetch(
+            "select actor, subject, data from audit where action = $1 order by id desc", action
+        )
+        return [{**dict(row), "data": json.loads(row["data"])} for row in rows]
+
+    def files(self) -> list[str]:
+        """The names of all bytes on the disk, published or not."""
+        return sorted(path.name for path in self.shelf.root.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="session")
+async def surface(
+    databases: Databases, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Surface]:
+    async with databases.lend() as url, _served(url, tmp_path_factory.mktemp("files")) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _served(admin_url: str, home: Path) -> AsyncIterator[Surface]:
+    app = MentalSpace(
+        {
+            "MENTALSPACE_HOME": str(home),
+            "MENTALSPACE_PORT": str(free_ports()),
+            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
+            "DATABASE_URL": admin_url,
+        }
+    )
+    await app._put_in_place(admin_url)
+    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
+    guest = _Guest(
+        uvicorn.Config(
+            app._asgi,
+            factory=True,
+            host="127.0.0.1",
+            port=app.settings.port,
+            log_config=None,
+            access_log=False,
+        )
+    )
+    async with (
+        serving(guest),
+        app.open_services(pool_size=4) as services,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        url = f"http://127.0.0.1:{app.settings.port}"
+        yield await _peopled(url, services, admin, http)
+    await admin.close()
+
+
+async def _peopled(
+    url: str, services: Services, admin: asyncpg.Connection[Any], http: aiohttp.ClientSession
+) -> Surface:
+    practices = {r["slug"]: r["id"] for r in await admin.fetch("select slug, id from practice")}
+    lakeside, mesa = practices["lakeside"], practices["mesa"]
+    alma, ben, mia = [
+        await admin.fetchval(
+            "insert into client (practice_id, external_id, name) values ($1, $2, $2) returning id",
+            practice_id,
+            name,
+        )
+        for practice_id, name in ((lakeside, "Alma"), (lakeside, "Ben"), (mesa, "Mia"))
+    ]
+    await admin.execute(
+        "insert into appointment (practice_id, external_id, client_id, clinician_email, starts_at,"
+        " duration_min) values ($1, 'a', $2, 'Clinician@demo.example', now(), 50),"
+        " ($1, 'b', $3, 'somebody@else.example', now(), 50)",
+        lakeside,
+        alma,
+        ben,
+    )
+    who = {
+        row["role"]: Who(row["role"], row["practice_id"], row["user_id"])
+        for row in await admin.fetch("select role, practice_id, user_id from membership")
+    }
+    who["client"] = Who("client", lakeside, uuid4(), alma)
+    who["mesa"] = Who("administrator", mesa, uuid4())
+    who["mesa_client"] = Who("client", mesa, uuid4(), mia)
+    return Surface(url, services, admin, http, lakeside, mesa, alma, ben, mia, who)

@@ -1,0 +1,99 @@
+"""What a kill at any moment leaves behind is found, and nothing else is touched."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from uuid import UUID
+
+import pytest
+
+from mentalspace.integrations.storage.disk.sweep import sweep
+from tests.storage.conftest import PNG, Surface
+
+# What an upload does, in the process that dies. Each step has been done when the next begins.
+_DIES = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from uuid import UUID
+from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.disk.shelf import Shelf
+
+root, practice, step = sys.argv[1:]
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def upload():
+    shelf = Shelf(Path(root))
+    if step == "named":
+        shelf.publish = die
+    landing = Landing(shelf)
+    await landing.write(bytes(2_000_000))
+    if step == "written":
+        die()
+    print(await landing.publish(UUID(practice)), flush=True)
+    die()
+
+asyncio.run(upload())
+"""
+
+
+async def die_at(surface: Surface, step: str) -> str:
+    """An upload whose process is killed once it has got so far; the version, if it had one."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", _DIES, str(surface.shelf.root), str(surface.lakeside), step,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    return out.decode().strip()
+
+
+@pytest.mark.parametrize("step", ["written", "named", "published"])
+async def test_a_killed_upload_is_swept(surface: Surface, step: str) -> None:
+    """Killed while it writes, before it is published, or after that and before its row: the bytes
+    go once nobody can be about to name them, and kept files stay."""
+    place = f"client-documents/{surface.alma}/swept-{step}.png"
+    await surface.put(place, PNG)
+    before = set(surface.files())
+    await die_at(surface, step)
+    left = set(surface.files()) - before
+    assert len(left) == 1
+    database = surface.services.database
+    await sweep(database, surface.shelf, grace_s=60)
+    assert left < set(surface.files())
+    swept = await sweep(database, surface.shelf, grace_s=-1)
+    assert swept.landings + swept.unnamed == 1
+    assert set(surface.files()) == before
+    assert (await surface.call("GET", f"/object/{place}")).raw == PNG
+
+
+async def test_a_kill_before_the_old_bytes_are_gone(surface: Surface) -> None:
+    """A row that names new bytes, while the old ones are still there: those go."""
+    place = f"client-documents/{surface.alma}/replaced.png"
+    await surface.put(place, PNG)
+    old = (await surface.call("GET", f"/object/info/{place}")).body["version"]
+    version = await die_at(surface, "published")
+    await surface.admin.execute(
+        "update storage.file set version = $1 where version = $2", version, old
+    )
+    assert (await sweep(surface.services.database, surface.shelf, grace_s=-1)).unnamed == 1
+    assert old not in surface.files()
+    assert version in surface.files()
+
+
+async def test_a_lost_file_is_told_and_its_row_stays(surface: Surface) -> None:
+    """Bytes that are gone are counted; the row still says what was there."""
+    place = f"client-documents/{surface.alma}/lost.png"
+    kept = UUID((await surface.put(place, PNG)).body["Id"])
+    version = await surface.admin.fetchval("select version from storage.file where id = $1", kept)
+    path = surface.shelf.place(surface.lakeside, version)
+    content = path.read_bytes()
+    before = await sweep(surface.services.database, surface.shelf, grace_s=-1)
+    path.unlink()
+    after = await sweep(surface.services.database, surface.shelf, grace_s=-1)
+    assert after.lost == before.lost + 1
+    assert (await surface.call("GET", f"/object/info/{place}")).http == 200
+    path.write_bytes(content)
