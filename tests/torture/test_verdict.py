@@ -7,11 +7,16 @@ from collections import Counter
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
+from mentalspace.engine.db import Database
+from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.ids import reference_of
+from tests.engine.desk import open_desk
+from tests.engine.toy import open_bench
 from tests.torture.load import Booking
-from tests.torture.verdict import Found, Verdict, weigh
+from tests.torture.verdict import Found, Verdict, read_deliveries, weigh
 
 APPOINTMENT = uuid4()
 
@@ -135,12 +140,60 @@ def test_a_text_is_known_by_the_address_it_calls_back() -> None:
     assert gone.counts["sent_unseen"] == 1
 
 
-def test_a_page_to_staff_may_come_too_late() -> None:
-    """After its half hour it is given up; it is counted apart, and is no client's message."""
-    page = _delivery(kind="staff_page", status="expired", provider_message_id=None, keys=["p"])
+@pytest.mark.parametrize("paged_otherwise", [True, False])
+def test_a_page_to_staff_may_come_too_late(paged_otherwise: bool) -> None:
+    """After its half hour it is given up, which is well if somebody was paged otherwise."""
+    page = _delivery(
+        kind="staff_page",
+        status="expired",
+        provider_message_id=None,
+        keys=["p"],
+        paged_otherwise=paged_otherwise,
+    )
     verdict = _weigh(deliveries=[_delivery(), page])
-    assert verdict.violations == ()
+    assert bool(verdict.violations) is not paged_otherwise
+    assert verdict.counts["lost"] == (0 if paged_otherwise else 1)
     assert verdict.counts["pages_expired"] == 1
+
+
+async def test_the_ledger_tells_who_was_paged_otherwise(
+    admin: asyncpg.Connection[Any], database: Database, vault: Vault, database_url: str
+) -> None:
+    """A page that expired is excused by a later one of its incident, or by whoever has it; not by
+    a page that left before it, by none, or by another incident's."""
+    async with open_bench(admin, database, vault, database_url) as bench, open_desk(bench) as desk:
+        await desk.fail(400)
+        await desk.tick()
+        incident = await desk.incident()
+        other = UUID(int=1)
+        keys = {"its own": incident["id"], "another's": other, "a test's": "test"}
+        for name, named in keys.items():
+            key = f"staff_page/mentalspace/{named}/{name}"
+            await admin.execute(
+                "update delivery set status = 'expired', kind = 'staff_page', idempotency_key = $2"
+                " where id = $1",
+                await bench.deliver(),
+                key,
+            )
+
+        async def excused() -> set[str]:
+            seen = {
+                d["idempotency_key"].split("/")[3]: d
+                for d in await read_deliveries(admin)
+                if d["kind"] == "staff_page"
+            }
+            return {name for name in keys if seen[name]["paged_otherwise"]}
+
+        sent_at = (
+            "update page_send set at = (select min(created_at) from delivery"
+            " where kind = 'staff_page') + $1 * interval '1 s'"
+        )
+        await admin.execute(sent_at, 60)
+        assert await excused() == {"its own", "a test's"}
+        await admin.execute(sent_at, -60)
+        assert await excused() == {"a test's"}
+        await desk.acknowledge()
+        assert await excused() == {"its own", "a test's"}
 
 
 @pytest.mark.parametrize(
