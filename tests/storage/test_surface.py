@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 
 from mentalspace.api import create_app
+from mentalspace.practice.identity import session_hash
 from tests.api.conftest import written
 from tests.house import _Guest, serving, until
 from tests.storage.conftest import PDF, PNG, Surface
@@ -216,6 +217,31 @@ async def test_who_is_nobody(surface: Surface) -> None:
     closed = await surface.call("GET", place, who="biller")
     await surface.admin.execute("update app_user set active = true where email like 'biller@%'")
     assert closed.told == ("403", "Unauthorized")
+
+
+async def test_a_page_of_the_console_comes_with_its_session(surface: Surface) -> None:
+    """The cookie and the session's token together are as good as a bearer's token, and only as
+    long as the session is; the cookie alone, which a browser also sends for others, is nobody."""
+    person, place = surface.who["front_desk"], f"/object/{BUCKET}/{surface.alma}/session.pdf"
+    await surface.admin.execute(
+        "insert into session (id_hash, user_id, practice_id, role, csrf)"
+        " values ($1, $2, $3, 'front_desk', 'its-token')",
+        session_hash("a-cookie"), person.user_id, person.practice_id,
+    )  # fmt: skip
+    cookie = {"Cookie": "ms_session=a-cookie", "Content-Type": "application/pdf"}
+
+    async def put(**more: str) -> tuple[str, str]:
+        sent = cookie | {name.replace("_", "-"): value for name, value in more.items()}
+        reply = await surface.call("POST", place, who=None, data=PDF, headers=sent)
+        return ("200", "") if reply.http == 200 else (reply.told[0], reply.body["message"])
+
+    assert (await put())[1] == "headers must have required property 'authorization'"
+    assert (await put(x_csrf_token="another"))[0] == "403"
+    assert await put(x_csrf_token="its-token") == ("200", "")
+    alone = await surface.call("GET", place, who=None, headers=cookie)
+    assert alone.told[0] == "400"
+    await surface.admin.execute("update session set ended_at = now() where csrf = 'its-token'")
+    assert await put(x_csrf_token="its-token") == ("403", "The session has ended; log in")
 
 
 async def test_the_true_status_for_whoever_asks_for_it(surface: Surface) -> None:

@@ -16,13 +16,11 @@ from mentalspace.api.problem import Problem
 from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
 from mentalspace.practice.audit import note
-from mentalspace.practice.identity import csrf_holds, person_of
+from mentalspace.practice.identity import CSRF_HEADER, SESSION_COOKIE, csrf_holds, person_of
 from mentalspace.practice.person import Permission, Person
 from mentalspace.practice.standing import as_known
 from mentalspace.practice.token import TokenRefused, person_of_token
 
-SESSION_COOKIE = "ms_session"
-CSRF_HEADER = "x-csrf-token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 _BEARER = HTTPBearer(auto_error=False, scheme_name="token", bearerFormat="JWT")

@@ -24,11 +24,16 @@ from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.audit import note
 from mentalspace.practice.break_glass import Opening, standing_openings
-from mentalspace.practice.identity import Permission, Person, csrf_holds, person_of
+from mentalspace.practice.identity import (
+    SESSION_COOKIE,
+    Permission,
+    Person,
+    csrf_holds,
+    person_of,
+)
 from mentalspace.practice.not_reached import DAYS, count_unreached, last_instant
 from mentalspace.practice.text_message import count_unread
 
-SESSION_COOKIE = "ms_session"
 # Whoever must set up a second factor finds every other door leading here.
 ENROL = "/second-factor"
 

@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 import segno
 from starlette.responses import Response
 
-from mentalspace.console.door import HEADERS, SESSION_COOKIE, Missing, Visit
+from mentalspace.console.door import HEADERS, Missing, Visit
 from mentalspace.kernel.errors import Refused
 from mentalspace.practice.colleague import read_colleagues, reset_colleague
-from mentalspace.practice.identity import LogInRefused, require_password, session_hash
+from mentalspace.practice.identity import (
+    SESSION_COOKIE,
+    LogInRefused,
+    require_password,
+    session_hash,
+)
 from mentalspace.practice.second_factor import (
     SecondFactorRefused,
     address_of,

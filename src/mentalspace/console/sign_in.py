@@ -12,10 +12,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from mentalspace.console.door import HEADERS, SESSION_COOKIE, answer, field_of, safe_path
+from mentalspace.console.door import HEADERS, answer, field_of, safe_path
 from mentalspace.console.view import Templates
 from mentalspace.engine.services import Services
 from mentalspace.practice.identity import (
+    SESSION_COOKIE,
     LogInRefused,
     SecondFactorAsked,
     csrf_holds,

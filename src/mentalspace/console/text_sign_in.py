@@ -17,11 +17,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mentalspace.console.access_words import say
-from mentalspace.console.door import HEADERS, SESSION_COOKIE, answer, field_of
+from mentalspace.console.door import HEADERS, answer, field_of
 from mentalspace.console.view import Templates
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.services import Services
-from mentalspace.practice.identity import LogInRefused, open_client_session
+from mentalspace.practice.identity import SESSION_COOKIE, LogInRefused, open_client_session
 from mentalspace.practice.limits import Limit, allows, network_of
 from mentalspace.practice.one_time_code import new_attempt, take_code
 from mentalspace.practice.saying.facts import Language, language_of

@@ -27,8 +27,10 @@ from mentalspace.practice.second_factor import (
 )
 
 __all__ = [
+    "CSRF_HEADER",
     "PERMISSIONS",
     "ROLES",
+    "SESSION_COOKIE",
     "LogInRefused",
     "Permission",
     "Person",
@@ -45,6 +47,9 @@ __all__ = [
     "require_password",
     "session_hash",
 ]
+
+SESSION_COOKIE = "ms_session"
+CSRF_HEADER = "x-csrf-token"
 
 # Instants here are real time: a demo's clock that jumps a week must not sign everybody out.
 IDLE = timedelta(minutes=30)

@@ -18,12 +18,24 @@ if TYPE_CHECKING:
 _LARGEST_FIELDS = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """`filename` is what the file is called where it came from."""
+
+    fields: dict[str, str]
+    filename: str
+
+
 @dataclass(slots=True)
 class _Part:
     name: str
     content_type: str
-    is_file: bool
+    filename: str | None
     text: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_file(self) -> bool:
+        return self.filename is not None
 
 
 class _Reader:
@@ -60,7 +72,7 @@ class _Reader:
         self._part = _Part(
             options.get(b"name", b"").decode("utf-8", "replace"),
             self._headers.get("content-type", ""),
-            b"filename" in options,
+            options[b"filename"].decode("utf-8", "replace") if b"filename" in options else None,
         )
         if self._part.is_file:
             if self.file is not None:
@@ -91,9 +103,11 @@ async def read_form(
     content_type: str,
     declare: Callable[[str], None],
     write: Callable[[bytes], Awaitable[None]],
-) -> dict[str, str]:
-    """The fields. `declare` gets the file's type before its first byte. Raises Refused for what is
-    no whole form with one file; whatever the two raise goes through."""
+) -> Form:
+    """All of it but the file. `declare` gets the file's type before its first byte.
+
+    Raises Refused for what is no whole form with one file; whatever the two raise goes through.
+    """
     reader = _Reader()
     parser = MultipartParser(_boundary(content_type), _callbacks(reader))
     declared = False
@@ -112,7 +126,7 @@ async def read_form(
         raise Refused(BAD_REQUEST, "The form ends before its end")
     if reader.file is None:
         raise Refused(BAD_REQUEST, "The form has no file")
-    return reader.fields
+    return Form(reader.fields, reader.file.filename or "")
 
 
 def _callbacks(reader: _Reader) -> MultipartCallbacks:

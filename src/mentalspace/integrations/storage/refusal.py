@@ -38,6 +38,11 @@ TOKEN_UNSIGNED = Refusal("InvalidJWT", "Unauthorized", 403, 401, "signature veri
 TOKEN_EXPIRED = Refusal(
     "InvalidJWT", "Unauthorized", 403, 401, '"exp" claim timestamp check failed'
 )
+# Of a page of the console; Supabase knows none.
+SESSION_ENDED = Refusal("InvalidJWT", "Unauthorized", 403, 401, "The session has ended; log in")
+NOT_OF_SESSION = Refusal(
+    "InvalidJWT", "Unauthorized", 403, 403, "The page is not of this session; open it again"
+)
 LINK_BROKEN = Refusal("InvalidJWT", "InvalidJWT", 400, 400, "signature verification failed")
 LINK_EXPIRED = Refusal("InvalidJWT", "InvalidJWT", 400, 400, '"exp" claim timestamp check failed')
 # A link for something else: another file, or the other way.

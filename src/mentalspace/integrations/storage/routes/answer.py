@@ -48,7 +48,7 @@ def served(handle: Handler) -> Handler:
         except ClientDisconnect:
             raise
         except Refused as error:
-            await _drain(request)
+            await drain(request)
             return refusal(request, error)
         except HTTPException:
             return refusal(request, Refused(BAD_REQUEST))
@@ -84,7 +84,7 @@ def refusal(request: Request, error: Refused) -> Response:
     return JSONResponse(body, status)
 
 
-async def _drain(request: Request) -> None:
+async def drain(request: Request) -> None:
     """Throw the rest of the body away, if that lets the client read what it is told."""
     if "expect" in request.headers or request.method in ("GET", "HEAD"):
         return

@@ -19,6 +19,8 @@ from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     LINK_BROKEN,
     NO_AUTHORIZATION,
+    NOT_OF_SESSION,
+    SESSION_ENDED,
     TOKEN_EXPIRED,
     TOKEN_MALFORMED,
     TOKEN_UNSIGNED,
@@ -27,6 +29,7 @@ from mentalspace.integrations.storage.refusal import (
 )
 from mentalspace.integrations.storage.routes.answer import services_of
 from mentalspace.integrations.storage.store.acting import Deed
+from mentalspace.practice.identity import CSRF_HEADER, SESSION_COOKIE, csrf_holds, person_of
 from mentalspace.practice.person import Person
 from mentalspace.practice.standing import as_known
 from mentalspace.practice.token import TokenRefused, person_of_token
@@ -40,10 +43,13 @@ def desk_for(request: Request) -> Desk:
 
 
 async def deed_of(request: Request, operation: str) -> Deed:
-    """What the bearer of a token asks for. Raises Refused for whoever is nobody here."""
+    """What the bearer of a token asks for, or a page of the console in its session's name.
+
+    Raises Refused for whoever is nobody here.
+    """
     header = request.headers.get("authorization")
     if header is None:
-        raise Refused(NO_AUTHORIZATION)
+        return await _deed_of_session(request, operation)
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or token.count(".") != 2:
@@ -55,6 +61,27 @@ async def deed_of(request: Request, operation: str) -> Deed:
         expired = error.code == "token_expired"
         raise Refused(TOKEN_EXPIRED if expired else TOKEN_UNSIGNED) from error
     return _deed(request, await _known(request, person), operation, by_link=False)
+
+
+async def _deed_of_session(request: Request, operation: str) -> Deed:
+    """A browser sends a cookie for any site that asks it to, and the session's token for none but
+    our own pages: even to read, both are needed here. Such a page holds no token of the API, and
+    what it may do ends with the session. Raises Refused."""
+    if (token := request.headers.get(CSRF_HEADER)) is None:
+        raise Refused(NO_AUTHORIZATION)
+    cookie = request.cookies.get(SESSION_COOKIE, "")
+    person = await person_of(services_of(request).database, cookie)
+    if person is None or person.must_enrol:
+        raise Refused(SESSION_ENDED)
+    if not csrf_holds(person, token):
+        raise Refused(NOT_OF_SESSION)
+    request.state.is_known = True
+    return deed_for(request, person, operation)
+
+
+def deed_for(request: Request, person: Person, operation: str) -> Deed:
+    """What somebody asks for whom another door let in."""
+    return _deed(request, person, operation, by_link=False)
 
 
 async def deed_of_link(request: Request, scope: Scope, operation: str) -> tuple[Deed, bool]:

@@ -60,7 +60,7 @@ async def download_public(_request: Request) -> Response:
 
 async def info(request: Request) -> Response:
     deed = await deed_of(request, "object.info_authenticated")
-    found = await _found(request, deed, "document_looked_up")
+    found = await _found(request, deed, "document_looked_up", place_of(request))
     return JSONResponse(
         {
             "id": str(found.id),
@@ -79,8 +79,14 @@ async def info(request: Request) -> Response:
 
 
 async def _give(request: Request, deed: Deed) -> Response:
+    return await give(request, deed, place_of(request))
+
+
+async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response:
+    """The file at (bucket, name) as the request's headers ask for it. Raises Refused."""
     is_head = request.method == "HEAD"
-    found = await _found(request, deed, "document_looked_up" if is_head else "document_read")
+    action = "document_looked_up" if is_head else "document_read"
+    found = await _found(request, deed, action, place)
     headers = _headers(request, found)
     if found.etag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)
@@ -102,9 +108,9 @@ async def _give(request: Request, deed: Deed) -> Response:
     return StreamingResponse(pieces, status, headers, media_type=found.media_type)
 
 
-async def _found(request: Request, deed: Deed, action: str) -> Stored:
+async def _found(request: Request, deed: Deed, action: str, place: tuple[str, str]) -> Stored:
     """The file's row, and that it was looked at is written down. Raises Refused."""
-    desk, (bucket, name) = desk_for(request), place_of(request)
+    desk, (bucket, name) = desk_for(request), place
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, bucket, name)
         if found is not None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mentalspace.integrations.storage.disk.landing import Landing
-from mentalspace.integrations.storage.form import read_form
+from mentalspace.integrations.storage.form import Form, read_form
 from mentalspace.integrations.storage.intake import Intake
 from mentalspace.integrations.storage.keep import Target, Told, keep, may_keep
 from mentalspace.integrations.storage.routes.ask import (
@@ -26,6 +29,13 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 _UNSAID = "no-cache"
 # A form has a few hundred bytes around its file.
 _AROUND = 64 * 1024
+
+
+About: TypeAlias = Callable[[Form], Mapping[str, Any] | None]
+
+
+def _metadata_of(form: Form) -> Mapping[str, Any] | None:
+    return user_metadata(None, form.fields.get("metadata"))
 
 
 async def upload(request: Request) -> Response:
@@ -48,27 +58,34 @@ async def upload_by_link(request: Request) -> Response:
 
 
 async def _take(request: Request, deed: Deed, target: Target) -> Response:
+    kept = await take(request, deed, target)
+    return JSONResponse({"Key": target.key, "Id": str(kept)})
+
+
+async def take(request: Request, deed: Deed, target: Target, about: About = _metadata_of) -> UUID:
+    """The id of the file in the request's body. `about` reads a form's fields when all of it came
+    and nothing is kept: what it gives is the file's metadata, what it raises goes through.
+    Raises Refused."""
     desk = desk_for(request)
     limits = await may_keep(desk, deed, target)
     async with Landing(desk.shelf) as landing:
         intake = Intake(landing, limits)
-        told = await _receive(request, intake)
+        told = await _receive(request, intake, about)
         intake.finish()
-        kept = await keep(desk, deed, target, landing, told)
-    return JSONResponse({"Key": target.key, "Id": str(kept)})
+        return await keep(desk, deed, target, landing, told)
 
 
-async def _receive(request: Request, intake: Intake) -> Told:
+async def _receive(request: Request, intake: Intake, about: About) -> Told:
     """Let the body through the intake, whichever way it is wrapped."""
     content_type = request.headers.get("content-type", "")
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isascii() and announced.isdigit() else 0
     if content_type.lower().startswith("multipart/form-data"):
         intake.announce(size - _AROUND)
-        fields = await read_form(request.stream(), content_type, intake.declare, intake.write)
-        seconds = fields.get("cacheControl", "")
+        form = await read_form(request.stream(), content_type, intake.declare, intake.write)
+        seconds = form.fields.get("cacheControl", "")
         cache = f"max-age={seconds}" if _SECONDS.fullmatch(seconds) else _UNSAID
-        said = user_metadata(None, fields.get("metadata"))
+        said = about(form)
     else:
         intake.announce(size)
         intake.declare(content_type)
