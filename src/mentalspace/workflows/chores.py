@@ -10,7 +10,12 @@ from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.metrics import fold_tally, known_of
 from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
 from mentalspace.engine.services import Services
-from mentalspace.integrations.storage.jobs import SWEEP_EVERY_S, sweep_files
+from mentalspace.integrations.storage.jobs import (
+    COUNT_EVERY_S,
+    SWEEP_EVERY_S,
+    count_files,
+    sweep_files,
+)
 from mentalspace.practice.agreement import tell_of_ends
 from mentalspace.practice.audit import write_heads_down
 from mentalspace.practice.one_time_code import forget_log_ins
@@ -44,6 +49,7 @@ def chores(services: Services, adapters: Adapters) -> Chores:
     return {
         "agreements": (AGREEMENTS_EVERY_S, lambda: tell_of_ends(database, services.rooms)),
         "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(database)),
+        "count_files": (COUNT_EVERY_S, lambda: count_files(services)),
         "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
         "fold": (FOLD_EVERY_S, Folder(database, services.runbooks).tick),
         "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(database)),

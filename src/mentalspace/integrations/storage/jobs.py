@@ -1,12 +1,18 @@
-"""What the room does by itself: it tidies up after crashes."""
+"""What the room does by itself: it tidies up after crashes, and counts."""
 
 from __future__ import annotations
 
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.desk import desk_of
 from mentalspace.integrations.storage.disk.sweep import sweep
+from mentalspace.integrations.storage.store.transfers import fold
 
+COUNT_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
+
+
+async def count_files(services: Services) -> None:
+    await fold(services.database)
 
 
 async def sweep_files(services: Services) -> None:

@@ -38,6 +38,7 @@ from mentalspace.integrations.storage.store.acting import (
     write_refusal_down,
 )
 from mentalspace.integrations.storage.store.objects import Limits, NewFile, Put, Stored
+from mentalspace.integrations.storage.store.transfers import Transfer, count
 
 log = get_logger(__name__)
 
@@ -89,7 +90,8 @@ async def may_keep(desk: Desk, deed: Deed, target: Target) -> Limits:
 
 
 async def keep(desk: Desk, deed: Deed, target: Target, landing: Landing, told: Told) -> UUID:
-    """The new row's id. The landing is whole, and looked at. Raises Refused."""
+    """The new row's id. The landing is whole, and looked at, and is counted with its row. Raises
+    Refused."""
     try:
         version = await landing.publish(deed.practice_id)
     except OSError as error:
@@ -97,7 +99,8 @@ async def keep(desk: Desk, deed: Deed, target: Target, landing: Landing, told: T
         raise Refused(NOT_STORED) from error
     metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
     new = _new(deed, target, version, metadata, told.user_metadata)
-    return await _name(desk, deed, target, new, "document_stored")
+    carried = Transfer("up", target.bucket, landing.size, landing.age_s)
+    return await _name(desk, deed, target, new, "document_stored", carried)
 
 
 async def copy(
@@ -174,10 +177,17 @@ async def let_go(desk: Desk, practice_id: UUID, versions: list[str]) -> None:
     await in_thread(delete)
 
 
-async def _name(desk: Desk, deed: Deed, target: Target, new: NewFile, action: str) -> UUID:
+async def _name(
+    desk: Desk,
+    deed: Deed,
+    target: Target,
+    new: NewFile,
+    action: str,
+    carried: Transfer | None = None,
+) -> UUID:
     """Write the row of bytes that are on the disk; if it cannot be, they go again."""
     try:
-        kept = await _write_row(desk, deed, target, new, action)
+        kept = await _write_row(desk, deed, target, new, action, carried)
     except BaseException as error:
         if _is_sure(error):
             await let_go(desk, new.practice_id, [new.version])
@@ -195,7 +205,9 @@ def _is_sure(error: BaseException) -> bool:
     return isinstance(error, Refused)
 
 
-async def _write_row(desk: Desk, deed: Deed, target: Target, new: NewFile, action: str) -> Put:
+async def _write_row(
+    desk: Desk, deed: Deed, target: Target, new: NewFile, action: str, carried: Transfer | None
+) -> Put:
     async with acting(desk.database, deed) as connection:
         kept = await objects.put(connection, new, upsert=target.upsert)
         if kept.replaced is not None:
@@ -203,6 +215,8 @@ async def _write_row(desk: Desk, deed: Deed, target: Target, new: NewFile, actio
         await write_down(
             desk.database, connection, deed, action, subject=kept.id, bucket=target.bucket
         )
+        if carried is not None:
+            await count(connection, new.practice_id, carried)
         await ship(
             connection,
             desk.vault,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import BinaryIO
@@ -29,6 +30,7 @@ class Landing:
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
         self.size = 0
+        self._began = time.monotonic()
 
     async def __aenter__(self) -> Landing:
         return self
@@ -49,6 +51,11 @@ class Landing:
     def sha256(self) -> str:
         """Of all that was written, in hex; whole once `publish` has returned."""
         return self._digest.hexdigest()
+
+    @property
+    def age_s(self) -> float:
+        """Since its first byte was awaited."""
+        return time.monotonic() - self._began
 
     async def write(self, piece: bytes) -> None:
         self.size += len(piece)

@@ -22,6 +22,7 @@ from mentalspace.integrations.storage.refusal import (
     PLAIN,
     Refused,
 )
+from mentalspace.integrations.storage.store.transfers import Fault
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -82,6 +83,22 @@ def refusal(request: Request, error: Refused) -> Response:
         "code": kind.code,
     }
     return JSONResponse(body, status)
+
+
+def code_of(error: Exception) -> tuple[str, Fault]:
+    """What is counted of a file that was not carried: the code it is answered with, and whose
+    doing it is."""
+    match error:
+        case ClientDisconnect():
+            return "cut", "line"
+        case Refused():
+            return error.refusal.code, "ours" if error.refusal.said >= 500 else "asker"
+        case HTTPException():
+            return BAD_REQUEST.code, "asker"
+        case TimeoutError() | asyncpg.QueryCanceledError():
+            return DATABASE_SLOW.code, "ours"
+        case _:
+            return NOT_STORED.code, "ours"
 
 
 async def drain(request: Request) -> None:

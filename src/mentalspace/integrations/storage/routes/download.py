@@ -8,7 +8,7 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.disk.reading import FileDamaged, open_file, read
@@ -27,6 +27,7 @@ from mentalspace.integrations.storage.routes.ask import (
     desk_for,
     place_of,
 )
+from mentalspace.integrations.storage.routes.carried import Given, counting_failure
 from mentalspace.integrations.storage.routes.ranges import NoSuchRange, stretch
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
@@ -44,13 +45,13 @@ async def download(request: Request) -> Response:
     """GET, or HEAD for the headers alone."""
     is_head = request.method == "HEAD"
     word = "object.info_authenticated" if is_head else "object.get_authenticated"
-    return await _give(request, await deed_of(request, word))
+    return await _counted(request, await deed_of(request, word))
 
 
 async def download_by_link(request: Request) -> Response:
     """GET under a link that somebody made who may read the file."""
     deed, _ = await deed_of_link(request, "download", "object.get_signed")
-    return await _give(request, deed)
+    return await _counted(request, deed)
 
 
 async def download_public(_request: Request) -> Response:
@@ -76,6 +77,15 @@ async def info(request: Request) -> Response:
             "created_at": found.created_at.isoformat(),
         }
     )
+
+
+async def _counted(request: Request, deed: Deed) -> Response:
+    """What is given counts itself; what is refused is counted here."""
+    if request.method == "HEAD":
+        return await _give(request, deed)
+    bucket = request.path_params["bucket"]
+    async with counting_failure(desk_for(request).database, deed, "down", bucket):
+        return await _give(request, deed)
 
 
 async def _give(request: Request, deed: Deed) -> Response:
@@ -105,7 +115,8 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
         return Response(status_code=status, headers=headers, media_type=found.media_type)
     file = await _open(request, deed, found)
     pieces = _pieces(file, found, deed, part)
-    return StreamingResponse(pieces, status, headers, media_type=found.media_type)
+    given = Given(pieces, status, headers, media_type=found.media_type)
+    return given.count_for(desk_for(request).database, deed, found.bucket_id, end - start)
 
 
 async def _found(request: Request, deed: Deed, action: str, place: tuple[str, str]) -> Stored:

@@ -21,6 +21,7 @@ from mentalspace.integrations.storage.routes.ask import (
     place_of,
     user_metadata,
 )
+from mentalspace.integrations.storage.routes.carried import counting_failure
 from mentalspace.integrations.storage.store.acting import Deed
 
 # What a cache may be told; anything else is not repeated to one.
@@ -67,12 +68,14 @@ async def take(request: Request, deed: Deed, target: Target, about: About = _met
     and nothing is kept: what it gives is the file's metadata, what it raises goes through.
     Raises Refused."""
     desk = desk_for(request)
-    limits = await may_keep(desk, deed, target)
-    async with Landing(desk.shelf) as landing:
-        intake = Intake(landing, limits)
-        told = await _receive(request, intake, about)
-        intake.finish()
-        return await keep(desk, deed, target, landing, told)
+    async with counting_failure(desk.database, deed, "up", target.bucket) as carried:
+        limits = await may_keep(desk, deed, target)
+        async with Landing(desk.shelf) as landing:
+            carried.watch(lambda: landing.size)
+            intake = Intake(landing, limits)
+            told = await _receive(request, intake, about)
+            intake.finish()
+            return await keep(desk, deed, target, landing, told)
 
 
 async def _receive(request: Request, intake: Intake, about: About) -> Told:
