@@ -104,7 +104,9 @@ async def test_an_administrator_helps_a_colleague(browser: Browser, stage: Stage
             await expect(boss.get_by_role("status").first).to_contain_text("was reset")
         await page.goto(f"{stage.url}/messages")
         await expect(page).to_have_url(re.compile("/login"))
-    actions = await stage.owner.fetch("select action from audit where action ~ 'second_factor'")
+    actions = await stage.owner.fetch(
+        "select action from audit where action ~ 'second_factor' order by id"
+    )
     assert [row["action"] for row in actions] == ["second_factor_enrolled", "second_factor_reset"]
 
 

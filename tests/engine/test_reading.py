@@ -61,7 +61,7 @@ async def test_after_a_success_nothing_else_is_read_of_a_streak(books: Books) ->
 async def test_who_never_called_back_is_not_counted_for(books: Books) -> None:
     """Of a week's messages none is read before there was a callback to miss."""
     await books.write("accepted", 4, ago=2 * HOUR)
-    asked = (_SILENT, [books.credential_id], 1800.0)
+    asked = (_SILENT, [books.credential_id], 1800.0, 60.0)
     assert (await read(books, *asked))["delivery"] == 0
     await books.hear(ago=3 * HOUR)
     assert (await read(books, *asked))["delivery"] == 4

@@ -35,6 +35,7 @@ async def test_the_list_gets_shorter_as_things_are_done(office: Office, admin: A
     assert [p.text for p in (await _points(office))["harbor"]] == [
         "Email: no live credential",
         "SMS: no live credential",
+        "File storage: no live credential",
         "nobody is administrator",
     ]
     resend = office.services.rooms["email"].provider("resend")
@@ -57,6 +58,7 @@ async def test_the_list_gets_shorter_as_things_are_done(office: Office, admin: A
     assert [(p.state, p.text) for p in (await _points(office))["harbor"]] == [
         ("good", "Email, Resend: live, under an agreement without an end"),
         ("warning", "SMS: no live credential"),
+        ("warning", "File storage: no live credential"),
         ("warning", "1 of 1 have no second factor yet; their next log-in asks for it"),
     ]
     await admin.execute(

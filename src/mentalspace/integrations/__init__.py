@@ -32,14 +32,15 @@ def room_names() -> list[str]:
 
 def discover_sandboxes() -> list[tuple[str, str, ModuleType]]:
     """(room, provider, module) of every `sandbox`, a module or a package that is imported with
-    nothing else of the rooms."""
+    nothing else of the rooms: what else lies beside it in a room is looked at, never imported."""
     found = []
     for room in pkgutil.iter_modules(__path__):
         if not room.ispkg:
             continue
         package = importlib.import_module(f"{__name__}.{room.name}")
-        for provider in pkgutil.iter_modules(package.__path__):
-            name = f"{package.__name__}.{provider.name}.sandbox"
-            if provider.ispkg and importlib.util.find_spec(name):
-                found.append((room.name, provider.name, importlib.import_module(name)))
+        for inner in pkgutil.iter_modules(package.__path__):
+            folders = [f"{path}/{inner.name}" for path in package.__path__]
+            if any(beside.name == "sandbox" for beside in pkgutil.iter_modules(folders)):
+                name = f"{package.__name__}.{inner.name}.sandbox"
+                found.append((room.name, inner.name, importlib.import_module(name)))
     return found

@@ -18,7 +18,8 @@ class Altered(Exception):
 
 
 class Landed:
-    """Made for one upload. `md5` is known once all of it has left; `trouble` says why it did not.
+    """Made for one upload, and closed after it. `md5` is known once all of it has left; `trouble`
+    says why it did not.
 
     The last piece is held back until the sum of all is known: altered bytes never arrive whole, so
     a provider that is told the length keeps none of them.
@@ -29,6 +30,8 @@ class Landed:
         self._path = Path(document.landed)
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._source: BinaryIO | None = None
+        self._over = False
         self.trouble: str | None = None
 
     @property
@@ -47,26 +50,31 @@ class Landed:
     async def pieces(self) -> AsyncIterator[bytes]:
         """Raises Altered, or OSError if it cannot be read."""
         try:
-            source = await asyncio.to_thread(_open, self._path)
+            source = await asyncio.to_thread(self._open)
         except OSError:
             self.trouble = "landed_missing"
             raise
-        try:
-            before = b""
-            while piece := await asyncio.to_thread(source.read, PIECE_BYTES):
-                self._md5.update(piece)
-                self._sha256.update(piece)
-                if before:
-                    yield before
-                before = piece
-            if self._sha256.hexdigest() != self._document.sha256:
-                self.trouble = "landed_altered"
-                raise Altered("these are not the bytes that landed")
+        before = b""
+        while piece := await asyncio.to_thread(source.read, PIECE_BYTES):
+            self._md5.update(piece)
+            self._sha256.update(piece)
             if before:
                 yield before
-        finally:
+            before = piece
+        if self._sha256.hexdigest() != self._document.sha256:
+            self.trouble = "landed_altered"
+            raise Altered("these are not the bytes that landed")
+        if before:
+            yield before
+
+    def close(self) -> None:
+        """However far it got: whoever asked for pieces may have been cut short between two."""
+        self._over = True
+        if self._source is not None:
+            self._source.close()
+
+    def _open(self) -> BinaryIO:
+        self._source = source = self._path.open("rb")
+        if self._over:  # closed while a thread was about to open it
             source.close()
-
-
-def _open(path: Path) -> BinaryIO:
-    return path.open("rb")
+        return source

@@ -95,6 +95,8 @@ class SupabaseAdapter:
             if landed.trouble is None:
                 raise
             raise ProviderError(Evidence("refused_locally", code=landed.trouble)) from error
+        finally:
+            landed.close()
 
     async def _compare(self, document: Document, md5: str) -> None:
         """Raises ProviderError unless what arrived is what left."""
