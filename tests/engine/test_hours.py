@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 
 from mentalspace.engine.hours import Hours, Window, next_opening
@@ -68,6 +71,32 @@ def test_hours_survive_their_frozen_form_and_nonsense_is_none() -> None:
     for week in ((None,) * 7, PLAIN[:6], ((600, 600), *PLAIN[1:])):
         with pytest.raises(ValueError, match=r"day|window"):
             Hours(("UTC",), week)
+
+
+async def test_the_database_tells_the_same_hours(admin: asyncpg.Connection[Any]) -> None:
+    """Whoever counts what rests asks SQL, and a lane asks Python: they say the same to the minute,
+    on the edges of windows and in the nights when clocks change."""
+    random = Random(38)
+    changes = (datetime(2027, 3, 14, tzinfo=UTC), datetime(2027, 11, 7, tzinfo=UTC))
+    asked, said = [], []
+    for week in (PLAIN, STRICT):
+        for zones in (ZONES[:1], ZONES[1:2], ZONES[:3], ZONES[3:]):
+            hours = Hours(zones, week)
+            for start in (*changes, datetime(2027, 6, 1, tzinfo=UTC)):
+                for _ in range(40):
+                    at = start + random.randrange(96) * 15 * MINUTE
+                    at -= random.choice((0, 1)) * timedelta(seconds=1)
+                    asked.append((json.dumps(hours.to_json()), at))
+                    said.append(next_opening(hours, at) == at)
+    rows = await admin.fetch(
+        "select app.is_open(hours::jsonb, at) as open from unnest($1::text[], $2::timestamptz[])"
+        " with ordinality as asked (hours, at, place) order by place",
+        [hours for hours, _ in asked],
+        [at for _, at in asked],
+    )
+    assert [row["open"] for row in rows] == said
+    assert 200 < sum(said) < len(said) - 200
+    assert await admin.fetchval("select app.is_open(null, app.now())")
 
 
 async def test_a_retry_that_drifts_into_the_night_waits_for_the_morning(bench: Bench) -> None:

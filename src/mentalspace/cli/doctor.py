@@ -66,6 +66,16 @@ def _credentials(report: Report) -> Iterator[str]:
     if len(report.credentials) > CREDENTIALS:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
+    if resting := sum(line.resting for line in report.credentials):
+        yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
+
+
+def _wait(number: int) -> str:
+    return "waits" if number == 1 else "wait"
+
+
+def _they(number: int) -> str:
+    return "it" if number == 1 else "they"
 
 
 def _worst(lines: Sequence[CredentialLine]) -> list[CredentialLine]:

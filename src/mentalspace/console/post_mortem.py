@@ -132,6 +132,7 @@ def _impact(told: Told) -> list[Block]:
     kinds = (
         ("got through", "through"),
         ("waiting, kept", "waiting"),
+        *([("waiting for the morning", "resting")] if impact["resting"] else []),
         ("unknown", "unknown"),
         ("held", "held"),
         ("not sent", "ended"),

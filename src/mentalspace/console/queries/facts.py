@@ -9,15 +9,17 @@ from uuid import UUID
 
 from mentalspace.console.queries.fleet import PAUSED
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTED, RESTS, WAITS
 from mentalspace.engine.rate_alerts import rate_text
 
 # Everybody whose message failed by our or the provider's fault since it began, and whoever
 # waited in line behind them until `good_at`, the first good answer after the last failure: what
 # then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
 # waits now. Who went over to the next provider is one of them. People are counted by the keyed
-# hash of their address, which differs from practice to practice. An incident of a rate ($2) is
+# hash of their address, which differs from practice to practice. What only rests until its hours
+# begin is nobody's trouble, unless a try of it failed. An incident of a rate ($2) is
 # about whom a message came back from, too. One line an incident, and one of all, without an id.
-_IMPACT = """
+_IMPACT = f"""
 with member as materialized (
   select i.id as incident_id, i.credential_id, i.since, i.resolved_at, i.drill, last.good_at,
          coalesce(last.good_at, i.resolved_at, app.now()) as line_until,
@@ -45,11 +47,11 @@ with member as materialized (
     join attempt_delivery ad on ad.attempt_id = a.id join delivery d on d.id = ad.delivery_id
    where a.state = 'succeeded' and a.drill is not distinct from m.drill
      and a.finished_at between m.good_at and m.good_at + interval '6 hours'
-     and d.due_at <= m.line_until
+     and d.due_at <= m.line_until and not {RESTED}
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
    where d.drill is not distinct from m.drill and d.due_at <= m.line_until
-     and (d.status in ('pending', 'due', 'sending', 'unknown', 'held')
+     and (d.status in ('unknown', 'held') or {WAITS}
        or d.status = 'expired' and d.ended_at between m.since and m.line_until)
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
@@ -63,6 +65,7 @@ with member as materialized (
      and t.at <= m.until
 ), told as (
   select touched.incident_id, d.recipient_key, d.status, d.attempts, d.next_attempt_at,
+         {RESTS} as rests,
          d.status in ('accepted', 'delivered') as through,
          case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
            as starts_at
@@ -72,7 +75,8 @@ with member as materialized (
 select incident_id, count(distinct recipient_key) as people, count(*) as messages,
        count(distinct recipient_key) filter (where not through) as people_left,
        count(*) filter (where through) as through,
-       count(*) filter (where status in ('pending', 'due', 'sending')) as waiting,
+       count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
+       count(*) filter (where rests) as resting,
        count(*) filter (where status = 'unknown') as unknown,
        count(*) filter (where status = 'held') as held,
        count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
@@ -86,6 +90,12 @@ select count(distinct recipient_key) as people, min(due_at) as first_at
   from delivery
  where credential_id = any ($1) and drill is not distinct from $2 and status = 'pending'
    and due_at > app.now() and due_at <= app.now() + interval '24 hours'
+"""
+# Untouched by it, so far: they would not leave now if all were well.
+_RESTING = f"""
+select count(*) as messages, count(distinct recipient_key) as people
+  from delivery d
+ where credential_id = any ($1) and drill is not distinct from $2 and d.attempts = 0 and {RESTS}
 """
 _TRIES = """
 select count(*) filter (where a.state = 'succeeded') as good,
@@ -179,6 +189,7 @@ async def read_facts(
         "impact": counted.pop(None),
         "by_incident": counted,
         "coming": await connection.fetchrow(_COMING, known, drill),
+        "resting": await connection.fetchrow(_RESTING, known, drill),
         "tries": await connection.fetchrow(_TRIES, ids),
         "latest": latest,
         "elsewhere": await connection.fetchrow(

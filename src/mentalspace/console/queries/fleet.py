@@ -12,6 +12,7 @@ from uuid import UUID
 from mentalspace.console.chart import Bucket, Chart, draw
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTS, WAITS
 
 BUCKETS = 12
 # Below this a percentage says more than is known.
@@ -52,14 +53,15 @@ select credential_id, array_agg(class order by class desc) as classes, min(pause
   from lane where state = 'paused' and credential_id = any ($1)
  group by credential_id, paused_until, paused_case, paused_by order by min(paused_at)
 """
-_BACKLOG = """
+_BACKLOG = f"""
 select credential_id,
        count(*) filter (where status = 'held') as held,
        count(*) filter (where status = 'unknown') as unknown,
-       count(*) filter (where status not in ('held', 'unknown') and due_at <= app.now()) as waiting,
+       count(*) filter (where {WAITS}) as waiting,
+       count(*) filter (where {RESTS}) as resting,
        count(*) filter (where due_at > app.now()) as later,
-       min(due_at) filter (where status <> 'held' and due_at <= app.now()) as oldest_at
-  from delivery
+       min(due_at) filter (where {WAITS}) as oldest_at
+  from delivery d
  where credential_id = any ($1) and drill is null
    and status in ('pending', 'due', 'sending', 'unknown', 'held')
  group by credential_id

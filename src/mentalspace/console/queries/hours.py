@@ -15,6 +15,7 @@ from mentalspace.console.charts.queue import Waited
 from mentalspace.console.charts.strip import Stretch, fold
 from mentalspace.engine.backoff import CAP_S
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTS
 
 HOURS = 24
 QUARTER = timedelta(minutes=15)
@@ -63,7 +64,7 @@ select i.id, i.title, i.integration, i.severity, i.status, i.opened_at, i.acknow
 """
 # What a person held, or what waited for an hour at which it may leave, is no queue. What is tried
 # again has its next try within the longest backoff: the many that are due later are not read.
-_WAITED = """
+_WAITED = f"""
 with waited as (
   select d.id, d.integration, d.due_at, coalesce(d.accepted_at, d.ended_at) as until
     from delivery d
@@ -72,11 +73,11 @@ with waited as (
      and coalesce(d.accepted_at, d.ended_at) - d.due_at > interval '1 minute'
   union all
   select d.id, d.integration, d.due_at, null from (
-    select id, integration, due_at, credential_id, drill from delivery
+    select id, integration, due_at, credential_id, drill, status, hours from delivery
      where status in ('pending', 'due', 'unknown')
        and next_attempt_at <= app.now() + $3 * interval '1 s' offset 0) d
    where d.credential_id = any ($1) and d.drill is null
-     and d.due_at <= app.now() - interval '1 minute'
+     and d.due_at <= app.now() - interval '1 minute' and not {RESTS}
   union all
   select d.id, d.integration, d.due_at, null from delivery d
    where d.credential_id = any ($1) and d.drill is null

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from mentalspace.engine.alert_silence import SILENCED_UNTIL
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import WAITS
 
 # The last reason for which it is open again; it shows only while it is.
 _RETURNED = """
@@ -22,10 +23,10 @@ select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at,
   from incident i left join practice p on p.id = i.practice_id
 """
 # In all practices, what should have left by now and whom it is for.
-DUE_NOW = """
+DUE_NOW = f"""
 select count(*) as messages, count(distinct recipient_key) as people, min(due_at) as oldest_at
-  from delivery
- where status in ('pending', 'due', 'sending', 'unknown') and due_at <= app.now()
+  from delivery d
+ where d.status in ('pending', 'due', 'sending', 'unknown') and (d.status = 'unknown' or {WAITS})
    and next_attempt_at <= app.now() and drill is null
 """
 # Who is led by an incident that the reader sees stands on that one's page.

@@ -6,12 +6,15 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTS
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids
 
-_PAUSED = """
+# What rests until its hours begin holds the rule up, so that no night ends it, and touches nobody.
+_PAUSED = f"""
 select l.credential_id, min(l.paused_at) as since, min(l.paused_case) as case_id,
-       count(d.id) as deliveries, count(distinct d.recipient_key) as recipients
+       count(d.id) as all_due, count(d.id) filter (where not {RESTS}) as deliveries,
+       count(distinct d.recipient_key) filter (where not {RESTS}) as recipients
   from lane l
   left join delivery d on d.credential_id = l.credential_id and d.lane_id = l.id
    and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
@@ -28,8 +31,8 @@ async def look_at_pauses(
     for row in await connection.fetch(_PAUSED, ids(subjects), list(rule.cases)):
         waiting, people = row["deliveries"], row["recipients"]
         looks[row["credential_id"]] = Look(
-            value=float(waiting),
-            fires=waiting >= (1 if rule.threshold is None else rule.threshold),
+            value=float(row["all_due"]),
+            fires=row["all_due"] >= (1 if rule.threshold is None else rule.threshold),
             seen=f"{waiting} wait in a lane that stands still",
             since=row["since"],
             fault="ours",

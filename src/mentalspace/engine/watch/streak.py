@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTS
 from mentalspace.engine.runbook import AlertKind, AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
@@ -17,12 +18,15 @@ QUIET_AFTER = timedelta(days=1)
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
 # count once, and so do several to one person. Behind an open breaker nothing is even tried:
 # whoever is due there is as much without it as those whose attempts failed. Where the latest try
-# went well there is no streak, and nothing more is read: that is nearly everybody.
-_STREAKS = """
+# went well there is no streak, and nothing more is read: that is nearly everybody. Who only rests
+# until their hours begin keeps a streak alive, so that no night ends it, and is not touched by it.
+_STREAKS = f"""
 select c.id as credential_id, latest.finished_at as tried_at, streak.since, streak.case_id,
        streak.fault, streak.deliveries as failed,
        streak.deliveries + waiting.deliveries as deliveries,
-       streak.recipients + waiting.recipients as recipients
+       streak.recipients + waiting.recipients as recipients,
+       streak.deliveries + waiting.deliveries - waiting.resting_deliveries as touched_deliveries,
+       streak.recipients + waiting.recipients - waiting.resting_recipients as touched_recipients
   from credential c join credential_state s on s.credential_id = c.id
   left join lateral (
     select a.finished_at, a.state from attempt a
@@ -46,7 +50,9 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        and a.finished_at > coalesce(good.finished_at, '-infinity')
        and ($2::text[] is null or a.case_id = any ($2))) streak
  cross join lateral (
-    select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries
+    select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries,
+           count(distinct d.id) filter (where {RESTS}) as resting_deliveries,
+           count(distinct d.recipient_key) filter (where {RESTS}) as resting_recipients
       from delivery d
      where d.credential_id = c.id and s.breaker <> 'closed'
        and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
@@ -76,13 +82,14 @@ def _look(rule: AlertRule, row: Any, now: Any) -> Look:
             return nothing("nothing was tried within a day")
         return Look(0.0, False, "none since the last success")
     deliveries, recipients = row["deliveries"], row["recipients"]
-    people = "1 person" if recipients == 1 else f"{recipients} people"
+    failed, touched = row["touched_deliveries"], row["touched_recipients"]
+    people = "1 person" if touched == 1 else f"{touched} people"
     return Look(
         value=float(deliveries if rule.kind is AlertKind.CASE else min(deliveries, recipients)),
         fires=holds(rule, deliveries, recipients),
-        seen=f"{deliveries} failed since the last success, to {people}",
+        seen=f"{failed} failed since the last success, to {people}",
         since=row["since"],
         fault=row["fault"] or "unclear",
         case_id=row["case_id"],
-        facts={"failed_deliveries": deliveries, "failed_recipients": recipients},
+        facts={"failed_deliveries": failed, "failed_recipients": touched},
     )

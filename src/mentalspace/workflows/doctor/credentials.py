@@ -8,6 +8,7 @@ from typing import Any
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import Standing
+from mentalspace.engine.queued import RESTS, WAITS
 from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
@@ -28,12 +29,12 @@ _REFUSED_BECAUSE = {
     "account": "they are signed by another of the provider's accounts",
 }
 
-CREDENTIALS = """
+CREDENTIALS = f"""
 select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.name as practice,
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
        (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
          where credential_id = c.id and state = 'paused') as paused,
-       w.waiting, w.oldest_s, w.held, w.unknown, c.fail_over_after_s, c.looks_up_numbers,
+       w.waiting, w.resting, w.oldest_s, w.held, w.unknown, c.fail_over_after_s, c.looks_up_numbers,
        (select count(*) from phone_line l
          where l.credential_id = c.id and l.asked_at > app.now() - interval '30 days') as looked_up,
        (select o.provider || '/' || o.endpoint from credential o
@@ -50,9 +51,9 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.nam
    and not exists (select from inbox i
                     where i.credential_id = c.id and i.received_at >= r.last_at)
  cross join lateral (
-    select count(*) filter (where d.status not in ('held', 'unknown')) as waiting,
-           extract(epoch from app.now() - min(d.due_at)
-             filter (where d.status <> 'held'))::float8 as oldest_s,
+    select count(*) filter (where {WAITS}) as waiting,
+           count(*) filter (where {RESTS}) as resting,
+           extract(epoch from app.now() - min(d.due_at) filter (where {WAITS}))::float8 as oldest_s,
            count(*) filter (where d.status = 'held') as held,
            count(*) filter (where d.status = 'unknown') as unknown
       from delivery d where d.credential_id = c.id and d.due_at <= app.now()
@@ -146,6 +147,8 @@ def health(row: Any) -> list[RoomFinding]:
     text = (
         f"{row['waiting']} wait, the oldest for {oldest_s:.0f} s" if oldest_s else "nothing waits"
     )
+    if row["resting"]:
+        text += f"; {row['resting']} wait for the morning, as they should"
     found.append(finding(row, "queue age", state, text))
     if row["refused"]:
         found.append(finding(row, "callbacks", "bad", _refused(row), "ours"))
@@ -196,6 +199,7 @@ def line(row: Any, called: RoomFinding) -> CredentialLine:
         breaker=row["breaker"],
         paused=row["paused"],
         waiting=row["waiting"],
+        resting=row["resting"],
         oldest_s=row["oldest_s"],
         held=row["held"],
         unknown=row["unknown"],

@@ -37,7 +37,8 @@ class RoomFinding:
 
 @dataclass(frozen=True, slots=True)
 class CredentialLine:
-    """A credential at a glance. `call` is what its provider answered just now."""
+    """A credential at a glance. `call` is what its provider answered just now; what is `resting`
+    is due and may not leave before its hours begin, whoever is well."""
 
     id: UUID
     subject: str
@@ -48,6 +49,7 @@ class CredentialLine:
     breaker: str
     paused: str | None
     waiting: int
+    resting: int
     oldest_s: float | None
     held: int
     unknown: int
