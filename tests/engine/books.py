@@ -44,6 +44,7 @@ SENT_IN = Metric("toy.send_time", "Send time", "s", Op.BELOW, 5, Measure.SEND_TI
 UP = Metric("toy.up", "Uptime", "ratio", Op.ABOVE, 0.999, Measure.AVAILABILITY)
 FAILED = Metric("toy.failed", "Failures", "ratio", Op.BELOW, 0.05, Measure.FAILURE_RATE)
 LATE = replace(FAILED, id="toy.late", measure=Measure.LATE_RATE, late_after_s=30)
+SLOW = replace(FAILED, id="toy.slow", measure=Measure.SLOW_RATE)
 LEFT = replace(
     FAILED, id="toy.left", target=0.01, measure=Measure.OPT_OUT_RATE, reasons=("opted_out",)
 )
@@ -159,6 +160,12 @@ class Books:
             reason,
         )
 
+    async def second(self) -> Books:
+        """The same practice's next credential, and its lane."""
+        credential_id = await _credential(self.admin, self.practice_id, "second")
+        lane_id = await _lane(self.admin, self.practice_id, credential_id)
+        return replace(self, credential_id=credential_id, lane_id=lane_id)
+
     async def read(self, *, pooled: bool = False) -> Rates:
         async with self.database.as_oncall() as connection:
             return await read_rates(
@@ -254,28 +261,39 @@ async def books(admin: asyncpg.Connection[Any], database: Database) -> AsyncIter
     overview = replace(
         real.rooms[0].overview,
         room="toy",
-        metrics=(DELIVERED, BOUNCED, COMPLAINED, SENT_IN, UP, FAILED, LATE, LEFT),
+        metrics=(DELIVERED, BOUNCED, COMPLAINED, SENT_IN, UP, FAILED, LATE, SLOW, LEFT),
         alerts=(LOW, BOUNCES, LEAVING),
     )
     room = RoomRunbook("toy", overview, CASES, (), ())
     practice_id = await make_practice(admin, "counted")
-    credential_id = await admin.fetchval(
+    credential_id = await _credential(admin, practice_id, "default")
+    lane_id = await _lane(admin, practice_id, credential_id)
+    yield Books(
+        admin, database, practice_id, credential_id, lane_id, Runbooks((room,), real.escalation)
+    )
+
+
+async def _credential(admin: asyncpg.Connection[Any], practice_id: UUID, endpoint: str) -> UUID:
+    credential_id: UUID = await admin.fetchval(
         "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
-        " secrets, rate_per_s) values ($1, 'toy', 'acme', 'default', 'http://127.0.0.1:1', false,"
+        " secrets, rate_per_s) values ($1, 'toy', 'acme', $2, 'http://127.0.0.1:1', false,"
         " '', 1) returning id",
         practice_id,
+        endpoint,
     )
     await admin.execute(
         "insert into credential_state (credential_id, practice_id) values ($1, $2)",
         credential_id,
         practice_id,
     )
-    lane_id = await admin.fetchval(
+    return credential_id
+
+
+async def _lane(admin: asyncpg.Connection[Any], practice_id: UUID, credential_id: UUID) -> UUID:
+    lane_id: UUID = await admin.fetchval(
         "insert into lane (practice_id, credential_id, integration, provider, class)"
         " values ($1, $2, 'toy', 'acme', 'bulk') returning id",
         practice_id,
         credential_id,
     )
-    yield Books(
-        admin, database, practice_id, credential_id, lane_id, Runbooks((room,), real.escalation)
-    )
+    return lane_id

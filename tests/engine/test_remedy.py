@@ -166,7 +166,9 @@ async def test_a_switch_moves_what_waits_and_what_comes(desk: Desk) -> None:
     await desk.bench.turn()
     assert await desk.statuses(*waiting, comes) == {"accepted"}
     assert sorted(desk.second.accepted) == ["toy/0", "toy/1", "toy/2", "toy/comes"]
-    assert "switched already, by noor until" in await desk.refusal("switch")
+    refusal = await desk.refusal("switch")
+    assert "switched already, by noor until" in refusal
+    assert "4 messages have gone to Acme since" in refusal
     await desk.act("automatic", reason="")
     await desk.bench.deliver(key="toy/back")
     await desk.bench.turn()
@@ -237,3 +239,22 @@ async def test_nothing_is_done_about_what_is_closed(desk: Desk) -> None:
     """An incident that a person resolved offers no button."""
     await desk.bench.admin.execute("update incident set status = 'resolved'")
     assert await desk.refusal("pause") == "The incident is closed."
+
+
+async def test_a_switch_that_happened_by_itself_is_not_offered_again(desk: Desk) -> None:
+    """What has gone over, where to and since when stands instead of the button, until the first
+    answers again; then it may be switched by hand."""
+    await desk.break_first()
+    await desk.bench.deliver()
+    await desk.bench.deliver()
+    await desk.bench.advance(timedelta(seconds=61))
+    await desk.bench.turn()
+    looked = await desk.look("switch")
+    assert looked.already
+    assert "Switched by itself: 2 messages have gone to Acme since" in (looked.refusal or "")
+    assert "gets what is new once one try of it goes well" in (looked.refusal or "")
+    assert "Switched by itself" in await desk.refusal("switch")
+    assert any("they stay there" in line for line in (await desk.look("try_anyway")).would)
+    await desk.bench.admin.execute("update credential_state set breaker = 'closed'")
+    again = await desk.look("switch")
+    assert (again.refusal, again.already) == (None, False)

@@ -30,6 +30,7 @@ from mentalspace.engine.runbook import (
     AlertKind,
     AlertRule,
     BurnWindow,
+    Op,
     Price,
     RoomRunbook,
     load_runbooks,
@@ -270,6 +271,56 @@ async def test_one_outage_is_one_page(books: Books) -> None:
     await books.admin.execute("update incident set status = 'resolved'")
     with_rules(books, covered)
     assert await books.tick(timedelta(seconds=16)) == 1, "by itself it does"
+
+
+async def test_what_came_late_from_one_that_is_out_is_that_ones(books: Books) -> None:
+    """Messages that went over after a failure are late at whoever took them; that is no second
+    incident, nor is it once the first is over, while they still count. By itself, it is one."""
+    slow = replace(
+        LOW, id="toy.slow", metric="toy.slow", op=Op.ABOVE, threshold=0.2,
+        covered_by=(FAILING.id,), covered_across=True,
+    )  # fmt: skip
+    with_rules(books, FAILING, slow)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await books.tick() == 1
+    second = await books.second()
+    await second.write("accepted", 5, ago=timedelta(0), took=2 * MINUTE)
+    await books.admin.execute(
+        "insert into timeline (practice_id, lane_id, kind, data, actor) values ($1, $2, 'moved',"
+        " jsonb_build_object('from_lane', $3::text), 'dispatcher')",
+        books.practice_id,
+        second.lane_id,
+        str(books.lane_id),
+    )
+    assert await books.tick(timedelta(seconds=16)) == 0
+    assert await second.state(slow) == "alerting"
+    await books.admin.execute("update incident set status = 'resolved', resolved_at = app.now()")
+    await books.admin.execute("update attempt set state = 'succeeded' where state = 'failed'")
+    assert await books.tick(timedelta(seconds=16)) == 0
+    assert await opened(books) == [FAILING.id]
+    with_rules(books, FAILING, replace(slow, covered_across=False))
+    assert await books.tick(timedelta(seconds=16)) == 1
+    assert await opened(books) == [FAILING.id, slow.id]
+
+
+async def test_one_cause_is_one_group_by_whichever_rule(books: Books) -> None:
+    """Four in a row fail for one credential, three for the next: two rules tell of one outage, and
+    one page goes out."""
+    row, burn = replace(FAILING, threshold=4.0, cause="out"), replace(BURN, cause="out")
+    with_rules(books, row, burn)
+    second = await books.second()
+    for number in range(4):
+        await books.try_(["failed"], f"p{number}")
+    assert await books.tick() == 2, "of one credential both, unless one covers the other"
+    for number in range(3):
+        await second.try_(["failed"], f"p{number}")
+    assert await books.tick(timedelta(seconds=16)) == 1
+    rows = await books.admin.fetch("select rule_id, lead_id from incident order by opened_at")
+    assert [(r["rule_id"], r["lead_id"] is None) for r in rows] == [
+        (row.id, True), (burn.id, False), (burn.id, False),
+    ]  # fmt: skip
+    assert await books.admin.fetchval("select count(distinct incident_id) from page") == 1
 
 
 async def test_each_change_of_state_is_kept_for_two_weeks(books: Books) -> None:

@@ -23,12 +23,14 @@ routes = APIRouter(tags=["incidents"])
 
 
 class Preflight(Out):
-    """What the act would do now. `refusal` says why it cannot be done, and then `would` is empty.
-    With `needs_reason` and `needs_expiry` the request must hold `reason` and `minutes`."""
+    """What the act would do now. `refusal` says why it cannot be done, and then `would` is empty;
+    `already` that it has been done. With `needs_reason` and `needs_expiry` the request must hold
+    `reason` and `minutes`."""
 
     name: Name
     title: str
     refusal: str | None
+    already: bool
     would: list[str]
     numbers: dict[str, int]
     safe: bool
@@ -76,6 +78,7 @@ async def acts(visit: Actor, incident_id: UUID) -> Preflights:
                 name=one.name,
                 title=one.title,
                 refusal=one.refusal,
+                already=one.already,
                 would=list(one.would),
                 numbers=dict(one.numbers),
                 safe=one.safe,

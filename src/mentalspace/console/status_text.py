@@ -40,8 +40,11 @@ def status_text(incident: Any, facts: Mapping[str, Any], practices: int = 1) -> 
     impact = facts["impact"]
     state = _state(incident)
     lines = [_began(incident, what, zone)]
-    if (cause := _cause(incident, who)) and state != "investigating":
+    way = _other_way(facts, zone, state, practices)
+    if (cause := _cause(incident, who, other_way=way is not None)) and state != "investigating":
         lines.append(cause)
+    if way is not None:
+        lines.append(way)
     lines += _touched(impact, zone, practices)
     lines.append(_next(state, impact, zone, incident))
     return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
@@ -63,13 +66,30 @@ def _began(incident: Any, what: str, zone: str) -> str:
     return f"Since {since} some {what} {_LATE}."
 
 
-def _cause(incident: Any, who: str) -> str | None:
+def _cause(incident: Any, who: str, *, other_way: bool) -> str | None:
     match incident["fault"]:
+        case "theirs" if other_way:
+            return f"The cause lies with {who}."
         case "theirs":
             return f"The cause lies with {who}; what waits is sent as soon as it answers again."
         case "ours":
             return "The cause is on our side and is being put right."
     return None
+
+
+def _other_way(facts: Mapping[str, Any], zone: str, state: str, practices: int) -> str | None:
+    """That messages leave by the next provider, if any went over to it."""
+    moved = [row for row in facts["story"] if row["kind"] == "moved"]
+    if not moved:
+        return None
+    since = _hour(min(row["at"] for row in moved), zone)
+    number = sum(int(row["data"].get("count", 1)) for row in moved)
+    where = " where there is a second provider" if practices > 1 else ""
+    if state in ("resolved", "monitoring"):
+        return f"Meanwhile {words.count(number, 'message')} left by another way{where}."
+    waiting = int(facts["impact"]["waiting"])
+    left = f" {words.count(waiting, 'message')} still wait{'s' if waiting == 1 else ''}."
+    return f"Since {since} messages leave by another way{where}.{left if waiting else ''}"
 
 
 def _touched(impact: Any, zone: str, practices: int) -> list[str]:

@@ -21,6 +21,7 @@ from mentalspace.engine.incidents import (
 )
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
+from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
 from mentalspace.engine.watch.standing import SOONEST_S, find_due, keep, pasts_of
@@ -36,11 +37,6 @@ BLIND_FOR_S = 60.0
 
 log = get_logger(__name__)
 
-_COVERED = """
-select credential_id from incident
- where rule_id = any ($1) and credential_id = any ($2) and status <> 'resolved'
-   and recovered_at is null
-"""
 _BLIND = """
 select rule_id from incident
  where key = any ($1) and status <> 'resolved' and recovered_at is null
@@ -141,7 +137,7 @@ class Evaluator:
             seen.append((subject, state, look))
         await keep(connection, room.room, rule, seen)
         alerting = [subject for subject, state, _look in seen if state is State.ALERTING]
-        covered = await _covered(connection, rule, alerting)
+        covered = await find_covered(connection, rule, alerting)
         for subject, state, look in seen:
             if state is State.ALERTING:
                 quiet = subject.credential_id in covered or is_silenced(
@@ -213,18 +209,6 @@ async def _blind_rules(connection: Connection, rules: Sequence[AlertRule]) -> Co
     return {row["rule_id"] for row in rows}
 
 
-async def _covered(
-    connection: Connection, rule: AlertRule, alerting: Sequence[Subject]
-) -> Collection[UUID]:
-    """Credentials of which a rule that says more has an incident already: one outage, one page."""
-    if not rule.covered_by or not alerting:
-        return ()
-    rows = await connection.fetch(
-        _COVERED, list(rule.covered_by), [subject.credential_id for subject in alerting]
-    )
-    return {row["credential_id"] for row in rows}
-
-
 def _incident(
     runbooks: Runbooks, integration: str, rule: AlertRule, subject: Subject, look: Look
 ) -> NewIncident:
@@ -250,4 +234,5 @@ def _incident(
         },
         drill=subject.drill,
         case_version=version_of(runbooks, look.case_id),
+        cause=f"{integration}.{rule.cause}" if rule.cause else None,
     )

@@ -39,12 +39,12 @@ update incident l
 """
 
 
-def cause_of(rule_id: str, provider: str | None, fault: str, drill: str | None) -> str | None:
-    """The same for every practice that one failure of a provider's strikes; None for what strikes
-    one alone."""
+def cause_of(cause: str, provider: str | None, fault: str, drill: str | None) -> str | None:
+    """The same for every practice that one failure of a provider's strikes, whichever rule tells of
+    it first there; None for what strikes one alone."""
     if fault != "theirs" or provider is None or drill is not None:
         return None
-    return f"{rule_id}:{provider}"
+    return f"{cause}:{provider}"
 
 
 async def join_group(connection: Connection, incident_id: UUID, cause: str | None) -> UUID | None:

@@ -22,7 +22,8 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """`key` is the cause: while one incident with it is not resolved, no second is opened."""
+    """`key` is the cause: while one incident with it is not resolved, no second is opened. `cause`
+    names what several rules may tell of first, at whichever practice; by itself, a rule's id."""
 
     key: str
     rule_id: str
@@ -37,6 +38,7 @@ class NewIncident:
     facts: Mapping[str, Any]
     drill: str | None
     case_version: int | None = None
+    cause: str | None = None
 
 
 _OPEN = f"""
@@ -130,7 +132,7 @@ def pooled_key(rule_id: str, provider: str | None) -> str:
 def _cause(new: NewIncident) -> str | None:
     if new.credential_id is None:
         return None
-    return cause_of(new.rule_id, new.facts.get("provider"), new.fault, new.drill)
+    return cause_of(new.cause or new.rule_id, new.facts.get("provider"), new.fault, new.drill)
 
 
 async def _regress(

@@ -24,12 +24,14 @@ Title = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """`refusal` says why not, and then nothing else counts. `would` are sentences, the number
-    first; `numbers` the same for machines. `safe`: nobody is written to, or nobody twice."""
+    """`refusal` says why not, and then nothing else counts; `already` that it has been done.
+    `would` are sentences, the number first; `numbers` the same for machines. `safe`: nobody is
+    written to, or nobody twice."""
 
     name: Name
     title: str
     refusal: str | None
+    already: bool
     would: tuple[str, ...]
     numbers: Mapping[str, int]
     safe: bool
@@ -40,6 +42,7 @@ class Preflight:
 @dataclass(frozen=True, slots=True)
 class _Button:
     title: str
+    already: Callable[[Standing, Title], str | None]
     refuses: Callable[[Standing, Title], str | None]
     would: Callable[[Standing, Title, Price | None], tuple[str, ...]]
     counts: tuple[str, ...]
@@ -55,12 +58,16 @@ def preflights(standing: Standing, title: Title, price: Price | None) -> list[Pr
 
 def preflight(name: Name, standing: Standing, title: Title, price: Price | None) -> Preflight:
     button = _BUTTONS[name]
-    refusal = "The incident is closed." if standing.resolved else button.refuses(standing, title)
+    already = None if standing.resolved else button.already(standing, title)
+    refusal = already or (
+        "The incident is closed." if standing.resolved else button.refuses(standing, title)
+    )
     fallback = title(standing.fallback.provider) if standing.fallback else "the next provider"
     return Preflight(
         name=name,
         title=button.title.format(fallback=fallback),
         refusal=refusal,
+        already=already is not None,
         would=() if refusal else button.would(standing, title, price),
         numbers={count: getattr(standing, count) for count in button.counts},
         safe=button.safe,
@@ -69,14 +76,54 @@ def preflight(name: Name, standing: Standing, title: Title, price: Price | None)
     )
 
 
-# Why not ----------------------------------------------------------------------------------------
+# Done already -----------------------------------------------------------------------------------
 
 
-def _nothing_runs(s: Standing, _title: Title) -> str | None:
+def _is_paused(s: Standing, _title: Title) -> str | None:
     if s.running:
         return None
     until = f" until {_at(s.paused_until)}" if s.paused_until else ""
     return f"The lanes are paused already, by {s.paused_by}{until}."
+
+
+def _is_switched(s: Standing, title: Title) -> str | None:
+    """By a person, or by itself because the credential is out."""
+    here = title(s.provider)
+    if s.override_state == "open" and s.override_moves:
+        at = f" at {_at(s.switched_at)}" if s.switched_at else ""
+        gone = f" {_went(s, title)}." if s.moved else ""
+        return (
+            f"It is switched already, {_by_hand(s)}{at}.{gone} “Back to automatic” gives "
+            f"{here} what is new sooner."
+        )
+    if not (s.moved and s.out and s.override_state is None):
+        return None
+    back = (
+        "once its lanes run again"
+        if s.breaker == "closed"
+        else "once one try of it goes well; it is tried by itself"
+    )
+    return f"Switched by itself: {_went(s, title)}. {here} gets what is new {back}."
+
+
+def _is_stopped(s: Standing, _title: Title) -> str | None:
+    held_open = s.override_state == "open" and not s.override_moves
+    return f"It is stopped already, {_by_hand(s)}." if held_open else None
+
+
+def _is_forced(s: Standing, _title: Title) -> str | None:
+    return f"It is tried already, {_by_hand(s)}." if s.override_state == "closed" else None
+
+
+def _never(_s: Standing, _title: Title) -> str | None:
+    return None
+
+
+# Why not ----------------------------------------------------------------------------------------
+
+
+def _nothing(_s: Standing, _title: Title) -> str | None:
+    return None
 
 
 def _nothing_paused(s: Standing, _title: Title) -> str | None:
@@ -96,8 +143,6 @@ def _nothing_held(s: Standing, _title: Title) -> str | None:
 
 
 def _nowhere(s: Standing, title: Title) -> str | None:
-    if s.override_state == "open" and s.override_moves:
-        return f"It is switched already, {_by_hand(s)}."
     if s.fallback is None:
         return "The practice has no second provider for this."
     name = title(s.fallback.provider)
@@ -108,14 +153,7 @@ def _nowhere(s: Standing, title: Title) -> str | None:
     return None
 
 
-def _stopped(s: Standing, _title: Title) -> str | None:
-    held_open = s.override_state == "open" and not s.override_moves
-    return f"It is stopped already, {_by_hand(s)}." if held_open else None
-
-
 def _forced(s: Standing, title: Title) -> str | None:
-    if s.override_state == "closed":
-        return f"It is tried already, {_by_hand(s)}."
     if s.override_state is None and s.breaker == "closed":
         return f"The breaker is closed: {title(s.provider)} is being tried."
     return None
@@ -202,12 +240,13 @@ def _stop_trying(s: Standing, title: Title, _price: Price | None) -> tuple[str, 
     )
 
 
-def _try_anyway(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
+def _try_anyway(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
     good = f"The last good call was {_at(s.last_good_at)}." if s.last_good_at else "None was good."
     return (
         f"The breaker is held closed: {_waiting(s).lower()} would be tried at once, {_pace(s)}.",
         f"{good} Failures no longer stop the sending until then; each message still waits longer "
         "after every failure.",
+        *_stays_there(s, title),
     )
 
 
@@ -230,6 +269,12 @@ def _in_hand(s: Standing) -> tuple[str, ...]:
     return (f"{_count(s.in_hand)} under way would still be finished.",) if s.in_hand else ()
 
 
+def _stays_there(s: Standing, title: Title) -> tuple[str, ...]:
+    if not s.moved:
+        return ()
+    return (f"{_went(s, title)}; they stay there.",)
+
+
 def _time(s: Standing) -> tuple[str, ...]:
     return (f"The first becomes useless {_at(s.useful_until)}.",) if s.useful_until else ()
 
@@ -242,6 +287,12 @@ def _cost(number: int, price: Price | None) -> str:
     if price is None:
         return "What they cost is not known."
     return f"They cost about {number * price.amount:.2f} {price.currency}, if all are taken."
+
+
+def _went(s: Standing, title: Title) -> str:
+    """`8 messages have gone to SMTP relay since 2026-11-28 03:12 UTC`"""
+    has = "has" if s.moved == 1 else "have"
+    return f"{_count(s.moved)} {has} gone to {title(s.moved_to or '')} since {_at(s.moved_at)}"
 
 
 def _count(number: int) -> str:
@@ -258,36 +309,36 @@ def _at(moment: datetime | None) -> str:
 
 _BUTTONS: Mapping[Name, _Button] = {
     "pause": _Button(
-        "Pause the lanes", _nothing_runs, _pause,
+        "Pause the lanes", _is_paused, _nothing, _pause,
         ("waiting", "people", "coming", "in_hand"), safe=True, lasts=True,
     ),
     "resume": _Button(
-        "Resume the lanes", _nothing_paused, _resume,
+        "Resume the lanes", _never, _nothing_paused, _resume,
         ("waiting", "people", "useless"), safe=False, lasts=False, reason=False,
     ),
     "hold": _Button(
-        "Hold what is due", _nothing_due, _hold,
+        "Hold what is due", _never, _nothing_due, _hold,
         ("waiting", "people", "in_hand"), safe=True, lasts=False,
     ),
     "replay": _Button(
-        "Send the held ones again", _nothing_held, _replay,
+        "Send the held ones again", _never, _nothing_held, _replay,
         ("held_safe", "held_people", "held_perhaps_sent", "held_useless", "unknown"),
         safe=True, lasts=False, reason=False,
     ),
     "switch": _Button(
-        "Switch to {fallback}", _nowhere, _switch,
+        "Switch to {fallback}", _is_switched, _nowhere, _switch,
         ("movable", "waiting", "unknown", "in_hand"), safe=True, lasts=True,
     ),
     "stop_trying": _Button(
-        "Stop trying", _stopped, _stop_trying,
+        "Stop trying", _is_stopped, _nothing, _stop_trying,
         ("waiting", "people", "in_hand"), safe=True, lasts=True,
     ),
     "try_anyway": _Button(
-        "Try anyway", _forced, _try_anyway,
+        "Try anyway", _is_forced, _forced, _try_anyway,
         ("waiting", "people"), safe=False, lasts=True,
     ),
     "automatic": _Button(
-        "Back to automatic", _is_automatic, _automatic,
+        "Back to automatic", _never, _is_automatic, _automatic,
         ("waiting", "people"), safe=True, lasts=False, reason=False,
     ),
 }  # fmt: skip

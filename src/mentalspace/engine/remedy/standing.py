@@ -24,7 +24,9 @@ class Fallback:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Counts are of deliveries. `waiting` is due and still of use, `useless` due and too late;
-    `naming` of the waiting name a client; `movable` of them surely have not left."""
+    `naming` of the waiting name a client; `movable` of them surely have not left. `moved` have gone
+    over to another provider since the incident began, to `moved_to` lately, from `moved_at` on;
+    `out` says that they would still. A person switched at `switched_at`, if one did."""
 
     incident_id: UUID
     resolved: bool
@@ -59,6 +61,11 @@ class Standing:
     held_people: int
     held_perhaps_sent: int
     held_useless: int
+    out: bool
+    moved: int
+    moved_at: datetime | None
+    moved_to: str | None
+    switched_at: datetime | None
     fallback: Fallback | None
 
 
@@ -68,14 +75,16 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
        s.breaker, s.last_good_at, s.override_by, s.override_moves,
        case when s.override_until > app.now() then s.override_state end as override_state,
        case when s.override_until > app.now() then s.override_until end as override_until,
-       lanes.*, work.*
+       lanes.*, work.*, went.*
   from incident i join credential c on c.id = i.credential_id
   join credential_state s on s.credential_id = c.id
  cross join lateral (
     select count(*) filter (where state = 'open') as running,
            count(*) filter (where state = 'paused') as paused,
            max(coalesce(paused_by, 'the runbook')) filter (where state = 'paused') as paused_by,
-           max(paused_until) filter (where state = 'paused') as paused_until
+           max(paused_until) filter (where state = 'paused') as paused_until,
+           s.breaker <> 'closed'
+             or bool_or(state = 'paused' and paused_by = 'runbook') as out
       from lane where credential_id = c.id) lanes
  cross join lateral (
     select count(*) filter (where due and useful) as waiting,
@@ -97,6 +106,15 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
                       from delivery
                      where credential_id = c.id and drill is not distinct from i.drill
                        and status in ('pending', 'due', 'sending', 'unknown')) d) counted) work
+ cross join lateral (
+    select count(*) as moved, min(t.at) as moved_at,
+           (array_agg(t.data ->> 'to' order by t.id desc))[1] as moved_to,
+           (select max(a.at) from incident o join timeline a on a.incident_id = o.id
+             where o.credential_id = c.id and a.kind = 'acted' and a.data ->> 'act' = 'switch'
+           ) as switched_at
+      from timeline t
+     where t.kind = 'moved' and t.at >= i.since and t.drill is not distinct from i.drill
+       and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)) went
  where i.id = $1
 """
 # The order of `engine.failover`: whoever works first, then by rank.

@@ -141,7 +141,9 @@ class AlertRule:
 
     It must hold for `pending_s` before anybody is told. `healthy` is the rate that it takes for
     well, which is its metric's target. A cost counts only `floor` above the usual. While a rule of
-    `covered_by` has an open incident of the same credential, this one opens none.
+    `covered_by` has an open incident of the same credential, this one opens none; `covered_across`:
+    nor while the credential has taken over from one that has such an incident. What rules with the
+    same word for a `cause` tell of a provider is one group of incidents, at whichever practices.
     """
 
     id: str
@@ -165,6 +167,8 @@ class AlertRule:
     windows: tuple[BurnWindow, ...] = ()
     floor: float = 0.0
     covered_by: tuple[str, ...] = ()
+    covered_across: bool = False
+    cause: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +300,8 @@ def _alert(table: Table) -> AlertRule:
         windows=tuple(_window(inner) for inner in table.tables("windows")),
         floor=table.number("floor", 0.0),
         covered_by=table.texts("covered_by"),
+        covered_across=bool(table.maybe_flag("covered_across")),
+        cause=table.maybe_text("cause"),
     )
     table.done()
     return rule

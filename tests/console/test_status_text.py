@@ -1,0 +1,51 @@
+"""What may be told to others of an incident, by what is known of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mentalspace.console.status_text import status_text
+
+THREE = datetime(2026, 11, 28, 3, 5, tzinfo=UTC)
+MOVED = {"kind": "moved", "at": THREE.replace(minute=12), "data": {"count": 8}}
+
+
+def told(*, moved: bool, waiting: int = 0, practices: int = 1, **incident: Any) -> str:
+    known = {
+        "practice_timezone": "UTC",
+        "integration": "email",
+        "status": "acknowledged",
+        "fault": "theirs",
+        "since": THREE,
+        "recovered_at": None,
+        "resolved_at": None,
+        **incident,
+    }
+    impact = {"people": 8, "people_left": 0, "waiting": waiting, "next_appointment_at": None}
+    story = [{"kind": "lane_paused", "at": THREE, "data": {}}, *([MOVED] if moved else [])]
+    return status_text(known, {"impact": impact, "story": story}, practices).text
+
+
+def test_a_failover_is_told() -> None:
+    """Once messages leave by another way, nobody is told that they wait for the provider."""
+    assert "what waits is sent as soon as it answers again" in told(moved=False)
+    text = told(moved=True)
+    assert "Since 03:12 UTC on Sat 28 Nov messages leave by another way." in text
+    assert "as soon as it answers again" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"waiting": 1}, "messages leave by another way. 1 message still waits."),
+        ({"practices": 3}, "by another way where there is a second provider."),
+        ({"recovered_at": THREE}, "Meanwhile 8 messages left by another way."),
+        ({"status": "open"}, "messages leave by another way."),
+    ],
+)
+def test_a_failover_is_told_as_it_stands(changes: dict[str, Any], words: str) -> None:
+    """With what still waits, at whom it holds, and in the past once it is over."""
+    assert words in told(moved=True, **changes)
