@@ -30,6 +30,19 @@ DEEDS: Mapping[str, str] = {
     "clients.listed":           "Listed clients",
     "clients.read":             "Read the list of clients",
     "code_asked":               "Asked for a log-in code",
+    "document_copied":          "Copied a document",
+    "document_deleted":         "Deleted a document",
+    "document_link_made":       "Made a link to a document",
+    "document_link_refused":    "Came with a link that does not hold",
+    "document_link_revoked":    "Ended a link to a document",
+    "document_links_listed":    "Looked up the links to a document",
+    "document_looked_up":       "Looked up a document",
+    "document_moved":           "Moved a document",
+    "document_read":            "Opened a document",
+    "document_refused":         "Was refused a document",
+    "document_replaced":        "Replaced a document",
+    "document_stored":          "Added a document",
+    "documents_listed":         "Listed documents",
     "doctor.read":              "Looked at the doctor’s findings",
     "import_row.read":          "Read a row of a calendar",
     "log_in":                   "Logged in",
@@ -58,6 +71,7 @@ DEEDS: Mapping[str, str] = {
     "texts.listed":             "Listed texts",
     "texts.read":               "Read a client’s texts",
     "texts.replied":            "Replied to a text",
+    "upload_link_made":         "Made a link to add a document",
 }  # fmt: skip
 
 _NOT_SHOWN = ("opening", "role", "what")

@@ -44,6 +44,7 @@ from mentalspace.console import (
 )
 from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
+from mentalspace.console.document_link import DocumentLinks
 from mentalspace.console.door import Door, Missing, StartDrill, StartGameDay, Visit
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.text_sign_in import TextSignIn
@@ -74,6 +75,7 @@ def router(
     TextSignIn(services, templates).serve(routes)
     AccessPages(services, templates).serve(routes)
     ClientLinks(services, templates).serve(routes)
+    DocumentLinks(services, templates).serve(routes)
     door = Door(services, templates, start_drill, start_game_day)
     for path, handler, needs in _PAGES:
         door.page(routes, path, handler, needs=needs)

@@ -1,4 +1,4 @@
-"""What the room does by itself: it tidies up after crashes, and counts."""
+"""What the room does by itself: it tidies up after crashes, counts, and forgets what is over."""
 
 from __future__ import annotations
 
@@ -18,3 +18,5 @@ async def count_files(services: Services) -> None:
 async def sweep_files(services: Services) -> None:
     desk = desk_of(services)
     await sweep(desk.database, desk.shelf)
+    async with desk.database.as_dispatcher() as connection:
+        await connection.execute("select storage.forget_old()")

@@ -47,6 +47,18 @@ LINK_BROKEN = Refusal("InvalidJWT", "InvalidJWT", 400, 400, "signature verificat
 LINK_EXPIRED = Refusal("InvalidJWT", "InvalidJWT", 400, 400, '"exp" claim timestamp check failed')
 # A link for something else: another file, or the other way.
 LINK_UNFIT = Refusal("InvalidSignature", "InvalidSignature", 400, 400, "Invalid signature")
+# Supabase's links cannot be ended, and are for everybody: it has no words for these.
+LINK_ENDED = Refusal(
+    "LinkEnded", "LinkEnded", 410, 410, "The link was ended, or was for one use and has had it"
+)
+LINK_FOR_OTHERS = Refusal(
+    "LinkForOthers",
+    "LinkForOthers",
+    403,
+    403,
+    "The link is for somebody else: sign in, or send a token, as whom it was made for",
+)
+NO_LINK = Refusal("NoSuchLink", "not_found", 404, 404, "There is no such link of yours")
 NOT_ALLOWED = Refusal(
     "AccessDenied", "Unauthorized", 403, 403, "new row violates row-level security policy"
 )

@@ -18,6 +18,8 @@ from mentalspace.integrations.storage.refusal import (
     BAD_KEY,
     BAD_REQUEST,
     LINK_BROKEN,
+    LINK_ENDED,
+    LINK_EXPIRED,
     NO_AUTHORIZATION,
     NOT_OF_SESSION,
     SESSION_ENDED,
@@ -28,7 +30,8 @@ from mentalspace.integrations.storage.refusal import (
     Refused,
 )
 from mentalspace.integrations.storage.routes.answer import services_of
-from mentalspace.integrations.storage.store.acting import Deed
+from mentalspace.integrations.storage.store import links
+from mentalspace.integrations.storage.store.acting import Deed, acting, write_link_refusal_down
 from mentalspace.practice.identity import CSRF_HEADER, SESSION_COOKIE, csrf_holds, person_of
 from mentalspace.practice.person import Person
 from mentalspace.practice.standing import as_known
@@ -50,6 +53,22 @@ async def deed_of(request: Request, operation: str) -> Deed:
     header = request.headers.get("authorization")
     if header is None:
         return await _deed_of_session(request, operation)
+    return deed_for(request, await _bearer(request, header), operation)
+
+
+async def visitor_of(request: Request) -> Person | None:
+    """Who holds a link, as far as they say so by a token or are signed in at the console. Raises
+    Refused for a token that is none."""
+    if (header := request.headers.get("authorization")) is not None:
+        return await _bearer(request, header)
+    cookie = request.cookies.get(SESSION_COOKIE)
+    if cookie is None:
+        return None
+    person = await person_of(services_of(request).database, cookie)
+    return None if person is None or person.must_enrol else person
+
+
+async def _bearer(request: Request, header: str) -> Person:
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or token.count(".") != 2:
@@ -60,7 +79,7 @@ async def deed_of(request: Request, operation: str) -> Deed:
     except TokenRefused as error:
         expired = error.code == "token_expired"
         raise Refused(TOKEN_EXPIRED if expired else TOKEN_UNSIGNED) from error
-    return _deed(request, await _known(request, person), operation, by_link=False)
+    return await known(request, person)
 
 
 async def _deed_of_session(request: Request, operation: str) -> Deed:
@@ -81,19 +100,26 @@ async def _deed_of_session(request: Request, operation: str) -> Deed:
 
 def deed_for(request: Request, person: Person, operation: str) -> Deed:
     """What somebody asks for whom another door let in."""
-    return _deed(request, person, operation, by_link=False)
+    return Deed(person, operation, request.method, request.url.path)
 
 
 async def deed_of_link(request: Request, scope: Scope, operation: str) -> tuple[Deed, bool]:
     """What the holder of a signed link asks for, as whoever made it; and whether it may replace a
-    file. A link dies with its maker's account, and with their right to the file."""
+    file. A link dies with its maker's account, with their right to the file, and once it was
+    ended."""
     token = request.query_params.get("token", "")
     if not token:
         raise Refused(LINK_BROKEN)
     desk = desk_for(request)
     link = desk.links.open(token, scope, "/".join(place_of(request)), desk.clock.now())
-    person = await _known(request, link.person)
-    return _deed(request, person, operation, by_link=True), link.upsert
+    person = await known(request, link.person)
+    deed = Deed(person, operation, request.method, request.url.path, link.id)
+    async with acting(desk.database, deed) as connection:
+        state = await links.state_of(connection, link.id, None)
+    if state != "open":
+        await write_link_refusal_down(desk.database, deed.practice_id, link.id, state, None)
+        raise Refused(LINK_EXPIRED if state == "expired" else LINK_ENDED)
+    return deed, link.upsert
 
 
 def place_of(request: Request) -> tuple[str, str]:
@@ -167,13 +193,10 @@ def user_metadata(encoded: str | None, plain: str | None) -> dict[str, Any] | No
     return said
 
 
-async def _known(request: Request, person: Person) -> Person:
-    known = await as_known(services_of(request).database, person)
-    if known is None:
+async def known(request: Request, person: Person) -> Person:
+    """The person, if they are still who they were. Raises Refused."""
+    found = await as_known(services_of(request).database, person)
+    if found is None:
         raise Refused(TOKEN_UNSIGNED, "The token speaks for nobody here any more")
     request.state.is_known = True
-    return known
-
-
-def _deed(request: Request, person: Person, operation: str, *, by_link: bool) -> Deed:
-    return Deed(person, operation, request.method, request.url.path, by_link)
+    return found

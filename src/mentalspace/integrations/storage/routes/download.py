@@ -29,7 +29,7 @@ from mentalspace.integrations.storage.routes.ask import (
 )
 from mentalspace.integrations.storage.routes.carried import Given, counting_failure
 from mentalspace.integrations.storage.routes.ranges import NoSuchRange, stretch
-from mentalspace.integrations.storage.store import objects
+from mentalspace.integrations.storage.store import objects, readings
 from mentalspace.integrations.storage.store.acting import (
     Deed,
     acting,
@@ -113,10 +113,19 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
     status = 200 if part is None else 206
     if is_head:
         return Response(status_code=status, headers=headers, media_type=found.media_type)
-    file = await _open(request, deed, found)
+    file = await open_bytes(request, deed, found)
     pieces = _pieces(file, found, deed, part)
     given = Given(pieces, status, headers, media_type=found.media_type)
     return given.count_for(desk_for(request).database, deed, found.bucket_id, end - start)
+
+
+def give_once(request: Request, deed: Deed, found: Stored, file: BinaryIO) -> Response:
+    """The whole file, opened already, of which nobody keeps a copy and no stretch is asked for."""
+    headers = _headers(request, found)
+    del headers["accept-ranges"], headers["etag"]
+    headers |= {"cache-control": "no-store", "content-length": str(found.size)}
+    given = Given(_pieces(file, found, deed, None), 200, headers, media_type=found.media_type)
+    return given.count_for(desk_for(request).database, deed, found.bucket_id, found.size)
 
 
 async def _found(request: Request, deed: Deed, action: str, place: tuple[str, str]) -> Stored:
@@ -125,12 +134,23 @@ async def _found(request: Request, deed: Deed, action: str, place: tuple[str, st
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, bucket, name)
         if found is not None:
-            await write_down(
-                desk.database, connection, deed, action, subject=found.id, bucket=bucket
-            )
+            await desk.database.go_on_as_worker(connection, deed.practice_id)
+            if action != "document_read" or await readings.is_new(
+                connection, deed, found.version, whole=_is_whole(request, found)
+            ):
+                await write_down(
+                    desk.database, connection, deed, action, subject=found.id, bucket=bucket
+                )
             return found
     await write_refusal_down(desk.database, deed, "select", bucket, name)
     raise Refused(NO_OBJECT)
+
+
+def _is_whole(request: Request, found: Stored) -> bool:
+    try:
+        return stretch(_range(request, found), found.size) is None
+    except NoSuchRange:
+        return False
 
 
 def _range(request: Request, found: Stored) -> str | None:
@@ -166,7 +186,7 @@ def _display_name(found: Stored) -> str:
     return name if isinstance(name, str) and name else last_step(found.name)
 
 
-async def _open(request: Request, deed: Deed, found: Stored) -> BinaryIO:
+async def open_bytes(request: Request, deed: Deed, found: Stored) -> BinaryIO:
     """Raises Refused. Between its row and its bytes a file may be replaced or deleted; only one
     whose row stands as it was is lost."""
     desk = desk_for(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID, uuid4
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from mentalspace.integrations.storage.keep import Target, may_keep
 from mentalspace.integrations.storage.link import LASTS, LONGEST, UPLOAD_LASTS
 from mentalspace.integrations.storage.refusal import BAD_REQUEST, NO_OBJECT, Refused
+from mentalspace.integrations.storage.routes.answer import services_of
 from mentalspace.integrations.storage.routes.ask import (
     bucket_of,
     deed_of,
@@ -21,7 +23,8 @@ from mentalspace.integrations.storage.routes.ask import (
     place_of,
     whole_number,
 )
-from mentalspace.integrations.storage.store import objects
+from mentalspace.integrations.storage.routes.audience import Asked, guard_of
+from mentalspace.integrations.storage.store import links, objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
     acting,
@@ -34,15 +37,20 @@ _NOT_THERE = "Either the object does not exist or you do not have access to it"
 
 
 async def sign(request: Request) -> Response:
-    """A link to one file that whoever asks may read."""
+    """A link to one file that whoever asks may read: Supabase's, or with `oneTime` or an
+    `audience` a guarded one, whose address names nothing."""
     deed = await deed_of(request, "object.sign")
     bucket, name = place_of(request)
-    lasts = _lasts(await json_of(request, optional=True))
-    [url] = await _links(request, deed, bucket, [name], lasts)
-    if url is None:
+    body = await json_of(request, optional=True)
+    guard, lasts = guard_of(body), _lasts(body)
+    if guard is not None:
+        made = await _guarded(request, deed, (bucket, name), guard, lasts)
+    else:
+        [made] = await _links(request, deed, bucket, [name], lasts)
+    if made is None:
         await write_refusal_down(desk_for(request).database, deed, "select", bucket, name)
         raise Refused(NO_OBJECT)
-    return JSONResponse({"signedURL": url})
+    return JSONResponse(made)
 
 
 async def sign_many(request: Request) -> Response:
@@ -54,11 +62,13 @@ async def sign_many(request: Request) -> Response:
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST_AT_ONCE:
         raise Refused(BAD_REQUEST, f"paths: give 1 to {_MOST_AT_ONCE} names")
     names = [name_of(name) for name in given]
-    urls = await _links(request, deed, bucket, names, _lasts(body))
+    made = await _links(request, deed, bucket, names, _lasts(body))
     return JSONResponse(
         [
-            {"error": None if url else _NOT_THERE, "path": name, "signedURL": url}
-            for name, url in zip(names, urls, strict=True)
+            {"error": None, "path": name, **one}
+            if one
+            else {"error": _NOT_THERE, "path": name, "signedURL": None}
+            for name, one in zip(names, made, strict=True)
         ]
     )
 
@@ -70,38 +80,67 @@ async def sign_upload(request: Request) -> Response:
     target = Target(*place_of(request), upsert)
     desk = desk_for(request)
     await may_keep(desk, deed, target)
+    link_id = uuid4()
     token = desk.links.sign(
-        deed.person, "upload", target.key, desk.clock.now(), UPLOAD_LASTS, upsert=upsert
-    )
+        deed.person, "upload", target.key, desk.clock.now(), UPLOAD_LASTS,
+        link_id=link_id, upsert=upsert,
+    )  # fmt: skip
     async with acting(desk.database, deed) as connection:
-        await write_down(desk.database, connection, deed, "upload_link_made", bucket=target.bucket)
-    return JSONResponse(
-        {"url": f"/object/upload/sign/{quote(target.key)}?token={token}", "token": token}
-    )
+        await links.add(connection, deed.person, "upload", [(link_id, None)], UPLOAD_LASTS)
+        await write_down(
+            desk.database, connection, deed, "upload_link_made",
+            bucket=target.bucket, link=str(link_id),
+        )  # fmt: skip
+    url = f"/object/upload/sign/{quote(target.key)}?token={token}"
+    return JSONResponse({"url": url, "token": token, "id": str(link_id)})
+
+
+async def _guarded(
+    request: Request, deed: Deed, place: tuple[str, str], guard: Asked, lasts: timedelta
+) -> dict[str, str] | None:
+    """The link's two addresses, a program's and a person's; None if there is nothing to read."""
+    desk, link_id = desk_for(request), uuid4()
+    held = await guard.for_people_of(desk.database, deed.practice_id)
+    async with acting(desk.database, deed) as connection:
+        found = await objects.find(connection, *place)
+        if found is None:
+            return None
+        made = [(link_id, found.id)]
+        await links.add(connection, deed.person, "download", made, lasts, held)
+        await write_down(
+            desk.database, connection, deed, "document_link_made",
+            subject=found.id, bucket=place[0], link=str(link_id), **guard.words(),
+        )  # fmt: skip
+    token = desk.links.sign_guarded(deed.practice_id, link_id, desk.clock.now(), lasts)
+    return {
+        "signedURL": f"/link?token={token}",
+        "page": f"{services_of(request).settings.site_url}/d/{token}",
+        "id": str(link_id),
+    }
 
 
 async def _links(
     request: Request, deed: Deed, bucket: str, names: list[str], lasts: timedelta
-) -> list[str | None]:
+) -> list[dict[str, str] | None]:
     """For each name its link, or None if there is nothing they may read."""
     desk = desk_for(request)
     async with acting(desk.database, deed) as connection:
-        found = {one.name: one for one in await objects.find_many(connection, bucket, names)}
-        for one in found.values():
+        found = await objects.find_many(connection, bucket, names)
+        made = {one.name: (uuid4(), one.id) for one in found}
+        await links.add(connection, deed.person, "download", list(made.values()), lasts)
+        for link_id, file_id in made.values():
             await write_down(
                 desk.database, connection, deed, "document_link_made",
-                subject=one.id, bucket=bucket,
+                subject=file_id, bucket=bucket, link=str(link_id),
             )  # fmt: skip
-    now, urls = desk.clock.now(), []
-    for name in names:
+    now = desk.clock.now()
+
+    def link(name: str, link_id: UUID) -> dict[str, str]:
         key = f"{bucket}/{name}"
-        urls.append(
-            f"/object/sign/{quote(key)}?token="
-            + desk.links.sign(deed.person, "download", key, now, lasts)
-            if name in found
-            else None
-        )
-    return urls
+        token = desk.links.sign(deed.person, "download", key, now, lasts, link_id=link_id)
+        return {"signedURL": f"/object/sign/{quote(key)}?token={token}", "id": str(link_id)}
+
+    return [link(name, made[name][0]) if name in made else None for name in names]
 
 
 def _lasts(body: dict[str, Any]) -> timedelta:

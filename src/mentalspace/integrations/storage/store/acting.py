@@ -39,13 +39,23 @@ log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class Deed:
     """What one request does, and for whom. `operation` is Supabase's word without `storage.`;
-    `by_link`, that the person made a signed link which somebody uses now."""
+    `link` is a signed link that the person made, and that somebody uses now: the `holder`, as far
+    as they are signed in."""
 
     person: Person
     operation: str
     method: str
     path: str
-    by_link: bool = False
+    link: UUID | None = None
+    holder: Person | None = None
+
+    @property
+    def actor(self) -> str:
+        return str((self.holder or self.person).user_id)
+
+    @property
+    def role(self) -> str:
+        return (self.holder or self.person).role
 
     @property
     def practice_id(self) -> UUID:
@@ -90,17 +100,41 @@ async def write_down(
     """The last thing of a transaction: the entry in the practice's audit. It goes on as a worker,
     because a client may do things and write no history."""
     await database.go_on_as_worker(connection, deed.practice_id)
-    if deed.by_link:
-        data["by"] = "link"
+    if deed.link is not None:
+        data = {**data, "by": "link", "link": str(deed.link)}
     await note(
         connection,
-        str(deed.person.user_id),
+        deed.actor,
         action,
         practice_id=deed.practice_id,
         subject=subject,
-        role=deed.person.role,
+        role=deed.role,
         **data,
     )
+
+
+async def write_link_refusal_down(
+    database: Database,
+    practice_id: UUID,
+    link_id: UUID,
+    reason: str,
+    visitor: Person | None,
+    *,
+    subject: UUID | None = None,
+) -> None:
+    """That somebody came with a link that was signed here and does not hold, or not for them."""
+    async with database.as_worker(practice_id) as connection:
+        await note(
+            connection,
+            "link" if visitor is None else str(visitor.user_id),
+            "document_link_refused",
+            practice_id=practice_id,
+            subject=subject,
+            role="nobody" if visitor is None else visitor.role,
+            link=str(link_id),
+            why=reason,
+        )
+    log.info("document_link_refused", practice_id=practice_id, reason=reason)
 
 
 async def write_refusal_down(
@@ -117,10 +151,10 @@ async def write_refusal_down(
             return
         await note(
             connection,
-            str(deed.person.user_id),
+            deed.actor,
             "document_refused",
             practice_id=deed.person.practice_id,
-            role=deed.person.role,
+            role=deed.role,
             operation=deed.operation,
             policy=policy,
         )

@@ -14,6 +14,7 @@ _COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated
        last_accessed_at, metadata, user_metadata"""
 _FIND = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = $2"
 _FIND_MANY = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = any ($2)"
+_FIND_ID = f"select {_COLUMNS} from storage.file where id = $1"
 _LIMITS = "select file_size_limit, allowed_mime_types from storage.limits_of($1)"
 _INSERT = """
 insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
@@ -108,6 +109,12 @@ async def limits_of(connection: Connection, bucket: str) -> Limits | None:
 async def find(connection: Connection, bucket: str, name: str) -> Stored | None:
     """None if it is not there, or not theirs to see."""
     row = await connection.fetchrow(_FIND, bucket, name)
+    return None if row is None else _stored(row)
+
+
+async def find_by_id(connection: Connection, file_id: UUID) -> Stored | None:
+    """The same, whatever it is called by now."""
+    row = await connection.fetchrow(_FIND_ID, file_id)
     return None if row is None else _stored(row)
 
 
