@@ -73,7 +73,7 @@ async def test_a_line_that_ends_is_counted_with_what_came(surface: Surface) -> N
     with pytest.raises((aiohttp.ClientError, ConnectionResetError)):
         await surface.call(
             "POST",
-            f"/object/{BUCKET}/{surface.alma}/cut.pdf",
+            f"/object/{BUCKET}/{surface.alma}/cut-line.pdf",
             data=half(),
             headers={"content-type": "application/pdf"},
         )
