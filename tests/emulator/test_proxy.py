@@ -18,8 +18,12 @@ async def proxy() -> AsyncIterator[FaultProxy]:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(text="x" * 100)
 
+    async def take(request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
     app = web.Application()
     app.router.add_get("/", answer)
+    app.router.add_post("/", take)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -71,3 +75,14 @@ async def test_only_a_total_deadline_ends_a_drip_or_a_hang(proxy: FaultProxy, to
     proxy.weather = Weather("drip", latency_s=0.05) if toxin == "drip" else Weather("hang")
     with pytest.raises(TimeoutError):
         await fetch(proxy, within_s=0.4)
+
+
+async def test_a_cut_ends_what_is_being_sent(proxy: FaultProxy) -> None:
+    """A body that is longer does not arrive; a shorter one does."""
+    proxy.weather = Weather("cut", after_bytes=100_000)
+    url = f"http://127.0.0.1:{proxy.port}/"
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.ClientError):
+            await http.post(url, data=b"x" * 300_000)
+        async with http.post(url, data=b"x" * 5_000) as whole:
+            assert await whole.text() == "5000"

@@ -1,4 +1,4 @@
-"""A TCP proxy that delays, cuts, drips or swallows what a server answers."""
+"""A TCP proxy that delays, cuts, drips or swallows what a server answers, or what it is sent."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import Literal
 
 from mentalspace.emulator.transports import abort_with_reset
 
-Toxin = Literal["none", "latency", "drip", "truncate", "reset", "hang"]
+Toxin = Literal["none", "latency", "drip", "truncate", "reset", "hang", "cut"]
 
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """What happens to the server's answers.
+    """What happens to the server's answers; `cut` alone happens to what it is sent.
 
     latency: each answer starts `latency_s` late. drip: one byte every `latency_s`.
     truncate, reset: after `after_bytes` the connection ends in order, or with a TCP reset.
     hang: after `after_bytes` nothing more comes, and the connection stays open.
+    cut: after `after_bytes` of a client's have passed, both sides meet a TCP reset.
     """
 
     toxin: Toxin = "none"
@@ -65,7 +66,7 @@ class FaultProxy:
         except OSError:
             abort_with_reset(writer.transport)
             return
-        forth = asyncio.create_task(_pump(reader, upstream_writer))
+        forth = asyncio.create_task(self._forth(reader, writer, upstream_writer))
         try:
             await self._back(upstream_reader, writer)
         except (ConnectionError, TimeoutError):
@@ -76,6 +77,28 @@ class FaultProxy:
                 each.close()
                 with contextlib.suppress(ConnectionError):
                     await each.wait_closed()
+
+    async def _forth(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        upstream: asyncio.StreamWriter,
+    ) -> None:
+        passed = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := await reader.read(65536):
+                weather = self.weather
+                cut = weather.toxin == "cut" and passed + len(chunk) >= weather.after_bytes
+                if cut:
+                    chunk = chunk[: max(0, weather.after_bytes - passed)]
+                upstream.write(chunk)
+                await upstream.drain()
+                passed += len(chunk)
+                if cut:
+                    abort_with_reset(upstream.transport)
+                    abort_with_reset(writer.transport)
+                    return
+            upstream.write_eof()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passed = 0
@@ -101,11 +124,3 @@ class FaultProxy:
             if weather.toxin == "reset":
                 abort_with_reset(writer.transport)
             return
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(ConnectionError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-        writer.write_eof()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.desk import desk_of
+from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.store.transfers import fold
 
@@ -18,5 +19,6 @@ async def count_files(services: Services) -> None:
 async def sweep_files(services: Services) -> None:
     desk = desk_of(services)
     await sweep(desk.database, desk.shelf)
+    await clear_uploads(desk.database, desk.shelf)
     async with desk.database.as_dispatcher() as connection:
         await connection.execute("select storage.forget_old()")

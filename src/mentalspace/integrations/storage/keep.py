@@ -6,11 +6,11 @@ a crash leaves behind is therefore bytes that nobody can reach, which the sweepe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from mentalspace.engine.db import Connection
@@ -65,6 +65,10 @@ class Told:
     user_metadata: Mapping[str, Any] | None
 
 
+# What else belongs to the transaction that names the bytes, as the same person.
+Also: TypeAlias = Callable[[Connection, UUID], Awaitable[None]]
+
+
 class _Undo(Exception):
     """Rolls a rehearsal back."""
 
@@ -89,9 +93,16 @@ async def may_keep(desk: Desk, deed: Deed, target: Target) -> Limits:
         raise
 
 
-async def keep(desk: Desk, deed: Deed, target: Target, landing: Landing, told: Told) -> UUID:
+async def keep(
+    desk: Desk,
+    deed: Deed,
+    target: Target,
+    landing: Landing,
+    told: Told,
+    also: Also | None = None,
+) -> UUID:
     """The new row's id. The landing is whole, and looked at, and is counted with its row. Raises
-    Refused."""
+    Refused, also where `also` does: then nothing was kept."""
     try:
         version = await landing.publish(deed.practice_id)
     except OSError as error:
@@ -100,7 +111,7 @@ async def keep(desk: Desk, deed: Deed, target: Target, landing: Landing, told: T
     metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
     new = _new(deed, target, version, metadata, told.user_metadata)
     carried = Transfer("up", target.bucket, landing.size, landing.age_s)
-    return await _name(desk, deed, target, new, "document_stored", carried)
+    return await _name(desk, deed, target, new, "document_stored", carried, also)
 
 
 async def copy(
@@ -184,10 +195,11 @@ async def _name(
     new: NewFile,
     action: str,
     carried: Transfer | None = None,
+    also: Also | None = None,
 ) -> UUID:
     """Write the row of bytes that are on the disk; if it cannot be, they go again."""
     try:
-        kept = await _write_row(desk, deed, target, new, action, carried)
+        kept = await _write_row(desk, deed, target, new, action, carried, also)
     except BaseException as error:
         if _is_sure(error):
             await let_go(desk, new.practice_id, [new.version])
@@ -206,10 +218,18 @@ def _is_sure(error: BaseException) -> bool:
 
 
 async def _write_row(
-    desk: Desk, deed: Deed, target: Target, new: NewFile, action: str, carried: Transfer | None
+    desk: Desk,
+    deed: Deed,
+    target: Target,
+    new: NewFile,
+    action: str,
+    carried: Transfer | None,
+    also: Also | None,
 ) -> Put:
     async with acting(desk.database, deed) as connection:
         kept = await objects.put(connection, new, upsert=target.upsert)
+        if also is not None:
+            await also(connection, kept.id)
         if kept.replaced is not None:
             action = "document_replaced"
         await write_down(

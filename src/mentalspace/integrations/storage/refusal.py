@@ -98,6 +98,33 @@ NO_SUCH_RANGE = Refusal(
 NOT_STORED = Refusal(
     "InternalError", "internal", 500, 500, "The file could not be kept or read; try again"
 )
+# Of uploads that may be broken off and gone on with; those say it in plain text, as they are.
+NO_UPLOAD = Refusal("NoSuchUpload", "not_found", 404, 404, "The file for this url was not found")
+UPLOAD_GONE = Refusal("NoSuchUpload", "gone", 410, 410, "The file for this url no longer exists")
+WRONG_OFFSET = Refusal("Conflict", "conflict", 409, 409, "Upload-Offset conflict")
+UPLOAD_LOCKED = Refusal(
+    "ResourceLocked", "locked", 423, 423, "The upload is being written by another request"
+)
+UPLOAD_STALLED = Refusal(
+    "RequestTimeout", "timeout", 408, 408, "Nothing more came; ask for the offset and go on"
+)
+UPLOAD_WHOLE = Refusal(
+    "InvalidRequest", "invalid_request", 400, 400, "Cannot terminate an already completed upload"
+)
+BEYOND_LENGTH = Refusal(
+    "EntityTooLarge", "Payload too large", 413, 413, "upload's size exceeded: more than its length"
+)
+NOT_OFFSET_STREAM = Refusal(
+    "InvalidContentType", "invalid_content_type", 415, 415,
+    "Content-Type: send application/offset+octet-stream",
+)  # fmt: skip
+NOT_THIS_TUS = Refusal(
+    "PreconditionFailed", "precondition_failed", 412, 412, "Tus-Resumable Required: send 1.0.0"
+)
+TOO_MANY_UPLOADS = Refusal(
+    "TooManyRequests", "too_many_uploads", 429, 429,
+    "Too many uploads are unfinished: finish or terminate some first",
+)  # fmt: skip
 DATABASE_SLOW = Refusal(
     "DatabaseTimeout", "database_timeout", 544, 503, "The database timed out; try again"
 )

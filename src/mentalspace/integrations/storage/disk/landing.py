@@ -20,17 +20,18 @@ _HELD = 2**20
 class Landing:
     """`async with` it: whatever was not published by the end is gone.
 
-    What was published stands in `published`; it is nobody's until a row names it.
+    What was published is nobody's until a row names it. `spent_s` is how long the bytes were on
+    their way before they came here.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, *, spent_s: float = 0.0) -> None:
         self._shelf = shelf
         self._path = shelf.land()
         self._held = bytearray()
         self._digest = hashlib.sha256()
         self._file: BinaryIO | None = None
         self.size = 0
-        self._began = time.monotonic()
+        self._began = time.monotonic() - spent_s
 
     async def __aenter__(self) -> Landing:
         return self

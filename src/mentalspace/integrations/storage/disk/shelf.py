@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 LANDING = "landing"
+PARTIAL = "partial"
 
 
 class Shelf:
@@ -32,6 +33,21 @@ class Shelf:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return folder / str(uuid4())
 
+    def partial(self, upload_id: UUID) -> Path:
+        """What came of an upload that may be broken off and gone on with."""
+        return self.root / PARTIAL / str(upload_id)
+
+    def begin(self, upload_id: UUID) -> None:
+        """A place for it, empty, which outlives a power cut."""
+        place = self.partial(upload_id)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        _sync_folder(place.parent)
+
+    def partials(self) -> Iterator[Path]:
+        folder = self.root / PARTIAL
+        return folder.iterdir() if folder.is_dir() else iter(())
+
     def publish(self, landed: Path, practice_id: UUID, version: str) -> None:
         """Let a landed file, whole and synced, be found: it was not there, and now is."""
         place = self._made(practice_id, version)
@@ -52,7 +68,7 @@ class Shelf:
         if not self.root.is_dir():
             return []
         names = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
-        return sorted(UUID(name) for name in names if name != LANDING)
+        return sorted(UUID(name) for name in names if name not in (LANDING, PARTIAL))
 
     def versions(self, practice_id: UUID) -> Iterator[os.DirEntry[str]]:
         """Every file of a practice."""

@@ -13,10 +13,11 @@ from mentalspace.integrations.storage.routes import (
     download,
     guarded,
     listing,
+    resumable,
     signed,
     upload,
 )
-from mentalspace.integrations.storage.routes.answer import Handler, served
+from mentalspace.integrations.storage.routes.answer import Handler, refusal, served
 
 PREFIX = "/storage/v1"
 
@@ -65,14 +66,30 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET HEAD POST PUT PATCH DELETE", "/{rest:path}",          _nowhere),
 )  # fmt: skip
 
+# Those that answer in plain text. The same again under /sign, with a link's token in x-signature.
+_RESUMABLE: tuple[tuple[str, str, Handler], ...] = tuple(
+    line
+    for place in (f"{resumable.PLACE}/sign", resumable.PLACE)
+    for line in (
+        ("OPTIONS", place,            resumable.options),
+        ("POST",    place,            resumable.create),
+        ("OPTIONS", f"{place}/{{ref}}", resumable.options),
+        ("PATCH",   f"{place}/{{ref}}", resumable.add),
+        ("HEAD",    f"{place}/{{ref}}", resumable.look),
+        ("DELETE",  f"{place}/{{ref}}", resumable.end),
+        ("POST",    f"{place}/{{ref}}", resumable.overridden),
+    )
+)  # fmt: skip
+
 
 def routes() -> APIRouter:
     """None of them stands in our API's description: they are Supabase's, and described there."""
     router = APIRouter(prefix=PREFIX)
-    for methods, path, handle in ROUTES:
+    resumables = ((*line, resumable.refusal) for line in _RESUMABLE)
+    for methods, path, handle, tell in (*resumables, *((*line, refusal) for line in ROUTES)):
         router.add_api_route(
             path,
-            served(handle),
+            served(handle, tell),
             methods=methods.split(),
             include_in_schema=False,
             response_model=None,

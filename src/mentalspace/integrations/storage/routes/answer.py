@@ -25,6 +25,7 @@ from mentalspace.integrations.storage.refusal import (
 from mentalspace.integrations.storage.store.transfers import Fault
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
+Teller: TypeAlias = Callable[[Request, Refused], Response]
 
 # A client that still writes its body does not read our answer, and hears of a broken connection
 # instead. So much of a body that is refused is taken in, for so long, and thrown away.
@@ -40,8 +41,9 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def served(handle: Handler) -> Handler:
-    """The handler as a route: what it raises becomes an answer that quotes nothing private."""
+def served(handle: Handler, tell: Teller) -> Handler:
+    """The handler as a route: what it raises becomes an answer, by `tell`, that quotes nothing
+    private."""
 
     async def answered(request: Request) -> Response:
         try:
@@ -50,21 +52,21 @@ def served(handle: Handler) -> Handler:
             raise
         except Refused as error:
             await drain(request)
-            return refusal(request, error)
+            return tell(request, error)
         except HTTPException:
-            return refusal(request, Refused(BAD_REQUEST))
+            return tell(request, Refused(BAD_REQUEST))
         except (TimeoutError, asyncpg.QueryCanceledError):
-            return refusal(request, Refused(DATABASE_SLOW))
+            return tell(request, Refused(DATABASE_SLOW))
         except (
             asyncpg.PostgresConnectionError,
             asyncpg.InterfaceError,
             asyncpg.OperatorInterventionError,
             asyncpg.InsufficientResourcesError,
         ):
-            return refusal(request, Refused(DATABASE_AWAY))
+            return tell(request, Refused(DATABASE_AWAY))
         except CONNECTION_LOST as error:  # an OSError: the database's, or the disk's
             log.error("storage_failed", error=type(error).__name__)
-            return refusal(request, Refused(NOT_STORED))
+            return tell(request, Refused(NOT_STORED))
 
     return answered
 

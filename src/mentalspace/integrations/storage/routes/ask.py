@@ -108,18 +108,14 @@ async def deed_of_link(request: Request, scope: Scope, operation: str) -> tuple[
     file. A link dies with its maker's account, with their right to the file, and once it was
     ended."""
     token = request.query_params.get("token", "")
-    if not token:
-        raise Refused(LINK_BROKEN)
-    desk = desk_for(request)
-    link = desk.links.open(token, scope, "/".join(place_of(request)), desk.clock.now())
-    person = await known(request, link.person)
-    deed = Deed(person, operation, request.method, request.url.path, link.id)
-    async with acting(desk.database, deed) as connection:
-        state = await links.state_of(connection, link.id, None)
-    if state != "open":
-        await write_link_refusal_down(desk.database, deed.practice_id, link.id, state, None)
-        raise Refused(LINK_EXPIRED if state == "expired" else LINK_ENDED)
-    return deed, link.upsert
+    return await _deed_of_token(request, token, scope, "/".join(place_of(request)), operation)
+
+
+async def deed_of_signature(request: Request, key: str, operation: str) -> tuple[Deed, bool]:
+    """The same of a link to put `key` in whose token stands in a header, as uploads in pieces send
+    it."""
+    token = request.headers.get("x-signature", "")
+    return await _deed_of_token(request, token, "upload", key, operation)
 
 
 def place_of(request: Request) -> tuple[str, str]:
@@ -191,6 +187,23 @@ def user_metadata(encoded: str | None, plain: str | None) -> dict[str, Any] | No
     if not isinstance(said, dict):
         raise Refused(BAD_REQUEST, "The metadata is not a JSON object")
     return said
+
+
+async def _deed_of_token(
+    request: Request, token: str, scope: Scope, key: str, operation: str
+) -> tuple[Deed, bool]:
+    if not token:
+        raise Refused(LINK_BROKEN)
+    desk = desk_for(request)
+    link = desk.links.open(token, scope, key, desk.clock.now())
+    person = await known(request, link.person)
+    deed = Deed(person, operation, request.method, request.url.path, link.id)
+    async with acting(desk.database, deed) as connection:
+        state = await links.state_of(connection, link.id, None)
+    if state != "open":
+        await write_link_refusal_down(desk.database, deed.practice_id, link.id, state, None)
+        raise Refused(LINK_EXPIRED if state == "expired" else LINK_ENDED)
+    return deed, link.upsert
 
 
 async def known(request: Request, person: Person) -> Person:

@@ -40,16 +40,23 @@ class Carried:
 
 @asynccontextmanager
 async def counting_failure(
-    database: Database, deed: Deed, way: Way, bucket: str
+    database: Database,
+    deed: Deed,
+    way: Way,
+    bucket: str,
+    *,
+    ends: Callable[[Exception], bool] = lambda _error: True,
 ) -> AsyncIterator[Carried]:
-    """Counts what is refused or cut within it; what succeeds is counted by whoever keeps it."""
+    """Counts what is refused or cut within it; what succeeds is counted by whoever keeps it, and
+    what `ends` says no to may succeed yet."""
     carried = Carried()
     try:
         yield carried
     except Exception as error:
-        outcome, fault = code_of(error)
-        transfer = Transfer(way, bucket, carried.size, carried.took_s, outcome, fault)
-        await _surely(database, deed, transfer)
+        if ends(error):
+            outcome, fault = code_of(error)
+            transfer = Transfer(way, bucket, carried.size, carried.took_s, outcome, fault)
+            await _surely(database, deed, transfer)
         raise
 
 
