@@ -46,6 +46,8 @@ MEANINGS = {
     " alarm there",
     "MENTALSPACE_HOME": "Where state and logs are kept",
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
+    "MENTALSPACE_STORAGE_QUOTA": "What a practice's documents may fill before it is time to plan"
+    " for more, such as 100GB or 2TB; nothing is refused at it",
     "MENTALSPACE_TEXT_REGIONS": "Countries whose numbers get log-in codes by text",
     "MENTALSPACE_LINK_KEYS": "Names of the keys of links in mails; the first signs, all hold",
     "MENTALSPACE_JWT_SECRET_BEFORE": "Signed tokens until lately; they hold until they expire",

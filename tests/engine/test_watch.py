@@ -38,6 +38,7 @@ from mentalspace.engine.runbook import (
 from mentalspace.engine.watch.absence import is_absent
 from mentalspace.engine.watch.burn import Tried, burning
 from mentalspace.engine.watch.cost import overspends
+from mentalspace.engine.watch.gauge import is_beyond
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject
 from mentalspace.engine.watch.state import Past, State, next_state
@@ -45,7 +46,7 @@ from mentalspace.engine.watch.weeks import is_open, last_window
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.case import Severity
 from mentalspace.kernel.errors import Refused
-from tests.engine.books import LOW, Books
+from tests.engine.books import DELIVERED, LOW, Books
 
 MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(weeks=1)
 ALWAYS = [[0, 1440]] * 7
@@ -128,6 +129,26 @@ def test_money_needs_a_multiple_and_a_floor() -> None:
     assert overspends(COST, 3.0, 1.0)
     assert not overspends(COST, 0.09, 0.01)
     assert not overspends(COST, 12.0, 8.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "bad", "fires"),
+    [
+        (0.75, 16, 4, True),
+        (0.94, 16, 1, False),  # one of sixteen is chance
+        (0.96, 1000, 40, False),  # beyond chance, and on the good side of the line
+        (0.5, 100_000, None, True),  # no share: the line alone
+        (0.5, 9, None, False),  # too little of it
+        (None, 16, 4, False),
+    ],
+)
+def test_a_rooms_figure_is_beyond_its_line_and_beyond_chance(
+    value: float | None, n: int, bad: int | None, fires: bool
+) -> None:
+    """Of a share chance is asked; of anything else there must be enough."""
+    lands = replace(LOW, kind=AlertKind.GAUGE, op=Op.BELOW, threshold=0.95, floor=10.0)
+    metric = replace(DELIVERED, measure=None, gauge=True, target=0.99)
+    assert is_beyond(replace(lands, healthy=0.99), metric, value, n, bad) is fires
 
 
 def test_absence_needs_seven_to_be_missed() -> None:

@@ -181,8 +181,7 @@ def _spread(reading: Reading) -> str:
 
 def _target(reading: Reading) -> str:
     metric = reading.metric
-    value = f"{metric.target * 100:g}%" if metric.unit == "ratio" else f"{metric.target:g} s"
-    return f"{metric.op.value} {value}"
+    return f"{metric.op.value} {metric.target_text}"
 
 
 def _rules(report: Report) -> Iterator[str]:

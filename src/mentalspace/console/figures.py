@@ -25,6 +25,7 @@ from mentalspace.console.queries.figures import (
 )
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import DAY_S, ENOUGH, Counts, Reading, judge, times_of
+from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of
 from mentalspace.engine.runbook import Measure, Metric, Op, RoomRunbook
 from mentalspace.engine.spread import within
 
@@ -60,7 +61,7 @@ class Times:
 @dataclass(frozen=True, slots=True)
 class Figures:
     """One room's. `cost` is what its price comes to, `platform` each provider's last hours, for
-    on-call alone."""
+    on-call alone; `gauges` what the room measures itself, as it stands now."""
 
     room: str
     ends: Chart
@@ -70,6 +71,7 @@ class Figures:
     days: Sequence[tuple[DayFigures, Ends]]
     total: DayFigures
     readings: Sequence[Reading]
+    gauges: Sequence[tuple[Metric, Gauge]]
     uncounted: Sequence[Metric]
     cost: tuple[float, str] | None
     platform: Mapping[str, Sequence[Hour]]
@@ -79,11 +81,15 @@ async def figures(visit: Visit) -> Response:
     """On-call sees all practices together, staff their own. Nobody is named."""
     found = []
     seen, zone = await credentials_seen(visit)
+    async with visit.reading() as connection:
+        own = {name: await read_gauges(connection, name) for name in seen}
     # Counted for the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
         for room in visit.services.runbooks.rooms:
             if ids := seen[room.room]:
-                found.append(await _figures(connection, room, ids, zone, visit.is_oncall))
+                found.append(
+                    await _figures(connection, room, ids, zone, own[room.room], visit.is_oncall)
+                )
         until = await read_folded_until(connection)
     return await visit.show(
         "figures.html",
@@ -108,8 +114,15 @@ async def credentials_seen(visit: Visit) -> tuple[dict[str, list[UUID]], str]:
 
 
 async def _figures(
-    connection: Connection, room: RoomRunbook, ids: Sequence[UUID], zone: str, is_oncall: bool
+    connection: Connection,
+    room: RoomRunbook,
+    ids: Sequence[UUID],
+    zone: str,
+    own: Sequence[Gauge],
+    is_oncall: bool,
 ) -> Figures:
+    gauges = worst_of(room.overview, own)
+    measured = {metric.id for metric, _gauge in gauges}
     span = await read_span(connection, ids, DAYS, zone)
     price, total = room.overview.price, span.total
     days = [(day, ends_of(day)) for day in span.days]
@@ -125,7 +138,12 @@ async def _figures(
         days=days,
         total=total,
         readings=list(readings(room, span)),
-        uncounted=[metric for metric in room.overview.metrics if metric.measure is None],
+        gauges=gauges,
+        uncounted=[
+            metric
+            for metric in room.overview.metrics
+            if metric.measure is None and metric.id not in measured
+        ],
         cost=(total.units * price.amount, price.currency) if price else None,
         platform=_hours(fives),
     )

@@ -19,7 +19,7 @@ from mentalspace.engine.suppression import suppress
 from mentalspace.kernel.integration import Provider
 from mentalspace.practice.tenancy import ensure_practice, sandbox_address
 from mentalspace.workflows.demo import demo_secrets, system_claims
-from mentalspace.workflows.drill_acts import DRILL_SENDS, DrillSend, send_samples
+from mentalspace.workflows.drill_acts import DRILL_PRETENDS, DRILL_SENDS, DrillSend, send_samples
 from mentalspace.workflows.sandbox_keeping import call_sandbox, register_account
 
 PRACTICE = "drill"
@@ -85,6 +85,9 @@ class Stage:
                 await keep_open(self.services, self.practice_id)
             case "stall":
                 await stall(self.services, self.credential_id, float(action.params["for_s"]))
+            case "pretend":
+                pretend = DRILL_PRETENDS[self.drill.room]
+                await pretend(self.services, self.practice_id, self.run_id, action.params)
             case "test_mode":
                 self.test_only = True
                 await self.store(self.secrets)

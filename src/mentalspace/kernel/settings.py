@@ -38,6 +38,7 @@ class Settings:
     runbooks: Path | None
     storage: Path
     storage_true_status: bool
+    storage_quota_bytes: int
     demo_password: str | None = field(repr=False)
     metrics_token: str | None = field(repr=False)
     metrics_practices: bool
@@ -101,12 +102,13 @@ _KNOWN = frozenset(
         "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
         "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
         "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "STORAGE",
-        "STORAGE_STATUS", "TEXT_REGIONS",
+        "STORAGE_QUOTA", "STORAGE_STATUS", "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
 _NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
+_QUOTA = re.compile(r"([0-9]{1,6})(GB|TB)")
 _LINK_KEY = re.compile(r"[a-z0-9]{1,8}")
 _REGION = re.compile(r"[A-Z]{2}")
 _LAST_PORT = 65535 - SANDBOX_PORTS
@@ -146,6 +148,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         runbooks=_runbooks(environment, mistakes),
         storage=_storage(environment),
         storage_true_status=_storage_status(environment, mistakes),
+        storage_quota_bytes=_storage_quota(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
         metrics_token=_long_secret(
             "MENTALSPACE_METRICS_TOKEN", environment.get("MENTALSPACE_METRICS_TOKEN"), mistakes
@@ -295,6 +298,15 @@ def _storage_status(environment: Mapping[str, str], mistakes: list[str]) -> bool
     if value not in ("compatible", "true"):
         mistakes.append("MENTALSPACE_STORAGE_STATUS: use compatible or true")
     return value == "true"
+
+
+def _storage_quota(environment: Mapping[str, str], mistakes: list[str]) -> int:
+    """A gigabyte is a thousand million bytes."""
+    found = _QUOTA.fullmatch(environment.get("MENTALSPACE_STORAGE_QUOTA", "100GB"))
+    if found is None or not int(found[1]):
+        mistakes.append("MENTALSPACE_STORAGE_QUOTA: give a size such as 100GB or 2TB")
+        return 100 * 1000**3
+    return int(found[1]) * 1000 ** (3 if found[2] == "GB" else 4)
 
 
 def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:

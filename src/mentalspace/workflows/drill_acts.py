@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mentalspace.engine.hours import Hours
 from mentalspace.engine.ledger import NewDelivery, enqueue
+from mentalspace.engine.runbook.drill import Param
 from mentalspace.engine.services import Services
 from mentalspace.integrations.sms.model import Text
 from mentalspace.integrations.storage.document import Document, sample_document
@@ -24,6 +25,7 @@ from mentalspace.practice.appointment import (
 from mentalspace.workflows.appointment_news import tell_booked
 from mentalspace.workflows.appointments import mail_desk
 from mentalspace.workflows.demo import system_claims
+from mentalspace.workflows.drill_files import pretend_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,11 @@ def _appointment(send: DrillSend, number: int, starts_at: datetime) -> NewAppoin
 WELL: Mapping[str, str] = MappingProxyType(
     {"email": "client@demo.example", "sms": "+12025550142", "storage": "client-documents/steady"}
 )
+
+Pretend: TypeAlias = Callable[[Services, UUID, str, Mapping[str, Param]], Awaitable[None]]
+
+# What `pretend` means in a room's drills.
+DRILL_PRETENDS: Mapping[str, Pretend] = MappingProxyType({"storage": pretend_files})
 
 Send: TypeAlias = Callable[[Services, DrillSend], Awaitable[None]]
 

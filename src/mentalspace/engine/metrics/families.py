@@ -94,6 +94,8 @@ _LINES: tuple[Family, ...] = (
            "judged last", ("rule", "state"), of_practices=False),
     Family("rule_bad", "gauge", "What it counted as bad", ("rule",), of_practices=False),
     Family("rule_n", "gauge", "What it counted in all", ("rule",), of_practices=False),
+    Family("room_gauge", "gauge", "What a room measures itself, the worst practice's; see the"
+           " metrics of its runbook", ("integration", "metric", "subject"), merge=max),
     Family("incidents_open", "gauge", "Incidents that nobody has resolved",
            ("integration", "severity", "status"), of_practices=False),
     Family("incidents_opened", "counter", "Incidents ever opened", ("integration", "severity"),

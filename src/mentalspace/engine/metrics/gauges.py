@@ -106,6 +106,13 @@ select 'rule_bad', null, jsonb_build_object('rule', rule_id), sum(bad) from judg
  union all
 select 'rule_n', null, jsonb_build_object('rule', rule_id), sum(n) from judged group by 3
 """
+_ROOMS = """
+select 'room_gauge' as name, practice_id,
+       jsonb_build_object('integration', integration, 'metric', metric, 'subject', subject)
+         as labels, value
+  from room_gauge where drill = '' and value is not null
+   and measured_at > app.now() - interval '15 min'
+"""
 _INCIDENTS = """
 select 'incidents_opened' as name, null::uuid as practice_id,
        jsonb_build_object('integration', integration, 'severity', severity) as labels,
@@ -155,7 +162,7 @@ async def read_gauges(connection: Connection) -> list[Sample]:
     """As the dispatcher, who sees scheduling and counting columns only."""
     rows = [
         row
-        for query in (_OPEN, _QUEUE, _CREDENTIALS, _STREAKS, _RULES, _INCIDENTS)
+        for query in (_OPEN, _QUEUE, _CREDENTIALS, _STREAKS, _RULES, _ROOMS, _INCIDENTS)
         for row in await connection.fetch(query)
     ]
     rows += await connection.fetch(_PROCESSES, DEAD_AFTER_S)

@@ -129,6 +129,9 @@ def _metric(metric: Metric, path: Path) -> Iterator[Problem]:
     if (metric.measure is Measure.LATE_RATE) is not (metric.late_after_s > 0):
         cure = 'give late_after_s with measure = "late_rate", and with no other'
         yield problem_at(path, "metric", f"{about}: nothing says what is late", cure)
+    if metric.gauge and metric.measure is not None:
+        cure = "leave its measure out: the room measures a gauge itself"
+        yield problem_at(path, "metric", f"{about}: a gauge is not counted from the ledger", cure)
     if metric.measure in SHARES and not 0 < metric.target < 1:
         cure = "give the target as a ratio, such as 0.98"
         yield problem_at(path, "metric", f"{about}: a share's target is between 0 and 1", cure)

@@ -111,6 +111,20 @@ def _share(rule: AlertRule, metric: Metric) -> Iterator[Finding]:
         yield f"takes {said} for healthy, and its metric's target is {metric.target:g}", cure
 
 
+def _gauge(rule: AlertRule, room: RoomRunbook) -> Iterator[Finding]:
+    metric = room.overview.metric(rule.metric)
+    if metric is None or rule.op is None or not metric.gauge:
+        known = ", ".join(sorted(m.id for m in room.overview.metrics if m.gauge)) or "none yet"
+        yield "watches no gauge", f"give op, and metric as one of {known}"
+        return
+    if rule.op is metric.op:
+        turned = Op.BELOW if metric.op is Op.ABOVE else Op.ABOVE
+        yield f"fires on the good side of {metric.id}", f"turn op round: {turned}"
+    if rule.healthy is not None and rule.healthy != metric.target:
+        cure = f"write healthy = {metric.target:g}, which is the target of {metric.id}"
+        yield f"takes {rule.healthy:g} for healthy, and the target is {metric.target:g}", cure
+
+
 def _cost(rule: AlertRule, room: RoomRunbook) -> Iterator[Finding]:
     if room.overview.price is None:
         yield "counts money without a price", "add a [price] to the overview"
@@ -132,5 +146,6 @@ _BY_KIND: Mapping[AlertKind, Check] = MappingProxyType(
         AlertKind.QUEUE_AGE: _plain,
         AlertKind.BREAKER: _plain,
         AlertKind.CALLBACKS: _plain,
+        AlertKind.GAUGE: _gauge,
     }
 )

@@ -47,6 +47,8 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "always_open": frozenset(),
     # our own limiter lets nothing leave for so long
     "stall": frozenset({"for_s"}),
+    # what the room would measure itself is so, in the room's own words, and it measures it
+    "pretend": None,
 }
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly; what is

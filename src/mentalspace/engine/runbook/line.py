@@ -54,6 +54,19 @@ def _cost(rule: AlertRule, overview: Overview) -> str:
     return f"{times} and {rule.floor:g} {currency} above it, today or in {length(rule.window_s)}"
 
 
+def _gauge(rule: AlertRule, overview: Overview) -> str:
+    metric = overview.metric(rule.metric)
+    side = "under" if rule.op is Op.BELOW else "over"
+    in_percent = metric is None or metric.unit == "ratio"
+    bound = f"{rule.threshold or 0:g} {metric.unit if metric else ''}"
+    line = f"{side} {_percent(rule.threshold) if in_percent else bound}"
+    if rule.floor:
+        line += f", and at least {rule.floor:,.0f} of it"
+    if rule.healthy is not None:
+        line += f", and less likely than 1 in 1,000 at a healthy {_healthy(rule, overview)}"
+    return line
+
+
 def _percent(share: float | None) -> str:
     return "no share" if share is None else f"{share * 100:g}%"
 
@@ -75,5 +88,6 @@ _LINES: Mapping[AlertKind, Line] = MappingProxyType(
             f"{rule.threshold or 3:g} or more taken since the last callback,"
             f" over {length(rule.window_s)} ago"
         ),
+        AlertKind.GAUGE: _gauge,
     }
 )

@@ -40,6 +40,8 @@ class AlertKind(StrEnum):
     BREAKER = "breaker"
     # Of so many messages a provider that used to call back has said nothing.
     CALLBACKS = "callbacks"
+    # What the room measures itself is beyond a line; of a share, and beyond chance.
+    GAUGE = "gauge"
 
 
 # Rules about what was met, one failure after the other: how grave it is, its case says. A share, a
@@ -94,9 +96,10 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`unit` is `ratio` (0 to 1) or `s`; on target means `value op target`.
+    """`unit` is `ratio` (0 to 1), `s`, or what is counted; on target means `value op target`.
 
-    Without a `measure` it is written down only. `events` are the provider's own names, `reasons`
+    Without a `measure` it is written down only, unless it is a `gauge`, which the room measures
+    itself and keeps in `room_gauge`. `events` are the provider's own names, `reasons`
     those of suppressions.
     """
 
@@ -111,6 +114,14 @@ class Metric:
     source: str | None = None
     reasons: tuple[str, ...] = ()
     late_after_s: float = 0.0
+    gauge: bool = False
+
+    @property
+    def target_text(self) -> str:
+        """`99%`, `5 s`, `1 files`."""
+        if self.unit == "ratio":
+            return f"{self.target * 100:g}%"
+        return f"{self.target:g} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +151,11 @@ class AlertRule:
     `fault` says whose it is where no attempt's case can; `issue` is the page to read then.
 
     It must hold for `pending_s` before anybody is told. `healthy` is the rate that it takes for
-    well, which is its metric's target. A cost counts only `floor` above the usual. While a rule of
-    `covered_by` has an open incident of the same credential, this one opens none; `covered_across`:
-    nor while the credential has taken over from one that has such an incident. What rules with the
-    same word for a `cause` tell of a provider is one group of incidents, at whichever practices.
+    well, which is its metric's target. A cost counts only `floor` above the usual, a gauge from a
+    `floor` of what it counts. While a rule of `covered_by` has an open incident of the same
+    credential, this one opens none; `covered_across`: nor while the credential has taken over from
+    one that has such an incident. What rules with the same word for a `cause` tell of a provider is
+    one group of incidents, at whichever practices.
     """
 
     id: str
@@ -262,6 +274,7 @@ def _metric(table: Table) -> Metric:
         source=table.maybe_text("source"),
         reasons=table.texts("reasons"),
         late_after_s=table.number("late_after_s", 0.0),
+        gauge=bool(table.maybe_flag("gauge")),
     )
     table.done()
     return metric

@@ -11,6 +11,7 @@ from mentalspace.engine.watch.breaker import look_at_breakers
 from mentalspace.engine.watch.burn import look_at_burn
 from mentalspace.engine.watch.callbacks import look_at_callbacks
 from mentalspace.engine.watch.cost import look_at_cost
+from mentalspace.engine.watch.gauge import look_at_gauges
 from mentalspace.engine.watch.look import Watch
 from mentalspace.engine.watch.paused import look_at_pauses
 from mentalspace.engine.watch.rate import look_at_rates
@@ -29,5 +30,6 @@ WATCHES: Mapping[AlertKind, Watch] = MappingProxyType(
         AlertKind.QUEUE_AGE: look_at_waiting,
         AlertKind.BREAKER: look_at_breakers,
         AlertKind.CALLBACKS: look_at_callbacks,
+        AlertKind.GAUGE: look_at_gauges,
     }
 )

@@ -6,6 +6,8 @@ from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.desk import desk_of
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from mentalspace.integrations.storage.disk.sweep import sweep
+from mentalspace.integrations.storage.measuring import look_at_disk, measure
+from mentalspace.integrations.storage.store.measures import keep_swept
 from mentalspace.integrations.storage.store.transfers import fold
 
 COUNT_EVERY_S = 60.0
@@ -13,12 +15,16 @@ SWEEP_EVERY_S = 3600.0
 
 
 async def count_files(services: Services) -> None:
+    settings = services.settings
     await fold(services.database)
+    await look_at_disk(services.database, settings.storage)
+    await measure(services.database, settings.storage_quota_bytes)
 
 
 async def sweep_files(services: Services) -> None:
     desk = desk_of(services)
-    await sweep(desk.database, desk.shelf)
+    swept = await sweep(desk.database, desk.shelf)
     await clear_uploads(desk.database, desk.shelf)
     async with desk.database.as_dispatcher() as connection:
+        await keep_swept(connection, swept.unnamed_of, swept.lost_of)
         await connection.execute("select storage.forget_old()")

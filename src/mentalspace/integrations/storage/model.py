@@ -18,6 +18,7 @@ _SIZE = re.compile(r"([0-9]{1,12})(B|KB|MB|GB)?")
 # What a bucket without a limit of its own takes, and what none may go beyond.
 USUAL_LIMIT = 50_000_000
 LARGEST_LIMIT = 5_000_000_000
+LARGEST_QUOTA = 10**15
 
 # What a browser may show in its own window; everything else is saved.
 SHOWN = frozenset({"application/pdf", "image/jpeg", "image/png"})
@@ -35,7 +36,7 @@ _ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 _TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,100}")
 
 
-def parse_size(given: str | int) -> int:
+def parse_size(given: str | int, *, most: int = LARGEST_LIMIT) -> int:
     """Bytes from a number or from text such as `50MB`; a megabyte is a million bytes.
 
     Raises ValueError for anything else.
@@ -49,8 +50,8 @@ def parse_size(given: str | int) -> int:
         if found is None:
             raise ValueError("a size is a number of bytes, or text such as 50MB")
         size = int(found[1]) * _UNITS[found[2] or ""]
-    if not 0 < size <= LARGEST_LIMIT:
-        raise ValueError(f"a size lies between 1 and {LARGEST_LIMIT} bytes")
+    if not 0 < size <= most:
+        raise ValueError(f"a size lies between 1 and {most} bytes")
     return size
 
 

@@ -14,7 +14,8 @@ from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
-from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, RoomRunbook
+from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of
+from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, Metric, RoomRunbook
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.engine.watch.state import URGENCY
@@ -223,6 +224,7 @@ async def _from_ledger(
         states = await connection.fetch(_STATES, ids)
         incidents = await connection.fetch(_INCIDENTS, ids)
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
+        gauges = worst_of(book.overview, await read_gauges(connection, book.room))
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -237,6 +239,7 @@ async def _from_ledger(
         for row in incidents
         if row["recovered_at"] is None and _is_known(services, row["rule_id"])
     ]
+    findings += [_of_gauge(book.room, metric, gauge) for metric, gauge in gauges]
     if rows and not workers:
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
@@ -270,6 +273,12 @@ def _of_reading(room: str, reading: Reading) -> RoomFinding:
     target = f"target {metric.op.value} {metric.target:g}"
     text = f"{metric.title} {reading.text} in 24 h, {target}"
     state: State = "warning" if reading.on_target is False else "good"
+    return RoomFinding(room, metric.id, "rate", state, text)
+
+
+def _of_gauge(room: str, metric: Metric, gauge: Gauge) -> RoomFinding:
+    text = f"{metric.title}, {gauge.subject}: {gauge.seen}"
+    state: State = "warning" if gauge.on_target(metric) is False else "good"
     return RoomFinding(room, metric.id, "rate", state, text)
 
 

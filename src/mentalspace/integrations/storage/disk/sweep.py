@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from uuid import UUID
@@ -32,11 +33,20 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Swept:
-    """Counts: uploads that never ended, bytes without a row, and rows without bytes."""
+    """Counts: uploads that never ended, and by practice bytes without a row and rows without
+    bytes."""
 
     landings: int = 0
-    unnamed: int = 0
-    lost: int = 0
+    unnamed_of: Counter[UUID] = field(default_factory=Counter)
+    lost_of: Counter[UUID] = field(default_factory=Counter)
+
+    @property
+    def unnamed(self) -> int:
+        return self.unnamed_of.total()
+
+    @property
+    def lost(self) -> int:
+        return self.lost_of.total()
 
 
 async def sweep(database: Database, shelf: Shelf, *, grace_s: float = GRACE_S) -> Swept:
@@ -46,8 +56,8 @@ async def sweep(database: Database, shelf: Shelf, *, grace_s: float = GRACE_S) -
     before = time.time() - grace_s
     swept.landings = await in_thread(lambda: _clear_landings(shelf, before))
     for practice_id in await in_thread(shelf.practices):
-        swept.unnamed += await _clear_unnamed(database, shelf, practice_id, before)
-    swept.lost = await _count_lost(database, shelf, grace_s)
+        swept.unnamed_of[practice_id] = await _clear_unnamed(database, shelf, practice_id, before)
+    swept.lost_of = await _count_lost(database, shelf, grace_s)
     if swept.landings or swept.unnamed:
         log.info("files_swept", count=swept.landings + swept.unnamed)
     return swept
@@ -92,8 +102,8 @@ def _missing(shelf: Shelf, places: set[tuple[UUID, str]]) -> list[tuple[UUID, st
     return [place for place in places if not shelf.place(*place).is_file()]
 
 
-async def _count_lost(database: Database, shelf: Shelf, grace_s: float) -> int:
-    lost, last = 0, UUID(int=0)
+async def _count_lost(database: Database, shelf: Shelf, grace_s: float) -> Counter[UUID]:
+    lost, last = Counter[UUID](), UUID(int=0)
     while True:
         async with database.as_dispatcher() as connection:
             rows = await connection.fetch(_ROWS, last, _AT_ONCE, grace_s)
@@ -105,4 +115,4 @@ async def _count_lost(database: Database, shelf: Shelf, grace_s: float) -> int:
             async with database.as_dispatcher() as connection:
                 if await connection.fetchval(_STILL, practice_id, version):
                     log.error("stored_file_lost", practice_id=practice_id)
-                    lost += 1
+                    lost[practice_id] += 1

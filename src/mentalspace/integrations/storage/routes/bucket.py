@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mentalspace.integrations.storage.keep import let_go, take_back
-from mentalspace.integrations.storage.model import media_type, parse_size
+from mentalspace.integrations.storage.model import LARGEST_QUOTA, media_type, parse_size
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     BUCKET_EXISTS,
@@ -68,6 +68,7 @@ async def create(request: Request) -> Response:
                 deed.person.user_id,
                 given.get("file_size_limit"),
                 given.get("allowed_mime_types"),
+                given.get("quota_bytes"),
             )
             await write_down(desk.database, connection, deed, "bucket_made", bucket=bucket)
     except Refused as error:
@@ -150,9 +151,20 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
         except (ValueError, AttributeError) as error:
             said = "file_size_limit: give a number of bytes, or text such as 50MB"
             raise Refused(BAD_REQUEST, said) from error
+    if "quota" in body:
+        given["quota_bytes"] = _quota(body["quota"])
     if "allowed_mime_types" in body:
         given["allowed_mime_types"] = _types(body["allowed_mime_types"])
     return given
+
+
+def _quota(given: Any) -> int | None:
+    """What it may fill before it is time to plan for more; a word of ours, not of Supabase."""
+    try:
+        return None if given is None else parse_size(given, most=LARGEST_QUOTA)
+    except (ValueError, AttributeError) as error:
+        said = "quota: give a number of bytes, or text such as 50GB"
+        raise Refused(BAD_REQUEST, said) from error
 
 
 def _types(given: Any) -> list[str] | None:

@@ -72,20 +72,23 @@ def test_what_may_be_there_is_looked_for_first() -> None:
 
 
 def test_the_seeds_metrics_and_lines_are_written_down() -> None:
-    """Four metrics and three thresholds; what nothing measures yet says so."""
+    """Four metrics and three thresholds, each of them measured and live."""
     metrics = {metric.id: metric for metric in BOOK.overview.metrics}
     success = metrics["storage.upload_success_rate"]
     assert (success.op.value, success.target, success.measure is None) == (">", 0.99, False)
     for name in ("upload_time_by_size", "bucket_usage", "bandwidth"):
-        assert metrics[f"storage.{name}"].measure is None
+        assert metrics[f"storage.{name}"].gauge
     lines = {rule.id: (rule.threshold, rule.action, rule.state) for rule in BOOK.overview.alerts}
     assert lines["storage.failure_rate_high"] == (
         0.05,
         "Investigate storage health",
         AlertState.LIVE,
     )
-    assert lines["storage.bucket_nearly_full"][2] is AlertState.DECLARED
-    assert lines["storage.bandwidth_spike"][2] is AlertState.DECLARED
+    assert lines["storage.bucket_nearly_full"] == (0.8, "Plan for expansion", AlertState.LIVE)
+    assert (lines["storage.bandwidth_spike"][0], lines["storage.bandwidth_spike"][2]) == (
+        2,
+        AlertState.LIVE,
+    )
 
 
 def test_the_seeds_issues_stand_with_their_words() -> None:
