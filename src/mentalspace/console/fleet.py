@@ -7,7 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from mentalspace.console.door import Visit
+from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.fleet import (
     Card,
     drills_of,
@@ -27,23 +27,26 @@ async def home(visit: Visit) -> Response:
     if not visit.person.may("incidents.read"):
         return visit.go("/morning" if visit.person.may("morning.read") else "/appointments")
     recipients = [c.id for c in visit.services.runbooks.cases if c.fault is Fault.RECIPIENT]
+    room = visit.query("room") or None
+    if room is not None and room not in visit.services.rooms:
+        raise Missing
     async with visit.reading() as connection:
-        cards = await read_fleet(connection, recipients)
+        fleet = await read_fleet(connection, recipients, room)
         incidents = await open_incidents(connection)
     # Processes and drills belong to the installation and name no practice; rates are counted for
     # the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
-        rates = await _rates(visit, connection, cards)
+        rates = await _rates(visit, connection, fleet.cards)
         heartbeats = await read_heartbeats(connection)
         drills = await last_drills(connection)
-    rooms = {card.credential["integration"] for card in cards}
     return await visit.show(
         "fleet.html",
-        cards=cards,
+        fleet=fleet,
+        room=room,
         incidents=incidents,
         heartbeats=[(beat, is_alive(beat)) for beat in heartbeats],
         rates=rates,
-        drills={room: drills_of(room, drills) for room in rooms},
+        drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
 
 

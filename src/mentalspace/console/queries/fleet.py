@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import RESTS, WAITS
 
 BUCKETS = 12
+# More credentials than these are no page: those that are well are told together, room by room.
+CROWD = 12
+# Due for so long and still here is told, whatever the last calls said.
+STUCK_AFTER = timedelta(minutes=5)
 # Below this a percentage says more than is known.
 ENOUGH = 20
 
@@ -59,11 +63,18 @@ select credential_id,
        count(*) filter (where status = 'unknown') as unknown,
        count(*) filter (where {WAITS}) as waiting,
        count(*) filter (where {RESTS}) as resting,
-       count(*) filter (where due_at > app.now()) as later,
-       min(due_at) filter (where {WAITS}) as oldest_at
+       min(due_at) filter (where {WAITS}) as oldest_at, app.now() - min(due_at)
+         filter (where {WAITS}) > $2 as stuck
   from delivery d
  where credential_id = any ($1) and drill is null
-   and status in ('pending', 'due', 'sending', 'unknown', 'held')
+   and (status in ('sending', 'unknown', 'held')
+        or (status in ('pending', 'due') and due_at <= app.now()))
+ group by credential_id
+"""
+_LATER = """
+select credential_id, count(*) as number from delivery
+ where credential_id = any ($1) and drill is null and status in ('pending', 'due')
+   and due_at > app.now()
  group by credential_id
 """
 # What was tried in the last hour, or ended in it without a try, by what has become of it.
@@ -109,6 +120,15 @@ class Outcomes:
     recipient: int = 0
     unfinished: int = 0
 
+    def __add__(self, other: Outcomes) -> Outcomes:
+        return Outcomes(
+            self.delivered + other.delivered,
+            self.accepted + other.accepted,
+            self.failed + other.failed,
+            self.recipient + other.recipient,
+            self.unfinished + other.unfinished,
+        )
+
     @property
     def judged(self) -> int:
         """How many say anything of the integration: the recipient's faults do not."""
@@ -129,30 +149,120 @@ class Card:
     state: State
     lanes: Sequence[Any]
     backlog: Any | None
+    later: int
     outcomes: Outcomes
     chart: Chart
 
 
-async def read_fleet(connection: Connection, recipient_cases: Sequence[str]) -> list[Card]:
-    """A card for each credential in use, worst first."""
-    credentials = await connection.fetch(_CREDENTIALS)
-    ids = [row["id"] for row in credentials]
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """Credentials of one integration that need nobody, told together."""
+
+    integration: str
+    number: int
+    practices: int
+    outcomes: Outcomes
+    last_good_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    cards: Sequence[Card]
+    calm: Sequence[Calm]
+    rooms: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A credential, and what decides whether anybody must look at it."""
+
+    credential: Any
+    state: State
+    lanes: Sequence[Any]
+    backlog: Any | None
+    outcomes: Outcomes
+
+    @property
+    def is_calm(self) -> bool:
+        stuck = self.backlog is not None and self.backlog["stuck"]
+        return _URGENCY[self.state.tone] == _URGENCY["ok"] and not stuck
+
+
+async def read_fleet(
+    connection: Connection, recipient_cases: Sequence[str], room: str | None = None
+) -> Fleet:
+    """A card for each credential in use, worst first: of a crowd, for each that is not calm. All of
+    `room`, where it is asked for."""
+    rows = await connection.fetch(_CREDENTIALS)
+    seen = await _look(connection, rows, recipient_cases)
+    shown = seen
+    if room is not None:
+        shown = [each for each in seen if each.credential["integration"] == room]
+    elif len(seen) > CROWD:
+        shown = [each for each in seen if not each.is_calm]
+    calm = () if room is not None or shown is seen else _calm(each for each in seen if each.is_calm)
+    return Fleet(
+        cards=await _cards(connection, shown),
+        calm=calm,
+        rooms=sorted({row["integration"] for row in rows}),
+    )
+
+
+async def _look(
+    connection: Connection, rows: Sequence[Any], recipient_cases: Sequence[str]
+) -> list[_Seen]:
+    ids = [row["id"] for row in rows]
     lanes = _by_credential(await connection.fetch(PAUSED, ids))
-    backlog = {row["credential_id"]: row for row in await connection.fetch(_BACKLOG, ids)}
+    waiting = await connection.fetch(_BACKLOG, ids, STUCK_AFTER)
+    backlog = {row["credential_id"]: row for row in waiting}
     outcomes = _by_credential(await connection.fetch(_OUTCOMES, ids, list(recipient_cases)))
-    tries = _by_credential(await connection.fetch(_TRIES, ids, BUCKETS))
-    cards = [
-        Card(
+    return [
+        _Seen(
             credential=row,
             state=_state(row, lanes[row["id"]], backlog.get(row["id"])),
             lanes=lanes[row["id"]],
             backlog=backlog.get(row["id"]),
             outcomes=_outcomes(outcomes[row["id"]]),
-            chart=draw(_buckets(tries[row["id"]])),
         )
-        for row in credentials
+        for row in rows
+    ]
+
+
+async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
+    ids = [each.credential["id"] for each in shown]
+    tries = _by_credential(await connection.fetch(_TRIES, ids, BUCKETS))
+    later = {row["credential_id"]: row["number"] for row in await connection.fetch(_LATER, ids)}
+    cards = [
+        Card(
+            credential=each.credential,
+            state=each.state,
+            lanes=each.lanes,
+            backlog=each.backlog,
+            later=later.get(each.credential["id"], 0),
+            outcomes=each.outcomes,
+            chart=draw(_buckets(tries[each.credential["id"]])),
+        )
+        for each in shown
     ]
     return sorted(cards, key=lambda card: _URGENCY[card.state.tone])
+
+
+def _calm(seen: Iterable[_Seen]) -> list[Calm]:
+    rooms: defaultdict[str, list[_Seen]] = defaultdict(list)
+    for each in seen:
+        rooms[each.credential["integration"]].append(each)
+    return [
+        Calm(
+            integration=room,
+            number=len(group),
+            practices=len({each.credential["practice_name"] for each in group}),
+            outcomes=sum((each.outcomes for each in group), Outcomes()),
+            last_good_at=max(
+                (at for each in group if (at := each.credential["last_good_at"])), default=None
+            ),
+        )
+        for room, group in sorted(rooms.items())
+    ]
 
 
 async def read_heartbeats(connection: Connection) -> list[Any]:
