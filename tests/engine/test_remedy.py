@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from mentalspace.engine.breaker import note_outcome
+from mentalspace.engine.hours import Hours
 from mentalspace.engine.remedy import Done, Name, Preflight, act, preflight, read_standing
 from mentalspace.engine.remedy.act import Order
 from mentalspace.engine.runbook import Price
@@ -258,3 +259,21 @@ async def test_a_switch_that_happened_by_itself_is_not_offered_again(desk: Desk)
     await desk.bench.admin.execute("update credential_state set breaker = 'closed'")
     again = await desk.look("switch")
     assert (again.refusal, again.already) == (None, False)
+
+
+async def test_no_button_sends_at_night(desk: Desk) -> None:
+    """What waits for its morning is counted apart, in the words of each button that lets go."""
+    now = await desk.bench.admin.fetchval("select app.now()")
+    minute = (now.hour * 60 + now.minute + 240) % 1380
+    night = Hours(("UTC",), ((minute, minute + 60),) * 7)
+    await desk.bench.deliver(to="awake@clients.example")
+    await desk.bench.deliver(to="asleep@clients.example", hours=night)
+    await desk.act("pause")
+    await desk.break_first()
+    names: tuple[Name, ...] = ("resume", "try_anyway")
+    for name in names:
+        looked = await desk.look(name)
+        assert (looked.numbers["waiting"], looked.numbers["resting"]) == (1, 1)
+        assert "1 message to 1 person" in looked.would[0]
+        assert any("1 message waits for the morning" in line for line in looked.would)
+    assert (await desk.look("hold")).would[0].startswith("2 messages would be held, 1 of which")

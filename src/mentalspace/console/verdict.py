@@ -63,4 +63,6 @@ def _elsewhere(facts: Mapping[str, Any], provider: str) -> str | None:
         return f"{began} other credentials well since this began: more likely ours"
     if over:
         return None
+    if not elsewhere["asked"]:
+        return f"No other credential has asked {provider} since this began: nothing to compare with"
     return f"No other credential got a good answer from {provider} since this began"

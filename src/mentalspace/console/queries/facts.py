@@ -114,12 +114,17 @@ select evidence_kind, http, code, request_id, case_id, finished_at,
  order by finished_at desc limit 1
 """
 # The same provider through another credential, while ours failed: answers there speak for ours,
-# silence for theirs. Whatever it answers after $4 only says that it is well again.
+# failures for theirs, and where nobody asked it nothing does. Whatever it answers after $4 only
+# says that it is well again.
 _ELSEWHERE = """
 select count(*) as others, coalesce(bool_or(exists(
          select from attempt a where a.credential_id = c.id and a.state = 'succeeded'
             and a.started_at >= $3 and a.finished_at <= coalesce($4::timestamptz, 'infinity')
-       )), false) as answered
+       )), false) as answered,
+       coalesce(bool_or(exists(
+         select from attempt a where a.credential_id = c.id and a.state in ('failed', 'unknown')
+            and a.started_at >= $3 and a.finished_at <= coalesce($4::timestamptz, 'infinity')
+       )), false) as asked
   from credential c
  where c.provider = (select provider from credential where id = $1) and c.id <> all ($2)
    and c.active and c.drill is null

@@ -131,7 +131,7 @@ def _nothing_paused(s: Standing, _title: Title) -> str | None:
 
 
 def _nothing_due(s: Standing, _title: Title) -> str | None:
-    return None if s.waiting else "Nothing is due that could be held."
+    return None if s.due else "Nothing is due that could be held."
 
 
 def _nothing_held(s: Standing, _title: Title) -> str | None:
@@ -175,6 +175,7 @@ def _pause(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
         f"{_waiting(s)} would wait, and {_count(s.coming)} that fall due within the hour."
         if s.waiting or s.coming
         else "Nothing is due now or within the hour; whatever falls due until then would wait.",
+        *_resting(s),
         *_in_hand(s),
         "Nothing goes over to another provider: a lane paused by hand keeps what it has.",
         *_time(s),
@@ -183,6 +184,7 @@ def _pause(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
 
 def _resume(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
     lines = [f"{_waiting(s)} would go to {title(s.provider)}, {_pace(s)}."]
+    lines += _resting(s)
     if s.useless:
         lines.append(f"{_count(s.useless)} would expire: their time has passed.")
     if s.breaker != "closed" and s.override_state != "closed":
@@ -192,9 +194,10 @@ def _resume(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
 
 
 def _hold(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
-    number = min(s.waiting, MOST_AT_ONCE)
+    number = min(s.due, MOST_AT_ONCE)
+    night = f", {s.resting:,} of which wait for the morning" if s.resting else ""
     return (
-        f"{_count(number)} to {_people(s.people)} would be held; none goes by itself any more.",
+        f"{_count(number)} would be held{night}; none goes by itself any more.",
         *_in_hand(s),
         "What falls due later is not touched. “Send the held ones again” lets them go.",
         *_time(s),
@@ -225,7 +228,7 @@ def _switch(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:
         else f"Nothing waits now; whatever falls due until then would go by {name}.",
         f"Nothing new goes to {here}; then the breaker decides again.",
     ]
-    if left := s.waiting - s.movable + s.unknown:
+    if left := s.due - s.movable + s.unknown:
         lines.append(f"{left} perhaps sent stay: only {here} knows of them.")
     return (*lines, *_in_hand(s))
 
@@ -246,6 +249,7 @@ def _try_anyway(s: Standing, title: Title, _price: Price | None) -> tuple[str, .
         f"The breaker is held closed: {_waiting(s).lower()} would be tried at once, {_pace(s)}.",
         f"{good} Failures no longer stop the sending until then; each message still waits longer "
         "after every failure.",
+        *_resting(s),
         *_stays_there(s, title),
     )
 
@@ -253,7 +257,8 @@ def _try_anyway(s: Standing, title: Title, _price: Price | None) -> tuple[str, .
 def _automatic(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
     now = {"closed": "sends", "open": "waits", "half_open": "tries one"}[s.breaker]
     return (
-        f"The breaker decides again: as it stands it {now}. {_waiting(s)} wait for it.",
+        f"The breaker decides again: as it stands it {now}. {_waiting(s)} wait{_s(s)} for it.",
+        *_resting(s),
         "What has gone over to another provider stays there.",
     )
 
@@ -263,6 +268,21 @@ def _automatic(s: Standing, _title: Title, _price: Price | None) -> tuple[str, .
 
 def _waiting(s: Standing) -> str:
     return f"{_count(s.waiting)} to {_people(s.people)}" if s.waiting else "Nothing that is due"
+
+
+def _s(s: Standing) -> str:
+    return "" if s.waiting > 1 else "s"
+
+
+def _resting(s: Standing) -> tuple[str, ...]:
+    """What is not sent at night goes by no button."""
+    if not s.resting:
+        return ()
+    waits = "waits" if s.resting == 1 else "wait"
+    return (
+        f"{_count(s.resting)} {waits} for the morning by the recipients’ clocks, and would still: "
+        "no button sends at night.",
+    )
 
 
 def _in_hand(s: Standing) -> tuple[str, ...]:
@@ -314,11 +334,11 @@ _BUTTONS: Mapping[Name, _Button] = {
     ),
     "resume": _Button(
         "Resume the lanes", _never, _nothing_paused, _resume,
-        ("waiting", "people", "useless"), safe=False, lasts=False, reason=False,
+        ("waiting", "people", "resting", "useless"), safe=False, lasts=False, reason=False,
     ),
     "hold": _Button(
         "Hold what is due", _never, _nothing_due, _hold,
-        ("waiting", "people", "in_hand"), safe=True, lasts=False,
+        ("waiting", "people", "resting", "in_hand"), safe=True, lasts=False,
     ),
     "replay": _Button(
         "Send the held ones again", _never, _nothing_held, _replay,
@@ -335,7 +355,7 @@ _BUTTONS: Mapping[Name, _Button] = {
     ),
     "try_anyway": _Button(
         "Try anyway", _is_forced, _forced, _try_anyway,
-        ("waiting", "people"), safe=False, lasts=True,
+        ("waiting", "people", "resting"), safe=False, lasts=True,
     ),
     "automatic": _Button(
         "Back to automatic", _never, _is_automatic, _automatic,

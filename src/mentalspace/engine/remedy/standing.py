@@ -9,6 +9,7 @@ from uuid import UUID
 
 from mentalspace.engine import replay
 from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import RESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,8 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Counts are of deliveries. `waiting` is due and still of use, `useless` due and too late;
+    """Counts are of deliveries. `waiting` is due, of use and free to leave, `resting` due and of
+    use and may not leave before its hours begin, `useless` due and too late;
     `naming` of the waiting name a client; `movable` of them surely have not left. `moved` have gone
     over to another provider since the incident began, to `moved_to` lately, from `moved_at` on;
     `out` says that they would still. A person switched at `switched_at`, if one did."""
@@ -51,6 +53,7 @@ class Standing:
     waiting: int
     people: int
     useless: int
+    resting: int
     naming: int
     movable: int
     in_hand: int
@@ -68,8 +71,13 @@ class Standing:
     switched_at: datetime | None
     fallback: Fallback | None
 
+    @property
+    def due(self) -> int:
+        """All that is due and of use, whenever it may leave."""
+        return self.waiting + self.resting
 
-_ONE = """
+
+_ONE = f"""
 select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now() as now,
        c.id as credential_id, c.practice_id, c.integration, c.provider, c.endpoint, c.rate_per_s,
        s.breaker, s.last_good_at, s.override_by, s.override_moves,
@@ -87,8 +95,9 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
              or bool_or(state = 'paused' and paused_by = 'runbook') as out
       from lane where credential_id = c.id) lanes
  cross join lateral (
-    select count(*) filter (where due and useful) as waiting,
-           count(distinct recipient_key) filter (where due and useful) as people,
+    select count(*) filter (where due and useful and not rests) as waiting,
+           count(distinct recipient_key) filter (where due and useful and not rests) as people,
+           count(*) filter (where due and useful and rests) as resting,
            count(*) filter (where due and not useful) as useless,
            count(*) filter (where due and useful and carries_phi) as naming,
            count(*) filter (where due and useful and stayed) as movable,
@@ -98,12 +107,12 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
              and due_at <= app.now() + interval '1 hour') as coming,
            min(expires_at) filter (where due and useful) as useful_until
       from (select d.*, d.status in ('pending', 'due') and d.due_at <= app.now() as due,
-                   coalesce(d.expires_at > app.now(), true) as useful,
+                   coalesce(d.expires_at > app.now(), true) as useful, {RESTS} as rests,
                    d.batch_id is null and not exists (
                      select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
                       where ad.delivery_id = d.id and a.state in ('open', 'unknown')) as stayed
-              from (select id, recipient_key, status, due_at, expires_at, carries_phi, batch_id
-                      from delivery
+              from (select id, recipient_key, status, hours, due_at, expires_at, carries_phi,
+                           batch_id from delivery
                      where credential_id = c.id and drill is not distinct from i.drill
                        and status in ('pending', 'due', 'sending', 'unknown')) d) counted) work
  cross join lateral (
