@@ -1,13 +1,17 @@
-"""What a page counts at night: what is stuck and what only rests, alike on every page."""
+"""What pages count and show at night: what is stuck, whom it leaves out, and what it began with."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from mentalspace.cli.doctor import screen
+from mentalspace.engine.runbook import AlertKind
+from mentalspace.engine.watch.look import Subject
+from mentalspace.engine.watch.streak import look_at_streaks
 from mentalspace.workflows.doctor import examine
-from tests.console.stage import Stage
+from tests.console.stage import Stage, _attempt, _say, fail, walk
 from tests.console.test_doors import visitor
 
 
@@ -32,6 +36,85 @@ async def test_what_rests_until_the_morning_is_told_apart_from_what_is_stuck(sta
     [line] = [each for each in report.credentials if each.waiting or each.resting]
     assert (line.waiting, line.resting) == (2, resting)
     assert f"{resting} more wait for the morning, as they should" in screen(report)
+
+
+async def test_what_is_unknown_has_the_cause_that_it_began_with(stage: Stage) -> None:
+    """Sending met no answer, and a question left it as unknown: the error, the message and the
+    rule that opens incidents name the first, with the later state beside it; whom it leaves out
+    and when they come is said without an incident, and of which practice it is."""
+    unknown = await _unknown(stage)
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/errors") as answer:
+            errors = await answer.text()
+        [row] = [r for r in errors.split("<tr ") if 'data-key="email-sms.no_answer"' in r]
+        assert 'data-key="email-sms.look_again"' not in errors
+        assert "Theirs" in row and "Mesa Family Practice" in row
+        assert "Then, for 1 message" in row and "/runbook/sms.look_again" in row
+        assert "1 not reached; the next comes" in row
+        async with http.get("/messages?case=sms.no_answer") as answer:
+            listed = await answer.text()
+        assert f"/messages/{unknown}" in listed and "/runbook/sms.look_again" in listed
+        async with http.get(f"/messages/{unknown}") as answer:
+            message = await answer.text()
+        cause, since = message.index("<dt>Cause</dt>"), message.index("<dt>Since then</dt>")
+        assert "/runbook/sms.no_answer" in message[cause:since]
+        assert "<dt>Asks again</dt><dd>now, as soon as a worker takes it" in message
+        async with http.get("/") as answer:
+            card = (await answer.text()).split("Mesa Family Practice, credential")[1]
+        assert "<dt>People not reached</dt><dd><b>5</b>, the next appointment" in card
+    look = await _streak(stage, unknown)
+    assert (look.case_id, look.fault) == ("sms.no_answer", "theirs")
+    [report] = await examine(stage.services, "email", practice_id=stage.mesa)
+    assert "5 people are not reached; the next appointment among them is" in screen(report)
+
+
+async def _unknown(stage: Stage) -> UUID:
+    """A message of Mesa that got no answer, and that its provider does not show; its lanes run."""
+    owner = stage.owner
+    await owner.execute("delete from attempt_delivery")
+    await owner.execute("update lane set state = 'open', paused_case = null")
+    delivery: UUID = await owner.fetchval(
+        "update delivery set due_at = app.now() - interval '5 min' where id = (select id from"
+        " delivery where practice_id = $1 and integration = 'email' and attempts = 0"
+        " and status = 'pending' order by id limit 1) returning id",
+        stage.mesa,
+    )
+    await fail(owner, delivery, 504, "gateway", "sms.no_answer", "reconcile", "theirs")
+    await walk(owner, delivery, "unknown", "sending")
+    asked = await _attempt(owner, delivery, "failed")
+    await owner.execute(
+        "update attempt set purpose = 'reconcile', case_id = 'sms.look_again', case_version = 1,"
+        " http = 200, evidence_kind = 'http', disposition = 'reconcile', fault = 'ours',"
+        " started_at = app.now(), finished_at = app.now() + interval '1 ms' where id = $1",
+        asked,
+    )
+    later = {"case": "sms.look_again", "evidence": "200", "disposition": "reconcile"}
+    await _say(owner, "classified", delivery, later)
+    await walk(owner, delivery, "unknown", last_case="sms.look_again")
+    return delivery
+
+
+async def _streak(stage: Stage, delivery: UUID) -> Any:
+    row = await stage.owner.fetchrow(
+        "select credential_id, practice_id, app.now() as now from delivery where id = $1", delivery
+    )
+    assert row is not None
+    room = stage.services.runbooks.room("email")
+    rule = next(r for r in room.overview.alerts if r.kind is AlertKind.CONSECUTIVE)
+    subject = Subject(
+        credential_id=row["credential_id"],
+        practice_id=row["practice_id"],
+        provider="resend",
+        endpoint="mesa",
+        drill=None,
+        zone="UTC",
+        opening=[[0, 1440]] * 7,
+        last_good_at=None,
+        now=row["now"],
+    )
+    async with stage.services.database.as_dispatcher() as connection:
+        looks = await look_at_streaks(connection, room, rule, [subject])
+    return looks[subject.credential_id]
 
 
 async def _rest(stage: Stage) -> int:

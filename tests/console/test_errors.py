@@ -49,7 +49,23 @@ def test_what_is_new_and_what_is_back() -> None:
 def test_a_share_is_told_in_plain_digits(met: int, of: int, share: str | None) -> None:
     """Of an outage, of a few, and of next to none; of too few there is none."""
     now = datetime(2026, 11, 28, tzinfo=UTC)
-    seen = Seen("email.server_error", "email", ("resend",), met, met, met, now, now, (), True, None)
+    seen = Seen(
+        case_id="email.server_error",
+        integration="email",
+        providers=("resend",),
+        practices=("Lakeside",),
+        number=met,
+        people=met,
+        people_left=0,
+        next_at=None,
+        later={},
+        messages=met,
+        first_at=now,
+        last_at=now,
+        days=(),
+        new=True,
+        quiet=None,
+    )
     assert Row(seen, None, draw_trend([(TODAY, met)], "bad"), "", of).share == share
 
 
@@ -83,7 +99,8 @@ async def test_errors_are_counted_by_case(browser: Browser, stage: Stage) -> Non
         await expect(rows).to_have_count(4)
         row = rows.filter(has_text="email.unauthorized")
         await expect(row.get_by_role("cell").nth(0)).to_have_text("2")
-        await expect(row.get_by_role("cell").nth(1)).to_have_text("2")
+        await expect(row.get_by_role("cell").nth(1)).to_have_text("Mesa Family Practice")
+        await expect(row.get_by_role("cell").nth(2)).to_contain_text("2 not reached; the next")
         await expect(row).to_contain_text("New")
         await expect(row).to_contain_text("Open Resend's dashboard, API keys: does the key exist")
         await row.get_by_text("What the system did").click()
@@ -91,7 +108,7 @@ async def test_errors_are_counted_by_case(browser: Browser, stage: Stage) -> Non
         await expect(row.get_by_role("img", name="2 in 14 days, most on")).to_be_visible()
         complaint = rows.filter(has_text="email.complained")
         await expect(complaint.get_by_role("cell").nth(0)).to_have_text("1met 3 times")
-        await expect(complaint.get_by_role("cell").nth(1)).to_have_text("1")
+        await expect(complaint.get_by_role("cell").nth(2)).to_have_text("1")
         await expect(complaint).to_contain_text("the address is written to no more")
         await page.get_by_label("Provider").select_option("smtp")
         await page.get_by_role("button", name="Show").click()

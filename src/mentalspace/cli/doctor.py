@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mentalspace.kernel.checkup import DnsRecord
     from mentalspace.workflows.doctor import CredentialLine, Report, RoomFinding
     from mentalspace.workflows.doctor.queries import Answer
+    from mentalspace.workflows.doctor.touched import Touched
 
 WIDTH = 100
 ROWS = 3
@@ -66,8 +67,16 @@ def _credentials(report: Report) -> Iterator[str]:
     if len(report.credentials) > CREDENTIALS:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
+    if people := sum(line.touched.people for line in report.credentials):
+        first = min((t.next_at for t in _touched(report) if t.next_at), default=None)
+        comes = f"; the next appointment among them is {_moment(first)}" if first else ""
+        yield f"{people} {'person is' if people == 1 else 'people are'} not reached{comes}"
     if resting := sum(line.resting for line in report.credentials):
         yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
+
+
+def _touched(report: Report) -> list[Touched]:
+    return [line.touched for line in report.credentials]
 
 
 def _wait(number: int) -> str:

@@ -43,6 +43,12 @@ class Row:
         return self.case.fault.value if self.case else "unclear"
 
     @property
+    def where(self) -> str:
+        """The practice it strikes, or how many."""
+        practices = self.seen.practices
+        return practices[0] if len(practices) == 1 else words.count(len(practices), "practice")
+
+    @property
     def share(self) -> str | None:
         """Of a hundred messages, how many met it; None where there are too few to say."""
         if self.of is None or self.of < ENOUGH:
@@ -92,6 +98,7 @@ async def errors(visit: Visit) -> Response:
         drills=drills,
         behind=BEHIND_DAYS,
         cure=cure,
+        cases=cases,
     )
 
 

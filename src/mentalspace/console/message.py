@@ -27,6 +27,7 @@ from mentalspace.console.verdict import evidence_of
 from mentalspace.engine.silence import MOST_QUESTIONS
 from mentalspace.engine.trace import spans_of
 from mentalspace.engine.trace.ledger import read_stories
+from mentalspace.kernel.case import Disposition
 
 _DONE = {
     "released": "It goes on, under the same key: nobody gets it twice.",
@@ -46,7 +47,11 @@ async def messages(visit: Visit) -> Response:
     )
     async with visit.reading() as connection:
         rows = await read_messages(
-            connection, filters, _instant(visit.query("before")), with_names=not visit.is_oncall
+            connection,
+            filters,
+            _instant(visit.query("before")),
+            with_names=not visit.is_oncall,
+            unknowns=_unknowns(visit) if filters.case else (),
         )
         kinds = await read_kinds(connection)
     return await visit.show(
@@ -93,6 +98,11 @@ async def message(visit: Visit) -> Response:
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},
     )
+
+
+def _unknowns(visit: Visit) -> list[str]:
+    cases = visit.services.runbooks.cases
+    return [case.id for case in cases if case.disposition is Disposition.RECONCILE]
 
 
 def why_next(message: Any, provider: str) -> str:

@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.cause import sent_into
 from mentalspace.engine.db import Connection
+from mentalspace.workflows.doctor.touched import COMING, ENDED_WITHOUT
 
 DAYS = 14
 BEHIND_DAYS = 90
@@ -18,27 +20,53 @@ LATELY_DAYS = 7
 QUIET_DAYS = 14
 
 # One line for each try that failed, and one for each event that is trouble; the days are the
-# reader's. From the few lines to their messages, not the other way round, whatever the planner
-# thinks of the policies: hence `materialized` and `offset 0`.
+# reader's. What a question about an unknown outcome was answered is a later state of what the
+# sending met, and stands beside it. From the few lines to their messages, not the other way round,
+# whatever the planner thinks of the policies: hence `materialized` and `offset 0`.
 _ERRORS = f"""
 with told as materialized (
-  select data ->> 'case' as case_id, at, delivery_id from timeline
+  select data ->> 'case' as case_id, at, delivery_id, data ->> 'disposition' as disposition
+    from timeline
    where (kind = 'classified' or kind = 'provider_event' and data ? 'case')
      and at > app.now() - interval '{BEHIND_DAYS} days'
 ), seen as materialized (
-  select t.case_id, d.integration, c.provider, d.recipient_key, t.delivery_id,
+  select coalesce(first.case_id, t.case_id) as case_id,
+         nullif(t.case_id, coalesce(first.case_id, t.case_id)) as later,
+         d.integration, c.provider, p.name as practice, d.recipient_key, t.delivery_id,
          t.at, (t.at at time zone $1)::date as day, (app.now() at time zone $1)::date as today
     from told t cross join lateral (
-      select integration, recipient_key, credential_id, drill from delivery
+      select integration, recipient_key, credential_id, practice_id, drill from delivery
        where id = t.delivery_id offset 0) d
+   cross join lateral (select case when t.disposition = 'reconcile'
+      then {sent_into("t.delivery_id", "t.at")} end as case_id) first
+    join practice p on p.id = d.practice_id
     join credential c on c.id = d.credential_id
    where ($2 or d.drill is null) and ($3 = '' or d.integration = $3)
      and ($4 = '' or c.provider = $4)
 ), days as (
-  select case_id, integration, day, count(*) as number from seen group by 1, 2, 3
+  select case_id, integration, day, count(*) filter (where later is null) as number
+    from seen group by 1, 2, 3
+), lately as materialized (
+  select distinct case_id, integration, later, delivery_id from seen where day > today - $5::int
+), without as (
+  select l.case_id, l.integration, count(distinct d.recipient_key) as people, min(a.starts_at) as at
+    from (select distinct case_id, integration, delivery_id from lately) l
+    join delivery d on d.id = l.delivery_id {COMING}
+   where d.status in ('pending', 'due', 'sending', 'unknown', 'held') or {ENDED_WITHOUT}
+   group by 1, 2
 )
 select case_id, integration, array_agg(distinct provider order by provider) as providers,
-       count(*) filter (where day > today - $5::int) as number, min(today) as today,
+       count(*) filter (where day > today - $5::int and later is null) as number,
+       array_agg(distinct practice order by practice) filter (where day > today - $5::int)
+         as practices,
+       coalesce((select people from without w where w.case_id = seen.case_id
+         and w.integration = seen.integration), 0) as people_left,
+       (select at from without w where w.case_id = seen.case_id
+         and w.integration = seen.integration) as next_at,
+       (select jsonb_object_agg(later, messages) from (
+          select later, count(*) as messages from lately l where l.later is not null
+             and l.case_id = seen.case_id and l.integration = seen.integration
+           group by 1) became) as later, min(today) as today,
        count(distinct recipient_key) filter (where day > today - $5::int) as people,
        count(distinct delivery_id) filter (where day > today - $5::int) as messages,
        min(at) as first_at, max(at) as last_at,
@@ -60,14 +88,20 @@ select r.integration, r.provider,
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One case of one integration within a window of days: tries that met it, their messages, and
-    people. `days` are its last fourteen, the oldest first; `first_at`, `last_at` and `new`, or how
-    many days it was `quiet` before it came back lately, look ninety days behind."""
+    people. `people_left` of them are not reached as it stands, the first of whom comes at
+    `next_at`. `later` are the cases that its trouble became, with their messages. `days` are its
+    last fourteen, the oldest first; `first_at`, `last_at` and `new`, or how many days it was
+    `quiet` before it came back lately, look ninety days behind."""
 
     case_id: str
     integration: str
     providers: Sequence[str]
+    practices: Sequence[str]
     number: int
     people: int
+    people_left: int
+    next_at: datetime | None
+    later: Mapping[str, int]
     messages: int
     first_at: datetime
     last_at: datetime
@@ -117,12 +151,13 @@ def came(days: Sequence[date], today: date) -> tuple[bool, int | None]:
 def _seen(row: Any) -> Seen:
     counts = {date.fromisoformat(day): number for day, number in row["days"].items()}
     today = row["today"]
-    told = {name: row[name] for name in _TOLD}
+    told = {name: row[name] for name in _TOLD} | {"later": row["later"] or {}}
     new, quiet = came(list(counts), today)
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
     return Seen(**told, days=[(day, counts.get(day, 0)) for day in days], new=new, quiet=quiet)
 
 
 _TOLD = (
-    "case_id", "integration", "providers", "number", "people", "messages", "first_at", "last_at",
+    "case_id", "integration", "providers", "practices", "number", "people", "people_left",
+    "next_at", "messages", "first_at", "last_at",
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console.queries.fleet import PAUSED
+from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import RESTED, RESTS, WAITS
 from mentalspace.engine.rate_alerts import rate_text
@@ -104,14 +105,16 @@ select count(*) filter (where a.state = 'succeeded') as good,
  where i.id = any ($1) and a.finished_at >= i.since
    and a.finished_at <= coalesce(i.resolved_at, 'infinity')
 """
-_LATEST = """
+# What a question about an unknown outcome was answered says less than what the sending met.
+_LATEST = f"""
 select evidence_kind, http, code, request_id, case_id, finished_at,
        (select min(good.finished_at) from attempt good
          where good.credential_id = any ($1) and good.state = 'succeeded'
            and good.finished_at > bad.finished_at) as good_after_at
-  from attempt bad where credential_id = any ($1) and state in ('failed', 'unknown')
-   and finished_at <= coalesce($2::timestamptz, 'infinity')
- order by finished_at desc limit 1
+  from (select * from attempt a where a.credential_id = any ($1)
+           and a.state in ('failed', 'unknown') and not coalesce({LATER}, false)
+           and a.finished_at <= coalesce($2::timestamptz, 'infinity')
+         order by a.finished_at desc limit 1) bad
 """
 # The same provider through another credential, while ours failed: answers there speak for ours,
 # failures for theirs, and where nobody asked it nothing does. Whatever it answers after $4 only

@@ -13,6 +13,7 @@ from mentalspace.console.chart import Bucket, Chart, draw
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import RESTS, WAITS
+from mentalspace.workflows.doctor.touched import Touched, read_touched
 
 BUCKETS = 12
 # More credentials than these are no page: those that are well are told together, room by room.
@@ -150,6 +151,7 @@ class Card:
     lanes: Sequence[Any]
     backlog: Any | None
     later: int
+    touched: Touched
     outcomes: Outcomes
     chart: Chart
 
@@ -232,6 +234,7 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
     ids = [each.credential["id"] for each in shown]
     tries = _by_credential(await connection.fetch(_TRIES, ids, BUCKETS))
     later = {row["credential_id"]: row["number"] for row in await connection.fetch(_LATER, ids)}
+    touched = await read_touched(connection, ids)
     cards = [
         Card(
             credential=each.credential,
@@ -239,6 +242,7 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
             lanes=each.lanes,
             backlog=each.backlog,
             later=later.get(each.credential["id"], 0),
+            touched=touched.get(each.credential["id"], Touched()),
             outcomes=each.outcomes,
             chart=draw(_buckets(tries[each.credential["id"]])),
         )

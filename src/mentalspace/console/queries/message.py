@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.cause import CAUSE, sent_into
 from mentalspace.engine.db import Connection
 from mentalspace.engine.unheard import UNHEARD
 
 PAGE = 50
 
-_COLUMNS = """
+_COLUMNS = f"""
 select d.id, d.integration, d.kind, d.status, d.due_at, d.next_attempt_at, d.created_at,
-       d.accepted_at, d.ended_at, d.attempts, d.last_case, d.held_reason, d.drill,
+       d.accepted_at, d.ended_at, d.attempts, d.last_case, {CAUSE} as cause,
+       d.held_reason, d.drill,
        p.name as practice_name, c.provider
 """
 _FROM = """
@@ -26,13 +29,14 @@ _WHERE = f"""
  where ($1 in ('', '{SILENT}') or d.status = $1)
    and ($1 <> '{SILENT}' or d.id in (select id from delivery where {UNHEARD}))
    and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
-   and ($7 = '' or d.last_case = $7)
+   and ($7 = '' or d.last_case = $7
+     or d.last_case = any ($8) and {sent_into("d.id", "app.now()")} = $7)
    and ($4 or d.drill is null) and ($5::timestamptz is null or d.created_at < $5)
  order by d.created_at desc limit $6
 """
-_ONE = """
-select d.*, p.name as practice_name, p.timezone as practice_timezone, c.provider, c.endpoint,
-       c.follows,
+_ONE = f"""
+select d.*, {CAUSE} as cause, p.name as practice_name, p.timezone as practice_timezone,
+       c.provider, c.endpoint, c.follows,
        l.class as lane_class, l.state as lane_state, l.paused_at, l.paused_until, l.paused_case,
        s.breaker, s.open_until
   from (select id, practice_id, lane_id, credential_id, integration, kind, subject_type,
@@ -65,9 +69,17 @@ class Filters:
 
 
 async def read_messages(
-    connection: Connection, filters: Filters, before: Any | None, *, with_names: bool
+    connection: Connection,
+    filters: Filters,
+    before: Any | None,
+    *,
+    with_names: bool,
+    unknowns: Sequence[str] = (),
 ) -> list[Any]:
-    """Newest first, one more than a page if there are more. Names only where they may be seen."""
+    """Newest first, one more than a page if there are more. Names only where they may be seen.
+
+    `unknowns` are the cases that leave an outcome unknown: the cause may lie before them.
+    """
     name = ", k.name as client_name" if with_names else ""
     join = " left join client k on k.id = d.client_id " if with_names else ""
     return list(
@@ -80,6 +92,7 @@ async def read_messages(
             before,
             PAGE + 1,
             filters.case,
+            list(unknowns),
         )
     )
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import RESTS
 from mentalspace.engine.runbook import AlertKind, AlertRule, RoomRunbook
@@ -41,8 +42,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
            count(distinct d.recipient_key) as recipients,
            array_agg(distinct d.recipient_key) as people,
            min(a.started_at) as since,
-           (array_agg(a.case_id order by a.finished_at desc))[1] as case_id,
-           (array_agg(a.fault order by a.finished_at desc))[1] as fault
+           (array_agg(a.case_id order by {LATER}, a.finished_at desc))[1] as case_id,
+           (array_agg(a.fault order by {LATER}, a.finished_at desc))[1] as fault
       from attempt a join attempt_delivery ad on ad.attempt_id = a.id
       join delivery d on d.id = ad.delivery_id
      where latest.state <> 'succeeded'

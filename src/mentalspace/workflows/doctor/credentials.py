@@ -17,6 +17,7 @@ from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
+from mentalspace.workflows.doctor.touched import Touched
 
 # A queue older than this is no longer a matter of a moment.
 QUEUE_WARNS_S = 60.0
@@ -188,7 +189,7 @@ def _next(row: Any) -> str:
     return f"{text}; {row['went_over']} did in the last hour" if row["went_over"] else text
 
 
-def line(row: Any, called: RoomFinding) -> CredentialLine:
+def line(row: Any, called: RoomFinding, touched: Touched) -> CredentialLine:
     return CredentialLine(
         id=row["id"],
         subject=_subject(row),
@@ -203,6 +204,7 @@ def line(row: Any, called: RoomFinding) -> CredentialLine:
         oldest_s=row["oldest_s"],
         held=row["held"],
         unknown=row["unknown"],
+        touched=touched,
     )
 
 

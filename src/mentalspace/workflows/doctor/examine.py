@@ -39,6 +39,7 @@ from mentalspace.workflows.doctor.report import (
     RoomFinding,
     StatusLine,
 )
+from mentalspace.workflows.doctor.touched import Touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
 
 # So many credentials are asked at once.
@@ -134,6 +135,7 @@ async def _ask_all(
     answered = await asyncio.gather(*(one(row) for row in rows))
     async with services.database.as_oncall() as connection:
         standing = {found.credential_id: found for found in await standings(connection)}
+        touched = await read_touched(connection, [row["id"] for row in rows])
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
@@ -141,7 +143,7 @@ async def _ask_all(
         price = services.runbooks.room(row["integration"]).overview.look_up_price
         provider = services.rooms[row["integration"]].provider(row["provider"])
         own = [*examined, *look_ups(row, provider, price)]
-        lines.append(line(row, called))
+        lines.append(line(row, called, touched.get(row["id"], Touched())))
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
             findings += going_live(services, found)

@@ -12,6 +12,7 @@ from mentalspace.engine.rates import Rates
 from mentalspace.engine.runbook import AlertRule, Overview
 from mentalspace.kernel.checkup import DnsRecord, State, Whose
 from mentalspace.workflows.doctor.queries import Answer
+from mentalspace.workflows.doctor.touched import Touched
 from mentalspace.workflows.doctor.verdict import Verdict
 
 # Told by the lines of credentials, status pages, rates and rules.
@@ -38,7 +39,8 @@ class RoomFinding:
 @dataclass(frozen=True, slots=True)
 class CredentialLine:
     """A credential at a glance. `call` is what its provider answered just now; what is `resting`
-    is due and may not leave before its hours begin, whoever is well."""
+    is due and may not leave before its hours begin, whoever is well. `touched` are the
+    people behind it."""
 
     id: UUID
     subject: str
@@ -53,6 +55,7 @@ class CredentialLine:
     oldest_s: float | None
     held: int
     unknown: int
+    touched: Touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ def _credential(line: CredentialLine) -> Mapping[str, Any]:
     return {
         **asdict(line),
         "id": str(line.id),
+        "touched": line.touched.public(),
         "call": line.call.text,
         "last_good_at": line.last_good_at.isoformat() if line.last_good_at else None,
     }
