@@ -7,7 +7,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from mentalspace.console.door import Forbidden, Missing, Visit
-from mentalspace.console.queries.fleet import last_drills
+from mentalspace.console.queries.processes import last_drills
 from mentalspace.engine.evidence import read_entry
 from mentalspace.engine.proof import all_proven, gaps, revisions, standing
 from mentalspace.engine.runbook import HOUSE, Drill, Rehearsal

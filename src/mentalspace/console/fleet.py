@@ -8,15 +8,14 @@ from uuid import UUID
 from starlette.responses import Response
 
 from mentalspace.console.door import Missing, Visit
-from mentalspace.console.queries.fleet import (
-    Card,
+from mentalspace.console.queries.fleet import Card, read_fleet
+from mentalspace.console.queries.incident import open_incidents
+from mentalspace.console.queries.processes import (
     drills_of,
     is_alive,
     last_drills,
-    read_fleet,
     read_heartbeats,
 )
-from mentalspace.console.queries.incident import open_incidents
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault

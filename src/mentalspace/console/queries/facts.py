@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from mentalspace.console.queries.fleet import PAUSED
+from mentalspace.console.queries.fleet_sql import PAUSED
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import RESTED, RESTS, WAITS
