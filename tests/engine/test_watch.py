@@ -640,3 +640,33 @@ async def _until_free(books: Books) -> None:
             "select exists (select from pg_locks where locktype = 'advisory' and granted)"
         ):
             await asyncio.sleep(0.05)
+
+
+async def test_what_is_taken_and_not_brought_is_an_alarm_at_once(books: Books) -> None:
+    """Three people in a row, before any rate may judge; not one person's three, not who has no
+    mobile, and no more once a text arrives."""
+    held_back = rule(AlertKind.UNDELIVERED, 3, window_s=86_400.0)
+    with_rules(books, held_back)
+
+    async def fails(person: str, case: str = "toy.busy") -> None:
+        await books.write("failed", ago=MINUTE, case=case, person=person)
+        await books.admin.execute(
+            "update delivery set accepted_at = due_at where status = 'failed'"
+        )
+
+    for _ in range(3):
+        await fails("p1")
+    [recipients_own] = books.books.rooms[0].recipient_cases[:1]
+    await fails("p2", recipients_own)
+    await fails("p3", recipients_own)
+    assert await books.tick() == 0
+    await fails("p2")
+    await fails("p3")
+    assert await books.tick(timedelta(seconds=6)) == 1
+    incident = await books.admin.fetchrow(
+        "select case_id, facts ->> 'failed_recipients' as people from incident"
+    )
+    assert (incident["case_id"], incident["people"]) == ("toy.busy", "3")
+    await books.write("delivered", ago=timedelta(0), arrived_after=timedelta(seconds=1))
+    await books.tick(timedelta(seconds=6))
+    assert await books.state(held_back) != "alerting"

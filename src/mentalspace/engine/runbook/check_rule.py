@@ -146,6 +146,7 @@ _BY_KIND: Mapping[AlertKind, Check] = MappingProxyType(
         AlertKind.QUEUE_AGE: _plain,
         AlertKind.BREAKER: _plain,
         AlertKind.CALLBACKS: _plain,
+        AlertKind.UNDELIVERED: _plain,
         AlertKind.GAUGE: _gauge,
     }
 )

@@ -76,6 +76,9 @@ Line: TypeAlias = Callable[[AlertRule, Overview], str]
 _LINES: Mapping[AlertKind, Line] = MappingProxyType(
     {
         AlertKind.CONSECUTIVE: lambda rule, _o: f"{rule.threshold:g} in a row, to as many people",
+        AlertKind.UNDELIVERED: lambda rule, _o: (
+            f"{rule.threshold:g} taken and not brought in a row, to as many people"
+        ),
         AlertKind.CASE: lambda rule, _o: f"{rule.threshold:g} since the last success",
         AlertKind.PAUSED: lambda _rule, _o: "any lane that stands still for it",
         AlertKind.RATE: _rate,

@@ -22,6 +22,9 @@ class AlertKind(StrEnum):
     # Deliveries that failed one after another for one credential, each of another
     # recipient, and none by the recipient's fault; retries of one delivery count once.
     CONSECUTIVE = "consecutive"
+    # What the provider took and did not bring since the last that arrived, one after another, each
+    # to another person and none by the recipient's fault; of `cases`, if any are named.
+    UNDELIVERED = "undelivered"
     # Attempts that met one of `cases` since the last success.
     CASE = "case"
     # A lane stands paused by one of `cases`: what our own rules keep here is no attempt.
