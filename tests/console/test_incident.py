@@ -139,3 +139,31 @@ async def test_an_incident_is_taken_away_as_a_post_mortem(stage: Stage) -> None:
         assert part in text, part
     assert pdf.startswith(b"%PDF-")
     assert not [name for name in NAMES if name in text]
+
+
+async def test_a_practices_lanes_are_paused_without_an_incident(stage: Stage) -> None:
+    """From the fleet to the credential's page: counted, with a reason and an end, once; resumed by
+    the same page; and how a new secret is entered is said. For on-call alone."""
+    credential = await stage.owner.fetchval(
+        "select id from credential where practice_id = $1 and integration = 'sms'", stage.lakeside
+    )
+    path = f"/credentials/{credential}"
+    async with visitor(stage, "admin") as http, http.get(path) as answer:
+        assert answer.status == 403
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/") as answer:
+            assert f'href="{path}"' in await answer.text()
+        data = {"csrf": await _csrf(http), "reason": "the words are being mended", "minutes": "60"}
+        async with http.post(f"{path}/acts/switch", data=data) as answer:
+            assert answer.status == 404
+        async with http.post(f"{path}/acts/pause", data={**data, "reason": ""}) as answer:
+            assert answer.status == 409
+        before = await _paused(stage)
+        async with http.post(f"{path}/acts/pause", data=data) as answer:
+            text = await answer.text()
+        assert await _paused(stage) == before + 2
+        assert "Pause the lanes, for 1 h: the words are being mended" in text
+        assert "mentalspace credential set sms --practice lakeside" in text
+        async with http.post(f"{path}/acts/resume", data={**data, "reason": ""}) as answer:
+            assert "The lanes run again" in await answer.text()
+    assert await _paused(stage) == before

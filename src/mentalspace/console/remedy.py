@@ -55,7 +55,7 @@ async def buttons(visit: Visit, incident: Any, standing: Standing | None) -> lis
     """What may be done about it, each with what it would do; none for an incident of nobody's."""
     if standing is None:
         return []
-    return preflights(standing, _title(visit, incident), _price(visit, incident["integration"]))
+    return preflights(standing, _title(visit, incident), price_of(visit, incident["integration"]))
 
 
 def told(name: str, count: str) -> str | None:
@@ -108,7 +108,7 @@ def _title(visit: Visit, incident: Any) -> Any:
     return lambda provider: visit.provider_title(incident["integration"], provider)
 
 
-def _price(visit: Visit, integration: str) -> Price | None:
+def price_of(visit: Visit, integration: str) -> Price | None:
     try:
         return visit.services.runbooks.room(integration).overview.price
     except LookupError:

@@ -11,7 +11,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.decisions import resume_lanes
 from mentalspace.engine.ledger import record
 from mentalspace.engine.remedy.preflight import MOST_MINUTES, Name, Title, preflight
-from mentalspace.engine.remedy.standing import Standing, read_standing
+from mentalspace.engine.remedy.standing import Standing, read_credential, read_standing
 from mentalspace.engine.replay import MOST_AT_ONCE
 from mentalspace.kernel.errors import Refused
 
@@ -81,7 +81,24 @@ async def act(
     """
     # Two who press at once come one after the other, and the second is told that it is done.
     await connection.execute("select from incident where id = $1 for update", incident_id)
-    standing = await read_standing(connection, incident_id)
+    return await _do(connection, await read_standing(connection, incident_id), name, order, title)
+
+
+async def act_on_credential(
+    connection: Connection, credential_id: UUID, name: Name, order: Order, title: Title = str
+) -> Done:
+    """The same without an incident: what is known and planned needs none. Raises Refused."""
+    await connection.execute(
+        "select from credential_state where credential_id = $1 for update", credential_id
+    )
+    return await _do(
+        connection, await read_credential(connection, credential_id), name, order, title
+    )
+
+
+async def _do(
+    connection: Connection, standing: Standing | None, name: Name, order: Order, title: Title
+) -> Done:
     if standing is None:
         raise Refused("nothing_to_act_on", "no credential is behind it")
     looked = preflight(name, standing, title, None)
@@ -93,7 +110,8 @@ async def act(
         connection,
         "acted",
         practice_id=standing.practice_id,
-        incident_id=incident_id,
+        incident_id=standing.incident_id,
+        lane_id=await _lane_of(connection, standing),
         data={
             "act": name,
             "title": looked.title,
@@ -106,6 +124,17 @@ async def act(
         drill=standing.drill,
     )
     return done
+
+
+async def _lane_of(connection: Connection, standing: Standing) -> UUID | None:
+    """Without an incident the line stands with the credential's first lane."""
+    if standing.incident_id is not None:
+        return None
+    lane_id: UUID | None = await connection.fetchval(
+        "select id from lane where credential_id = $1 order by class desc limit 1",
+        standing.credential_id,
+    )
+    return lane_id
 
 
 def _complete(order: Order, needs_reason: bool, needs_expiry: bool) -> Order:

@@ -24,13 +24,15 @@ class Fallback:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Counts are of deliveries. `waiting` is due, of use and free to leave, `resting` due and of
-    use and may not leave before its hours begin, `useless` due and too late;
-    `naming` of the waiting name a client; `movable` of them surely have not left. `moved` have gone
-    over to another provider since the incident began, to `moved_to` lately, from `moved_at` on;
-    `out` says that they would still. A person switched at `switched_at`, if one did."""
+    """`incident_id` is None of a credential that is looked at by itself. Counts are of deliveries.
 
-    incident_id: UUID
+    `waiting` is due, of use and free to leave, `resting` due and of use and may not leave before
+    its hours begin, `useless` due and too late; `naming` of the waiting name a client; `movable` of
+    them surely have not left. `moved` have gone over to another provider since the incident began,
+    to `moved_to` lately, from `moved_at` on; `out` says that they would still. A person switched at
+    `switched_at`, if one did."""
+
+    incident_id: UUID | None
     resolved: bool
     drill: str | None
     now: datetime
@@ -77,14 +79,21 @@ class Standing:
         return self.waiting + self.resting
 
 
-_ONE = f"""
-select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now() as now,
+_OF_INCIDENT = """
+select id, status = 'resolved' as resolved, drill, since, credential_id from incident where id = $1
+"""
+_OF_CREDENTIAL = """
+select null::uuid as id, false as resolved, drill, app.now() - interval '1 day' as since,
+       id as credential_id from credential where id = $1
+"""
+_ONE = """
+select i.id as incident_id, i.resolved, i.drill, app.now() as now,
        c.id as credential_id, c.practice_id, c.integration, c.provider, c.endpoint, c.rate_per_s,
        s.breaker, s.last_good_at, s.override_by, s.override_moves,
        case when s.override_until > app.now() then s.override_state end as override_state,
        case when s.override_until > app.now() then s.override_until end as override_until,
        lanes.*, work.*, went.*
-  from incident i join credential c on c.id = i.credential_id
+  from ({subject}) i join credential c on c.id = i.credential_id
   join credential_state s on s.credential_id = c.id
  cross join lateral (
     select count(*) filter (where state = 'open') as running,
@@ -107,7 +116,7 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
              and due_at <= app.now() + interval '1 hour') as coming,
            min(expires_at) filter (where due and useful) as useful_until
       from (select d.*, d.status in ('pending', 'due') and d.due_at <= app.now() as due,
-                   coalesce(d.expires_at > app.now(), true) as useful, {RESTS} as rests,
+                   coalesce(d.expires_at > app.now(), true) as useful, {rests} as rests,
                    d.batch_id is null and not exists (
                      select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
                       where ad.delivery_id = d.id and a.state in ('open', 'unknown')) as stayed
@@ -124,7 +133,6 @@ select i.id as incident_id, i.status = 'resolved' as resolved, i.drill, app.now(
       from timeline t
      where t.kind = 'moved' and t.at >= i.since and t.drill is not distinct from i.drill
        and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)) went
- where i.id = $1
 """
 # The order of `engine.failover`: whoever works first, then by rank.
 _FALLBACK = """
@@ -144,7 +152,16 @@ select b.provider, b.endpoint, works.works,
 
 async def read_standing(connection: Connection, incident_id: UUID) -> Standing | None:
     """As on-call. None for an incident there is not, or that is of no credential."""
-    row = await connection.fetchrow(_ONE, incident_id)
+    return await _read(connection, _ONE.format(subject=_OF_INCIDENT, rests=RESTS), incident_id)
+
+
+async def read_credential(connection: Connection, credential_id: UUID) -> Standing | None:
+    """As on-call, of a credential without an incident. None if there is none."""
+    return await _read(connection, _ONE.format(subject=_OF_CREDENTIAL, rests=RESTS), credential_id)
+
+
+async def _read(connection: Connection, asked: str, subject: UUID) -> Standing | None:
+    row = await connection.fetchrow(asked, subject)
     if row is None:
         return None
     credential_id = row["credential_id"]

@@ -1,0 +1,92 @@
+"""A credential's own page: how it stands, pausing and resuming it without an incident, and how a
+new secret is entered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.responses import Response
+
+from mentalspace.console import words
+from mentalspace.console.door import Missing, Visit
+from mentalspace.console.remedy import LASTS, price_of, told
+from mentalspace.engine.remedy import Name, Standing, preflights, read_credential
+from mentalspace.engine.remedy.act import LONGEST_REASON, Order, act_on_credential
+from mentalspace.kernel.errors import Refused
+
+# What needs no incident. The rest changes whom messages go through, and belongs to one.
+OFFERED: tuple[Name, ...] = ("pause", "resume")
+_ONE = """
+select c.id, c.integration, c.provider, c.endpoint, c.live, c.rotated_at, c.created_at, c.version,
+       p.name as practice_name, p.slug
+  from credential c join practice p on p.id = c.practice_id
+ where c.id = $1 and c.active and c.drill is null
+"""
+_ACTS = """
+select t.at, t.data, t.actor from lane l join timeline t on t.lane_id = l.id
+ where l.credential_id = $1 and t.practice_id = l.practice_id and t.kind = 'acted'
+   and t.at > app.now() - interval '30 days'
+ order by t.id desc limit 10
+"""
+
+
+async def credential(visit: Visit) -> Response:
+    """What each button would do now; nothing changes."""
+    return await _page(visit)
+
+
+async def do(visit: Visit) -> Response:
+    name = str(visit.request.path_params["name"])
+    offered = next((one for one in OFFERED if one == name), None)
+    if offered is None:
+        raise Missing
+    minutes = visit.field("minutes")
+    order = Order(
+        visit.person.name,
+        visit.field("reason"),
+        int(minutes) if minutes.isdecimal() and len(minutes) < 6 else None,
+    )
+    try:
+        async with visit.services.database.as_oncall() as connection:
+            row = await connection.fetchrow(_ONE, visit.id())
+            if row is None:
+                raise Missing
+            done = await act_on_credential(
+                connection, row["id"], offered, order, _title(visit, row)
+            )
+    except Refused as error:
+        return await _page(visit, refused=words.sentence(str(error)), http=409)
+    return visit.go(f"/credentials/{row['id']}?done={done.name}&count={done.count}")
+
+
+async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) -> Response:
+    async with visit.services.database.as_oncall() as connection:
+        row = await connection.fetchrow(_ONE, visit.id())
+        if row is None:
+            raise Missing
+        standing = await read_credential(connection, row["id"])
+        acts = await connection.fetch(_ACTS, row["id"])
+    assert standing is not None, "the credential was there a moment ago"
+    return await visit.show(
+        "credential.html",
+        http=http,
+        credential=row,
+        standing=standing,
+        looked=_looked(visit, row, standing),
+        acts=acts,
+        refused=refused,
+        done=told(visit.query("done"), visit.query("count")),
+        lasts=LASTS,
+        longest=LONGEST_REASON,
+        provider=visit.provider_title(row["integration"], row["provider"]),
+    )
+
+
+def _looked(visit: Visit, row: Any, standing: Standing) -> list[Any]:
+    price = price_of(visit, row["integration"])
+    looked = preflights(standing, _title(visit, row), price)
+    return [one for one in looked if one.name in OFFERED]
+
+
+def _title(visit: Visit, row: Any) -> Any:
+    return lambda provider: visit.provider_title(row["integration"], provider)
