@@ -230,7 +230,7 @@ class MentalSpace:
         """Services are opened with the application and closed with it."""
         from mentalspace.api import create_app
         from mentalspace.api.lazy_app import LazyApp
-        from mentalspace.console import router
+        from mentalspace.console import STREAMS, router
         from mentalspace.engine.trace.request import FLUSH_EVERY_S, RequestLog
 
         told = RequestLog()
@@ -250,6 +250,7 @@ class MentalSpace:
                         shown_password=None if self.settings.demo_password else DEMO_PASSWORD,
                     )
                 ],
+                streams=STREAMS,
                 requests=told if traced else None,
             ),
             {"watch": self._watch, **(flush if traced else {})},

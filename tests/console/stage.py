@@ -135,6 +135,10 @@ async def _served(
     start_game_day: StartGameDay | None = None,
 ) -> AsyncIterator[None]:
     app = FastAPI(openapi_url=None)
+    app.state.services = services
+    for room in services.rooms.values():
+        if room.routes is not None:
+            app.include_router(room.routes())
     app.include_router(
         router(
             services,

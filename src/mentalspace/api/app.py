@@ -70,10 +70,12 @@ def create_app(
     services: Services,
     *,
     routers: Sequence[APIRouter] = (),
+    streams: Sequence[str] = (),
     requests: RequestLog | None = None,
 ) -> FastAPI:
-    """The ASGI application. `routers` are further doors: the console's pages. `requests` is told of
-    those that traces are to tell of.
+    """The ASGI application. `routers` are further doors: the console's pages. `streams` are the
+    beginnings of their addresses that measure for themselves what is sent to them. `requests` is
+    told of those that traces are to tell of.
 
     Rooms that declare `routes` are mounted as well. Nothing is opened or closed here.
     """
@@ -105,6 +107,6 @@ def create_app(
         meter=meter,
         clock=services.clock,
         requests=requests,
-        streams=tuple(path for room in services.rooms.values() for path in room.streams),
+        streams=(*streams, *(path for room in services.rooms.values() for path in room.streams)),
     )
     return app

@@ -43,6 +43,8 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
                    "es": "Cerrar sesión"},
     "portal":     {"en": "Your appointments",
                    "es": "Sus citas"},
+    "documents":  {"en": "Your documents",
+                   "es": "Sus documentos"},
     "coming":     {"en": "To come",
                    "es": "Próximas"},
     "past":       {"en": "Past",

@@ -22,6 +22,7 @@ DEEDS: Mapping[str, str] = {
     "audit.read":               "Looked through the audit",
     "client.channels_changed":  "Changed a client’s ways to be reached",
     "client.consent_kept":      "Kept what a client agreed to or refused",
+    "client.documents_read":    "Looked through a client’s documents",
     "client.made":              "Made a client",
     "client.reach_changed":     "Changed a client’s address or number",
     "client.read":              "Read a client’s page",

@@ -85,9 +85,11 @@ class Door:
         needs: Permission | None,
         method: str = "GET",
         for_clients: bool = False,
+        is_read_by_handler: bool = False,
     ) -> None:
         """Serve `path` to staff and on-call who have the permission, or to clients alone; a POST
-        must carry the session's token."""
+        must carry the session's token. A handler that takes the body in piece by piece asks for
+        the token itself."""
 
         async def endpoint(request: Request) -> Response:
             person = await person_of(
@@ -105,7 +107,7 @@ class Door:
                     raise Forbidden(_NOT_FOR[person.role == "client"])
                 if needs is not None and not person.may(needs):
                     raise Forbidden("Your role does not include this page.")
-                if request.method == "POST":
+                if request.method == "POST" and not is_read_by_handler:
                     await visit.read_form()
                 return await handler(visit)
             except Missing:

@@ -19,6 +19,7 @@ from mentalspace.console import (
     dead_letters,
     decide,
     doctor,
+    documents,
     drill,
     error,
     figures,
@@ -84,6 +85,16 @@ def router(
         door.page(routes, path, handler, needs=needs, method="POST")
     for path, handler, needs in _CLIENT_PAGES:
         door.page(routes, path, handler, needs=needs, for_clients=True)
+    for path, handler, needs in _FILES:
+        door.page(
+            routes,
+            path,
+            handler,
+            needs=needs,
+            method="POST",
+            for_clients=path.startswith("/portal"),
+            is_read_by_handler=True,
+        )
     return routes
 
 
@@ -138,6 +149,9 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/appointments", day.appointments, "appointments.read"),
     ("/clients", day.clients, "clients.read"),
     ("/clients/{id}", client.client, "clients.read"),
+    ("/clients/{id}/documents", documents.documents, "clients.read"),
+    ("/clients/{id}/documents/{document}", documents.document, "clients.read"),
+    ("/clients/{id}/documents/{document}/content", documents.content, "clients.read"),
     ("/clients/{id}/texts", texts.of_client, "texts.read"),
     ("/texts", texts.threads, "texts.read"),
     ("/texts/{key}", texts.nameless, "texts.read"),
@@ -160,6 +174,14 @@ _PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
 )
 _CLIENT_PAGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/portal", portal.portal, "appointments.read"),
+    ("/portal/documents", documents.documents, "appointments.read"),
+    ("/portal/documents/{document}", documents.document, "appointments.read"),
+    ("/portal/documents/{document}/content", documents.content, "appointments.read"),
+)
+# Forms that carry a file of any size.
+_FILES: tuple[tuple[str, Handler, Permission | None], ...] = (
+    ("/documents/add/{id}/{shelf}", documents.add, "clients.read"),
+    ("/portal/documents/add/{shelf}", documents.add, "appointments.read"),
 )
 _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/incidents/{id}/acknowledge", incident.take, "incidents.act"),

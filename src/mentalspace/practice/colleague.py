@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -20,6 +21,10 @@ select u.id, u.name, u.email, array_agg(m.role order by m.role) as roles, f.enro
  where m.role <> 'client' and m.practice_id = $1 group by u.id, f.enrolled_at
  order by lower(u.name), u.id
 """
+_NAMES = """
+select u.id, u.name, bool_and(m.role = 'client') as is_client
+  from app_user u join membership m on m.user_id = u.id where u.id = any ($1) group by u.id
+"""
 _BELONGS = """
 select bool_or(practice_id is not distinct from $2) as here,
        bool_or(practice_id is distinct from $2) as elsewhere
@@ -30,6 +35,16 @@ select bool_or(practice_id is not distinct from $2) as here,
 async def read_colleagues(connection: Connection, practice_id: UUID) -> list[Any]:
     """The practice's staff, as its administrator sees them."""
     return list(await connection.fetch(_COLLEAGUES, practice_id))
+
+
+async def names_of(database: Database, user_ids: Collection[UUID]) -> dict[UUID, tuple[str, bool]]:
+    """Each one's name, and whether they are a client, of whoever wrote their name under something
+    that the asker may see."""
+    if not user_ids:
+        return {}
+    async with database.as_door() as connection:
+        rows = await connection.fetch(_NAMES, list(user_ids))
+    return {row["id"]: (row["name"], row["is_client"]) for row in rows}
 
 
 async def reset_colleague(database: Database, administrator: Person, user_id: UUID) -> bool:
