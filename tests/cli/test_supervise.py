@@ -15,8 +15,10 @@ import pytest
 
 from mentalspace.cli.keep import LONGEST_WAIT_S, backoff_s
 from mentalspace.cli.living import Mark, mark_of, wait_gone
+from mentalspace.cli.restart import restart
 from mentalspace.cli.run_state import AlreadyUp, RunState, Seen, hold, now_text, read, write
 from mentalspace.cli.up import end_leftovers
+from mentalspace.kernel.errors import Refused
 from tests.house import free_ports
 
 
@@ -96,6 +98,21 @@ def test_a_killed_program_runs_again_at_once(start: Start) -> None:
     assert house.mark("sleeps-1") != before
     until(lambda: house.seen("sleeps-1").state == "running")
     assert "was ended by SIGKILL" in house.stop()
+
+
+def test_one_that_hangs_is_restarted_by_hand(start: Start) -> None:
+    """It ignores the request to end, is forced, and another runs in its place; the rest stays. What
+    nobody keeps here is refused in words."""
+    house = start("stubborn", "sleeps")
+    before, other = house.mark("stubborn-0"), house.mark("sleeps-1")
+    said = restart(house.home, "stubborn-0", grace_s=0.2)
+    assert f"was ended (pid {before.pid}) and runs again" in said
+    assert house.mark("stubborn-0").alive and not before.alive
+    assert house.mark("sleeps-1") == other
+    with pytest.raises(Refused, match="no worker is kept running here"):
+        restart(house.home, "worker")
+    house.process.send_signal(signal.SIGTERM)
+    house.process.send_signal(signal.SIGTERM)
 
 
 def test_a_program_that_answers_is_running_only_when_it_does(start: Start) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,10 +12,14 @@ import pytest
 from aiohttp import web
 
 from mentalspace.engine.alarm import Alarm, AlarmState, ask_test, last_test, read_alarm
+from mentalspace.engine.house_alert import HOUSE_RULES
+from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
-from mentalspace.engine.process import beat
+from mentalspace.engine.process import beat, repeat
 from mentalspace.engine.pulse import beating
+from mentalspace.engine.runbook import load_runbooks
 from mentalspace.engine.watchman import DeadMan, Watchman
+from mentalspace.integrations import discover_rooms
 from tests.engine.desk import Desk
 from tests.engine.test_oncall import person, rota
 
@@ -254,3 +259,51 @@ async def _service() -> AsyncIterator[tuple[list[str], str]]:
         yield calls, f"http://127.0.0.1:{runner.addresses[0][1]}/ping"
     finally:
         await runner.cleanup()
+
+
+async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: Desk) -> None:
+    """Whichever loop it is, and though another worker's turns; one incident a process, with a page
+    of the runbook that says what to type. A loop that fails does turn."""
+    await pulses(desk, "dispatch", "evaluate", "page")
+    database, never, stop = desk.bench.database, asyncio.Event(), asyncio.Event()
+    loops = Loops()
+
+    async def fails() -> None:
+        raise ZeroDivisionError
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(repeat("fold", 0.01, never.wait, stop, loops))
+        group.create_task(repeat("probe", 0.01, fails, stop, loops))
+        await asyncio.sleep(0.05)
+        await beat(database, "worker:a", "worker", loops)
+        watchman = Watchman(
+            database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0
+        )
+        watchman._began_at -= 60.0
+        await watchman.tick()
+        assert await rules(desk) == {}
+        watchman.hangs_s = 0.02
+        await watchman.tick()
+        assert await rules(desk) == {"house.loop_silent": False}
+        incident = await desk.incident()
+        assert "A living worker hangs: fold do not turn" in incident["title"]
+        never.set()
+        await asyncio.sleep(0.05)
+        stop.set()
+    watchman.hangs_s = 60.0
+    await beat(database, "worker:a", "worker", loops)
+    await watchman.tick()
+    assert await rules(desk) == {"house.loop_silent": True}
+
+
+async def test_each_rule_of_the_house_has_a_page_whose_queries_run(desk: Desk) -> None:
+    """What to do stands in it, and its diagnosis is SQL that an on-call engineer may run."""
+    books = load_runbooks(list(discover_rooms().values()), None)
+    assert {issue.id for issue in books.house} == set(HOUSE_RULES)
+    for rule_id in HOUSE_RULES:
+        issue = books.house_issue(rule_id)
+        assert issue is not None
+        assert issue.resolution
+        for check in issue.diagnosis:
+            async with desk.bench.database.as_oncall() as connection:
+                await connection.fetch(check.run.rstrip(";"))

@@ -63,6 +63,15 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         raise typer.Exit(0 if standing.ready else 1)
 
     @app.command()
+    def restart(
+        name: Annotated[str, typer.Argument(help="worker, api or sandbox.")],
+    ) -> None:
+        """End one process, by force if it hangs, and let it start again; nothing is sent twice."""
+        from mentalspace.cli.restart import restart as restart_it
+
+        print(restart_it(make().settings.home, name))
+
+    @app.command()
     def serve(supervised: Supervised = False) -> None:
         """The API and the console alone."""
         _end_with_parent(supervised)

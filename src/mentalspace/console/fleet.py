@@ -17,6 +17,7 @@ from mentalspace.console.queries.processes import (
     read_heartbeats,
 )
 from mentalspace.engine.db import Connection
+from mentalspace.engine.pulse import hanging_loops
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 
@@ -37,6 +38,7 @@ async def home(visit: Visit) -> Response:
     async with visit.services.database.as_oncall() as connection:
         rates = await _rates(visit, connection, fleet.cards)
         heartbeats = await read_heartbeats(connection)
+        hanging = await hanging_loops(connection)
         drills = await last_drills(connection)
     return await visit.show(
         "fleet.html",
@@ -44,6 +46,7 @@ async def home(visit: Visit) -> Response:
         room=room,
         incidents=incidents,
         heartbeats=[(beat, is_alive(beat)) for beat in heartbeats],
+        hanging=hanging,
         rates=rates,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )

@@ -79,7 +79,7 @@ async def incident(visit: Visit) -> Response:
         checks, status_page = await asyncio.gather(
             diagnose(visit, found["case_id"], found["rule_id"]), _status_page(visit, found)
         )
-    issue = _issue(visit, rule)
+    issue = _issue(visit, rule, found["rule_id"])
     return await visit.show(
         "incident.html",
         incident=whole,
@@ -163,8 +163,10 @@ async def _status_page(visit: Visit, found: Any) -> StatusLine | None:
         return await read_status(visit.services, room.name, provider, found["live"], client)
 
 
-def _issue(visit: Visit, rule: AlertRule | None) -> Issue | None:
-    """The page a rule names for when no error case is behind it."""
+def _issue(visit: Visit, rule: AlertRule | None, rule_id: str) -> Issue | None:
+    """The page a rule names for when no error case is behind it, or the house's own."""
+    if (house := visit.services.runbooks.house_issue(rule_id)) is not None:
+        return house
     found = [room.issue(rule.issue) for room in visit.services.runbooks.rooms] if rule else []
     return next((issue for issue in found if issue is not None), None)
 

@@ -17,6 +17,7 @@ async def runbook(visit: Visit) -> Response:
     return await visit.show(
         "runbook.html",
         rooms=books.rooms,
+        house=books.house,
         rungs=list(books.escalation.rungs.values()),
         today=_today(visit),
     )
@@ -43,18 +44,19 @@ async def case(visit: Visit) -> Response:
 
 async def issue(visit: Visit) -> Response:
     wanted = str(visit.request.path_params["id"])
-    for room in visit.services.runbooks.rooms:
-        for found in room.issues:
-            if found.id == wanted:
-                return await visit.show(
-                    "runbook_entry.html",
-                    entry=found,
-                    page=Markup(issue_html(found)),  # noqa: S704 (it escapes its prose)
-                    room=room,
-                    proven=None,
-                    issues=[],
-                    overdue=_today(visit) > found.next_review,
-                )
+    books = visit.services.runbooks
+    pages = [(issue, room) for room in books.rooms for issue in room.issues]
+    for found, room in [*pages, *((issue, None) for issue in books.house)]:
+        if found.id == wanted:
+            return await visit.show(
+                "runbook_entry.html",
+                entry=found,
+                page=Markup(issue_html(found)),  # noqa: S704 (it escapes its prose)
+                room=room,
+                proven=None,
+                issues=[],
+                overdue=_today(visit) > found.next_review,
+            )
     raise Missing
 
 

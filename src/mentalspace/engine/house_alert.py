@@ -44,8 +44,7 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "house.loop_silent",
                 "A part of the worker is silent",
                 Severity.CRITICAL,
-                "mentalspace status: a worker that hangs is started anew once its process is ended;"
-                " then its log",
+                "mentalspace restart worker, on its host; then its log",
             ),
             HouseRule(
                 "house.oncall_gap",

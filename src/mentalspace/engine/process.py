@@ -39,6 +39,7 @@ async def repeat(
     """Do `work` every so often until `stop`; a database that is away is waited for. How each turn
     went is noted in `loops`."""
     loops = loops or Loops()
+    loops.begins(name, every_s)
     while not stop.is_set():
         began = time.monotonic()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
 from mentalspace.engine.db import Connection, Database
 
@@ -33,6 +34,26 @@ select name from (
 ) beats where name = any ($1) and beat_at < clock_timestamp() - $2 * interval '1 s'
  order by array_position($1, name)
 """
+
+# A turn may take long. A loop of a living process whose turn has not ended for so much longer than
+# one is due hangs; one that fails each time does turn, and its log says why it fails.
+HANGS_AFTER_S = 180.0
+_HANGING = """
+select h.process, h.kind, h.host, h.pid, l.key as name,
+       extract(epoch from clock_timestamp()
+         - coalesce((l.value ->> 'well_at')::timestamptz, h.started_at))::float8 as idle_s
+  from heartbeat h cross join jsonb_each(h.loops) l
+ where h.beat_at > clock_timestamp() - interval '10 s'
+   and coalesce((l.value ->> 'well_at')::timestamptz, h.started_at)
+       < clock_timestamp() - ($1 + coalesce((l.value ->> 'every_s')::float8, 0)) * interval '1 s'
+   and coalesce((l.value ->> 'failures')::int, 0) = 0
+ order by h.kind, h.started_at, idle_s desc
+"""
+
+
+async def hanging_loops(connection: Connection, after_s: float = HANGS_AFTER_S) -> list[Any]:
+    """Loops of living processes that do not turn: process, kind, host, pid, name, idle_s."""
+    return list(await connection.fetch(_HANGING, after_s))
 
 
 def beating(

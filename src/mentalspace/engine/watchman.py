@@ -4,15 +4,22 @@ each minute that all is well, so that silence there is the alarm."""
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Database
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client
-from mentalspace.engine.pulse import LOOPS, SILENT_AFTER_S, silent_loops
+from mentalspace.engine.pulse import (
+    HANGS_AFTER_S,
+    LOOPS,
+    SILENT_AFTER_S,
+    hanging_loops,
+    silent_loops,
+)
 from mentalspace.engine.runbook import Escalation
 from mentalspace.kernel.errors import ProviderError, Refused
 
@@ -33,6 +40,7 @@ class Watchman:
     escalation: Escalation
     send_pages: Callable[[], Awaitable[object]]
     patience_s: float = SILENT_AFTER_S
+    hangs_s: float = HANGS_AFTER_S
     _began_at: float = field(default_factory=time.monotonic)
     _seen: frozenset[str] = frozenset()
     _told: frozenset[str] = frozenset()
@@ -54,14 +62,22 @@ class Watchman:
                 if name in self._seen
                 and ("worker" not in silent or name == "worker" or name in self._told)
             ]
+            hanging = [] if silent else await hanging_loops(connection, self.hangs_s)
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
+                found |= {one["process"]: _hangs(hanging, one) for one in hanging}
                 await hold(connection, self.escalation, "house.loop_silent", found)
         self._seen, self._told = frozenset(silent), frozenset(twice)
         if {"worker", "page"} & set(twice):
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()
         return twice
+
+
+def _hangs(hanging: Sequence[Any], of: Any) -> str:
+    """One incident a process, whichever of its loops hang."""
+    names = ", ".join(one["name"] for one in hanging if one["process"] == of["process"])
+    return f"A living {of['kind']} hangs: {names} do not turn ({of['host']}, pid {of['pid']})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,8 @@ class _Asked:
 def checks_of(runbooks: Runbooks, case_id: str | None, rule_id: str) -> list[tuple[Issue, Check]]:
     """Every SQL check of the issues that name this case, or that this rule names; where none does,
     of all issues of its room."""
+    if (house := runbooks.house_issue(rule_id)) is not None:
+        return [(house, check) for check in house.diagnosis if check.kind is CheckKind.SQL]
     named = next((rule.issue for rule in runbooks.alerts if rule.id == rule_id), None)
     rooms = [room for room in runbooks.rooms if rule_id.startswith(f"{room.room}.")]
     issues = [issue for room in rooms for issue in room.issues]

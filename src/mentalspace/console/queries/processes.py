@@ -8,7 +8,7 @@ from typing import Any
 from mentalspace.engine.db import Connection
 
 _HEARTBEATS = """
-select kind, host, pid, started_at, beat_at,
+select process, kind, host, pid, started_at, beat_at,
        extract(epoch from clock_timestamp() - beat_at)::float8 as silent_s
   from heartbeat where beat_at > clock_timestamp() - interval '1 hour' order by kind, started_at
 """

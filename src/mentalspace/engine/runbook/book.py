@@ -48,12 +48,14 @@ class RoomRunbook:
 
 @dataclass(frozen=True, slots=True)
 class Runbooks:
-    """`declared` are the rooms that are not built yet."""
+    """`declared` are the rooms that are not built yet; `house` what to do about its own rules, each
+    page by the rule's id."""
 
     rooms: tuple[RoomRunbook, ...]
     escalation: Escalation
     rehearsals: tuple[Rehearsal, ...] = ()
     declared: tuple[DeclaredRoom, ...] = ()
+    house: tuple[Issue, ...] = ()
 
     def room(self, name: str) -> RoomRunbook:
         """LookupError if there is none."""
@@ -61,6 +63,9 @@ class Runbooks:
             if room.room == name:
                 return room
         raise LookupError(f"no runbook for {name!r}; rooms are {[r.room for r in self.rooms]}")
+
+    def house_issue(self, rule_id: str) -> Issue | None:
+        return next((issue for issue in self.house if issue.id == rule_id), None)
 
     def case(self, case_id: str) -> ErrorCase:
         """LookupError if there is none."""

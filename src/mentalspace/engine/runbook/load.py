@@ -15,11 +15,11 @@ from mentalspace.engine.runbook.case import parse_case
 from mentalspace.engine.runbook.declared import DeclaredRoom, parse_declared
 from mentalspace.engine.runbook.drill import parse_drill
 from mentalspace.engine.runbook.escalation import Escalation, parse_escalation
-from mentalspace.engine.runbook.issue import parse_issue
+from mentalspace.engine.runbook.issue import Issue, parse_issue
 from mentalspace.engine.runbook.overview import Overview, parse_overview
 from mentalspace.engine.runbook.problem import Problem
 from mentalspace.engine.runbook.read import Source, parse_toml, split_head
-from mentalspace.engine.runbook.rehearsal import Rehearsal, parse_rehearsal
+from mentalspace.engine.runbook.rehearsal import HOUSE, Rehearsal, parse_rehearsal
 from mentalspace.kernel.case import ErrorCase
 from mentalspace.kernel.errors import RunbookError
 from mentalspace.kernel.integration import Integration
@@ -81,7 +81,8 @@ def read_runbooks(
     rooms_read = tuple(room for room in read if room is not None)
     built = {room.package.rpartition(".")[2] for room in rooms}
     declared = tuple(room for room in _read_declared(problems) if room.name not in built)
-    return Runbooks(rooms_read, escalation, _read_rehearsals(problems), declared), problems
+    rehearsals, house = _read_rehearsals(problems), _read_house(problems)
+    return Runbooks(rooms_read, escalation, rehearsals, declared, house), problems
 
 
 def _read_escalation(problems: list[Problem]) -> Escalation | None:
@@ -104,6 +105,14 @@ def _read_rehearsals(problems: list[Problem]) -> tuple[Rehearsal, ...]:
     folder = files("mentalspace.engine.runbook") / "house_drills"
     return _present(
         parse_rehearsal(values, source, problems) for values, source in _tomls(folder, problems)
+    )
+
+
+def _read_house(problems: list[Problem]) -> tuple[Issue, ...]:
+    folder = files("mentalspace.engine.runbook") / "house"
+    return _present(
+        parse_issue(p.head, p.source, p.body, room=HOUSE, problems=problems)
+        for p in _pages(folder, None, problems)
     )
 
 
