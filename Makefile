@@ -15,7 +15,7 @@ AGAIN  := --last-failed --last-failed-no-failures none
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 lint check docs torture fuzz bench month room lock clean
+.PHONY: help install run test test-16 lint check docs torture torture-storage fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -73,6 +73,9 @@ docs: install ## write docs/reference and the generated tables anew
 
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)
+
+torture-storage: install ## kill -9 while documents land (ROUNDS=20)
+	@$(BIN)/python -m tests.torture.files --rounds $(or $(ROUNDS),20)
 
 fuzz: install ## the API and the webhooks' door against a few thousand requests (EXAMPLES=100)
 	@MENTALSPACE_TEST_FUZZ=$(or $(EXAMPLES),100) $(PYTEST) --timeout 1800 tests/api/test_fuzz.py

@@ -177,3 +177,14 @@ async def until(
     async with asyncio.timeout(within_s):
         while not await holds():
             await asyncio.sleep(every_s)
+
+
+async def listens(port: int) -> bool:
+    """Whether somebody answers on this port of ours."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mentalspace.kernel.integration import Integration
     from mentalspace.workflows.appointment_mails import MailDesk
     from mentalspace.workflows.chores import Chores
-    from mentalspace.workflows.doctor import Report
+    from mentalspace.workflows.doctor import Report, Standing
     from mentalspace.workflows.readiness import Point
 
 DATABASE = "mentalspace"
@@ -470,6 +470,11 @@ class MentalSpace:
         from mentalspace.workflows.doctor import examine
 
         return await examine(services, room)
+
+    async def why(self, services: Services, person: str, verb: str, place: str) -> list[Standing]:
+        from mentalspace.workflows.doctor import why
+
+        return await why(services, person, verb, place)
 
     async def readiness(self, services: Services) -> list[Point]:
         from mentalspace.workflows.readiness import examine_readiness

@@ -25,6 +25,7 @@ from mentalspace.cli import (
     people,
     runbook,
     system,
+    why,
 )
 from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.run_state import AlreadyUp
@@ -60,6 +61,7 @@ def build(make_application: MakeApplication) -> typer.Typer:
         engine_room,
         drill,
         looking,
+        why,
         dead_letters,
         incidents,
         alerts,

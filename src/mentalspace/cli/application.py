@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mentalspace.engine.runbook import Runbooks
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import Integration
-    from mentalspace.workflows.doctor import Report
+    from mentalspace.workflows.doctor import Report, Standing
     from mentalspace.workflows.readiness import Point
 
 Say = Callable[[str], None]
@@ -56,6 +56,12 @@ class Application(Protocol):
     ) -> Awaitable[Sequence[DrillResult]]: ...
 
     def doctor(self, services: Services, room: str | None) -> Awaitable[Sequence[Report]]: ...
+
+    def why(
+        self, services: Services, person: str, verb: str, place: str
+    ) -> Awaitable[Sequence[Standing]]:
+        """What each of a person's roles may do with a document, and why not."""
+        ...
 
     def readiness(self, services: Services) -> Awaitable[Sequence[Point]]: ...
 

@@ -38,6 +38,7 @@ def screen(report: Report) -> str:
         _credentials(report),
         _checks(report),
         _rates(report),
+        _gauges(report),
         _rules(report),
         *(_answer(answer, report.now) for answer in report.answers),
     ]
@@ -160,6 +161,22 @@ def _rates(report: Report) -> Iterator[str]:
     for reading in columns[-1]:
         if reading.codes:
             yield from _wrapped("", f"Codes of {words.get(spans[-1], '')}: {reading.codes_text}")
+
+
+def _gauges(report: Report) -> Iterator[str]:
+    """What the room measures itself, as it stands: of each metric the worst."""
+    if not report.gauges:
+        return
+    yield ""
+    rows = [
+        (
+            _title(metric.title),
+            f"{gauge.subject}: {gauge.seen}{' !' if gauge.on_target(metric) is False else ''}",
+            f"{metric.op.value} {metric.target_text}",
+        )
+        for metric, gauge in report.gauges
+    ]
+    yield from _table(("Measured here", "Now, the worst", "Target"), rows, cut=1)
 
 
 def _title(title: str) -> str:

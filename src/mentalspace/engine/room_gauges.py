@@ -99,6 +99,16 @@ def worst_of(overview: Overview, gauges: Sequence[Gauge]) -> list[tuple[Metric, 
     return list(found.values())
 
 
+def worst_of_each(overview: Overview, gauges: Sequence[Gauge]) -> list[tuple[Metric, Gauge]]:
+    """The same with one subject of each metric, the worst."""
+    found: dict[str, tuple[Metric, Gauge]] = {}
+    for metric, gauge in worst_of(overview, gauges):
+        known = found.get(metric.id)
+        if known is None or _badness(metric, gauge) > _badness(metric, known[1]):
+            found[metric.id] = (metric, gauge)
+    return list(found.values())
+
+
 def _badness(metric: Metric, gauge: Gauge) -> float:
     """More is worse, whichever side is the bad one; what says nothing is least."""
     if gauge.value is None:

@@ -9,14 +9,17 @@ from mentalspace.workflows.doctor.report import (
     StatusLine,
 )
 from mentalspace.workflows.doctor.verdict import Verdict
+from mentalspace.workflows.doctor.why import Standing, why
 
 __all__ = [
     "AlertLine",
     "CredentialLine",
     "Report",
     "RoomFinding",
+    "Standing",
     "StatusLine",
     "Verdict",
     "examine",
     "read_status",
+    "why",
 ]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
@@ -14,7 +15,7 @@ from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
-from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of
+from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of_each
 from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, Metric, RoomRunbook
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
@@ -30,6 +31,7 @@ from mentalspace.workflows.doctor.credentials import (
     line,
     look_ups,
 )
+from mentalspace.workflows.doctor.files import look_at_files
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
 from mentalspace.workflows.doctor.report import (
@@ -62,6 +64,16 @@ select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as su
 """
 
 
+Look: TypeAlias = Callable[[Services, UUID | None], Awaitable[list[RoomFinding]]]
+
+# What is looked at in a room beside its credentials, of one practice or of all.
+_LOOKS: Mapping[str, Look] = MappingProxyType({"storage": look_at_files})
+
+
+async def _nothing_more(_services: Services, _practice_id: UUID | None) -> list[RoomFinding]:
+    return []
+
+
 async def examine(
     services: Services,
     room: str | None,
@@ -81,24 +93,34 @@ async def examine(
     reports = []
     for name in services.rooms if room is None else [room]:
         own = [row for row in rows if row["integration"] == name]
-        reports.append(await _report(services, name, own, reading))
+        reports.append(await _report(services, name, own, practice_id, reading))
     return reports
 
 
 async def _report(
-    services: Services, room: str, rows: Sequence[Any], reading: ReadAs | None
+    services: Services,
+    room: str,
+    rows: Sequence[Any],
+    practice_id: UUID | None,
+    reading: ReadAs | None,
 ) -> Report:
     book = services.runbooks.room(room)
     async with AsyncExitStack() as stack:
         clients = {
             live: await stack.enter_async_context(open_client(live=live)) for live in (False, True)
         }
-        (lines, called, domain), status, answers, (rates, alerts, own) = await asyncio.gather(
+        look = _LOOKS.get(room, _nothing_more)
+        asked, status, answers, read, more, gauges = await asyncio.gather(
             _ask_all(services, rows, clients),
             _status_pages(services, room, rows, clients),
             _answers(book, reading or services.database.as_oncall),
             _from_ledger(services, book, rows),
+            look(services, practice_id),
+            _gauges(services, book, practice_id),
         )
+    (lines, called, domain), (rates, alerts, own) = asked, read
+    domain = [*domain, *more]
+    own = [*own, *(_of_gauge(room, metric, gauge) for metric, gauge in gauges)]
     now = await _now(services)
     findings = [*called, *domain, *own]
     troubled = any(f.state == "bad" and f.check in ("provider", "breaker") for f in findings)
@@ -115,6 +137,7 @@ async def _report(
         rates=rates,
         alerts=alerts,
         answers=answers,
+        gauges=gauges,
         findings=findings,
     )
 
@@ -226,7 +249,6 @@ async def _from_ledger(
         states = await connection.fetch(_STATES, ids)
         incidents = await connection.fetch(_INCIDENTS, ids)
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
-        gauges = worst_of(book.overview, await read_gauges(connection, book.room))
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -241,7 +263,6 @@ async def _from_ledger(
         for row in incidents
         if row["recovered_at"] is None and _is_known(services, row["rule_id"])
     ]
-    findings += [_of_gauge(book.room, metric, gauge) for metric, gauge in gauges]
     if rows and not workers:
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
@@ -278,10 +299,21 @@ def _of_reading(room: str, reading: Reading) -> RoomFinding:
     return RoomFinding(room, metric.id, "rate", state, text)
 
 
+async def _gauges(
+    services: Services, book: RoomRunbook, practice_id: UUID | None
+) -> list[tuple[Metric, Gauge]]:
+    """Of each metric that the room measures itself the subject that is worst, of one practice or of
+    all."""
+    async with services.database.as_oncall() as connection:
+        every = await read_gauges(connection, book.room)
+    mine = [gauge for gauge in every if practice_id in (None, gauge.practice_id)]
+    return worst_of_each(book.overview, mine)
+
+
 def _of_gauge(room: str, metric: Metric, gauge: Gauge) -> RoomFinding:
     text = f"{metric.title}, {gauge.subject}: {gauge.seen}"
     state: State = "warning" if gauge.on_target(metric) is False else "good"
-    return RoomFinding(room, metric.id, "rate", state, text)
+    return RoomFinding(room, metric.id, "measured", state, text)
 
 
 async def _answers(book: RoomRunbook, reading: ReadAs) -> list[Answer]:

@@ -9,14 +9,17 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.rates import Rates
-from mentalspace.engine.runbook import AlertRule, Overview
+from mentalspace.engine.room_gauges import Gauge
+from mentalspace.engine.runbook import AlertRule, Metric, Overview
 from mentalspace.kernel.checkup import DnsRecord, State, Whose
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.doctor.touched import Touched
 from mentalspace.workflows.doctor.verdict import Verdict
 
 # Told by the lines of credentials, status pages, rates and rules.
-_ELSEWHERE = frozenset({"provider", "last good call", "queue age", "rate", "alert", "status page"})
+_ELSEWHERE = frozenset(
+    {"provider", "last good call", "queue age", "rate", "measured", "alert", "status page"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Report:
     rates: Rates
     alerts: Sequence[AlertLine]
     answers: Sequence[Answer]
+    gauges: Sequence[tuple[Metric, Gauge]]
     findings: Sequence[RoomFinding]
 
     @property
@@ -125,6 +129,18 @@ class Report:
             "findings": [asdict(finding) for finding in self.findings],
             "status_pages": [asdict(line) for line in self.status],
             "rates": [_rate(reading) for reading in _readings(self.rates)],
+            "measured": [
+                {
+                    "metric": metric.id,
+                    "subject": gauge.subject,
+                    "value": gauge.value,
+                    "n": gauge.n,
+                    "seen": gauge.seen,
+                    "target": metric.target,
+                    "on_target": gauge.on_target(metric),
+                }
+                for metric, gauge in self.gauges
+            ],
             "alerts": [
                 {
                     "rule": line.rule.id,
