@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +12,8 @@ from mentalspace.cli.doctor import screen
 from mentalspace.engine.runbook import AlertKind
 from mentalspace.engine.watch.look import Subject
 from mentalspace.engine.watch.streak import look_at_streaks
-from mentalspace.workflows.doctor import examine
+from mentalspace.workflows.doctor import RoomFinding, examine
+from mentalspace.workflows.doctor.examine import together
 from tests.console.stage import Stage, _attempt, _say, fail, walk
 from tests.console.test_doors import visitor
 
@@ -66,6 +69,52 @@ async def test_what_is_unknown_has_the_cause_that_it_began_with(stage: Stage) ->
     assert (look.case_id, look.fault) == ("sms.no_answer", "theirs")
     [report] = await examine(stage.services, "email", practice_id=stage.mesa)
     assert "5 people are not reached; the next appointment among them is" in screen(report)
+
+
+async def test_what_was_taken_is_told_apart_from_what_arrived(stage: Stage) -> None:
+    """What a provider took half an hour ago and no callback spoke of is a suspicious silence, by
+    credential, on the fleet, the room's page and the doctor's screen; a callback ends it; a relay
+    never calls back, which is no silence."""
+    await stage.owner.execute(
+        "update delivery set accepted_at = app.now() - interval '30 min' where accepted_at is not"
+        " null"
+    )
+    silent = "6 messages accepted since, and no word: suspicious"
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/") as answer:
+            fleet = await answer.text()
+        async with http.get("/doctor/email") as answer:
+            room = await answer.text()
+        [lakeside] = [card for card in fleet.split("<article") if silent in card]
+        assert "Lakeside" in lakeside and silent in room
+        assert "6</b> delivered" in lakeside and "0</b> accepted, no more known" in lakeside
+        assert "never calls back" in room and fleet.count(": suspicious") == 1
+        [report] = await examine(stage.services, "email", practice_id=stage.lakeside)
+        told = " ".join(screen(report).split())
+        assert re.search(r"resend/\S+ none yet, 6 accepted since without a word: suspicious", told)
+        assert "never calls back" in told
+        await stage.owner.execute(
+            "insert into inbox (practice_id, credential_id, integration, provider, external_id,"
+            " payload, state) select practice_id, id, 'email', 'resend', 'one', '', 'processed'"
+            " from credential where practice_id = $1 and provider = 'resend'",
+            stage.lakeside,
+        )
+        async with http.get("/") as answer:
+            assert "suspicious" not in await answer.text()
+    [report] = await examine(stage.services, "email", practice_id=stage.lakeside)
+    assert re.search(r"resend/\S+ \d+ s ago;", " ".join(screen(report).split()))
+
+
+def test_a_good_line_says_whose_it_is() -> None:
+    """What credentials of one provider find alike is one line that names them, or counts many; it
+    is never told of another provider's."""
+    found = [
+        RoomFinding("email", subject, "SPF", "good", "as it should be")
+        for subject in ("resend/lakeside", "resend/mesa", "smtp/mesa")
+    ]
+    assert [f.subject for f in together(found)] == ["resend/lakeside, mesa", "smtp/mesa"]
+    many = [replace(found[0], subject=f"resend/p{n}") for n in range(12)]
+    assert [f.subject for f in together(many)] == ["resend/12 credentials"]
 
 
 async def _unknown(stage: Stage) -> UUID:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mentalspace.cli.span import in_words
 
 if TYPE_CHECKING:
+    from mentalspace.engine.heard import Heard
     from mentalspace.engine.rates import Reading
     from mentalspace.kernel.checkup import DnsRecord
     from mentalspace.workflows.doctor import CredentialLine, Report, RoomFinding
@@ -68,12 +69,24 @@ def _credentials(report: Report) -> Iterator[str]:
     if len(report.credentials) > CREDENTIALS:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
+    heard = [
+        f"{line.subject} {_heard(line.heard, report.now)}" for line in _worst(report.credentials)
+    ]
+    yield from _wrapped("Last callback: ", "; ".join(heard))
     if people := sum(line.touched.people for line in report.credentials):
         first = min((t.next_at for t in _touched(report) if t.next_at), default=None)
         comes = f"; the next appointment among them is {_moment(first)}" if first else ""
         yield f"{people} {'person is' if people == 1 else 'people are'} not reached{comes}"
     if resting := sum(line.resting for line in report.credentials):
         yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
+
+
+def _heard(heard: Heard, now: datetime) -> str:
+    if not heard.follows:
+        return "never calls back"
+    last = f"{in_words(_minutes(heard.at, now))} ago" if heard.at else "none yet"
+    silent = f", {heard.taken} accepted since without a word: suspicious"
+    return f"{last}{silent if heard.is_suspicious else ''}"
 
 
 def _touched(report: Report) -> list[Touched]:
@@ -112,12 +125,11 @@ def _checks(report: Report) -> Iterator[str]:
     if report.checks:
         yield ""
     for finding in report.checks:
-        of = finding.subject.partition("/")[0] if report.of_several else ""
-        yield from _check(finding, of)
+        yield from _check(finding)
 
 
-def _check(finding: RoomFinding, of: str) -> Iterator[str]:
-    check = f"{of} {finding.check}".strip()
+def _check(finding: RoomFinding) -> Iterator[str]:
+    check = f"{finding.subject}, {finding.check}"
     whose = f" ({finding.whose})" if finding.whose and finding.state != "good" else ""
     yield from _wrapped(f"{finding.state:<{_STATE}}", f"{check}: {finding.text}{whose}", _STATE)
     if finding.cure:

@@ -17,6 +17,7 @@ from mentalspace.console.queries.processes import (
     read_heartbeats,
 )
 from mentalspace.engine.db import Connection
+from mentalspace.engine.heard import read_heard
 from mentalspace.engine.pulse import hanging_loops
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
@@ -40,6 +41,7 @@ async def home(visit: Visit) -> Response:
         heartbeats = await read_heartbeats(connection)
         hanging = await hanging_loops(connection)
         drills = await last_drills(connection)
+        heard = await read_heard(connection, [card.credential["id"] for card in fleet.cards])
     return await visit.show(
         "fleet.html",
         fleet=fleet,
@@ -48,6 +50,7 @@ async def home(visit: Visit) -> Response:
         heartbeats=[(beat, is_alive(beat)) for beat in heartbeats],
         hanging=hanging,
         rates=rates,
+        heard=heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
 

@@ -50,11 +50,11 @@ class Outcomes:
 
     @property
     def share(self) -> str | None:
-        """The share that got through, rounded down; None where there are too few to say."""
+        """The share that a provider took, rounded down; None where there are too few to say."""
         if self.judged < ENOUGH:
             return None
-        through = self.delivered + self.accepted
-        return f"{int(through / self.judged * 1000) / 10:g} %"
+        taken = self.delivered + self.accepted
+        return f"{int(taken / self.judged * 1000) / 10:g} %"
 
 
 @dataclass(frozen=True, slots=True)

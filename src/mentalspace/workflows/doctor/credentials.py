@@ -8,6 +8,7 @@ from typing import Any
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import Standing
+from mentalspace.engine.heard import Heard
 from mentalspace.engine.queued import RESTS, WAITS
 from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
@@ -189,7 +190,19 @@ def _next(row: Any) -> str:
     return f"{text}; {row['went_over']} did in the last hour" if row["went_over"] else text
 
 
-def line(row: Any, called: RoomFinding, touched: Touched) -> CredentialLine:
+def callbacks(row: Any, provider: Provider, heard: Heard) -> RoomFinding:
+    """When its provider last spoke of what it took; a relay that never does is not silent."""
+    if not heard.follows:
+        text = f"{provider.title} never calls back: what it took is all that is known"
+        return finding(row, "last callback", "good", text)
+    last = f"{heard.at:%Y-%m-%d %H:%M} UTC" if heard.at else "none yet"
+    if not heard.is_suspicious:
+        return finding(row, "last callback", "good", last)
+    text = f"{last}, and {heard.taken} accepted since without a word: suspicious"
+    return finding(row, "last callback", "warning", text)
+
+
+def line(row: Any, called: RoomFinding, touched: Touched, heard: Heard) -> CredentialLine:
     return CredentialLine(
         id=row["id"],
         subject=_subject(row),
@@ -205,6 +218,7 @@ def line(row: Any, called: RoomFinding, touched: Touched) -> CredentialLine:
         held=row["held"],
         unknown=row["unknown"],
         touched=touched,
+        heard=heard,
     )
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import standings
+from mentalspace.engine.heard import read_heard
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
@@ -26,6 +28,7 @@ from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor.credentials import (
     CREDENTIALS,
     call,
+    callbacks,
     going_live,
     health,
     line,
@@ -47,6 +50,8 @@ from mentalspace.workflows.doctor.verdict import judge
 # So many credentials are asked at once.
 AT_ONCE = 8
 STATUS_WITHIN_S = 3.0
+# More than so many credentials are counted, not named.
+NAMED = 3
 
 _WORKERS = (
     "select count(*) from heartbeat where kind = 'worker'"
@@ -158,7 +163,8 @@ async def _ask_all(
     answered = await asyncio.gather(*(one(row) for row in rows))
     async with services.database.as_oncall() as connection:
         standing = {found.credential_id: found for found in await standings(connection)}
-        touched = await read_touched(connection, [row["id"] for row in rows])
+        ids = [row["id"] for row in rows]
+        touched, heard = await read_touched(connection, ids), await read_heard(connection, ids)
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
@@ -166,14 +172,32 @@ async def _ask_all(
         price = services.runbooks.room(row["integration"]).overview.look_up_price
         provider = services.rooms[row["integration"]].provider(row["provider"])
         own = [*examined, *look_ups(row, provider, price)]
-        lines.append(line(row, called, touched.get(row["id"], Touched())))
+        lines.append(line(row, called, touched.get(row["id"], Touched()), heard[row["id"]]))
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
             findings += going_live(services, found)
-        findings += health(row)
-        alike = {(f.check, f.text) for f in domain}
-        domain += [f for f in own if (f.check, f.text) not in alike]
-    return lines, findings, domain
+        findings += [*health(row), callbacks(row, provider, heard[row["id"]])]
+        domain += own
+    return lines, findings, together(domain)
+
+
+def together(found: Sequence[RoomFinding]) -> list[RoomFinding]:
+    """What several credentials of one provider find alike is told once, and of whom."""
+    alike: dict[tuple[str, str, str], list[RoomFinding]] = {}
+    for each in found:
+        provider = each.subject.partition("/")[0]
+        alike.setdefault((provider, each.check, each.text), []).append(each)
+    return [
+        replace(members[0], subject=_subject(provider, [each.subject for each in members]))
+        for (provider, _, _), members in alike.items()
+    ]
+
+
+def _subject(provider: str, subjects: Sequence[str]) -> str:
+    """`resend/lakeside, mesa`, or their number where they are many."""
+    names = list(dict.fromkeys(subject.partition("/")[2] for subject in subjects))
+    told = ", ".join(names) if len(names) <= NAMED else f"{len(names)} credentials"
+    return f"{provider}/{told}"
 
 
 def _resolvers(services: Services) -> dict[bool, LookUp]:

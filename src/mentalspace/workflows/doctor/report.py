@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.heard import Heard
 from mentalspace.engine.rates import Rates
 from mentalspace.engine.room_gauges import Gauge
 from mentalspace.engine.runbook import AlertRule, Metric, Overview
@@ -18,13 +19,23 @@ from mentalspace.workflows.doctor.verdict import Verdict
 
 # Told by the lines of credentials, status pages, rates and rules.
 _ELSEWHERE = frozenset(
-    {"provider", "last good call", "queue age", "rate", "measured", "alert", "status page"}
+    {
+        "provider",
+        "last good call",
+        "last callback",
+        "queue age",
+        "rate",
+        "measured",
+        "alert",
+        "status page",
+    }
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RoomFinding:
-    """One thing looked at. `whose` is set when something is wrong and it is known whose.
+    """One thing looked at. `subject` is `provider/credential`, or several of these where they are
+    found alike. `whose` is set when something is wrong and it is known whose.
 
     `cure` is what a person does; `publish` the very records to publish, where those are the cure.
     """
@@ -43,7 +54,7 @@ class RoomFinding:
 class CredentialLine:
     """A credential at a glance. `call` is what its provider answered just now; what is `resting`
     is due and may not leave before its hours begin, whoever is well. `touched` are the
-    people behind it."""
+    people behind it, and `heard` is when its provider last called back."""
 
     id: UUID
     subject: str
@@ -59,6 +70,7 @@ class CredentialLine:
     held: int
     unknown: int
     touched: Touched
+    heard: Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +121,6 @@ class Report:
         return sorted(shown, key=lambda f: ("bad", "warning", "good").index(f.state))
 
     @property
-    def of_several(self) -> bool:
-        """Whether the room's own findings speak of more than one provider."""
-        return len({f.subject.partition("/")[0] for f in self.domain}) > 1
-
-    @property
     def ok(self) -> bool:
         """Nothing is bad; warnings may be."""
         return all(finding.state != "bad" for finding in self.findings)
@@ -159,6 +166,7 @@ def _credential(line: CredentialLine) -> Mapping[str, Any]:
         **asdict(line),
         "id": str(line.id),
         "touched": line.touched.public(),
+        "heard": line.heard.public(),
         "call": line.call.text,
         "last_good_at": line.last_good_at.isoformat() if line.last_good_at else None,
     }
