@@ -96,7 +96,7 @@ async def test_from_an_incident_to_its_rule_and_its_silence(browser: Browser, st
         await page.get_by_role("button", name="Silence").click()
         await expect(page.get_by_role("region", name="1 silence")).to_contain_text("Mesa")
         await page.goto(f"{stage.url}/incidents/{stage.incident}")
-        clock = page.get_by_role("region", name="Acknowledge by")
+        clock = page.get_by_role("region", name="Acknowledge")
         await expect(clock).to_contain_text("nobody is paged further before then")
     made = await stage.owner.fetchrow("select rule_id, practice_id from alert_silence")
     assert made is not None

@@ -105,6 +105,25 @@ async def test_what_was_taken_is_told_apart_from_what_arrived(stage: Stage) -> N
     assert re.search(r"resend/\S+ \d+ s ago;", " ".join(screen(report).split()))
 
 
+async def test_nothing_is_overdue_that_just_began_and_no_figure_denies_the_list(
+    stage: Stage,
+) -> None:
+    """A critical incident asks to be taken now, and is not overdue as it opens; what is too young
+    for the figures, or still to be sent, is named where they say that nothing is counted."""
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{stage.incident}") as answer:
+            clock = (await answer.text()).split('id="clock"')[1].split("</section>")[0]
+        assert (
+            '<p class="big">Now</p>' in clock and "data-deadline" not in clock.split("Next page")[0]
+        )
+        async with http.get("/incidents") as answer:
+            assert "To be acknowledged at once, open just now" in await answer.text()
+        async with http.get("/messages/figures") as answer:
+            figures = await answer.text()
+    assert "no message is counted yet" in figures and "no messages" not in figures
+    assert "Not counted here yet: 6 messages taken or ended lately" in figures
+
+
 def test_a_good_line_says_whose_it_is() -> None:
     """What credentials of one provider find alike is one line that names them, or counts many; it
     is never told of another provider's."""

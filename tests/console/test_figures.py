@@ -59,7 +59,7 @@ def test_each_way_to_end_has_a_pattern_and_a_count() -> None:
     assert [line.number for line in legend(ends)] == [90, 1, 2, 3, 4, 5]
     assert "90 delivered, 1 accepted, no news to come" in chart.text
     assert "Most on 1 Nov: 105." in chart.text
-    assert draw_ends([(FIRST, Ends())]).text == "Last 1 days: no messages."
+    assert draw_ends([(FIRST, Ends())]).text == "Last 1 days: no message is counted yet."
 
 
 def test_a_budget_tells_chance_from_more_than_chance() -> None:

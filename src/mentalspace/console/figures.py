@@ -19,9 +19,11 @@ from mentalspace.console.queries.figures import (
     DayFigures,
     FiveMinutes,
     Span,
+    Uncounted,
     read_five_minutes,
     read_folded_until,
     read_span,
+    read_uncounted,
 )
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import DAY_S, ENOUGH, Counts, Reading, judge, times_of
@@ -91,12 +93,16 @@ async def figures(visit: Visit) -> Response:
                     await _figures(connection, room, ids, zone, own[room.room], visit.is_oncall)
                 )
         until = await read_folded_until(connection)
+        beyond: dict[str, Uncounted] = {
+            name: await read_uncounted(connection, ids, until) for name, ids in seen.items() if ids
+        }
     return await visit.show(
         "figures.html",
         figures=found,
         days=DAYS,
         enough=ENOUGH,
         until=until,
+        beyond=beyond,
         seconds=seconds,
         declared=visit.services.runbooks.declared,
     )

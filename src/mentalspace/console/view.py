@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from mentalspace.console import words
 from mentalspace.console.web_files import WebFiles
 from mentalspace.engine.services import Services
+from mentalspace.kernel.case import Severity
 
 
 class Templates:
@@ -33,6 +34,7 @@ class Templates:
             status=self._status,
             provider_title=self.provider_title,
             room_title=self.room_title,
+            at_once=lambda severity: _at_once(services, severity),
         )
         self._environment.filters.update(
             plain=words.plain,
@@ -69,6 +71,12 @@ class Templates:
 
     def _status(self, name: str, integration: str, provider: str | None = None) -> words.State:
         return words.status(name, self.provider_title(integration, provider), integration)
+
+
+def _at_once(services: Services, severity: str) -> bool:
+    """Whether an incident of this severity leaves no time to acknowledge it: nothing is overdue
+    the moment it opens."""
+    return services.runbooks.escalation.rung(Severity(severity)).ack_within_s == 0
 
 
 def _time(

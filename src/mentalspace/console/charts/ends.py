@@ -93,7 +93,7 @@ def _column(x: float, ends: Ends, most: int) -> list[Bar]:
 def _text(days: Sequence[tuple[date, Ends]]) -> str:
     total = sum((ends for _, ends in days), Ends())
     if not total.total:
-        return f"Last {len(days)} days: no messages."
+        return f"Last {len(days)} days: no message is counted yet."
     parts = [f"{line.number:,} {line.way.words}" for line in legend(total)]
     day, busiest = max(days, key=lambda one: one[1].total)
     return f"Last {len(days)} days: {', '.join(parts)}. Most on {day:%-d %b}: {busiest.total:,}."

@@ -94,6 +94,17 @@ select days.day::date as day, coalesce(sum(r.units), 0)::int8 as units
        < extract(hour from app.now() at time zone p.timezone)
  group by 1 order by 1 desc
 """
+# What a list of messages shows and no figure holds yet.
+_UNCOUNTED = """
+select (select count(*) from delivery
+         where credential_id = any ($1) and drill is null and status not in ('cancelled')
+           and coalesce(accepted_at, ended_at) >= coalesce($2, app.now() - interval '1 day'))
+         as young,
+       (select count(*) from delivery
+         where credential_id = any ($1) and drill is null
+           and status in ('pending', 'due', 'sending', 'unknown', 'held')
+           and accepted_at is null) as waiting
+"""
 _FOLDED = "select folded_until from rollup_state"
 
 
@@ -158,6 +169,14 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Uncounted:
+    """Messages of which no figure tells yet: taken or ended too lately, or still to be sent."""
+
+    young: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
 class HourOfWeek:
     accepted: int = 0
     delivered: int = 0
@@ -206,6 +225,15 @@ async def read_span(
         named[row["of_what"]][row["name"]] = row["hits"]
     people: int = await connection.fetchval(_PEOPLE, *asked)
     return Span([_day(row, spreads) for row in rows], named["code"], named["event"], people)
+
+
+async def read_uncounted(
+    connection: Connection, credential_ids: Sequence[UUID], until: datetime | None
+) -> Uncounted:
+    """What lies beyond what is counted `until` then."""
+    row = await connection.fetchrow(_UNCOUNTED, list(credential_ids), until)
+    assert row is not None
+    return Uncounted(row["young"], row["waiting"])
 
 
 async def read_week(
