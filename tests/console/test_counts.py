@@ -88,11 +88,12 @@ async def test_what_was_taken_is_told_apart_from_what_arrived(stage: Stage) -> N
         [lakeside] = [card for card in fleet.split("<article") if silent in card]
         assert "Lakeside" in lakeside and silent in room
         assert "6</b> delivered" in lakeside and "0</b> accepted, no more known" in lakeside
+        assert "Supabase Storage never calls back" in fleet
         assert "never calls back" in room and fleet.count(": suspicious") == 1
         [report] = await examine(stage.services, "email", practice_id=stage.lakeside)
         told = " ".join(screen(report).split())
         assert re.search(r"resend/\S+ none yet, 6 accepted since without a word: suspicious", told)
-        assert "never calls back" in told
+        assert "smtp never calls back" in told
         await stage.owner.execute(
             "insert into inbox (practice_id, credential_id, integration, provider, external_id,"
             " payload, state) select practice_id, id, 'email', 'resend', 'one', '', 'processed'"

@@ -69,10 +69,7 @@ def _credentials(report: Report) -> Iterator[str]:
     if len(report.credentials) > CREDENTIALS:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
-    heard = [
-        f"{line.subject} {_heard(line.heard, report.now)}" for line in _worst(report.credentials)
-    ]
-    yield from _wrapped("Last callback: ", "; ".join(heard))
+    yield from _wrapped("Last callback: ", "; ".join(_callbacks(report)))
     if people := sum(line.touched.people for line in report.credentials):
         first = min((t.next_at for t in _touched(report) if t.next_at), default=None)
         comes = f"; the next appointment among them is {_moment(first)}" if first else ""
@@ -81,9 +78,19 @@ def _credentials(report: Report) -> Iterator[str]:
         yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
 
 
+def _callbacks(report: Report) -> Iterator[str]:
+    """Of each that calls back, and once of those that never do."""
+    for line in _worst(report.credentials):
+        if line.heard.follows:
+            yield f"{line.subject} {_heard(line.heard, report.now)}"
+    never = {
+        line.subject.partition("/")[0] for line in report.credentials if not line.heard.follows
+    }
+    if never:
+        yield f"{', '.join(sorted(never))} never calls back"
+
+
 def _heard(heard: Heard, now: datetime) -> str:
-    if not heard.follows:
-        return "never calls back"
     last = f"{in_words(_minutes(heard.at, now))} ago" if heard.at else "none yet"
     silent = f", {heard.taken} accepted since without a word: suspicious"
     return f"{last}{silent if heard.is_suspicious else ''}"
@@ -124,14 +131,19 @@ def _credential(line: CredentialLine, now: datetime) -> tuple[str, ...]:
 def _checks(report: Report) -> Iterator[str]:
     if report.checks:
         yield ""
+    told = ""
     for finding in report.checks:
+        if finding.subject != told:
+            yield f"{finding.subject}:"
+        told = finding.subject
         yield from _check(finding)
 
 
 def _check(finding: RoomFinding) -> Iterator[str]:
-    check = f"{finding.subject}, {finding.check}"
     whose = f" ({finding.whose})" if finding.whose and finding.state != "good" else ""
-    yield from _wrapped(f"{finding.state:<{_STATE}}", f"{check}: {finding.text}{whose}", _STATE)
+    yield from _wrapped(
+        f"{finding.state:<{_STATE}}", f"{finding.check}: {finding.text}{whose}", _STATE
+    )
     if finding.cure:
         yield from _wrapped(" " * _STATE, f"→ {finding.cure}", _STATE + 2)
     for record in finding.publish:

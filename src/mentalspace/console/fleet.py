@@ -41,7 +41,8 @@ async def home(visit: Visit) -> Response:
         heartbeats = await read_heartbeats(connection)
         hanging = await hanging_loops(connection)
         drills = await last_drills(connection)
-        heard = await read_heard(connection, [card.credential["id"] for card in fleet.cards])
+        ids = [card.credential["id"] for card in fleet.cards]
+        heard = await read_heard(connection, visit.services.rooms, ids)
     return await visit.show(
         "fleet.html",
         fleet=fleet,

@@ -9,12 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.kernel.integration import Integration
 
 # What was taken no longer ago than this may still be spoken of.
 QUIET_S = 900.0
 _BEHIND = "interval '7 days'"
 _HEARD = f"""
-select c.id as credential_id, c.follows, heard.at, n.taken, n.since
+select c.id as credential_id, c.integration, c.provider, c.follows, heard.at, n.taken, n.since
   from credential c
   left join lateral (
     select i.received_at as at from inbox i where i.credential_id = c.id
@@ -55,11 +56,16 @@ class Heard:
 
 
 async def read_heard(
-    connection: Connection, credential_ids: Sequence[UUID]
+    connection: Connection, rooms: Mapping[str, Integration], credential_ids: Sequence[UUID]
 ) -> Mapping[UUID, Heard]:
     """By credential, of a week. Runs as on-call."""
     rows = await connection.fetch(_HEARD, list(credential_ids), QUIET_S)
     return {
-        row["credential_id"]: Heard(row["follows"], row["at"], row["taken"], row["since"])
+        row["credential_id"]: Heard(
+            row["follows"] and rooms[row["integration"]].provider(row["provider"]).calls_back,
+            row["at"],
+            row["taken"],
+            row["since"],
+        )
         for row in rows
     }

@@ -164,7 +164,8 @@ async def _ask_all(
     async with services.database.as_oncall() as connection:
         standing = {found.credential_id: found for found in await standings(connection)}
         ids = [row["id"] for row in rows]
-        touched, heard = await read_touched(connection, ids), await read_heard(connection, ids)
+        touched = await read_touched(connection, ids)
+        heard = await read_heard(connection, services.rooms, ids)
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []

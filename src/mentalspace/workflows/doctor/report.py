@@ -118,7 +118,7 @@ class Report:
         own; the worst first."""
         rest = [f for f in self.findings if f.state != "good" and f.check not in _ELSEWHERE]
         shown = [*self.domain, *(f for f in rest if f not in self.domain)]
-        return sorted(shown, key=lambda f: ("bad", "warning", "good").index(f.state))
+        return sorted(shown, key=lambda f: (("bad", "warning", "good").index(f.state), f.subject))
 
     @property
     def ok(self) -> bool:
