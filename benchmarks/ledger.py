@@ -60,6 +60,7 @@ async def make_ledger(stage: Stage, messages: int) -> Made:
             other.execute("vacuum (freeze, analyze) timeline, attempt, inbox"),
         )
         await one.execute("analyze")
+        await _do(one, *sql.COUNTED_ANEW)
         size: int = await one.fetchval("select pg_database_size(current_database())")
     return Made(time.monotonic() - began, size)
 

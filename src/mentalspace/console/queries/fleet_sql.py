@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mentalspace.engine.queued import RESTS, WAITS
+from mentalspace.engine.queued import NEAR, RESTS, WAITS
 
 CREDENTIALS = """
 select c.id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
@@ -49,8 +49,7 @@ select credential_id,
          filter (where {WAITS}) > $2 as stuck
   from delivery d
  where credential_id = any ($1) and drill is null
-   and (status in ('sending', 'unknown', 'held')
-        or (status in ('pending', 'due') and due_at <= app.now()))
+   and {NEAR}
  group by credential_id
 """
 LATER = """

@@ -9,7 +9,7 @@ from typing import Any
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import Standing
 from mentalspace.engine.heard import Heard
-from mentalspace.engine.queued import RESTS, WAITS
+from mentalspace.engine.queued import NEAR, RESTS, WAITS
 from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
@@ -58,8 +58,7 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.nam
            extract(epoch from app.now() - min(d.due_at) filter (where {WAITS}))::float8 as oldest_s,
            count(*) filter (where d.status = 'held') as held,
            count(*) filter (where d.status = 'unknown') as unknown
-      from delivery d where d.credential_id = c.id and d.due_at <= app.now()
-       and d.status in ('pending', 'due', 'sending', 'unknown', 'held')) w
+      from delivery d where d.credential_id = c.id and {NEAR} and d.due_at <= app.now()) w
  where c.active and c.drill is null and not p.is_drill
    and ($1::text is null or c.integration = $1) and ($2::uuid is null or c.practice_id = $2)
  order by c.integration, p.is_default desc, p.name, c.endpoint

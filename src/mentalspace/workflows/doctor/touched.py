@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
-from mentalspace.engine.queued import WAITS
+from mentalspace.engine.queued import NEAR, WAITS
 
 # Of a delivery `d`: the appointment `a` it is about, while somebody is to come to it.
 COMING = """
@@ -26,8 +26,7 @@ _TOUCHED = f"""
 select credential_id, count(distinct recipient_key) as people, min(starts_at) as next_at
   from (select d.credential_id, d.recipient_key, a.starts_at from delivery d {COMING}
          where d.credential_id = any ($1) and d.drill is null
-           and d.status in ('pending', 'due', 'sending', 'unknown', 'held')
-           and (d.status in ('unknown', 'held') or {WAITS})
+           and {NEAR} and (d.status in ('unknown', 'held') or {WAITS})
          union all
         select d.credential_id, d.recipient_key, a.starts_at from delivery d {COMING}
          where d.credential_id = any ($1) and d.drill is null and {ENDED_WITHOUT}
