@@ -64,6 +64,8 @@ MEANINGS = {
     "MENTALSPACE_PAGE_TICKETS": "Pages of low severity",
     "MENTALSPACE_PORT": "The port of API and console; the sandboxes take the three after it",
     "MENTALSPACE_RUNBOOKS": "A directory of this deployment's own changes to cases",
+    "MENTALSPACE_CLAMAV": "ClamAV's daemon, as unix:/PATH/TO/SOCKET or tcp:HOST:PORT; unset, what"
+    " lands is looked at for a few built-in marks alone",
     "MENTALSPACE_STORAGE": "Where clients' files are kept; several hosts share one folder. Unset,"
     " `storage` under MENTALSPACE_HOME",
     "MENTALSPACE_STORAGE_STATUS": "`compatible` answers whatever goes wrong under /storage/v1 with"

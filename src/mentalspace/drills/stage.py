@@ -112,6 +112,7 @@ class Stage:
             says=str(action.params["says"]) if "says" in action.params else None,
             night_s=self.night_s,
             lost=bool(action.params.get("lost", False)),
+            sealed=bool(action.params.get("sealed", False)),
         )
         await DRILL_SENDS.get(self.drill.room, send_samples)(self.services, send)
         return count

@@ -47,6 +47,13 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "mentalspace restart worker, on its host; then its log",
             ),
             HouseRule(
+                "house.scanner_away",
+                "Documents wait for a scanner that is away",
+                Severity.HIGH,
+                "look whether ClamAV runs and MENTALSPACE_CLAMAV names it; what waits is read by"
+                " nobody until then",
+            ),
+            HouseRule(
                 "house.oncall_gap",
                 "Nobody is on call",
                 Severity.HIGH,

@@ -39,6 +39,7 @@ class Settings:
     storage: Path
     storage_true_status: bool
     storage_quota_bytes: int
+    clamav: str | None
     demo_password: str | None = field(repr=False)
     metrics_token: str | None = field(repr=False)
     metrics_practices: bool
@@ -99,7 +100,7 @@ _OURS = "MENTALSPACE_"
 _KNOWN = frozenset(
     _OURS + name
     for name in (
-        "ALERTMANAGER_TOKEN", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
+        "ALERTMANAGER_TOKEN", "CLAMAV", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
         "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
         "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "STORAGE",
         "STORAGE_QUOTA", "STORAGE_STATUS", "TEXT_REGIONS",
@@ -149,6 +150,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         storage=_storage(environment),
         storage_true_status=_storage_status(environment, mistakes),
         storage_quota_bytes=_storage_quota(environment, mistakes),
+        clamav=_clamav(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
         metrics_token=_long_secret(
             "MENTALSPACE_METRICS_TOKEN", environment.get("MENTALSPACE_METRICS_TOKEN"), mistakes
@@ -307,6 +309,21 @@ def _storage_quota(environment: Mapping[str, str], mistakes: list[str]) -> int:
         mistakes.append("MENTALSPACE_STORAGE_QUOTA: give a size such as 100GB or 2TB")
         return 100 * 1000**3
     return int(found[1]) * 1000 ** (3 if found[2] == "GB" else 4)
+
+
+def _clamav(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
+    value = environment.get("MENTALSPACE_CLAMAV") or None
+    if value is None:
+        return None
+    kind, _, place = value.partition(":")
+    host, _, port = place.rpartition(":")
+    sound = (kind == "unix" and place.startswith("/")) or (
+        kind == "tcp" and bool(host) and bool(_PORT.fullmatch(port)) and 0 < int(port) < 65536
+    )
+    if not sound:
+        mistakes.append("MENTALSPACE_CLAMAV: use unix:/PATH/TO/SOCKET or tcp:HOST:PORT")
+        return None
+    return value
 
 
 def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:

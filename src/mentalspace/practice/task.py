@@ -102,6 +102,15 @@ async def ask_to_answer(
     return opened is not None
 
 
+async def ask_front_desk(
+    connection: Connection, practice_id: UUID, text: str, topic: str, *, client_id: UUID | None
+) -> None:
+    """Ask the front desk to look at something that no delivery is about."""
+    await connection.execute(
+        _OPEN, practice_id, "front_desk", text, None, None, client_id, None, topic
+    )
+
+
 async def close_answered(connection: Connection, thread_key: str, client_id: UUID | None) -> None:
     """Somebody has answered the conversation."""
     await connection.execute(_CLOSE_ANSWERED, thread_key, client_id, ANSWER)

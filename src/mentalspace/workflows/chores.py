@@ -11,8 +11,10 @@ from mentalspace.engine.metrics import fold_tally, known_of
 from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.jobs import (
+    CHECK_EVERY_S,
     COUNT_EVERY_S,
     SWEEP_EVERY_S,
+    check_files,
     count_files,
     sweep_files,
 )
@@ -49,6 +51,7 @@ def chores(services: Services, adapters: Adapters) -> Chores:
     return {
         "agreements": (AGREEMENTS_EVERY_S, lambda: tell_of_ends(database, services.rooms)),
         "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(database)),
+        "check_files": (CHECK_EVERY_S, lambda: check_files(services)),
         "count_files": (COUNT_EVERY_S, lambda: count_files(services)),
         "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
         "fold": (FOLD_EVERY_S, Folder(database, services.runbooks).tick),

@@ -34,7 +34,8 @@ class DrillSend:
 
     `says` stands in a mail where a practice's own line would, and is all that a text says. With
     `night_s` what goes into the ledger by itself is useful that long, and may leave only later. The
-    bytes of a document that is `lost` are not where they landed.
+    bytes of a document that is `lost` are not where they landed; one that is `sealed` was found
+    harmful there.
     """
 
     practice_id: UUID
@@ -47,6 +48,7 @@ class DrillSend:
     says: str | None = None
     night_s: float | None = None
     lost: bool = False
+    sealed: bool = False
 
 
 async def send_mails(services: Services, send: DrillSend) -> None:
@@ -96,7 +98,9 @@ async def send_documents(services: Services, send: DrillSend) -> None:
 
     def document(to: str) -> bytes:
         sample = Document.from_bytes(sample_document(to))
-        return (replace(sample, landed=f"{sample.landed}.lost") if send.lost else sample).to_bytes()
+        if send.lost:
+            sample = replace(sample, landed=f"{sample.landed}.lost")
+        return (replace(sample, kind="sealed") if send.sealed else sample).to_bytes()
 
     await _send(services, send, document)
 

@@ -53,8 +53,8 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
 ACT: Mapping[str, frozenset[str] | None] = {
     # `{n}` in `to` counts from 1; guard = false leaves our own validation out, explicitly; what is
     # sent `says` this, where the room lets a practice add something of its own; what it names is
-    # `lost`, where the room sends by reference
-    "send": frozenset({"count", "to", "guard", "says", "lost"}),
+    # `lost` or `sealed`, where the room sends by reference
+    "send": frozenset({"count", "to", "guard", "says", "lost", "sealed"}),
     # what is due was due so much earlier; what was accepted, once all is, was accepted earlier; the
     # breaker, once it has opened, has been open for so much longer
     "age": frozenset({"of", "by_s"}),

@@ -9,6 +9,7 @@ from mentalspace.engine.secrets import Vault
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.disk.shelf import Shelf
 from mentalspace.integrations.storage.link import Links
+from mentalspace.integrations.storage.scan.scanner import Scanner
 from mentalspace.kernel.clock import Clock
 
 
@@ -19,6 +20,7 @@ class Desk:
     links: Links
     clock: Clock
     vault: Vault
+    scanner: Scanner
 
 
 def desk_of(services: Services) -> Desk:
@@ -29,4 +31,5 @@ def desk_of(services: Services) -> Desk:
         Links([secret for secret in secrets if secret]),
         services.clock,
         services.vault,
+        Scanner(services.settings.clamav),
     )

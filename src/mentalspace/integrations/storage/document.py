@@ -26,14 +26,15 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One version of one object, as it landed; or, with `kind` removal, one that was removed here.
+    """One version of one object, as it landed; or, with `kind` removal, one that was removed here;
+    or, with `kind` sealed, one that was found harmful and goes nowhere.
 
     `object_id` and `version` are ids and say nothing of anybody; a person's name for the file is
     not among these. `landed` is the file's whole path. `media_type` is what the bytes are, not what
     somebody called them.
     """
 
-    kind: Literal["document", "removal"]
+    kind: Literal["document", "removal", "sealed"]
     bucket: str
     object_id: str
     version: str
@@ -66,7 +67,7 @@ class Document:
 
     def mistakes(self) -> Iterator[str]:
         """What in it cannot be."""
-        if self.kind not in ("document", "removal"):
+        if self.kind not in ("document", "removal", "sealed"):
             yield "kind"
         for name in ("bucket", "object_id", "version"):
             if not _NAMED.fullmatch(getattr(self, name)):

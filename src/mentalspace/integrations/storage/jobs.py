@@ -1,8 +1,9 @@
-"""What the room does by itself: it tidies up after crashes, counts, and forgets what is over."""
+"""What the room does by itself: it checks, counts, tidies up, and forgets what is over."""
 
 from __future__ import annotations
 
 from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.check import look_at_waiting, watch_the_scanner
 from mentalspace.integrations.storage.desk import desk_of
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from mentalspace.integrations.storage.disk.sweep import sweep
@@ -10,6 +11,7 @@ from mentalspace.integrations.storage.measuring import look_at_disk, measure
 from mentalspace.integrations.storage.store.measures import keep_swept
 from mentalspace.integrations.storage.store.transfers import fold
 
+CHECK_EVERY_S = 1.0
 COUNT_EVERY_S = 60.0
 SWEEP_EVERY_S = 3600.0
 
@@ -19,6 +21,12 @@ async def count_files(services: Services) -> None:
     await fold(services.database)
     await look_at_disk(services.database, settings.storage)
     await measure(services.database, settings.storage_quota_bytes)
+
+
+async def check_files(services: Services) -> None:
+    desk = desk_of(services)
+    await look_at_waiting(desk)
+    await watch_the_scanner(desk, services.runbooks.escalation)
 
 
 async def sweep_files(services: Services) -> None:

@@ -6,22 +6,24 @@ a crash leaves behind is therefore bytes that nobody can reach, which the sweepe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.log import get_logger
+from mentalspace.integrations.storage.check import Landed, look_at_once, settle
 from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.thread import in_thread
-from mentalspace.integrations.storage.document import Document
 from mentalspace.integrations.storage.intake import require_type
 from mentalspace.integrations.storage.model import client_of
 from mentalspace.integrations.storage.refusal import (
+    HARMFUL,
     NO_BUCKET,
     NO_OBJECT,
     NOT_ALLOWED,
@@ -29,7 +31,8 @@ from mentalspace.integrations.storage.refusal import (
     TOO_LARGE,
     Refused,
 )
-from mentalspace.integrations.storage.shipping import ship, withdraw
+from mentalspace.integrations.storage.scan.verdict import Verdict
+from mentalspace.integrations.storage.shipping import withdraw
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -39,6 +42,9 @@ from mentalspace.integrations.storage.store.acting import (
 )
 from mentalspace.integrations.storage.store.objects import Limits, NewFile, Put, Stored
 from mentalspace.integrations.storage.store.transfers import Transfer, count
+
+# Of a name that lost the rest.
+_ENDING = re.compile(r"\.[A-Za-z0-9]{1,5}$")
 
 log = get_logger(__name__)
 
@@ -54,6 +60,13 @@ class Target:
     @property
     def key(self) -> str:
         return f"{self.bucket}/{self.name}"
+
+    def sealed(self, version: str) -> Target:
+        """Where a harmful one lies instead: in the same folder, in nobody's place."""
+        folder = self.name.rpartition("/")[0]
+        ending = _ENDING.search(self.name)
+        name = f"sealed-{version}{ending[0] if ending else ''}"
+        return Target(self.bucket, f"{folder}/{name}" if folder else name, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +210,17 @@ async def _name(
     carried: Transfer | None = None,
     also: Also | None = None,
 ) -> UUID:
-    """Write the row of bytes that are on the disk; if it cannot be, they go again."""
+    """Look at bytes that are on the disk and write their row; if it cannot be, they go again.
+
+    What is found harmful at once replaces nothing, and is kept sealed beside it.
+    """
+    verdict = await look_at_once(desk, new.practice_id, new.version, new.metadata)
+    is_harmful = verdict is not None and not verdict.is_clean
+    if is_harmful:
+        target, carried = target.sealed(new.version), None
+        new = replace(new, name=target.name)
     try:
-        kept = await _write_row(desk, deed, target, new, action, carried, also)
+        kept = await _write_row(desk, deed, target, new, action, carried, also, verdict)
     except BaseException as error:
         if _is_sure(error):
             await let_go(desk, new.practice_id, [new.version])
@@ -208,6 +229,8 @@ async def _name(
         raise
     if kept.replaced is not None:
         await let_go(desk, new.practice_id, [kept.replaced])
+    if is_harmful:
+        raise Refused(HARMFUL)
     return kept.id
 
 
@@ -225,6 +248,7 @@ async def _write_row(
     action: str,
     carried: Transfer | None,
     also: Also | None,
+    verdict: Verdict | None,
 ) -> Put:
     async with acting(desk.database, deed) as connection:
         kept = await objects.put(connection, new, upsert=target.upsert)
@@ -237,13 +261,8 @@ async def _write_row(
         )
         if carried is not None:
             await count(connection, new.practice_id, carried)
-        await ship(
-            connection,
-            desk.vault,
-            new.practice_id,
-            _landed(desk, new, kept.id),
-            client_id=client_of(new.name),
-        )
+        if verdict is not None:
+            await settle(desk, connection, _landed(new, kept.id), verdict)
         if kept.replaced is not None:
             await take_back(desk, connection, new.practice_id, [kept.replaced])
         return kept
@@ -263,17 +282,9 @@ async def _explain(desk: Desk, deed: Deed, target: Target, error: Refused) -> No
         await write_refusal_down(desk.database, deed, "insert", target.bucket, target.name)
 
 
-def _landed(desk: Desk, new: NewFile, object_id: UUID) -> Document:
-    """What is to be copied: by ids alone, for a file's name is a person's own words."""
-    return Document(
-        kind="document",
-        bucket=new.bucket,
-        object_id=str(object_id),
-        version=new.version,
-        size_bytes=new.metadata["size"],
-        sha256=new.metadata["eTag"].strip('"'),
-        media_type=new.metadata["mimetype"],
-        landed=str(desk.shelf.place(new.practice_id, new.version)),
+def _landed(new: NewFile, file_id: UUID) -> Landed:
+    return Landed(
+        new.practice_id, new.version, file_id, new.bucket, client_of(new.name), new.metadata
     )
 
 

@@ -95,6 +95,24 @@ BAD_REQUEST = Refusal("InvalidRequest", "invalid_request", 400, 400, "The reques
 NO_SUCH_RANGE = Refusal(
     "InvalidRange", "invalid_range", 416, 416, "The requested range is not satisfiable"
 )
+# What lands is read by nobody before it was looked at; Supabase has no words for these.
+BEING_CHECKED = Refusal(
+    "BeingChecked", "BeingChecked", 423, 423, "The file is being checked; try again in a moment"
+)
+SEALED = Refusal(
+    "Sealed",
+    "Sealed",
+    403,
+    403,
+    "The file was found to be harmful and is sealed; the front desk knows of it",
+)
+HARMFUL = Refusal(
+    "Harmful",
+    "Harmful",
+    422,
+    422,
+    "The file was found to be harmful: nothing was replaced, and it is sealed for the practice",
+)
 NOT_STORED = Refusal(
     "InternalError", "internal", 500, 500, "The file could not be kept or read; try again"
 )

@@ -38,11 +38,30 @@ async def ship(
     return await enqueue(connection, vault, _delivery(practice_id, document, client_id))
 
 
+async def report_sealed(
+    connection: Connection,
+    vault: Vault,
+    practice_id: UUID,
+    document: Document,
+    *,
+    client_id: UUID | None = None,
+) -> UUID | None:
+    """A document of kind sealed, which the runbook holds for a person and nothing sends. None for a
+    practice without a provider. Runs as the worker."""
+    return await enqueue(connection, vault, _delivery(practice_id, document, client_id))
+
+
+async def forget_sealed(connection: Connection, version: str, *, reason: str) -> None:
+    """A person has decided about a sealed version. Runs as the worker."""
+    await cancel_pending(connection, UUID(version), kind="sealed", reason=reason, actor="system")
+
+
 async def withdraw(
     connection: Connection, vault: Vault, practice_id: UUID, version: str, *, now: datetime
 ) -> UUID | None:
     """In the transaction that removes the version: what has not left stays, and whatever is there
     goes a little later. None for one that was never shipped. Runs as the worker."""
+    await forget_sealed(connection, version, reason="removed")
     shipped = await connection.fetchrow(_SHIPPED, UUID(version))
     if shipped is None:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,7 @@ async def open_file(path: Path) -> BinaryIO:
 
 async def read(
     file: BinaryIO, start: int, end: int, *, sha256: str | None = None
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """The bytes from `start` up to, not including, `end`; closes the file.
 
     With a digest, which is the whole file's, the last piece is given out only once it is right.

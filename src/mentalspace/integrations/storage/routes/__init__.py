@@ -14,6 +14,7 @@ from mentalspace.integrations.storage.routes import (
     guarded,
     listing,
     resumable,
+    sealed,
     signed,
     upload,
 )
@@ -39,6 +40,8 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("PUT",      "/bucket/{bucket}",                            bucket.update),
     ("DELETE",   "/bucket/{bucket}",                            bucket.delete),
     ("POST",     "/bucket/{bucket}/empty",                      bucket.empty),
+    ("GET",      "/sealed",                                     sealed.list_sealed),
+    ("POST",     "/sealed/{bucket}/{name:path}",                sealed.release),
     ("POST",     "/link",                                       guarded.use),
     ("DELETE",   "/link/{id}",                                  guarded.end),
     ("GET",      "/links/{bucket}/{name:path}",                 guarded.list_open),

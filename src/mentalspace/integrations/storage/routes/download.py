@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mentalspace.engine.log import get_logger
+from mentalspace.integrations.storage.check import require_checked
 from mentalspace.integrations.storage.disk.reading import FileDamaged, open_file, read
 from mentalspace.integrations.storage.model import SHOWN, last_step
 from mentalspace.integrations.storage.refusal import (
@@ -134,6 +135,8 @@ async def _found(request: Request, deed: Deed, action: str, place: tuple[str, st
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, bucket, name)
         if found is not None:
+            if action == "document_read":
+                require_checked(found)
             await desk.database.go_on_as_worker(connection, deed.practice_id)
             if action != "document_read" or await readings.is_new(
                 connection, deed, found.version, whole=_is_whole(request, found)

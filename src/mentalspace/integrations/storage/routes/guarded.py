@@ -10,6 +10,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from mentalspace.integrations.storage.check import require_checked
 from mentalspace.integrations.storage.link import Guarded
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
@@ -155,6 +156,7 @@ async def _take(
             state: str = await links.state_of(connection, link_id, visitor)
             if state != "open":
                 return state, None
+            require_checked(found)
             file = await open_bytes(request, deed, found)
             unless_given.callback(file.close)
             state = await links.use(connection, link_id, visitor)

@@ -11,7 +11,9 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 
 _COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated_at,
-       last_accessed_at, metadata, user_metadata"""
+       last_accessed_at, metadata, user_metadata,
+       (select s.state from storage.scan s
+         where s.practice_id = file.practice_id and s.version = file.version) as scanned"""
 _FIND = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = $2"
 _FIND_MANY = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = any ($2)"
 _FIND_ID = f"select {_COLUMNS} from storage.file where id = $1"
@@ -62,6 +64,7 @@ class Stored:
     last_accessed_at: datetime
     metadata: Mapping[str, Any]
     user_metadata: Mapping[str, Any] | None
+    scanned: str | None
 
     @property
     def size(self) -> int:

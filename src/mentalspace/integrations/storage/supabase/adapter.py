@@ -34,6 +34,8 @@ class SupabaseAdapter:
         document = Document.from_bytes(payload)
         if document.kind == "removal":
             return await self._remove(document)
+        if document.kind == "sealed":
+            raise ProviderError(Evidence("refused_locally", code="infected"))
         landed = Landed(document)
         answer = await self._upload(document, landed)
         _read(answer, lambda told: wire.uploaded(told, document.place))

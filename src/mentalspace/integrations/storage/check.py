@@ -1,0 +1,165 @@
+"""Looks at what lands before anybody reads it: at once where that is quick, else as it can.
+
+What is found clean is let go to the provider; what is harmful is sealed for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.house_alert import hold
+from mentalspace.engine.log import get_logger
+from mentalspace.engine.runbook import Escalation
+from mentalspace.integrations.storage.desk import Desk
+from mentalspace.integrations.storage.disk.reading import FileDamaged
+from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.refusal import BEING_CHECKED, SEALED, Refused
+from mentalspace.integrations.storage.scan.verdict import ScannerAway, Verdict
+from mentalspace.integrations.storage.shipping import report_sealed, ship
+from mentalspace.integrations.storage.store import scans
+from mentalspace.integrations.storage.store.objects import Stored
+from mentalspace.integrations.storage.store.scans import Due
+from mentalspace.integrations.storage.stored import stored_pieces
+from mentalspace.practice.audit import note
+from mentalspace.practice.task import ask_front_desk
+
+_AT_A_TIME = 8
+_LONGEST_WAIT = timedelta(minutes=1)
+# What cannot be read is no matter of a scanner, and a backup may bring it back.
+_UNREADABLE_WAIT = timedelta(hours=1)
+_TOPIC = "storage.infected"
+_ASK = (
+    "A document that was added was found to be harmful, and is sealed. Ask whoever sent it what it"
+    " was, and for a clean one; then delete it, or let an administrator release it."
+)
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A version as its row names it. `metadata` is in Supabase's words."""
+
+    practice_id: UUID
+    version: str
+    file_id: UUID
+    bucket: str
+    client_id: UUID | None
+    metadata: Mapping[str, Any]
+
+    def document(self, kind: Any = "document", place: str = "") -> Document:
+        """By ids alone, for a file's name is a person's own words."""
+        return Document(
+            kind=kind,
+            bucket=self.bucket,
+            object_id=str(self.file_id),
+            version=self.version,
+            size_bytes=self.metadata["size"],
+            sha256=self.metadata["eTag"].strip('"'),
+            media_type=self.metadata["mimetype"],
+            landed=place,
+        )
+
+
+def require_checked(found: Stored) -> None:
+    """Raises Refused for what nobody may read: not yet, or not at all."""
+    if found.scanned == "infected":
+        raise Refused(SEALED)
+    if found.scanned not in ("clean", "released"):
+        raise Refused(BEING_CHECKED)
+
+
+async def look_at_once(
+    desk: Desk, practice_id: UUID, version: str, metadata: Mapping[str, Any]
+) -> Verdict | None:
+    """What is soon found, in an upload's own request; None leaves it to the worker."""
+    pieces = stored_pieces(
+        desk, practice_id, version, metadata["size"], metadata["eTag"].strip('"')
+    )
+    try:
+        return await desk.scanner.look(pieces, within_s=desk.scanner.at_once_s)
+    except (ScannerAway, OSError, FileDamaged) as error:
+        log.info("scan_put_off", practice_id=practice_id, reason=type(error).__name__)
+        return None
+
+
+async def settle(desk: Desk, connection: Connection, landed: Landed, verdict: Verdict) -> None:
+    """In one transaction: what was found, and what follows from it. Runs as the worker; whoever
+    comes second changes nothing."""
+    practice_id = landed.practice_id
+    if not await scans.settle(connection, practice_id, landed.version, verdict):
+        return
+    if verdict.is_clean:
+        await let_go_out(desk, connection, landed)
+        return
+    await note(
+        connection, verdict.scanner, "document_sealed", practice_id=practice_id,
+        subject=landed.file_id, bucket=landed.bucket, finding=verdict.finding or "",
+    )  # fmt: skip
+    log.warning("document_sealed", practice_id=practice_id, reason=verdict.finding)
+    held = await report_sealed(
+        connection, desk.vault, practice_id, landed.document("sealed"), client_id=landed.client_id
+    )
+    if held is None:
+        await ask_front_desk(connection, practice_id, _ASK, _TOPIC, client_id=landed.client_id)
+
+
+async def let_go_out(desk: Desk, connection: Connection, landed: Landed) -> None:
+    """A copy of it may leave. Runs as the worker."""
+    place = str(desk.shelf.place(landed.practice_id, landed.version))
+    await ship(
+        connection, desk.vault, landed.practice_id, landed.document(place=place),
+        client_id=landed.client_id,
+    )  # fmt: skip
+
+
+async def look_at_waiting(desk: Desk) -> int:
+    """A few of those that wait; how many were settled. May run in many workers."""
+    async with desk.database.as_dispatcher() as connection:
+        due = await scans.take(connection, _AT_A_TIME)
+    settled = 0
+    for one in due:
+        settled += await _look(desk, one)
+    return settled
+
+
+async def watch_the_scanner(desk: Desk, escalation: Escalation) -> None:
+    """An incident of the house, once files have waited for a scanner for minutes; over with the
+    last of them."""
+    async with desk.database.as_dispatcher() as connection:
+        waiting = await scans.count_overdue(connection)
+        title = f"Documents wait for a scanner that is away: {waiting}"
+        found = {"clamav": title} if waiting else {}
+        await hold(connection, escalation, "house.scanner_away", found)
+
+
+async def _look(desk: Desk, due: Due) -> bool:
+    size, sha256 = due.metadata["size"], due.metadata["eTag"].strip('"')
+    try:
+        verdict = await desk.scanner.look(
+            stored_pieces(desk, due.practice_id, due.version, size, sha256)
+        )
+    except ScannerAway:
+        wait = min(timedelta(seconds=5 * 2 ** min(due.tries, 4)), _LONGEST_WAIT)
+        await _put_off(desk, due, "scanner_away", wait)
+        return False
+    except (OSError, FileDamaged) as error:
+        log.error("scan_unreadable", practice_id=due.practice_id, error=type(error).__name__)
+        await _put_off(desk, due, "unreadable", _UNREADABLE_WAIT)
+        return False
+    landed = Landed(
+        due.practice_id, due.version, due.file_id, due.bucket_id, due.client_id, due.metadata
+    )
+    async with desk.database.as_worker(due.practice_id) as connection:
+        await settle(desk, connection, landed, verdict)
+    return True
+
+
+async def _put_off(desk: Desk, due: Due, trouble: scans.Trouble, wait: timedelta) -> None:
+    async with desk.database.as_worker(due.practice_id) as connection:
+        await scans.put_off(connection, due.practice_id, due.version, trouble, wait)

@@ -1,0 +1,14 @@
+"""What lands is checked before anybody reads it."""
+
+from pathlib import Path
+
+from mentalspace.engine.db.migrate import run_sql
+
+revision = "storage_0020"
+down_revision = "storage_0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    run_sql(Path(__file__).with_suffix(".sql").read_text())

@@ -1,0 +1,66 @@
+"""What was found harmful: listed for staff who may see it, and released by an administrator."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from mentalspace.integrations.storage.check import Landed, let_go_out
+from mentalspace.integrations.storage.model import client_of
+from mentalspace.integrations.storage.refusal import NO_OBJECT, NOT_ALLOWED, Refused
+from mentalspace.integrations.storage.routes.ask import deed_of, desk_for, place_of
+from mentalspace.integrations.storage.shipping import forget_sealed
+from mentalspace.integrations.storage.store import objects, scans
+from mentalspace.integrations.storage.store.acting import acting, write_down
+
+_SEALED = """
+select f.id, f.bucket_id, f.name, f.created_at, s.scanner, s.finding
+  from storage.file f join storage.scan s using (practice_id, version)
+ where s.state = 'infected' order by f.created_at, f.id limit 1000
+"""
+
+
+async def list_sealed(request: Request) -> Response:
+    """Of the files that whoever asks may see, those that are sealed."""
+    deed = await deed_of(request, "object.list")
+    desk = desk_for(request)
+    async with acting(desk.database, deed) as connection:
+        rows = await connection.fetch(_SEALED)
+        await write_down(desk.database, connection, deed, "documents_sealed_listed")
+    return JSONResponse(
+        [
+            {
+                "id": str(row["id"]),
+                "bucket_id": row["bucket_id"],
+                "name": row["name"],
+                "created_at": row["created_at"].isoformat(),
+                "scanner": row["scanner"],
+                "finding": row["finding"],
+            }
+            for row in rows
+        ]
+    )
+
+
+async def release(request: Request) -> Response:
+    """An administrator's word against the scanner's: it may be read, and its copy leaves."""
+    deed = await deed_of(request, "object.release")
+    desk, place = desk_for(request), place_of(request)
+    async with acting(desk.database, deed) as connection:
+        found = await objects.find(connection, *place)
+        if found is None or found.scanned != "infected":
+            raise Refused(NO_OBJECT)
+        if deed.person.role != "administrator":
+            raise Refused(NOT_ALLOWED, "Only an administrator releases what was sealed")
+        await scans.release(connection, found.id)
+        await write_down(
+            desk.database, connection, deed, "document_released",
+            subject=found.id, bucket=found.bucket_id,
+        )  # fmt: skip
+        await forget_sealed(connection, found.version, reason="released")
+        landed = Landed(
+            deed.practice_id, found.version, found.id, found.bucket_id,
+            client_of(found.name), found.metadata,
+        )  # fmt: skip
+        await let_go_out(desk, connection, landed)
+    return JSONResponse({"message": "The file is released", "Id": str(found.id)})
