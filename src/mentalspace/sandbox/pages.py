@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -95,6 +96,7 @@ class Pages:
         return self._show(
             "room.html",
             title=_heading(room),
+            kept=_kept(room),
             room=room,
             roles=roles,
             presets=list(presets_of(roles).values()),
@@ -116,7 +118,8 @@ class Pages:
         turns = {"Newer": want.page - 1, "Older": want.page + 1}
         return self._show(
             "mailbox.html",
-            title="Mailbox",
+            title=_kept(room).title,
+            kept=_kept(room),
             room=room,
             want=want,
             items=items,
@@ -138,6 +141,7 @@ class Pages:
             "message.html",
             title=item.content.get("subject") or f"To {', '.join(item.recipients())}",
             room=room,
+            kept=_kept(room),
             item=item,
             account=self._world.kit.accounts.get(item.account),
             events=mailbox.events_of(self._world.kit, item),
@@ -250,6 +254,23 @@ class Pages:
             "console_url": self._console_url(),
         }
         return HTMLResponse(self._templates.get_template(template).render(common | values))
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What a room's outbox holds, in a person's words; `to` is what each goes to."""
+
+    title: str
+    one: str
+    to: str
+
+
+_DOCUMENTS = _Kept("Documents", "document", "place")
+_MESSAGES = _Kept("Mailbox", "message", "recipient")
+
+
+def _kept(room: str) -> _Kept:
+    return _DOCUMENTS if room == "storage" else _MESSAGES
 
 
 def _heading(room: str) -> str:
