@@ -86,6 +86,8 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
                               "name says.",
                         "es": "solo se admiten PDF, JPEG y PNG, y el archivo debe ser lo que dice "
                               "su nombre."},
+    "Harmful":         {"en": "the file was found to be harmful. The front desk knows of it.",
+                        "es": "el archivo puede ser dañino. La recepción lo sabe."},
     "AccessDenied":    {"en": "you may add none of this kind for this client.",
                         "es": "no puede añadir documentos de este tipo."},
     "stale":           {"en": "the page was open too long. Choose the file again.",

@@ -139,8 +139,8 @@ async def watch_the_scanner(desk: Desk, escalation: Escalation) -> None:
 
 
 async def _look(desk: Desk, due: Due) -> bool:
-    size, sha256 = due.metadata["size"], due.metadata["eTag"].strip('"')
     try:
+        size, sha256 = due.metadata["size"], due.metadata["eTag"].strip('"')
         verdict = await desk.scanner.look(
             stored_pieces(desk, due.practice_id, due.version, size, sha256)
         )
@@ -148,7 +148,7 @@ async def _look(desk: Desk, due: Due) -> bool:
         wait = min(timedelta(seconds=5 * 2 ** min(due.tries, 4)), _LONGEST_WAIT)
         await _put_off(desk, due, "scanner_away", wait)
         return False
-    except (OSError, FileDamaged) as error:
+    except (OSError, FileDamaged, LookupError, TypeError) as error:  # a row that says no size, too
         log.error("scan_unreadable", practice_id=due.practice_id, error=type(error).__name__)
         await _put_off(desk, due, "unreadable", _UNREADABLE_WAIT)
         return False
