@@ -40,12 +40,14 @@ _PLAIN_BYTES = {
     "session.id_hash", "recipient_key.sealed", "audit.hash", "audit.previous", "audit_head.hash",
     "recovery_code.code_hash", "half_log_in.id_hash", "access_token.token_hash",
     "one_time_code.attempt_hash", "one_time_code.code_tag", "attempt_limit.key_hash",
+    "storage.file.locked",  # wrapped under what storage.key seals
 }  # fmt: skip
 _BYTES = """
-select c.relname || '.' || a.attname from pg_attribute a join pg_class c on c.oid = a.attrelid
+select case n.nspname when 'storage' then 'storage.' else '' end || c.relname || '.' || a.attname
+  from pg_attribute a join pg_class c on c.oid = a.attrelid
   join pg_namespace n on n.oid = c.relnamespace
- where n.nspname in ('public', 'app') and c.relkind = 'r' and a.atttypid = 'bytea'::regtype
-   and c.relname not like 'pgqueuer%' and not a.attisdropped
+ where n.nspname in ('public', 'app', 'storage') and c.relkind = 'r'
+   and a.atttypid = 'bytea'::regtype and c.relname not like 'pgqueuer%' and not a.attisdropped
 """
 
 

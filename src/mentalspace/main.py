@@ -409,6 +409,10 @@ class MentalSpace:
         async with connect(url, size=pool_size) as database:
             await follow_clock(database, clock)
             vault = await with_kept_recipients(database, self.vault())
+            rooms = {
+                name: room.opened(self.settings, database, vault) if room.opened else room
+                for name, room in rooms.items()
+            }
             try:
                 yield Services(
                     settings=self.settings,

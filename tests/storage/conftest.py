@@ -20,7 +20,8 @@ import uvicorn
 from yarl import URL
 
 from mentalspace.engine.services import Services
-from mentalspace.integrations.storage.disk.shelf import Shelf
+from mentalspace.integrations.storage.disk.partials import Partials
+from mentalspace.integrations.storage.disk.shelf import DiskShelf
 from mentalspace.main import MentalSpace
 from mentalspace.practice.person import Role
 from mentalspace.practice.token import mint_token
@@ -87,8 +88,12 @@ class Surface:
         return f"{self.url}/storage/v1"
 
     @property
-    def shelf(self) -> Shelf:
-        return Shelf(self.services.settings.storage)
+    def shelf(self) -> DiskShelf:
+        return DiskShelf(self.services.settings.storage)
+
+    @property
+    def partials(self) -> Partials:
+        return Partials(self.services.settings.storage)
 
     def token(self, who: str = "administrator", *, lifetime: timedelta | None = None) -> str:
         person = self.who[who]

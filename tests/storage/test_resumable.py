@@ -272,14 +272,14 @@ async def test_what_took_too_long_is_swept(pieces: Pieces, surface: Surface) -> 
     late = await pieces.add(begun, 600, PDF[600:])
     assert (late.http, late.raw) == (410, b"The file for this url no longer exists")
     before = surface.files()
-    assert await clear_uploads(surface.services.database, surface.shelf, grace_s=-1) == 1
+    assert await clear_uploads(surface.services.database, surface.partials, grace_s=-1) == 1
     assert len(surface.files()) == len(before) - 1
     assert (await pieces.look(begun)).http == 404
     assert (await pieces.add(going, 600, PDF[600:])).http == 204
-    orphan = surface.shelf.partial(surface.alma)
+    orphan = surface.partials.place(surface.alma)
     orphan.write_bytes(b"of a process that died before its row")
-    assert await clear_uploads(surface.services.database, surface.shelf) == 0
-    assert await clear_uploads(surface.services.database, surface.shelf, grace_s=-1) == 1
+    assert await clear_uploads(surface.services.database, surface.partials) == 0
+    assert await clear_uploads(surface.services.database, surface.partials, grace_s=-1) == 1
 
 
 async def test_what_is_no_upload(pieces: Pieces, surface: Surface) -> None:
@@ -408,7 +408,7 @@ async def test_what_a_crash_left_whole_is_published(pieces: Pieces, surface: Sur
     name = f"{surface.alma}/crashed.pdf"
     begun = await pieces.begin(name, len(PDF), PDF[:700])
     upload_id = await surface.admin.fetchval("select id from storage.upload where name = $1", name)
-    with surface.shelf.partial(upload_id).open("ab") as file:
+    with surface.partials.place(upload_id).open("ab") as file:
         file.write(PDF[700:])
     looked = await pieces.look(begun)
     assert (looked.http, looked.headers["upload-offset"]) == (200, str(len(PDF)))

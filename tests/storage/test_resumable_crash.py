@@ -87,7 +87,7 @@ async def test_killed_while_it_writes(surface: Surface) -> None:
         upload_id = await surface.admin.fetchval(
             "select id from storage.upload where name = $1", name
         )
-        path = surface.shelf.partial(upload_id)
+        path = surface.partials.place(upload_id)
 
         async def body() -> AsyncIterator[bytes]:
             yield LARGE[:100_000]

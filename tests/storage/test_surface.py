@@ -126,7 +126,10 @@ async def test_an_interrupted_upload_was_never_there(surface: Surface) -> None:
 
 
 async def _landing(surface: Surface) -> bool:
-    return any(path.is_file() and path.stat().st_size for path in surface.shelf.landings())
+    return any(
+        path.is_file() and path.stat().st_size
+        for path in (surface.shelf.root / "landing").iterdir()
+    )
 
 
 async def _no_landing(surface: Surface) -> bool:

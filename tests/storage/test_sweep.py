@@ -18,7 +18,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from uuid import UUID
 from mentalspace.integrations.storage.disk.landing import Landing
-from mentalspace.integrations.storage.disk.shelf import Shelf
+from mentalspace.integrations.storage.disk.shelf import DiskShelf
 
 root, practice, step = sys.argv[1:]
 
@@ -26,14 +26,15 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def upload():
-    shelf = Shelf(Path(root))
+    shelf = DiskShelf(Path(root))
     if step == "named":
-        shelf.publish = die
-    landing = Landing(shelf)
+        shelf.made = die
+    landing = Landing(shelf, UUID(practice))
     await landing.write(bytes(2_000_000))
     if step == "written":
         die()
-    print(await landing.publish(UUID(practice)), flush=True)
+    await landing.publish()
+    print(landing.version, flush=True)
     die()
 
 asyncio.run(upload())

@@ -41,6 +41,7 @@ SEALED = (
     Sealed("api_request", "body", "api_request", key="key"),
     Sealed("oncall_contact", "address", "oncall_contact", whose="id"),
     Sealed("second_factor", "secret", "second_factor", key="user_id", whose="user_id"),
+    Sealed("storage.key", "sealed", "file_key"),
     Sealed("second_factor", "pending", "second_factor", key="user_id", whose="user_id"),
 )
 _TAKE = """

@@ -15,6 +15,8 @@ from mentalspace.kernel.event import Event, Incoming, ListChange
 if TYPE_CHECKING:
     from socket import socket
 
+    from mentalspace.kernel.settings import Settings
+
 LaneClass = Literal["interactive", "bulk"]
 
 # The evidence's code when a credential that is for tests is asked to reach a person.
@@ -302,7 +304,8 @@ class Integration:
     `examine` is what the doctor looks at in this room beyond what it asks of every provider.
     `sample(recipient)` is a payload that says nothing: what drills send while no workflow
     sends anything through the room. `streams` are beginnings of addresses whose bodies the routes
-    take in piece by piece, and measure themselves.
+    take in piece by piece, and measure themselves. `opened(settings, database, vault)` is the room
+    once these are open, for adapters that read what the room keeps.
     """
 
     name: str
@@ -313,6 +316,7 @@ class Integration:
     streams: tuple[str, ...] = ()
     sample: Callable[[str], bytes] | None = None
     examine: Callable[[Checkup], Awaitable[Sequence[Finding]]] | None = None
+    opened: Callable[[Settings, Any, Any], Integration] | None = None
 
     def provider(self, name: str) -> Provider:
         for provider in self.providers:

@@ -15,16 +15,18 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.runbook import Escalation
+from mentalspace.engine.secrets import SealBroken
 from mentalspace.integrations.storage.desk import Desk
-from mentalspace.integrations.storage.disk.reading import FileDamaged
-from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.disk.reading import Content, FileDamaged
+from mentalspace.integrations.storage.document import ON_SHELF, Document
+from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.refusal import BEING_CHECKED, SEALED, Refused
 from mentalspace.integrations.storage.scan.verdict import ScannerAway, Verdict
 from mentalspace.integrations.storage.shipping import report_sealed, ship
 from mentalspace.integrations.storage.store import scans
 from mentalspace.integrations.storage.store.objects import Stored
 from mentalspace.integrations.storage.store.scans import Due
-from mentalspace.integrations.storage.stored import stored_pieces
+from mentalspace.integrations.storage.stored import stored_content, stored_pieces
 from mentalspace.practice.audit import note
 from mentalspace.practice.task import ask_front_desk
 
@@ -75,12 +77,11 @@ def require_checked(found: Stored) -> None:
 
 
 async def look_at_once(
-    desk: Desk, practice_id: UUID, version: str, metadata: Mapping[str, Any]
+    desk: Desk, content: Content, sha256: str
 ) -> Verdict | None:
     """What is soon found, in an upload's own request; None leaves it to the worker."""
-    pieces = stored_pieces(
-        desk, practice_id, version, metadata["size"], metadata["eTag"].strip('"')
-    )
+    practice_id = content.practice_id
+    pieces = stored_pieces(desk, content, sha256)
     try:
         return await desk.scanner.look(pieces, within_s=desk.scanner.at_once_s)
     except (ScannerAway, OSError, FileDamaged) as error:
@@ -111,9 +112,8 @@ async def settle(desk: Desk, connection: Connection, landed: Landed, verdict: Ve
 
 async def let_go_out(desk: Desk, connection: Connection, landed: Landed) -> None:
     """A copy of it may leave. Runs as the worker."""
-    place = str(desk.shelf.place(landed.practice_id, landed.version))
     await ship(
-        connection, desk.vault, landed.practice_id, landed.document(place=place),
+        connection, desk.vault, landed.practice_id, landed.document(place=ON_SHELF),
         client_id=landed.client_id,
     )  # fmt: skip
 
@@ -141,14 +141,14 @@ async def watch_the_scanner(desk: Desk, escalation: Escalation) -> None:
 async def _look(desk: Desk, due: Due) -> bool:
     try:
         size, sha256 = due.metadata["size"], due.metadata["eTag"].strip('"')
-        verdict = await desk.scanner.look(
-            stored_pieces(desk, due.practice_id, due.version, size, sha256)
-        )
+        content = await stored_content(desk, due.practice_id, due.version, size)
+        verdict = await desk.scanner.look(stored_pieces(desk, content, sha256))
     except ScannerAway:
         wait = min(timedelta(seconds=5 * 2 ** min(due.tries, 4)), _LONGEST_WAIT)
         await _put_off(desk, due, "scanner_away", wait)
         return False
-    except (OSError, FileDamaged, LookupError, TypeError) as error:  # a row that says no size, too
+    except (OSError, FileDamaged, keys.NoKey, SealBroken, LookupError, TypeError) as error:
+        # A row that says no size, too.
         log.error("scan_unreadable", practice_id=due.practice_id, error=type(error).__name__)
         await _put_off(desk, due, "unreadable", _UNREADABLE_WAIT)
         return False

@@ -19,6 +19,9 @@ from mentalspace.kernel.errors import Evidence
 # Where documents for trying things out go: the one bucket that a credential for tests reaches.
 TEST_BUCKET = "test-documents"
 
+# In a path's place: the bytes lie on our shelf, under their version.
+ON_SHELF = "shelf:"
+
 _SAMPLE = Path(__file__).with_name("sample.txt")
 _NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -30,8 +33,8 @@ class Document:
     or, with `kind` sealed, one that was found harmful and goes nowhere.
 
     `object_id` and `version` are ids and say nothing of anybody; a person's name for the file is
-    not among these. `landed` is the file's whole path. `media_type` is what the bytes are, not what
-    somebody called them.
+    not among these. `landed` is where its bytes lie: ON_SHELF, or a whole path. `media_type` is
+    what the bytes are, not what somebody called them.
     """
 
     kind: Literal["document", "removal", "sealed"]

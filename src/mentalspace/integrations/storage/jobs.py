@@ -32,7 +32,7 @@ async def check_files(services: Services) -> None:
 async def sweep_files(services: Services) -> None:
     desk = desk_of(services)
     swept = await sweep(desk.database, desk.shelf)
-    await clear_uploads(desk.database, desk.shelf)
+    await clear_uploads(desk.database, desk.partials)
     async with desk.database.as_dispatcher() as connection:
         await keep_swept(connection, swept.unnamed_of, swept.lost_of)
         await connection.execute("select storage.forget_old()")

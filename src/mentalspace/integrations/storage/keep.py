@@ -16,11 +16,14 @@ from uuid import UUID, uuid4
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.secrets import SealBroken
 from mentalspace.integrations.storage.check import Landed, look_at_once, settle
 from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.disk.reading import Content
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.intake import require_type
+from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.model import client_of
 from mentalspace.integrations.storage.refusal import (
     HARMFUL,
@@ -117,14 +120,14 @@ async def keep(
     """The new row's id. The landing is whole, and looked at, and is counted with its row. Raises
     Refused, also where `also` does: then nothing was kept."""
     try:
-        version = await landing.publish(deed.practice_id)
+        await landing.publish()
     except OSError as error:
         log.error("document_not_kept", error=type(error).__name__)
         raise Refused(NOT_STORED) from error
     metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
-    new = _new(deed, target, version, metadata, told.user_metadata)
+    new = _new(deed, target, landing.version, metadata, told.user_metadata)
     carried = Transfer("up", target.bucket, landing.size, landing.age_s)
-    return await _name(desk, deed, target, new, "document_stored", carried, also)
+    return await _name(desk, deed, target, new, landing.key, "document_stored", carried, also)
 
 
 async def copy(
@@ -135,7 +138,7 @@ async def copy(
     user_metadata: Mapping[str, Any] | None,
 ) -> tuple[UUID, Stored]:
     """The copy's id and what it is a copy of. The bytes get a second name. Raises Refused."""
-    found = await _look_for(desk, deed, source)
+    found, key = await _look_for(desk, deed, source)
     limits = await may_keep(desk, deed, target)
     require_fitting(found, limits)
     version = str(uuid4())
@@ -147,12 +150,12 @@ async def copy(
     metadata = {**found.metadata, "lastModified": _instant()}
     said = found.user_metadata if user_metadata is None else user_metadata
     new = _new(deed, target, version, metadata, said)
-    return await _name(desk, deed, target, new, "document_copied"), found
+    return await _name(desk, deed, target, new, key, "document_copied"), found
 
 
 async def move(desk: Desk, deed: Deed, source: tuple[str, str], target: Target) -> UUID:
     """The bytes stay where they are; the row has another name. Raises Refused."""
-    found = await _look_for(desk, deed, source)
+    found, key = await _look_for(desk, deed, source)
     try:
         async with acting(desk.database, deed) as connection:
             limits = await objects.limits_of(connection, target.bucket)
@@ -166,6 +169,7 @@ async def move(desk: Desk, deed: Deed, source: tuple[str, str], target: Target) 
                 desk.database, connection, deed, "document_moved", subject=moved,
                 bucket=target.bucket, before=source[0],
             )  # fmt: skip
+            await _lock(desk, connection, deed.practice_id, moved, found.version, target.name, key)
             return moved
     except Refused as error:
         if error.refusal is NOT_ALLOWED:
@@ -206,6 +210,7 @@ async def _name(
     deed: Deed,
     target: Target,
     new: NewFile,
+    key: bytes | None,
     action: str,
     carried: Transfer | None = None,
     also: Also | None = None,
@@ -214,13 +219,14 @@ async def _name(
 
     What is found harmful at once replaces nothing, and is kept sealed beside it.
     """
-    verdict = await look_at_once(desk, new.practice_id, new.version, new.metadata)
+    content = Content(new.practice_id, new.version, new.metadata["size"], key)
+    verdict = await look_at_once(desk, content, new.metadata["eTag"].strip('"'))
     is_harmful = verdict is not None and not verdict.is_clean
     if is_harmful:
         target, carried = target.sealed(new.version), None
         new = replace(new, name=target.name)
     try:
-        kept = await _write_row(desk, deed, target, new, action, carried, also, verdict)
+        kept = await _write_row(desk, deed, target, new, key, action, carried, also, verdict)
     except BaseException as error:
         if _is_sure(error):
             await let_go(desk, new.practice_id, [new.version])
@@ -245,6 +251,7 @@ async def _write_row(
     deed: Deed,
     target: Target,
     new: NewFile,
+    key: bytes | None,
     action: str,
     carried: Transfer | None,
     also: Also | None,
@@ -261,6 +268,7 @@ async def _write_row(
         )
         if carried is not None:
             await count(connection, new.practice_id, carried)
+        await _lock(desk, connection, new.practice_id, kept.id, new.version, new.name, key)
         if verdict is not None:
             await settle(desk, connection, _landed(new, kept.id), verdict)
         if kept.replaced is not None:
@@ -268,13 +276,41 @@ async def _write_row(
         return kept
 
 
-async def _look_for(desk: Desk, deed: Deed, source: tuple[str, str]) -> Stored:
+async def _lock(
+    desk: Desk,
+    connection: Connection,
+    practice_id: UUID,
+    file_id: UUID,
+    version: str,
+    name: str,
+    key: bytes | None,
+) -> None:
+    """Keep the file's key beside the row it now has; one that was never locked has none."""
+    if key is not None:
+        await keys.lock(connection, desk.vault, practice_id, file_id, version, name, key)
+
+
+async def _look_for(desk: Desk, deed: Deed, source: tuple[str, str]) -> tuple[Stored, bytes | None]:
+    """The file, and what opens it. Raises Refused."""
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, *source)
-    if found is None:
-        await write_refusal_down(desk.database, deed, "select", *source)
-        raise Refused(NO_OBJECT)
-    return found
+        if found is not None:
+            await desk.database.go_on_as_worker(connection, deed.practice_id)
+            return found, await opening(desk, connection, deed.practice_id, found)
+    await write_refusal_down(desk.database, deed, "select", *source)
+    raise Refused(NO_OBJECT)
+
+
+async def opening(
+    desk: Desk, connection: Connection, practice_id: UUID, found: Stored
+) -> bytes | None:
+    """What opens a file that was found; None for one that was never locked. Runs as the worker.
+    Raises Refused."""
+    try:
+        return await keys.key_of(connection, desk.vault, practice_id, found.version)
+    except (keys.NoKey, SealBroken) as error:
+        log.error("stored_file_without_key", practice_id=practice_id)
+        raise Refused(NOT_STORED) from error
 
 
 async def _explain(desk: Desk, deed: Deed, target: Target, error: Refused) -> None:

@@ -2,19 +2,73 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Protocol
+from uuid import UUID
 
-from mentalspace.integrations.storage.document import Document
+from mentalspace.engine.db import Database
+from mentalspace.engine.secrets import SealBroken, Vault
+from mentalspace.integrations.storage.disk.reading import (
+    Content,
+    FileDamaged,
+    Stretch,
+    open_file,
+    opened,
+    read,
+)
+from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.document import ON_SHELF, Document
+from mentalspace.integrations.storage.lock import keys
+from mentalspace.integrations.storage.shelf import Shelf, Source
 
-PIECE_BYTES = 256 * 1024
+
+class Landings(Protocol):
+    """Where landed documents are looked for."""
+
+    async def open(self, document: Document) -> tuple[Stretch, bool]:
+        """All of it, and whether it is as long as it was. Raises OSError, keys.NoKey or
+        SealBroken if it cannot be had."""
+        ...
+
+
+class PlainLandings:
+    """Files of this machine that a reference names by their paths: samples, and what landed before
+    files were locked."""
+
+    async def open(self, document: Document) -> tuple[Stretch, bool]:
+        path = Path(document.landed)
+        content = Content(UUID(int=0), document.version, document.size_bytes, None)
+        there = (await in_thread(path.stat)).st_size
+        source = await opened(lambda: path.open("rb"))
+        return Stretch(source, content, 0, document.size_bytes), there == document.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfLandings:
+    """One practice's shelf, where its keys open what is locked."""
+
+    database: Database
+    vault: Vault
+    shelf: Shelf
+    practice_id: UUID
+
+    async def open(self, document: Document) -> tuple[Stretch, bool]:
+        if document.landed != ON_SHELF:
+            return await PlainLandings().open(document)
+        async with self.database.as_worker(self.practice_id) as connection:
+            key = await keys.key_of(connection, self.vault, self.practice_id, document.version)
+        content = Content(self.practice_id, document.version, document.size_bytes, key)
+        there = await in_thread(lambda: self.shelf.size(self.practice_id, document.version))
+        stretch = await open_file(self.shelf, content, 0, document.size_bytes)
+        return stretch, there == content.shelved_size
 
 
 class Altered(Exception):
-    """What lies on our disk is not what landed."""
+    """What lies on our shelf is not what landed."""
 
 
 class Landed:
@@ -25,12 +79,11 @@ class Landed:
     a provider that is told the length keeps none of them.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, landings: Landings) -> None:
         self._document = document
-        self._path = Path(document.landed)
-        self._sha256 = hashlib.sha256()
+        self._landings = landings
         self._md5 = hashlib.md5(usedforsecurity=False)
-        self._source: BinaryIO | None = None
+        self._source: Source | None = None
         self._over = False
         self.trouble: str | None = None
 
@@ -42,39 +95,33 @@ class Landed:
     async def look(self) -> str | None:
         """What is wrong before anything leaves: it is not there, or of another size."""
         try:
-            size_bytes = (await asyncio.to_thread(self._path.stat)).st_size
-        except OSError:
+            stretch, is_whole = await self._landings.open(self._document)
+        except (OSError, keys.NoKey, SealBroken):
             return "landed_missing"
-        return None if size_bytes == self._document.size_bytes else "landed_altered"
+        stretch.source.close()
+        return None if is_whole else "landed_altered"
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """Raises Altered, or OSError if it cannot be read."""
         try:
-            source = await asyncio.to_thread(self._open)
-        except OSError:
+            stretch, _ = await self._landings.open(self._document)
+        except (OSError, keys.NoKey, SealBroken):
             self.trouble = "landed_missing"
             raise
-        before = b""
-        while piece := await asyncio.to_thread(source.read, PIECE_BYTES):
-            self._md5.update(piece)
-            self._sha256.update(piece)
-            if before:
-                yield before
-            before = piece
-        if self._sha256.hexdigest() != self._document.sha256:
+        self._source = stretch.source
+        if self._over:  # closed while it was about to be opened
+            self._source.close()
+        try:
+            async with aclosing(read(stretch, sha256=self._document.sha256)) as pieces:
+                async for piece in pieces:
+                    self._md5.update(piece)
+                    yield piece
+        except FileDamaged as error:
             self.trouble = "landed_altered"
-            raise Altered("these are not the bytes that landed")
-        if before:
-            yield before
+            raise Altered("these are not the bytes that landed") from error
 
     def close(self) -> None:
         """However far it got: whoever asked for pieces may have been cut short between two."""
         self._over = True
         if self._source is not None:
             self._source.close()
-
-    def _open(self) -> BinaryIO:
-        self._source = source = self._path.open("rb")
-        if self._over:  # closed while a thread was about to open it
-            source.close()
-        return source

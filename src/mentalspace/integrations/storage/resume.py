@@ -80,7 +80,7 @@ async def begin(desk: Desk, deed: Deed, asked: Asked) -> Progress:
         expires_at=now + LASTS,
     )
     try:
-        await in_thread(lambda: desk.shelf.begin(new.id))
+        await in_thread(lambda: desk.partials.begin(new.id))
     except OSError as error:
         log.error("document_not_kept", error=type(error).__name__)
         raise Refused(NOT_STORED) from error
@@ -88,7 +88,7 @@ async def begin(desk: Desk, deed: Deed, asked: Asked) -> Progress:
         async with acting(desk.database, deed) as connection:
             await uploads.add(connection, deed.practice_id, deed.person.user_id, new)
     except Refused:
-        await in_thread(lambda: desk.shelf.partial(new.id).unlink(missing_ok=True))
+        await in_thread(lambda: desk.partials.place(new.id).unlink(missing_ok=True))
         raise
     return Progress(new, 0)
 

@@ -1,19 +1,28 @@
 """The storage room's seam."""
 
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from mentalspace.integrations.storage.desk import shelf_of
 from mentalspace.integrations.storage.document import (
     guard,
     refuse_outside_tests,
     sample_document,
 )
+from mentalspace.integrations.storage.landed import ShelfLandings
 from mentalspace.integrations.storage.routes import PREFIX, routes
 from mentalspace.integrations.storage.supabase.adapter import SupabaseAdapter
 from mentalspace.kernel.integration import (
+    Credential,
     CredentialField,
+    Http,
     Integration,
     Provider,
     Rate,
     StatusPage,
 )
+from mentalspace.kernel.settings import Settings
 
 # A hundred megabytes in two minutes is what a modest line carries.
 DEADLINE_S = 120.0
@@ -42,6 +51,18 @@ supabase = Provider(
     status_page=StatusPage("https://status.supabase.com", env="SUPABASE_STATUS_URL"),
 )
 
+
+def opened(settings: Settings, database: Any, vault: Any) -> Integration:
+    """With the shelf that documents leave from, and what opens them."""
+    shelf = shelf_of(settings)
+
+    def adapter(http: Http, credential: Credential) -> SupabaseAdapter:
+        landings = ShelfLandings(database, vault, shelf, UUID(credential.practice))
+        return SupabaseAdapter(http, credential, landings)
+
+    return replace(integration, providers=(replace(supabase, adapter=adapter),))
+
+
 integration = Integration(
     name="storage",
     title="File storage",
@@ -50,4 +71,5 @@ integration = Integration(
     routes=routes,
     streams=(f"{PREFIX}/",),
     sample=sample_document,
+    opened=opened,
 )

@@ -135,7 +135,8 @@ class Unfinished:
             await uploads.finish(connection, upload.id, object_id)
 
         spent_s = (self._desk.clock.now() - upload.created_at).total_seconds()
-        async with Landing(self._desk.shelf, spent_s=max(spent_s, 0.0)) as landing:
+        practice_id = self._deed.practice_id
+        async with Landing(self._desk.shelf, practice_id, spent_s=max(spent_s, 0.0)) as landing:
             intake = Intake(landing, self._limits)
             intake.declare(upload.media_type)
             async for piece in self._open.pieces():
@@ -151,7 +152,7 @@ async def opened(desk: Desk, deed: Deed, ref: Ref) -> AsyncIterator[Unfinished]:
     """An upload of theirs, for one request at a time; what is refused for good ends it. Raises
     Refused."""
     try:
-        async with turn(desk.shelf.partial(ref.upload_id)) as (partial, patience):
+        async with turn(desk.partials.place(ref.upload_id)) as (partial, patience):
             upload, limits = await _find(desk, deed, ref)
             unfinished = Unfinished(desk, deed, upload, limits, partial, patience)
             if partial is None and not upload.is_whole:

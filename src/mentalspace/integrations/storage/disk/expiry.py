@@ -12,7 +12,7 @@ from uuid import UUID
 
 from mentalspace.engine.db import Database
 from mentalspace.engine.log import get_logger
-from mentalspace.integrations.storage.disk.shelf import Shelf
+from mentalspace.integrations.storage.disk.partials import Partials
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.store import uploads
 
@@ -23,15 +23,15 @@ _AT_ONCE = 1000
 log = get_logger(__name__)
 
 
-async def clear_uploads(database: Database, shelf: Shelf, *, grace_s: float = GRACE_S) -> int:
+async def clear_uploads(database: Database, partials: Partials, *, grace_s: float = GRACE_S) -> int:
     """How many files went: of uploads that expired, were whole, or never had a row. May run on
     several hosts at once, and beside an upload: one that is published just then is refused."""
     async with database.as_dispatcher() as connection:
         expired = await uploads.remove_expired(connection)
-    cleared = await in_thread(lambda: _delete(map(shelf.partial, expired)))
+    cleared = await in_thread(lambda: _delete(map(partials.place, expired)))
     before = time.time() - grace_s
-    partials = shelf.partials()
-    while some := await in_thread(lambda: list(islice(partials, _AT_ONCE))):
+    places = partials.all()
+    while some := await in_thread(lambda: list(islice(places, _AT_ONCE))):
         old = await in_thread(partial(_older, some, before))
         async with database.as_dispatcher() as connection:
             still_open = await uploads.still_open(connection, list(old))

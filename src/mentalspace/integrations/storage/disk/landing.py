@@ -1,17 +1,15 @@
-"""One upload on its way in: its bytes go where nothing is read from, digested as they come."""
+"""One upload on its way in: digested, locked and put where nothing is read from, as it comes."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from contextlib import suppress
 from types import TracebackType
-from typing import BinaryIO
 from uuid import UUID, uuid4
 
-from mentalspace.integrations.storage.disk.shelf import Shelf
 from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.lock.frames import FRAME, HEAD, Frames, new_key
+from mentalspace.integrations.storage.shelf import Draft, Shelf
 
 # So much is held in memory of one upload, and then written.
 _HELD = 2**20
@@ -20,17 +18,21 @@ _HELD = 2**20
 class Landing:
     """`async with` it: whatever was not published by the end is gone.
 
-    What was published is nobody's until a row names it. `spent_s` is how long the bytes were on
-    their way before they came here.
+    `version` is what it is published under; it is nobody's until a row names it. `key` is what
+    opens it, and is kept nowhere yet. `spent_s` is how long the bytes were on their way before they
+    came here.
     """
 
-    def __init__(self, shelf: Shelf, *, spent_s: float = 0.0) -> None:
-        self._shelf = shelf
-        self._path = shelf.land()
+    def __init__(self, shelf: Shelf, practice_id: UUID, *, spent_s: float = 0.0) -> None:
+        self.version = str(uuid4())
+        self.key = new_key()
+        self.size = 0
+        self._shelf, self._practice_id = shelf, practice_id
+        self._frames = Frames(self.key)
+        self._done = 0
         self._held = bytearray()
         self._digest = hashlib.sha256()
-        self._file: BinaryIO | None = None
-        self.size = 0
+        self._draft: Draft | None = None
         self._began = time.monotonic() - spent_s
 
     async def __aenter__(self) -> Landing:
@@ -42,11 +44,8 @@ class Landing:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        # Not in a thread: a request that is being cancelled waits for nothing.
-        if self._file is not None:
-            self._file.close()
-        with suppress(FileNotFoundError):
-            self._path.unlink()
+        if self._draft is not None:
+            await in_thread(self._draft.abandon)
 
     @property
     def sha256(self) -> str:
@@ -61,32 +60,29 @@ class Landing:
     async def write(self, piece: bytes) -> None:
         self.size += len(piece)
         self._held += piece
-        if len(self._held) >= _HELD:
-            held, self._held = self._held, bytearray()
+        if len(self._held) >= _HELD + FRAME:
+            cut = (len(self._held) - 1) // FRAME * FRAME  # the last frame is known at the end only
+            held, self._held = self._held[:cut], self._held[cut:]
             await in_thread(lambda: self._write(held))
 
-    async def publish(self, practice_id: UUID) -> str:
-        """Sync what came, and let it be found; the version it is found under."""
-        version = str(uuid4())
+    async def publish(self) -> None:
+        """Lock and keep the last of what came, and let it be found. Raises OSError."""
         held, self._held = self._held, bytearray()
-        await in_thread(lambda: self._publish(held, practice_id, version))
-        return version
+        await in_thread(lambda: self._publish(held))
 
-    def _write(self, held: bytearray) -> BinaryIO:
-        if self._file is None:
-            self._file = open(self._path, "xb", buffering=0, opener=_private)  # noqa: SIM115
-        view = memoryview(held)
-        while view:
-            view = view[self._file.write(view) :]
+    def _write(self, held: bytearray, *, to_the_end: bool = False) -> Draft:
+        """Some whole frames, that others follow; or, to the end, all that is left."""
+        if self._draft is None:
+            self._draft = self._shelf.begin(self._practice_id, self.version)
+            self._draft.write(HEAD)
         self._digest.update(held)
-        return self._file
+        out, view = bytearray(), memoryview(held)
+        for start in range(0, len(held) or 1, FRAME):
+            is_last = to_the_end and start + FRAME >= len(held)
+            out += self._frames.lock(self._done, view[start : start + FRAME], is_last=is_last)
+            self._done += 1
+        self._draft.write(out)
+        return self._draft
 
-    def _publish(self, held: bytearray, practice_id: UUID, version: str) -> None:
-        file = self._write(held)
-        os.fsync(file.fileno())
-        file.close()
-        self._shelf.publish(self._path, practice_id, version)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    def _publish(self, held: bytearray) -> None:
+        self._write(held, to_the_end=True).publish()

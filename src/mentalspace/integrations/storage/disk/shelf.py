@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import UUID, uuid4
 
+from mentalspace.integrations.storage.disk.partials import PARTIAL, sync_folder
+from mentalspace.integrations.storage.shelf import Shelved
+
 LANDING = "landing"
-PARTIAL = "partial"
 
 
-class Shelf:
-    """Files under one folder, which several hosts may share. A name is a version: random, used
-    once, and never written again.
-
-    What is called here touches the disk: from a loop, in a thread.
-    """
+class DiskShelf:
+    """A Shelf under one folder, which several hosts may share."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -27,41 +27,24 @@ class Shelf:
             raise ValueError("a version is a UUID as it was given")
         return self.root / str(practice_id) / version[:2] / version
 
-    def land(self) -> Path:
-        """A new, empty name outside the practices' folders, where nothing is read from."""
-        folder = self.root / LANDING
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return folder / str(uuid4())
+    def begin(self, practice_id: UUID, version: str) -> DiskDraft:
+        return DiskDraft(self, practice_id, version)
 
-    def partial(self, upload_id: UUID) -> Path:
-        """What came of an upload that may be broken off and gone on with."""
-        return self.root / PARTIAL / str(upload_id)
+    def open(self, practice_id: UUID, version: str, start: int, end: int) -> BinaryIO:  # noqa: ARG002
+        file = self.place(practice_id, version).open("rb", buffering=0)
+        file.seek(start)
+        return file
 
-    def begin(self, upload_id: UUID) -> None:
-        """A place for it, empty, which outlives a power cut."""
-        place = self.partial(upload_id)
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        _sync_folder(place.parent)
-
-    def partials(self) -> Iterator[Path]:
-        folder = self.root / PARTIAL
-        return folder.iterdir() if folder.is_dir() else iter(())
-
-    def publish(self, landed: Path, practice_id: UUID, version: str) -> None:
-        """Let a landed file, whole and synced, be found: it was not there, and now is."""
-        place = self._made(practice_id, version)
-        landed.rename(place)
-        _sync_folder(place.parent)
+    def size(self, practice_id: UUID, version: str) -> int:
+        return self.place(practice_id, version).stat().st_size
 
     def link(self, practice_id: UUID, version: str, new_version: str) -> None:
-        """A second name for the same bytes; either may be deleted. Raises FileNotFoundError."""
-        place = self._made(practice_id, new_version)
+        """A second name for the same bytes."""
+        place = self.made(practice_id, new_version)
         os.link(self.place(practice_id, version), place)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
 
     def delete(self, practice_id: UUID, version: str) -> None:
-        """Twice is no mistake."""
         self.place(practice_id, version).unlink(missing_ok=True)
 
     def practices(self) -> list[UUID]:
@@ -70,29 +53,74 @@ class Shelf:
         names = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
         return sorted(UUID(name) for name in names if name not in (LANDING, PARTIAL))
 
-    def versions(self, practice_id: UUID) -> Iterator[os.DirEntry[str]]:
-        """Every file of a practice."""
+    def versions(self, practice_id: UUID) -> Iterator[Shelved]:
+        """By when the name was made: a copy's bytes are as old as what they are a copy of."""
         for folder in sorted((self.root / str(practice_id)).iterdir()):
             with os.scandir(folder) as entries:
-                yield from entries
+                for entry in entries:
+                    with suppress(FileNotFoundError):
+                        yield Shelved(entry.name, entry.stat().st_ctime)
 
-    def landings(self) -> Iterator[Path]:
+    def missing(self, practice_id: UUID, versions: list[str]) -> list[str]:
+        return [one for one in versions if not self.place(practice_id, one).is_file()]
+
+    def clear_drafts(self, before: float) -> int:
+        cleared = 0
         folder = self.root / LANDING
-        return folder.iterdir() if folder.is_dir() else iter(())
+        for path in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < before:
+                    path.unlink()
+                    cleared += 1
+        return cleared
 
-    def _made(self, practice_id: UUID, version: str) -> Path:
+    def landing(self) -> Path:
+        """A new, empty name outside the practices' folders, where nothing is read from."""
+        folder = self.root / LANDING
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder / str(uuid4())
+
+    def made(self, practice_id: UUID, version: str) -> Path:
+        """The version's place, whose folders are there and on the disk."""
         place = self.place(practice_id, version)
         if not place.parent.is_dir():
             place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            _sync_folder(place.parent.parent)
-            _sync_folder(self.root)
+            sync_folder(place.parent.parent)
+            sync_folder(self.root)
         return place
 
 
-def _sync_folder(folder: Path) -> None:
-    """A name outlives a power cut only once its folder is on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+class DiskDraft:
+    """A Draft: a file among the landings, and then, by a rename, on the shelf."""
+
+    def __init__(self, shelf: DiskShelf, practice_id: UUID, version: str) -> None:
+        self._shelf, self._practice_id, self._version = shelf, practice_id, version
+        self._path = shelf.landing()
+        self._file: BinaryIO | None = None
+
+    def write(self, piece: bytes | bytearray) -> None:
+        if self._file is None:
+            self._file = open(self._path, "xb", buffering=0, opener=_private)  # noqa: SIM115
+        view = memoryview(piece)
+        while view:
+            view = view[self._file.write(view) :]
+
+    def publish(self) -> None:
+        """Synced first: it was not there, and then is, whole."""
+        self.write(b"")
+        assert self._file is not None
+        os.fsync(self._file.fileno())
+        self._file.close()
+        place = self._shelf.made(self._practice_id, self._version)
+        self._path.rename(place)
+        sync_folder(place.parent)
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            self._file.close()
+        with suppress(FileNotFoundError):
+            self._path.unlink()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from email.utils import format_datetime
-from typing import BinaryIO
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -12,7 +11,14 @@ from starlette.responses import JSONResponse, Response
 
 from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.check import require_checked
-from mentalspace.integrations.storage.disk.reading import FileDamaged, open_file, read
+from mentalspace.integrations.storage.disk.reading import (
+    Content,
+    FileDamaged,
+    Stretch,
+    open_file,
+    read,
+)
+from mentalspace.integrations.storage.keep import opening
 from mentalspace.integrations.storage.model import SHOWN, last_step
 from mentalspace.integrations.storage.refusal import (
     NO_BUCKET,
@@ -62,7 +68,7 @@ async def download_public(_request: Request) -> Response:
 
 async def info(request: Request) -> Response:
     deed = await deed_of(request, "object.info_authenticated")
-    found = await _found(request, deed, "document_looked_up", place_of(request))
+    found, _ = await _found(request, deed, "document_looked_up", place_of(request))
     return JSONResponse(
         {
             "id": str(found.id),
@@ -97,7 +103,7 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
     """The file at (bucket, name) as the request's headers ask for it. Raises Refused."""
     is_head = request.method == "HEAD"
     action = "document_looked_up" if is_head else "document_read"
-    found = await _found(request, deed, action, place)
+    found, key = await _found(request, deed, action, place)
     headers = _headers(request, found)
     if found.etag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)
@@ -114,23 +120,25 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
     status = 200 if part is None else 206
     if is_head:
         return Response(status_code=status, headers=headers, media_type=found.media_type)
-    file = await open_bytes(request, deed, found)
-    pieces = _pieces(file, found, deed, part)
+    file = await open_bytes(request, deed, found, key, start, end)
+    pieces = _pieces(file, found, deed)
     given = Given(pieces, status, headers, media_type=found.media_type)
     return given.count_for(desk_for(request).database, deed, found.bucket_id, end - start)
 
 
-def give_once(request: Request, deed: Deed, found: Stored, file: BinaryIO) -> Response:
+def give_once(request: Request, deed: Deed, found: Stored, file: Stretch) -> Response:
     """The whole file, opened already, of which nobody keeps a copy and no stretch is asked for."""
     headers = _headers(request, found)
     del headers["accept-ranges"], headers["etag"]
     headers |= {"cache-control": "no-store", "content-length": str(found.size)}
-    given = Given(_pieces(file, found, deed, None), 200, headers, media_type=found.media_type)
+    given = Given(_pieces(file, found, deed), 200, headers, media_type=found.media_type)
     return given.count_for(desk_for(request).database, deed, found.bucket_id, found.size)
 
 
-async def _found(request: Request, deed: Deed, action: str, place: tuple[str, str]) -> Stored:
-    """The file's row, and that it was looked at is written down. Raises Refused."""
+async def _found(
+    request: Request, deed: Deed, action: str, place: tuple[str, str]
+) -> tuple[Stored, bytes | None]:
+    """The file's row and what opens it; that it was looked at is written down. Raises Refused."""
     desk, (bucket, name) = desk_for(request), place
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, bucket, name)
@@ -144,7 +152,7 @@ async def _found(request: Request, deed: Deed, action: str, place: tuple[str, st
                 await write_down(
                     desk.database, connection, deed, action, subject=found.id, bucket=bucket
                 )
-            return found
+            return found, await opening(desk, connection, deed.practice_id, found)
     await write_refusal_down(desk.database, deed, "select", bucket, name)
     raise Refused(NO_OBJECT)
 
@@ -189,12 +197,15 @@ def _display_name(found: Stored) -> str:
     return name if isinstance(name, str) and name else last_step(found.name)
 
 
-async def open_bytes(request: Request, deed: Deed, found: Stored) -> BinaryIO:
+async def open_bytes(
+    request: Request, deed: Deed, found: Stored, key: bytes | None, start: int, end: int
+) -> Stretch:
     """Raises Refused. Between its row and its bytes a file may be replaced or deleted; only one
     whose row stands as it was is lost."""
     desk = desk_for(request)
     try:
-        return await open_file(desk.shelf.place(deed.practice_id, found.version))
+        content = Content(deed.practice_id, found.version, found.size, key)
+        return await open_file(desk.shelf, content, start, end)
     except OSError as error:
         async with acting(desk.database, deed) as connection:
             now = await objects.find(connection, found.bucket_id, found.name)
@@ -206,14 +217,11 @@ async def open_bytes(request: Request, deed: Deed, found: Stored) -> BinaryIO:
         raise Refused(NOT_STORED) from error
 
 
-async def _pieces(
-    file: BinaryIO, found: Stored, deed: Deed, part: tuple[int, int] | None
-) -> AsyncIterator[bytes]:
+async def _pieces(stretch: Stretch, found: Stored, deed: Deed) -> AsyncIterator[bytes]:
     """A damaged file is cut short, so that whoever waits for the rest knows that it is none."""
-    start, end = part or (0, found.size)
-    sha256 = found.sha256 if part is None else None
+    is_whole = (stretch.start, stretch.end) == (0, found.size)
     try:
-        async for piece in read(file, start, end, sha256=sha256):
+        async for piece in read(stretch, sha256=found.sha256 if is_whole else None):
             yield piece
     except FileDamaged:
         log.error("stored_file_damaged", practice_id=deed.practice_id)

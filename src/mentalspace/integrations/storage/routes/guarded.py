@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mentalspace.integrations.storage.check import require_checked
+from mentalspace.integrations.storage.disk.reading import Stretch
+from mentalspace.integrations.storage.keep import opening
 from mentalspace.integrations.storage.link import Guarded
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
@@ -20,6 +22,7 @@ from mentalspace.integrations.storage.refusal import (
     LINK_FOR_OTHERS,
     NO_LINK,
     NO_OBJECT,
+    NOT_STORED,
     Refusal,
     Refused,
 )
@@ -144,21 +147,29 @@ async def _open(
 
 async def _take(
     request: Request, deed: Deed, waiting: Waiting, visitor: Person | None
-) -> tuple[str, tuple[Stored, BinaryIO] | None]:
+) -> tuple[str, tuple[Stored, Stretch] | None]:
     """The bytes are at hand before the link is used: a disk that fails uses none up."""
     desk, link_id = desk_for(request), deed.link
     assert link_id is not None
+    async with acting(desk.database, deed) as connection:
+        looked_at = await objects.find_by_id(connection, waiting.file_id)
+        if looked_at is None:
+            return "file_gone", None
+        await desk.database.go_on_as_worker(connection, deed.practice_id)
+        key = await opening(desk, connection, deed.practice_id, looked_at)
     with ExitStack() as unless_given:
         async with acting(desk.database, deed) as connection:
             found = await objects.find_by_id(connection, waiting.file_id)
             if found is None:
                 return "file_gone", None
+            if found.version != looked_at.version:  # replaced since, and the key is another
+                raise Refused(NOT_STORED)
             state: str = await links.state_of(connection, link_id, visitor)
             if state != "open":
                 return state, None
             require_checked(found)
-            file = await open_bytes(request, deed, found)
-            unless_given.callback(file.close)
+            file = await open_bytes(request, deed, found, key, 0, found.size)
+            unless_given.callback(file.source.close)
             state = await links.use(connection, link_id, visitor)
             if state != "open":
                 return state, None

@@ -70,7 +70,7 @@ async def take(request: Request, deed: Deed, target: Target, about: About = _met
     desk = desk_for(request)
     async with counting_failure(desk.database, deed, "up", target.bucket) as carried:
         limits = await may_keep(desk, deed, target)
-        async with Landing(desk.shelf) as landing:
+        async with Landing(desk.shelf, deed.practice_id) as landing:
             carried.watch(lambda: landing.size)
             intake = Intake(landing, limits)
             told = await _receive(request, intake, about)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from mentalspace.engine.outbound import retry_after_s
 from mentalspace.integrations.storage.document import Document
-from mentalspace.integrations.storage.landed import Landed
+from mentalspace.integrations.storage.landed import Landed, Landings, PlainLandings
 from mentalspace.integrations.storage.supabase import wire
 from mentalspace.kernel.delivery import Receipt, Status
 from mentalspace.kernel.errors import Evidence, ProviderError
@@ -23,9 +23,12 @@ REMOVED = "removed:"
 
 
 class SupabaseAdapter:
-    def __init__(self, http: Http, credential: Credential) -> None:
+    def __init__(
+        self, http: Http, credential: Credential, landings: Landings | None = None
+    ) -> None:
         self._http = http
         self._base_url = credential.base_url.rstrip("/")
+        self._landings = landings or PlainLandings()
         self._headers = wire.authorisation(credential.secrets)
 
     async def send(self, payload: bytes, *, idempotency_key: str) -> Receipt:  # noqa: ARG002
@@ -36,7 +39,7 @@ class SupabaseAdapter:
             return await self._remove(document)
         if document.kind == "sealed":
             raise ProviderError(Evidence("refused_locally", code="infected"))
-        landed = Landed(document)
+        landed = Landed(document, self._landings)
         answer = await self._upload(document, landed)
         _read(answer, lambda told: wire.uploaded(told, document.place))
         await self._compare(document, landed.md5)

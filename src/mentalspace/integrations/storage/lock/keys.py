@@ -1,0 +1,103 @@
+"""Whose key opens a file: each client has one, and so has the practice for what is no client's.
+
+A file's own key stands beside its row, wrapped under that; what is under the practice's seal is the
+client's alone. So a rotation seals one key a client anew and touches no file, and with a client's
+key their files are gone, in every copy of the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.secrets import Vault
+from mentalspace.integrations.storage.lock.frames import new_key
+from mentalspace.integrations.storage.model import client_of
+from mentalspace.kernel.errors import MentalSpaceError
+
+PURPOSE = "file_key"
+_NONCE_BYTES = 12
+
+# Shared, not for update: uploads of one client wait for a key's end, and not for each other.
+_HELD = """
+select id, sealed from storage.key where practice_id = $1 and whose = $2 and sealed is not null
+   for share
+"""
+_MAKE = """
+insert into storage.key (practice_id, whose, sealed) values ($1, $2, $3) on conflict do nothing
+"""
+_LOCK = """
+update storage.file set key_id = $3, locked = $4 where id = $1 and version = $2
+"""
+_FIND = """
+select f.id, f.key_id, f.locked, k.sealed
+  from storage.file f left join storage.key k on k.id = f.key_id and k.practice_id = f.practice_id
+ where f.practice_id = $1 and f.version = $2
+"""
+
+
+class NoKey(MentalSpaceError):
+    """Nothing opens the file: its client's key was destroyed, or its row is gone."""
+
+
+def whose(practice_id: UUID, name: str) -> UUID:
+    """Under whose key a file of this name is: its client's, or the practice's own."""
+    return client_of(name) or practice_id
+
+
+async def lock(
+    connection: Connection, vault: Vault, practice_id: UUID, file_id: UUID, version: str, name: str,
+    key: bytes,
+) -> None:  # fmt: skip
+    """Keep a file's key beside its row, in the transaction that names its bytes. Runs as the
+    worker."""
+    owner = whose(practice_id, name)
+    held = await connection.fetchrow(_HELD, practice_id, owner)
+    if held is None:
+        fresh = vault.seal(practice_id, PURPOSE, new_key())
+        await connection.execute(_MAKE, practice_id, owner, fresh)
+        held = await connection.fetchrow(_HELD, practice_id, owner)
+    assert held is not None
+    wrapped = _wrap(_opened(vault, practice_id, held["sealed"]), practice_id, version, key)
+    await connection.execute(_LOCK, file_id, version, held["id"], wrapped)
+
+
+async def key_of(
+    connection: Connection, vault: Vault, practice_id: UUID, version: str
+) -> bytes | None:
+    """What opens the bytes of a version; None for what landed before files were locked. Raises
+    NoKey. Runs as the worker."""
+    row = await connection.fetchrow(_FIND, practice_id, version)
+    if row is None:
+        raise NoKey("no row names this version")
+    if row["locked"] is None:
+        return None
+    if row["sealed"] is None:
+        raise NoKey("the key of this file was destroyed")
+    client_key = _opened(vault, practice_id, row["sealed"])
+    return _unwrap(client_key, practice_id, version, row["locked"])
+
+
+def _opened(vault: Vault, practice_id: UUID, sealed: bytes) -> AESGCM:
+    return AESGCM(vault.open(practice_id, PURPOSE, sealed))
+
+
+def _wrap(client_key: AESGCM, practice_id: UUID, version: str, key: bytes) -> bytes:
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + client_key.encrypt(nonce, key, _context(practice_id, version))
+
+
+def _unwrap(client_key: AESGCM, practice_id: UUID, version: str, wrapped: bytes) -> bytes:
+    nonce, body = wrapped[:_NONCE_BYTES], wrapped[_NONCE_BYTES:]
+    try:
+        return client_key.decrypt(nonce, body, _context(practice_id, version))
+    except InvalidTag as error:
+        raise NoKey("what is kept beside the row is not this file's key") from error
+
+
+def _context(practice_id: UUID, version: str) -> bytes:
+    return b"mentalspace|file|" + practice_id.bytes + version.encode()
