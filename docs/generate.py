@@ -48,6 +48,12 @@ MEANINGS = {
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
     "MENTALSPACE_STORAGE_QUOTA": "What a practice's documents may fill before it is time to plan"
     " for more, such as 100GB or 2TB; nothing is refused at it",
+    "MENTALSPACE_STORAGE_S3": "A bucket for clients' files instead of a folder: the service's address"
+    " and the bucket's name, such as https://s3.eu-central-1.amazonaws.com/documents",
+    "MENTALSPACE_STORAGE_S3_KEY": "Opens that bucket; unset with its secret, what the host is by"
+    " itself does",
+    "MENTALSPACE_STORAGE_S3_REGION": "Where the bucket is; us-east-1 unless it is set",
+    "MENTALSPACE_STORAGE_S3_SECRET": "The secret to MENTALSPACE_STORAGE_S3_KEY",
     "MENTALSPACE_TEXT_REGIONS": "Countries whose numbers get log-in codes by text",
     "MENTALSPACE_LINK_KEYS": "Names of the keys of links in mails; the first signs, all hold",
     "MENTALSPACE_JWT_SECRET_BEFORE": "Signed tokens until lately; they hold until they expire",

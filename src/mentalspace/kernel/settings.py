@@ -21,6 +21,17 @@ class Mode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class S3Place:
+    """A bucket, and what opens it: keys, or without them whatever the host may be by itself."""
+
+    endpoint: str
+    bucket: str
+    region: str
+    key: str | None = field(repr=False)
+    secret: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """`environment` keeps the raw mapping so that rooms can read the names they declare."""
 
@@ -38,6 +49,7 @@ class Settings:
     runbooks: Path | None
     storage: Path
     storage_true_status: bool
+    storage_s3: S3Place | None
     storage_quota_bytes: int
     clamav: str | None
     demo_password: str | None = field(repr=False)
@@ -103,7 +115,8 @@ _KNOWN = frozenset(
         "ALERTMANAGER_TOKEN", "CLAMAV", "DEMO_DAY", "DEMO_PASSWORD", "ENV", "HEARTBEAT_URL", "HOME",
         "JWT_SECRET", "JWT_SECRET_BEFORE", "LINK_KEYS", "MASTER_KEY", "MASTER_KEY_BEFORE",
         "METRICS_PRACTICES", "METRICS_TOKEN", "PAGERDUTY_URL", "PORT", "RUNBOOKS", "STORAGE",
-        "STORAGE_QUOTA", "STORAGE_STATUS", "TEXT_REGIONS",
+        "STORAGE_QUOTA", "STORAGE_S3", "STORAGE_S3_KEY", "STORAGE_S3_REGION", "STORAGE_S3_SECRET",
+        "STORAGE_STATUS", "TEXT_REGIONS",
         *(f"PAGE_{target.upper()}" for target in PAGE_TARGETS),
     )
 )  # fmt: skip
@@ -111,6 +124,8 @@ _NAME = re.compile(r"MENTALSPACE_[A-Z0-9_]{1,40}")
 _PORT = re.compile(r"[0-9]{1,5}")
 _QUOTA = re.compile(r"([0-9]{1,6})(GB|TB)")
 _LINK_KEY = re.compile(r"[a-z0-9]{1,8}")
+# source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_S3_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[A-Z]{2}")
 _LAST_PORT = 65535 - SANDBOX_PORTS
 
@@ -149,6 +164,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         runbooks=_runbooks(environment, mistakes),
         storage=_storage(environment),
         storage_true_status=_storage_status(environment, mistakes),
+        storage_s3=_storage_s3(environment, mistakes),
         storage_quota_bytes=_storage_quota(environment, mistakes),
         clamav=_clamav(environment, mistakes),
         demo_password=environment.get("MENTALSPACE_DEMO_PASSWORD") or None,
@@ -324,6 +340,25 @@ def _clamav(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
         mistakes.append("MENTALSPACE_CLAMAV: use unix:/PATH/TO/SOCKET or tcp:HOST:PORT")
         return None
     return value
+
+
+def _storage_s3(environment: Mapping[str, str], mistakes: list[str]) -> S3Place | None:
+    names = ("KEY", "SECRET", "REGION")
+    key, secret, region = (environment.get(f"MENTALSPACE_STORAGE_S3_{n}") or None for n in names)
+    value = environment.get("MENTALSPACE_STORAGE_S3")
+    if not value:
+        return None
+    parts = _split(value)
+    bucket = parts.path.strip("/")
+    inside = parts.hostname in ("127.0.0.1", "localhost")
+    if parts.scheme != "https" and not (parts.scheme == "http" and inside):
+        mistakes.append("MENTALSPACE_STORAGE_S3: give the service's address, with https://")
+    if not _S3_BUCKET.fullmatch(bucket):
+        mistakes.append("MENTALSPACE_STORAGE_S3: end the address with the bucket's name")
+    if (key is None) != (secret is None):
+        mistakes.append("MENTALSPACE_STORAGE_S3_KEY: give it and its secret, or neither")
+    endpoint = f"{parts.scheme}://{parts.netloc}"
+    return S3Place(endpoint, bucket, region or "us-east-1", key, secret)
 
 
 def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:

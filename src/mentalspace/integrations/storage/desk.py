@@ -42,4 +42,8 @@ def desk_of(services: Services) -> Desk:
 
 def shelf_of(settings: Settings) -> Shelf:
     """Where this installation's files lie."""
-    return DiskShelf(settings.storage)
+    if settings.storage_s3 is None:
+        return DiskShelf(settings.storage)
+    from mentalspace.integrations.storage.s3.shelf import open_s3
+
+    return open_s3(settings.storage_s3)

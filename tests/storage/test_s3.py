@@ -1,0 +1,198 @@
+"""The surface over a bucket of S3 does what it does over a disk, asked of a server of S3."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import aiohttp
+import pytest
+import uvicorn
+from moto.server import ThreadedMotoServer
+
+from mentalspace.api import create_app
+from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.disk.sweep import sweep
+from mentalspace.integrations.storage.document import ON_SHELF, Document
+from mentalspace.integrations.storage.landed import Landed, ShelfLandings
+from mentalspace.integrations.storage.s3.shelf import PART, S3Shelf, open_s3
+from mentalspace.kernel.errors import SettingsError
+from mentalspace.kernel.settings import S3Place, load_settings
+from tests.house import _Guest, serving, until
+from tests.storage.conftest import PDF, PNG, Surface
+
+BUCKET = "client-documents"
+LARGE = PDF + bytes(range(256)) * 80_000  # three parts
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[S3Place]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    found = S3Place(f"http://{host}:{port}", "documents", "us-east-1", "testing", "testing")
+    open_s3(found).client.create_bucket(Bucket=found.bucket)
+    yield found
+    open_s3(found).client.close()
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+async def bucket(surface: Surface, place: S3Place) -> AsyncIterator[Surface]:
+    """The same practices and people; what they put in lies in the bucket."""
+    settings = replace(surface.services.settings, storage_s3=place)
+    services = replace(surface.services, settings=settings)
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        server = _Guest(uvicorn.Config(create_app(services), log_config=None, access_log=False))
+        async with serving(server, door):
+            url = f"http://127.0.0.1:{door.getsockname()[1]}"
+            yield replace(surface, url=url, services=services)
+
+
+@pytest.fixture(scope="module")
+def shelf(place: S3Place) -> S3Shelf:
+    return open_s3(place)
+
+
+def names(shelf: S3Shelf) -> set[str]:
+    return {one.version for practice in shelf.practices() for one in shelf.versions(practice)}
+
+
+def unfinished(shelf: S3Shelf) -> int:
+    return len(shelf.client.list_multipart_uploads(Bucket=shelf.bucket).get("Uploads", ()))
+
+
+async def version_of(surface: Surface, place: str) -> str:
+    version: str = (await surface.call("GET", f"/object/info/{place}")).body["version"]
+    return version
+
+
+async def test_a_file_goes_in_and_comes_out(bucket: Surface, shelf: S3Shelf) -> None:
+    """Of one request or of many parts, whole or a stretch across frames and parts; what lies in the
+    bucket cannot be read; copied, moved and removed it is what it is over a disk."""
+    for name, content in (("small", PDF), ("large", LARGE)):
+        at = f"{BUCKET}/{bucket.alma}/s3-{name}.pdf"
+        assert (await bucket.put(at, content)).http == 200
+        got = await bucket.call("GET", f"/object/{at}")
+        assert got.raw == content
+        assert got.headers["etag"] == f'"{hashlib.sha256(content).hexdigest()}"'
+    for start, end in ((0, 9), (PART - 50, PART + 50), (len(LARGE) - 7, len(LARGE))):
+        part = await bucket.call(
+            "GET", f"/object/{at}", headers={"Range": f"bytes={start}-{end - 1}"}
+        )
+        assert (part.http, part.raw) == (206, LARGE[start:end])
+    lying = shelf.client.get_object(**shelf.where(bucket.lakeside, await version_of(bucket, at)))
+    assert PDF[:40] not in lying["Body"].read()
+    before = names(shelf)
+    for verb in ("copy", "move"):
+        body = {"bucketId": BUCKET, "sourceKey": f"{bucket.alma}/s3-large.pdf",
+                "destinationKey": f"{bucket.ben}/s3-{verb}.pdf"}  # fmt: skip
+        assert (await bucket.call("POST", f"/object/{verb}", body)).http == 200
+        assert (
+            await bucket.call("GET", f"/object/{BUCKET}/{bucket.ben}/s3-{verb}.pdf")
+        ).raw == LARGE
+    assert len(names(shelf)) == len(before) + 1
+    for verb in ("copy", "move"):
+        gone = f"/object/{BUCKET}/{bucket.ben}/s3-{verb}.pdf"
+        assert (await bucket.call("DELETE", gone)).http == 200
+        assert (await bucket.call("GET", gone)).told == ("404", "not_found")
+    assert len(names(shelf)) == len(before) - 1
+
+
+async def test_an_upload_that_breaks_was_never_there(bucket: Surface, shelf: S3Shelf) -> None:
+    """A line that ends after two parts leaves neither a file nor parts."""
+    before, at = names(shelf), f"{BUCKET}/{bucket.alma}/s3-cut.pdf"
+    host = urlsplit(bucket.url)
+    _, writer = await asyncio.open_connection(host.hostname, host.port)
+    head = (
+        f"POST /storage/v1/object/{at} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        f"Authorization: Bearer {bucket.token()}\r\nContent-Type: application/pdf\r\n"
+        f"Content-Length: {len(LARGE)}\r\n\r\n"
+    )
+    writer.write(head.encode() + LARGE[: 2 * PART + 2**20])
+    await writer.drain()
+
+    async def parts(wanted: bool) -> bool:
+        return (await asyncio.to_thread(unfinished, shelf) > 0) is wanted
+
+    await until(lambda: parts(True))
+    writer.transport.abort()
+    await until(lambda: parts(False))
+    assert names(shelf) == before
+    assert (await bucket.call("GET", f"/object/{at}")).told == ("404", "not_found")
+
+
+async def test_the_sweeper_finds_what_a_crash_leaves(bucket: Surface, shelf: S3Shelf) -> None:
+    """Parts that were never completed, and a file that no row names, go; a kept one stays, and one
+    that was lost is told."""
+    at = f"{BUCKET}/{bucket.alma}/s3-kept.png"
+    await bucket.put(at, PNG)
+    kept = await version_of(bucket, at)
+    stale, unnamed = Landing(shelf, bucket.lakeside), Landing(shelf, bucket.lakeside)
+    await unnamed.write(PNG)
+    await unnamed.publish()
+    database = bucket.services.database
+    await sweep(database, shelf, grace_s=3600)
+    assert unnamed.version in names(shelf)
+    await stale.write(LARGE)
+    assert unfinished(shelf) == 1
+    swept = await sweep(database, shelf, grace_s=-5)
+    assert (swept.landings, unfinished(shelf)) == (1, 0)
+    assert unnamed.version not in names(shelf)
+    assert kept in names(shelf)
+    shelf.delete(bucket.lakeside, kept)
+    assert (await sweep(database, shelf, grace_s=-5)).lost == swept.lost + 1
+    gone = await bucket.call("GET", f"/object/{at}")
+    assert gone.told == ("500", "internal")
+
+
+async def test_what_the_bucket_spoilt_is_not_given_out(bucket: Surface, shelf: S3Shelf) -> None:
+    """Bytes that are others break off; a copy for the provider leaves plain, or not at all."""
+    at = f"{BUCKET}/{bucket.alma}/s3-spoilt.pdf"
+    kept = (await bucket.put(at, LARGE)).body["Id"]
+    version = await version_of(bucket, at)
+    sha256 = hashlib.sha256(LARGE).hexdigest()
+    document = Document(
+        "document", BUCKET, kept, version, len(LARGE), sha256, "application/pdf", ON_SHELF
+    )
+    services = bucket.services
+    landings = ShelfLandings(services.database, services.vault, shelf, bucket.lakeside)
+    landed = Landed(document, landings)
+    assert await landed.look() is None
+    assert b"".join([piece async for piece in landed.pieces()]) == LARGE
+    where = shelf.where(bucket.lakeside, version)
+    raw = shelf.client.get_object(**where)["Body"].read()
+    shelf.client.put_object(**where, Body=raw[: PART + 99])
+    assert await landed.look() == "landed_altered"
+    with pytest.raises(aiohttp.ClientError):
+        await bucket.call("GET", f"/object/{at}")
+
+
+def test_a_version_is_no_path(shelf: S3Shelf) -> None:
+    """Only a version as it was given names a place, and one that is not there is missing."""
+    with pytest.raises(ValueError):
+        shelf.where(UUID(int=1), "../../etc/passwd")
+    with pytest.raises(FileNotFoundError):
+        shelf.size(UUID(int=1), str(UUID(int=2)))
+
+
+def test_an_address_that_is_none_is_named() -> None:
+    """Each mistake by its setting, and no value is quoted: the wrong one may be a secret."""
+    given = {"MENTALSPACE_STORAGE_S3": "http://s3.example/", "MENTALSPACE_STORAGE_S3_KEY": "hidden"}
+    with pytest.raises(SettingsError) as told:
+        load_settings(given)
+    said = str(told.value)
+    assert said.count("MENTALSPACE_STORAGE_S3:") == 2
+    assert "MENTALSPACE_STORAGE_S3_KEY: give it and its secret" in said
+    assert "hidden" not in said
+    good = {**given, "MENTALSPACE_STORAGE_S3": "https://s3.example/files",
+            "MENTALSPACE_STORAGE_S3_SECRET": "s"}  # fmt: skip
+    assert load_settings(good).storage_s3 == S3Place(
+        "https://s3.example", "files", "us-east-1", "hidden", "s"
+    )
