@@ -48,8 +48,8 @@ MEANINGS = {
     "MENTALSPACE_JWT_SECRET": "Signs tokens; at least 32 characters",
     "MENTALSPACE_STORAGE_QUOTA": "What a practice's documents may fill before it is time to plan"
     " for more, such as 100GB or 2TB; nothing is refused at it",
-    "MENTALSPACE_STORAGE_S3": "A bucket for clients' files instead of a folder: the service's address"
-    " and the bucket's name, such as https://s3.eu-central-1.amazonaws.com/documents",
+    "MENTALSPACE_STORAGE_S3": "A bucket for clients' files instead of a folder: the service's"
+    " address and the bucket's name, such as https://s3.eu-central-1.amazonaws.com/documents",
     "MENTALSPACE_STORAGE_S3_KEY": "Opens that bucket; unset with its secret, what the host is by"
     " itself does",
     "MENTALSPACE_STORAGE_S3_REGION": "Where the bucket is; us-east-1 unless it is set",

@@ -76,9 +76,7 @@ def require_checked(found: Stored) -> None:
         raise Refused(BEING_CHECKED)
 
 
-async def look_at_once(
-    desk: Desk, content: Content, sha256: str
-) -> Verdict | None:
+async def look_at_once(desk: Desk, content: Content, sha256: str) -> Verdict | None:
     """What is soon found, in an upload's own request; None leaves it to the worker."""
     practice_id = content.practice_id
     pieces = stored_pieces(desk, content, sha256)
