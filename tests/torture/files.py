@@ -25,7 +25,7 @@ import aiohttp
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.log import configure_logs
 from mentalspace.engine.services import Services
-from mentalspace.integrations.storage.disk.shelf import Shelf
+from mentalspace.integrations.storage.disk.shelf import DiskShelf
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.practice.token import mint_token
 from tests.torture.installation import Installation, installed, kill
@@ -200,10 +200,10 @@ async def _judge(
             content = await answer.read()
         if hashlib.sha256(content).hexdigest() not in sent.maybe[name]:
             corrupt += 1
-    shelf = Shelf(services.settings.storage)
+    shelf = DiskShelf(services.settings.storage)
     swept = await sweep(services.database, shelf, grace_s=-1)
     rows = await _all_versions(services)
-    on_disk = {entry.name for practice in shelf.practices() for entry in shelf.versions(practice)}
+    on_disk = {one.version for practice in shelf.practices() for one in shelf.versions(practice)}
     return Verdict(
         uploads=sent.uploads,
         acknowledged=len(sent.acknowledged),
@@ -211,7 +211,7 @@ async def _judge(
         lost=lost,
         corrupt=corrupt,
         orphans=len(on_disk - rows),
-        landings=sum(1 for _ in shelf.landings()),
+        landings=shelf.clear_drafts(time.time() + 60),
         rows_without_bytes=len(rows - on_disk) + swept.lost,
         kills=kills,
     )
