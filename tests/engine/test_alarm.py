@@ -286,7 +286,7 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
         await watchman.tick()
         assert await rules(desk) == {"house.loop_silent": False}
         incident = await desk.incident()
-        assert "A living worker hangs: fold do not turn" in incident["title"]
+        assert "A living worker hangs in fold" in incident["title"]
         never.set()
         await asyncio.sleep(0.05)
         stop.set()

@@ -77,7 +77,7 @@ class Watchman:
 def _hangs(hanging: Sequence[Any], of: Any) -> str:
     """One incident a process, whichever of its loops hang."""
     names = ", ".join(one["name"] for one in hanging if one["process"] == of["process"])
-    return f"A living {of['kind']} hangs: {names} do not turn ({of['host']}, pid {of['pid']})"
+    return f"A living {of['kind']} hangs in {names} ({of['host']}, pid {of['pid']})"
 
 
 @dataclass(frozen=True, slots=True)
