@@ -11,6 +11,7 @@ export type Trouble =
   | { kind: "empty" }
   | { kind: "too_large"; most: number }
   | { kind: "wrong_type" }
+  | { kind: "harmful" } // the server looked at all of it, and sealed it
   | { kind: "not_allowed" }
   | { kind: "refused"; http: number };
 

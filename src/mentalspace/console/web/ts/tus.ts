@@ -106,6 +106,7 @@ export class Tus {
     if (status === 404 || status === 410) return { kind: "gone" };
     if (status === 413) return { kind: "too_large", most: 0 };
     if (status === 415) return { kind: "wrong_type" };
+    if (status === 422) return { kind: "harmful" };
     if (status === 423 || status === 429 || status === 409 || status >= 500) {
       const seconds = Number(retryAfter);
       return { kind: "busy", afterMs: retryAfter !== null && seconds > 0 ? seconds * 1000 : USUAL_PAUSE_MS };

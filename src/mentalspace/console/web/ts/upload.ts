@@ -203,6 +203,7 @@ export class Upload {
       case "empty":
       case "too_large":
       case "wrong_type":
+      case "harmful":
         this.#forget();
         this.#set({ name: "failed", trouble });
     }
