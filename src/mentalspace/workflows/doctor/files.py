@@ -47,10 +47,10 @@ select count(*) filter (where status <> 'held') as waiting,
    and status in ('pending', 'due', 'sending', 'unknown', 'held')
 """
 _REFUSED = """
-select data ->> 'policy' as policy, data ->> 'role' as role, count(*) as times, max(at) as last_at
+select data ->> 'role' as role, count(*) as times
   from audit where action = 'document_refused' and at > app.now() - interval '24 hours'
    and practice_id = coalesce($1, practice_id)
- group by 1, 2 order by 3 desc, 1, 2 limit 5
+ group by 1 order by 2 desc, 1
 """
 
 
@@ -125,12 +125,11 @@ def _of_refusals(rows: Sequence[Any]) -> Iterator[RoomFinding]:
     if not rows:
         yield _found("policies", "good", "nobody was refused a document in 24 h")
         return
-    told = "; ".join(
-        f"{row['policy']} {row['times']} times ({(row['role'] or 'nobody').replace('_', ' ')})"
-        for row in rows
+    told = ", ".join(
+        f"{(row['role'] or 'nobody').replace('_', ' ')} {row['times']:,}" for row in rows
     )
     cure = "mentalspace why PERSON VERB BUCKET/NAME tells it of one person and one document"
-    yield _found("policies", "good", f"refused in 24 h by {told}", cure=cure)
+    yield _found("policies", "good", f"refused a document in 24 h, by role: {told}", cure=cure)
 
 
 def _short(media: str) -> str:
