@@ -18,11 +18,16 @@ def _email() -> Overview:
 
 
 def _hard_day() -> list[Send]:
-    """Well, then an outage, then well, then one in three failing."""
+    """Well, then an outage, then well, then one in three failing; and a busy hour in which six
+    fail in a row and burn no budget."""
     random, at, sends = Random(11), 0.0, []
-    for count, fails in ((25, 0.02), (12, 1.0), (35, 0.0), (30, 0.35)):
+    slow, busy = (25, 150), (2, 18)
+    for count, fails, (least, more) in (
+        (25, 0.02, slow), (12, 1.0, slow), (35, 0.0, slow), (30, 0.35, slow),
+        (35, 0.0, slow), (90, 0.0, busy), (6, 1.0, busy), (5, 0.0, busy),
+    ):  # fmt: skip
         for _ in range(count):
-            at += 25 + random.expovariate(1 / 150)
+            at += least + random.expovariate(1 / more)
             sends.append(Send(at, random.random() >= fails))
     return sends
 

@@ -343,8 +343,9 @@ def _clamav(environment: Mapping[str, str], mistakes: list[str]) -> str | None:
 
 
 def _storage_s3(environment: Mapping[str, str], mistakes: list[str]) -> S3Place | None:
-    names = ("KEY", "SECRET", "REGION")
-    key, secret, region = (environment.get(f"MENTALSPACE_STORAGE_S3_{n}") or None for n in names)
+    key = environment.get("MENTALSPACE_STORAGE_S3_KEY") or None
+    secret = environment.get("MENTALSPACE_STORAGE_S3_SECRET") or None
+    region = environment.get("MENTALSPACE_STORAGE_S3_REGION") or "us-east-1"
     value = environment.get("MENTALSPACE_STORAGE_S3")
     if not value:
         return None
@@ -358,7 +359,7 @@ def _storage_s3(environment: Mapping[str, str], mistakes: list[str]) -> S3Place 
     if (key is None) != (secret is None):
         mistakes.append("MENTALSPACE_STORAGE_S3_KEY: give it and its secret, or neither")
     endpoint = f"{parts.scheme}://{parts.netloc}"
-    return S3Place(endpoint, bucket, region or "us-east-1", key, secret)
+    return S3Place(endpoint, bucket, region, key, secret)
 
 
 def _outside_url(name: str, value: str | None, mistakes: list[str]) -> str | None:
