@@ -282,6 +282,7 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
         watchman._began_at -= 60.0
         await watchman.tick()
         assert await rules(desk) == {}
+        await asyncio.sleep(0.05)  # since the heart first beat, too
         watchman.hangs_s = 0.02
         await watchman.tick()
         assert await rules(desk) == {"house.loop_silent": False}
