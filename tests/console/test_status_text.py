@@ -13,7 +13,9 @@ THREE = datetime(2026, 11, 28, 3, 5, tzinfo=UTC)
 MOVED = {"kind": "moved", "at": THREE.replace(minute=12), "data": {"count": 8}}
 
 
-def told(*, moved: bool, waiting: int = 0, practices: int = 1, **incident: Any) -> str:
+def told(
+    *, moved: bool, waiting: int = 0, practices: int = 1, kind: str | None = None, **incident: Any
+) -> str:
     known = {
         "practice_timezone": "UTC",
         "integration": "email",
@@ -26,7 +28,7 @@ def told(*, moved: bool, waiting: int = 0, practices: int = 1, **incident: Any) 
     }
     impact = {"people": 8, "people_left": 0, "waiting": waiting, "next_appointment_at": None}
     story = [{"kind": "lane_paused", "at": THREE, "data": {}}, *([MOVED] if moved else [])]
-    return status_text(known, {"impact": impact, "story": story}, practices).text
+    return status_text(known, {"impact": impact, "story": story}, practices, kind).text
 
 
 def test_a_failover_is_told() -> None:
@@ -49,3 +51,19 @@ def test_a_failover_is_told() -> None:
 def test_a_failover_is_told_as_it_stands(changes: dict[str, Any], words: str) -> None:
     """With what still waits, at whom it holds, and in the past once it is over."""
     assert words in told(moved=True, **changes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("callbacks", "we do not hear what became of some e-mails to clients. They have gone out."),
+        ("undelivered", "were taken on their way and did not arrive."),
+        ("cost", "cost more than they usually do."),
+    ],
+)
+def test_nobody_is_told_that_what_went_out_is_late(kind: str, words: str) -> None:
+    """Nor that it is kept, or sent later."""
+    for text in (told(moved=False, kind=kind), told(moved=False, kind=kind, recovered_at=THREE)):
+        for wrong in ("late", "is kept", "is sent as soon as", "go out again"):
+            assert wrong not in text
+    assert words in told(moved=False, kind=kind)

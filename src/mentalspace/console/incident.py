@@ -99,7 +99,9 @@ async def incident(visit: Visit) -> Response:
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         verdict=verdict(whole, facts, provider),
-        status_text=status_text(whole, facts, group.practices if group else 1),
+        status_text=status_text(
+            whole, facts, group.practices if group else 1, rule.kind if rule else None
+        ),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         rule=rule,
         case=case,

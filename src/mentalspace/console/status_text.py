@@ -16,7 +16,41 @@ _WHAT: Mapping[str, tuple[str, str]] = {
     "sms": ("text messages to clients", "our text-message provider"),
     "storage": ("copies of documents", "our storage provider"),
 }
-_LATE = "are late or have not gone out"
+_KEPT = "Nothing is lost: what has not gone out is kept."
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """What is said of messages while it lasts, and once it is over; and of what becomes of them."""
+
+    now: str
+    before: str
+    rest: str
+
+
+_LATE = _Trouble(
+    "Since {since} some {what} are late or have not gone out.",
+    "From {since} to {ended} some {what} were late or did not go out.",
+    _KEPT,
+)
+# By the kind of the rule, where messages do go out.
+_OTHER: Mapping[str, _Trouble] = {
+    "callbacks": _Trouble(
+        "Since {since} we do not hear what became of some {what}. They have gone out.",
+        "From {since} to {ended} we did not hear what became of some {what}. They went out.",
+        "Nothing needs to be sent again.",
+    ),
+    "undelivered": _Trouble(
+        "Since {since} some {what} were taken on their way and did not arrive.",
+        "From {since} to {ended} some {what} were taken on their way and did not arrive.",
+        "Who was not reached is on the list of whom to telephone.",
+    ),
+    "cost": _Trouble(
+        "Since {since} {what} cost more than they usually do. They go out.",
+        "From {since} to {ended} {what} cost more than they usually do. They went out.",
+        "Nothing needs to be sent again.",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +66,25 @@ class StatusText:
         return "\n".join([f"{self.title} ({self.state})", *self.lines])
 
 
-def status_text(incident: Any, facts: Mapping[str, Any], practices: int = 1) -> StatusText:
-    """As it stands; `incident` and `facts` as the page has them, of so many practices. Hours are
-    the practice's, and UTC where several have different ones."""
+def status_text(
+    incident: Any, facts: Mapping[str, Any], practices: int = 1, kind: str | None = None
+) -> StatusText:
+    """As it stands; `incident` and `facts` as the page has them, of so many practices, by a rule of
+    that kind. Hours are the practice's, and UTC where several have different ones."""
     zone = incident["practice_timezone"] or "UTC"
     what, who = _WHAT.get(incident["integration"], ("messages to clients", "our provider"))
     impact = facts["impact"]
     state = _state(incident)
-    lines = [_began(incident, what, zone)]
+    trouble = _OTHER.get(kind or "", _LATE)
+    lines = [_began(incident, trouble, what, zone)]
     way = _other_way(facts, zone, state, practices)
-    if (cause := _cause(incident, who, other_way=way is not None)) and state != "investigating":
+    nothing_waits = way is not None or trouble is not _LATE
+    if (cause := _cause(incident, who, nothing_waits=nothing_waits)) and state != "investigating":
         lines.append(cause)
     if way is not None:
         lines.append(way)
     lines += _touched(impact, zone, practices)
-    lines.append(_next(state, impact, zone, incident))
+    lines.append(_next(state, impact, zone, incident, trouble.rest))
     return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
 
 
@@ -58,17 +96,17 @@ def _state(incident: Any) -> str:
     return "identified" if incident["status"] == "acknowledged" else "investigating"
 
 
-def _began(incident: Any, what: str, zone: str) -> str:
+def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
     since = _hour(incident["since"], zone)
     ended = incident["recovered_at"] or incident["resolved_at"]
     if ended is not None:
-        return f"From {since} to {_hour(ended, zone)} some {what} were late or did not go out."
-    return f"Since {since} some {what} {_LATE}."
+        return trouble.before.format(since=since, ended=_hour(ended, zone), what=what)
+    return trouble.now.format(since=since, what=what)
 
 
-def _cause(incident: Any, who: str, *, other_way: bool) -> str | None:
+def _cause(incident: Any, who: str, *, nothing_waits: bool) -> str | None:
     match incident["fault"]:
-        case "theirs" if other_way:
+        case "theirs" if nothing_waits:
             return f"The cause lies with {who}."
         case "theirs":
             return f"The cause lies with {who}; what waits is sent as soon as it answers again."
@@ -106,15 +144,15 @@ def _touched(impact: Any, zone: str, practices: int) -> list[str]:
     return [f"{left}; no appointment of theirs is ahead."]
 
 
-def _next(state: str, impact: Any, zone: str, incident: Any) -> str:
-    kept = "Nothing is lost: what has not gone out is kept."
+def _next(state: str, impact: Any, zone: str, incident: Any, rest: str) -> str:
     match state:
         case "resolved":
             return f"This was closed at {_hour(incident['resolved_at'], zone)}."
         case "monitoring":
-            return f"Messages go out again. We are watching it. {kept}"
+            again = "Messages go out again. " if rest == _KEPT else ""
+            return f"{again}We are watching it. {rest}"
     urgent = " Please telephone whoever comes soon." if impact["next_appointment_at"] else ""
-    return f"{kept}{urgent} The next word comes as soon as this changes."
+    return f"{rest}{urgent} The next word comes as soon as this changes."
 
 
 def _hour(moment: datetime, zone: str) -> str:
