@@ -337,7 +337,9 @@ async def test_one_cause_is_one_group_by_whichever_rule(books: Books) -> None:
     for number in range(3):
         await second.try_(["failed"], f"p{number}")
     assert await books.tick(timedelta(seconds=16)) == 1
-    rows = await books.admin.fetch("select rule_id, lead_id from incident order by opened_at")
+    rows = await books.admin.fetch(
+        "select rule_id, lead_id from incident order by opened_at, lead_id nulls first"
+    )
     assert [(r["rule_id"], r["lead_id"] is None) for r in rows] == [
         (row.id, True), (burn.id, False), (burn.id, False),
     ]  # fmt: skip

@@ -198,6 +198,8 @@ def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:
             return State("Probing", "warn", "one message is being tried; its outcome decides")
     if (credential["recent"] or "").endswith("FF"):
         return State("Failing", "warn", "the last tries failed by the provider’s fault")
+    if credential["has_incident"]:
+        return State("Incident open", "warn", "it is not well, whatever the last calls said")
     if backlog and (backlog["held"] or backlog["unknown"]):
         return State("Needs a look", "warn", "messages are held or their outcome is unknown")
     if credential["last_good_at"] is None:

@@ -13,6 +13,8 @@ select c.id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
        s.override_reason, s.override_until,
        case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until,
        c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
+       exists (select from incident i where i.credential_id = c.id and i.status <> 'resolved'
+                  and i.drill is null and i.archived_at is null) as has_incident,
        (select count(*) from timeline t
          where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
            and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
