@@ -1,85 +1,41 @@
-"""The kinds of rule beside rates and streaks, what one that cannot be evaluated does, silences, and
-evaluators that take turns."""
+"""The kinds of rule beside rates and streaks: their states, their judges, and what they read."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
-from uuid import UUID, uuid4
 
 import pytest
 
-from mentalspace.engine.alert_board import read_board
 from mentalspace.engine.alert_history import KEPT_DAYS, forget_changes, read_changes
-from mentalspace.engine.alert_silence import (
-    NewSilence,
-    add_silence,
-    lift_silence,
-    standing_silences,
-)
-from mentalspace.engine.alerts import BLIND_FOR_S, Evaluator
-from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
-from mentalspace.engine.escalation import escalate
-from mentalspace.engine.incidents import acknowledge, severity_of
 from mentalspace.engine.metrics.gauges import read_gauges
 from mentalspace.engine.runbook import (
     AlertKind,
-    AlertRule,
-    BurnWindow,
     Op,
-    Price,
-    RoomRunbook,
-    load_runbooks,
 )
 from mentalspace.engine.watch.absence import is_absent
 from mentalspace.engine.watch.burn import Tried, burning
 from mentalspace.engine.watch.cost import overspends
 from mentalspace.engine.watch.gauge import is_beyond
-from mentalspace.engine.watch.kinds import WATCHES
-from mentalspace.engine.watch.look import Look, Subject
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.weeks import is_open, last_window
-from mentalspace.integrations import discover_rooms
-from mentalspace.kernel.case import Severity
-from mentalspace.kernel.errors import Refused
 from tests.engine.books import DELIVERED, LOW, Books
-
-MINUTE, HOUR, WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(weeks=1)
-ALWAYS = [[0, 1440]] * 7
-
-
-def rule(kind: AlertKind, threshold: float, **changes: Any) -> AlertRule:
-    base = replace(LOW, id=f"toy.{kind.value}", kind=kind, threshold=threshold, metric=None)
-    return replace(base, op=None, resolves_after=0, **changes)
-
-
-BURN = replace(
-    rule(AlertKind.BURN, 3, healthy=0.98, windows=(BurnWindow(3600, 300, 14.4),)),
-    metric="toy.delivered",
+from tests.engine.rules import (
+    ABSENT,
+    ALWAYS,
+    BURN,
+    COST,
+    FAILING,
+    MINUTE,
+    OPEN,
+    SILENT,
+    STANDS,
+    WEEK,
+    opened,
+    rule,
+    with_rules,
 )
-ABSENT = rule(AlertKind.ABSENCE, 7)
-COST = rule(AlertKind.COST, 2, floor=1.0, window_s=900.0)
-STANDS = rule(AlertKind.QUEUE_AGE, 1800, pending_s=120.0)
-OPEN = rule(AlertKind.BREAKER, 600)
-SILENT = rule(AlertKind.CALLBACKS, 3, window_s=1800.0)
-FAILING = rule(AlertKind.CONSECUTIVE, 3, severity=LOW.severity)
-
-
-def with_rules(books: Books, *rules: AlertRule) -> Books:
-    [room] = books.books.rooms
-    overview = replace(room.overview, alerts=rules, price=Price(0.01, "USD", "https://acme"))
-    books.books = replace(books.books, rooms=(replace(room, overview=overview),))
-    return books
-
-
-async def opened(books: Books) -> list[str]:
-    rows = await books.admin.fetch("select rule_id from incident order by opened_at, rule_id")
-    return [row["rule_id"] for row in rows]
-
 
 # The machine --------------------------------------------------------------------------------
 
@@ -386,262 +342,6 @@ async def test_a_drills_alarm_is_nobody_elses(books: Books) -> None:
     assert await exported() == 1
     await books.admin.execute("update credential set drill = 'toy/x'")
     assert await exported() == 0
-
-
-# Trouble of the evaluator's own ---------------------------------------------------------------
-
-
-async def _cannot(
-    _connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
-) -> Mapping[UUID, Look]:
-    raise ZeroDivisionError
-
-
-async def test_a_rule_that_cannot_be_evaluated_is_an_alarm_and_stops_no_other(
-    books: Books,
-) -> None:
-    """Its state is error, never well; a minute of that pages; it recovers when it sees again."""
-    with_rules(books, OPEN, FAILING)
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    blind = Evaluator(books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: _cannot})
-    assert await blind.tick() == 1
-    assert await opened(books) == [FAILING.id]
-    assert await books.state(OPEN) == "error"
-    await books.advance(timedelta(seconds=BLIND_FOR_S + 1))
-    assert await blind.tick() == 1
-    [incident] = await books.admin.fetch("select * from incident where rule_id = $1", OPEN.id)
-    assert (incident["fault"], incident["credential_id"]) == ("ours", None)
-    assert "ZeroDivisionError" in json.loads(incident["facts"])["seen"]
-    await books.tick(MINUTE)
-    assert await books.state(OPEN) == "normal"
-    assert await books.admin.fetchval(
-        "select recovered_at is not null from incident where rule_id = $1", OPEN.id
-    )
-
-
-async def test_a_rule_blind_to_another_credential_is_blind_still(books: Books) -> None:
-    """Its alarm is not over, and does not come anew, because one turn of many went well."""
-    with_rules(books, OPEN)
-    blind = Evaluator(books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: _cannot})
-    await blind.tick()
-    await books.advance(timedelta(seconds=BLIND_FOR_S + 1))
-    assert await blind.tick() == 1
-    other = await books.admin.fetchval(
-        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
-        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
-        " secrets, rate_per_s from credential returning id"
-    )
-    await books.admin.execute(
-        "insert into alert_state (key, rule_id, credential_id, practice_id, integration, state,"
-        " checked_at) select rule_id || ':other', rule_id, $1, practice_id, integration, state,"
-        " app.now() + interval '1 hour' from alert_state",
-        other,
-    )
-    over = "select recovered_at is not null from incident where rule_id = $1"
-    await books.tick(MINUTE)
-    assert await books.state(OPEN) == "normal"
-    assert not await books.admin.fetchval(over, OPEN.id)
-    await books.admin.execute("update alert_state set state = 'normal'")
-    await books.tick(MINUTE)
-    assert await books.admin.fetchval(over, OPEN.id)
-
-
-async def test_states_of_a_drill_that_is_over_are_forgotten(books: Books) -> None:
-    """With its changes; while it runs they are there, and its rule's line with them."""
-    with_rules(books, OPEN)
-    await books.admin.execute("update credential set drill = 'd-1'")
-    await books.tick()
-    kept = "select (select count(*) from alert_state) + (select count(*) from alert_change)"
-    await forget_changes(books.database)
-    assert await books.admin.fetchval(kept) == 2
-    await books.admin.execute("update credential set active = false")
-    await forget_changes(books.database)
-    assert await books.admin.fetchval(kept) == 0
-
-
-def test_a_share_is_as_grave_as_its_rule_says() -> None:
-    """Whatever case was the most frequent; what is about one case is as grave as that."""
-    books = load_runbooks(list(discover_rooms().values()), None)
-    low = next(case for case in books.cases if case.severity is Severity.LOW)
-    for kind in AlertKind:
-        grave = replace(FAILING, kind=kind, severity=Severity.HIGH)
-        expected = Severity.LOW if kind in (AlertKind.CASE, AlertKind.PAUSED) else Severity.HIGH
-        assert severity_of(books, grave, low.id) is expected, kind
-
-
-async def test_a_question_that_fails_in_the_database_leaves_the_others_theirs(
-    books: Books,
-) -> None:
-    """A statement that PostgreSQL refuses does not undo what the tick found before and after."""
-
-    async def refused(
-        connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
-    ) -> Mapping[UUID, Look]:
-        await connection.execute("select 1 / 0")
-        return {}
-
-    last = replace(FAILING, id="toy.last")
-    with_rules(books, FAILING, OPEN, last)
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    evaluator = Evaluator(
-        books.database, books.books, watches={**WATCHES, AlertKind.BREAKER: refused}
-    )
-    assert await evaluator.tick() == 2
-    assert await opened(books) == [FAILING.id, last.id]
-    assert await books.state(OPEN) == "error"
-
-
-# Silences -------------------------------------------------------------------------------------
-
-
-async def _silence(books: Books, **about: Any) -> UUID:
-    new = NewSilence(
-        about.get("rule_id"), about.get("integration"), about.get("practice_id"), "moving", HOUR
-    )
-    async with books.database.as_oncall() as connection:
-        return await add_silence(connection, books.books, new, "noor")
-
-
-@pytest.mark.parametrize("about", ["rule_id", "integration", "practice_id"])
-async def test_a_silenced_rule_is_shown_and_pages_at_the_end_if_it_still_holds(
-    books: Books, about: str
-) -> None:
-    """Alerting on the board, with its silence; no incident before that has ended."""
-    with_rules(books, FAILING)
-    value = {"rule_id": FAILING.id, "integration": "toy", "practice_id": books.practice_id}[about]
-    await _silence(books, **{about: value})
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    assert await books.tick() == 0
-    async with books.database.as_oncall() as connection:
-        silences = await standing_silences(connection)
-        [line] = await read_board(connection, connection, books.books, silences)
-    assert line.state is State.ALERTING
-    assert line.worst[0].silence == silences[0]
-    assert await books.tick(timedelta(minutes=59)) == 0
-    assert await books.tick(2 * MINUTE) == 1
-
-
-async def _page_further(books: Books) -> int:
-    async with books.database.as_dispatcher() as connection:
-        return await escalate(connection, books.books.escalation)
-
-
-async def _lift(books: Books, silence_id: UUID) -> bool:
-    async with books.database.as_oncall() as connection:
-        return await lift_silence(connection, silence_id, "noor")
-
-
-async def _open(books: Books) -> None:
-    with_rules(books, FAILING)
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    assert await books.tick() == 1
-
-
-async def test_a_silence_holds_back_the_next_page_of_what_is_open(books: Books) -> None:
-    """Until its end, or until it and every other about the same is lifted."""
-    await _open(books)
-    first = await _silence(books, integration="toy")
-    other = await _silence(books, rule_id=FAILING.id)
-    await books.advance(timedelta(minutes=45))
-    assert await _page_further(books) == 0
-    assert await _lift(books, first)
-    assert not await _lift(books, first)
-    assert await _page_further(books) == 0
-    assert await _lift(books, other)
-    assert await _page_further(books) == 1
-
-
-async def test_a_silence_lifted_early_leaves_the_clock_as_it_was(books: Books) -> None:
-    """What nobody has acknowledged in its time is paged further at that time."""
-    await _open(books)
-    due = await books.admin.fetchval("select next_escalation_at from incident")
-    assert await _lift(books, await _silence(books, practice_id=books.practice_id))
-    assert await books.admin.fetchval("select next_escalation_at from incident") == due
-    await books.advance(timedelta(minutes=45))
-    assert await _page_further(books) == 1
-
-
-async def test_what_somebody_has_in_hand_is_not_taken_back_in_a_silence(books: Books) -> None:
-    """Its time is over, and nobody is woken before the silence is."""
-    await _open(books)
-    incident_id = await books.admin.fetchval("select id from incident")
-    async with books.database.as_oncall() as connection:
-        assert await acknowledge(connection, incident_id, "noor")
-    silence_id = await _silence(books, integration="toy")
-    await books.admin.execute("update incident set resolve_due_at = app.now()")
-    assert await _page_further(books) == 0
-    assert await _lift(books, silence_id)
-    assert await _page_further(books) == 1
-
-
-async def test_a_silence_is_about_something_has_a_reason_and_ends(books: Books) -> None:
-    """Each refusal says what is missing, or that there is no such thing."""
-    good = NewSilence(LOW.id, None, None, "moving", HOUR)
-    for wrong, code in (
-        (replace(good, rule_id=None), "silence_of_everything"),
-        (replace(good, reason=" "), "silence_without_reason"),
-        (replace(good, lasts=timedelta(days=8)), "silence_too_long"),
-        (replace(good, lasts=timedelta(0)), "silence_too_long"),
-        (replace(good, rule_id="toy.x"), "no_such_rule"),
-        (replace(good, integration="fax"), "no_such_room"),
-        (replace(good, practice_id=uuid4()), "no_such_practice"),
-    ):
-        async with books.database.as_oncall() as connection:
-            with pytest.raises(Refused) as refused:
-                await add_silence(connection, books.books, wrong, "noor")
-        assert refused.value.code == code
-
-
-# Several evaluators ---------------------------------------------------------------------------
-
-
-async def test_one_leads_and_a_killed_one_leaves_nothing_half_done(
-    books: Books, database: Database
-) -> None:
-    """While one is at it the other skips; when it dies within its tick, after it opened the
-    incident and before it was done, the next one opens that, once, with one page."""
-    with_rules(books, FAILING, OPEN)
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    reached, go, pids = asyncio.Event(), asyncio.Event(), []
-
-    async def hangs(
-        connection: Connection, _room: RoomRunbook, _rule: AlertRule, _subjects: Sequence[Subject]
-    ) -> Mapping[UUID, Look]:
-        assert await connection.fetchval("select count(*) from incident") == 1
-        pids.append(await connection.fetchval("select pg_backend_pid()"))
-        reached.set()
-        await go.wait()
-        await connection.fetchval("select 1")
-        return {}
-
-    one = Evaluator(database, books.books, watches={**WATCHES, AlertKind.BREAKER: hangs})
-    other = Evaluator(database, books.books)
-    ticking = asyncio.create_task(one.tick())
-    await asyncio.wait_for(reached.wait(), 10)
-    assert await other.tick() == 0, "somebody else leads"
-    assert await opened(books) == []
-    await books.admin.execute("select pg_terminate_backend($1)", pids[0])
-    go.set()
-    with pytest.raises(CONNECTION_LOST):
-        await ticking
-    await _until_free(books)
-    assert await other.tick() == 1
-    assert await other.tick() == 0
-    assert await opened(books) == [FAILING.id]
-    assert await books.admin.fetchval("select count(*) from page") == 1
-
-
-async def _until_free(books: Books) -> None:
-    async with asyncio.timeout(10):
-        while await books.admin.fetchval(
-            "select exists (select from pg_locks where locktype = 'advisory' and granted)"
-        ):
-            await asyncio.sleep(0.05)
 
 
 async def test_what_is_taken_and_not_brought_is_an_alarm_at_once(books: Books) -> None:
