@@ -17,7 +17,9 @@ from typing import Any
 from uuid import UUID
 
 import aiohttp
+import asyncpg
 import uvicorn
+from fastapi import FastAPI
 
 from mentalspace.emulator.transports import Transports
 from mentalspace.engine.credentials import read_secrets
@@ -210,6 +212,63 @@ async def serving(server: uvicorn.Server, *doors: socket.socket) -> AsyncIterato
 
 
 @asynccontextmanager
+async def serving_app(app: FastAPI) -> AsyncIterator[str]:
+    """An application at a port of its own; its address."""
+    with socket.socket() as door:
+        door.bind(("127.0.0.1", 0))
+        server = _Guest(uvicorn.Config(app, log_config=None, access_log=False))
+        async with serving(server, door):
+            yield f"http://127.0.0.1:{door.getsockname()[1]}"
+
+
+def _api_of(app: MentalSpace) -> uvicorn.Server:
+    return _Guest(
+        uvicorn.Config(
+            app._asgi,
+            factory=True,
+            host="127.0.0.1",
+            port=app.settings.port,
+            log_config=None,
+            access_log=False,
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApi:
+    """`admin` is the database's owner; `http` keeps no cookies."""
+
+    url: str
+    services: Services
+    admin: asyncpg.Connection[Any]
+    http: aiohttp.ClientSession
+
+
+@asynccontextmanager
+async def running_api(
+    admin_url: str, master_key: bytes, home: Path, *, pool_size: int = 10
+) -> AsyncIterator[RunningApi]:
+    """The API over a database with the demo's practices, and no worker."""
+    app = MentalSpace(
+        {
+            "MENTALSPACE_HOME": str(home),
+            "MENTALSPACE_PORT": str(free_ports()),
+            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(master_key).decode(),
+            "DATABASE_URL": admin_url,
+        }
+    )
+    await app._put_in_place(admin_url)
+    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
+    async with (
+        serving(_api_of(app)),
+        app.open_services(pool_size=pool_size) as services,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+    ):
+        yield RunningApi(f"http://127.0.0.1:{app.settings.port}", services, admin, http)
+    await admin.close()
+
+
+@asynccontextmanager
 async def running_house(
     admin_url: str, master_key: bytes, home: Path, **environment: str
 ) -> AsyncIterator[House]:
@@ -229,20 +288,10 @@ async def running_house(
     world = open_world(home / "sandbox", rooms=None, seed=1, site_url=app.settings.site_url)
     port = app.settings.sandbox_port
     sandbox = _Guest(server_of(create_sandbox(world, transports, port), port, transports).config)
-    api = _Guest(
-        uvicorn.Config(
-            app._asgi,
-            factory=True,
-            host="127.0.0.1",
-            port=app.settings.port,
-            log_config=None,
-            access_log=False,
-        )
-    )
     stop = asyncio.Event()
     async with (
         serving(sandbox),
-        serving(api),
+        serving(_api_of(app)),
         app.open_services(pool_size=20) as services,
         aiohttp.ClientSession() as http,
         app._worker(services) as worker,

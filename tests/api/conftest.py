@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,14 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
-import uvicorn
 
 from mentalspace.engine.services import Services
-from mentalspace.main import DEMO_PASSWORD, MentalSpace
+from mentalspace.main import DEMO_PASSWORD
 from mentalspace.practice.identity import Person, Role, log_in
 from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY
 from tests.databases import Databases
-from tests.house import _Guest, free_ports, serving
+from tests.house import running_api
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,47 +87,11 @@ class Api:
 async def api(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     async with (
         databases.lend() as admin_url,
-        _served(admin_url, tmp_path_factory.mktemp("api")) as api,
+        running_api(admin_url, MASTER_KEY, tmp_path_factory.mktemp("api")) as running,
     ):
-        yield api
-
-
-@asynccontextmanager
-async def _served(admin_url: str, home: Path) -> AsyncIterator[Api]:
-    app = _application(admin_url, home)
-    await app._put_in_place(admin_url)
-    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
-    guest = _Guest(
-        uvicorn.Config(
-            app._asgi,
-            factory=True,
-            host="127.0.0.1",
-            port=app.settings.port,
-            log_config=None,
-            access_log=False,
-        )
-    )
-    async with (
-        serving(guest),
-        app.open_services() as services,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-    ):
-        rows = await admin.fetch("select slug, id from practice")
+        rows = await running.admin.fetch("select slug, id from practice")
         practices = {row["slug"]: row["id"] for row in rows}
-        url = f"http://127.0.0.1:{app.settings.port}"
-        yield Api(url, services, admin, http, practices)
-    await admin.close()
-
-
-def _application(admin_url: str, home: Path) -> MentalSpace:
-    return MentalSpace(
-        {
-            "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(free_ports()),
-            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
-            "DATABASE_URL": admin_url,
-        }
-    )
+        yield Api(running.url, running.services, running.admin, running.http, practices)
 
 
 @pytest.fixture

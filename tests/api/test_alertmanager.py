@@ -9,13 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import uvicorn
 
 from mentalspace.api.app import create_app
 from mentalspace.engine.incidents import NewIncident, open_incident, resolve
 from mentalspace.engine.runbook import AlertRule
 from tests.api.conftest import Api
-from tests.house import _Guest, free_ports, serving
+from tests.house import serving_app
 
 TOKEN = "an alert manager's token of more than 32"
 RULE = "sms.consecutive_failures"
@@ -50,11 +49,8 @@ class Door:
 async def door(api: Api) -> AsyncIterator[Door]:
     """The API with the token set; afterwards the rule has no open incident."""
     settings = replace(api.services.settings, alertmanager_token=TOKEN)
-    port = free_ports()
-    app = create_app(replace(api.services, settings=settings))
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
-    async with serving(_Guest(config)):
-        opened = Door(api, f"http://127.0.0.1:{port}/v1/hooks/alertmanager")
+    async with serving_app(create_app(replace(api.services, settings=settings))) as url:
+        opened = Door(api, f"{url}/v1/hooks/alertmanager")
         yield opened
         for incident in await opened.incidents(RULE):
             async with api.services.database.as_oncall() as connection:

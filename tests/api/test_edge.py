@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from mentalspace.api import create_app
@@ -24,7 +23,7 @@ from mentalspace.engine.db import connect
 from mentalspace.engine.process import beat
 from mentalspace.kernel.settings import Mode
 from tests.api.conftest import Api, written
-from tests.house import _Guest, free_ports, serving
+from tests.house import serving_app
 
 HOOK = "/v1/hooks/email/default"
 
@@ -251,10 +250,7 @@ async def test_production_insists_on_https(api: Api) -> None:
     """In production every answer tells browsers to use TLS from now on."""
     settings = replace(api.services.settings, mode=Mode.PRODUCTION)
     app = create_app(replace(api.services, settings=settings))
-    port = free_ports()
-    server = _Guest(uvicorn.Config(app, port=port, log_config=None, access_log=False))
-    url = f"http://127.0.0.1:{port}/healthz"
-    async with serving(server), api.http.get(url) as answer:
+    async with serving_app(app) as url, api.http.get(f"{url}/healthz") as answer:
         assert "max-age" in answer.headers["strict-transport-security"]
 
 

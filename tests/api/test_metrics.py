@@ -10,7 +10,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-import uvicorn
 from fastapi import APIRouter
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -22,7 +21,7 @@ from mentalspace.engine.metrics import FAMILIES, Sample, families_of, fold_tally
 from mentalspace.engine.services import Services
 from mentalspace.kernel.settings import Mode
 from tests.api.conftest import Api
-from tests.house import House, _Guest, free_ports, serving, until
+from tests.house import House, serving_app, until
 
 TOKEN = "a scraper's token of more than 32 letters"
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
@@ -48,11 +47,8 @@ def total(found: Series, name: str, **labels: str) -> float:
 @asynccontextmanager
 async def door(services: Services, routers: Sequence[APIRouter] = ()) -> AsyncIterator[str]:
     """The API over these services; the address of its metrics."""
-    port = free_ports()
-    app = create_app(services, routers=routers)
-    config = uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None)
-    async with serving(_Guest(config)):
-        yield f"http://127.0.0.1:{port}/metrics"
+    async with serving_app(create_app(services, routers=routers)) as url:
+        yield f"{url}/metrics"
 
 
 async def status(http: aiohttp.ClientSession, url: str, **headers: str) -> int:

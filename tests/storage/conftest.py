@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
 import asyncpg
 import pytest
-import uvicorn
 from yarl import URL
 
+from mentalspace.api.app import create_app
 from mentalspace.engine.services import Services
 from mentalspace.integrations.storage.disk.partials import Partials
 from mentalspace.integrations.storage.disk.shelf import DiskShelf
-from mentalspace.main import MentalSpace
 from mentalspace.practice.person import Role
 from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY
 from tests.databases import Databases
-from tests.house import _Guest, free_ports, serving
+from tests.house import running_api, serving_app
 
 PDF = b"%PDF-1.7\n" + b"a page of nothing at all\n" * 40
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
@@ -151,40 +148,20 @@ class Surface:
 async def surface(
     databases: Databases, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Surface]:
-    async with databases.lend() as url, _served(url, tmp_path_factory.mktemp("files")) as opened:
-        yield opened
+    async with (
+        databases.lend() as admin_url,
+        running_api(admin_url, MASTER_KEY, tmp_path_factory.mktemp("files"), pool_size=4) as api,
+    ):
+        yield await _peopled(api.url, api.services, api.admin, api.http)
 
 
 @asynccontextmanager
-async def _served(admin_url: str, home: Path) -> AsyncIterator[Surface]:
-    app = MentalSpace(
-        {
-            "MENTALSPACE_HOME": str(home),
-            "MENTALSPACE_PORT": str(free_ports()),
-            "MENTALSPACE_MASTER_KEY": base64.urlsafe_b64encode(MASTER_KEY).decode(),
-            "DATABASE_URL": admin_url,
-        }
-    )
-    await app._put_in_place(admin_url)
-    admin = await asyncpg.connect(admin_url, server_settings={"search_path": "app,public"})
-    guest = _Guest(
-        uvicorn.Config(
-            app._asgi,
-            factory=True,
-            host="127.0.0.1",
-            port=app.settings.port,
-            log_config=None,
-            access_log=False,
-        )
-    )
-    async with (
-        serving(guest),
-        app.open_services(pool_size=4) as services,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
-    ):
-        url = f"http://127.0.0.1:{app.settings.port}"
-        yield await _peopled(url, services, admin, http)
-    await admin.close()
+async def set_otherwise(surface: Surface, **settings: Any) -> AsyncIterator[Surface]:
+    """The same people and files, before an API with other settings."""
+    changed = replace(surface.services.settings, **settings)
+    services = replace(surface.services, settings=changed)
+    async with serving_app(create_app(services)) as url:
+        yield replace(surface, url=url, services=services)
 
 
 async def _peopled(

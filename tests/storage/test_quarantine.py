@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
-import uvicorn
 
-from mentalspace.api import create_app
 from mentalspace.integrations.storage.check import look_at_waiting, watch_the_scanner
 from mentalspace.integrations.storage.desk import desk_of
 from tests.clamd import EICAR, Clamd, clamd
-from tests.house import _Guest, serving
-from tests.storage.conftest import PDF, PNG, Surface
+from tests.storage.conftest import PDF, PNG, Surface, set_otherwise
 
 BUCKET = "client-documents"
 HARMFUL = PDF + EICAR
-
-
-@asynccontextmanager
-async def scanned_by(surface: Surface, address: str) -> AsyncIterator[Surface]:
-    """The surface with another scanner, over the same database and disk."""
-    settings = replace(surface.services.settings, clamav=address)
-    services = replace(surface.services, settings=settings)
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        server = _Guest(uvicorn.Config(create_app(services), log_config=None, access_log=False))
-        async with serving(server, door):
-            url = f"http://127.0.0.1:{door.getsockname()[1]}"
-            yield replace(surface, url=url, services=services)
 
 
 async def shipped(surface: Surface, kept: str) -> list[tuple[str, str]]:
@@ -109,7 +89,7 @@ async def test_clamav_decides_where_it_is_set_up(surface: Surface, tmp_path: Pat
     """In the upload's own request: clean is readable at once, harmful is told at once."""
     async with (
         clamd(str(tmp_path / "c"), Clamd()) as address,
-        scanned_by(surface, address) as scanned,
+        set_otherwise(surface, clamav=address) as scanned,
     ):
         place = f"{BUCKET}/{surface.alma}/{uuid4()}"
         kept = await scanned.put(f"{place}.png", PNG)
@@ -124,7 +104,7 @@ async def test_uploads_go_on_while_the_scanner_is_away(surface: Surface, tmp_pat
     leaves, after minutes it is an incident of ours; once the scanner is back, what is clean is read
     and leaves, what is harmful is sealed, and the incident is over."""
     path, escalation = tmp_path / "c", surface.services.runbooks.escalation
-    async with scanned_by(surface, f"unix:{path}") as scanned:
+    async with set_otherwise(surface, clamav=f"unix:{path}") as scanned:
         desk, folder = desk_of(scanned.services), f"{BUCKET}/{surface.alma}/{uuid4()}"
         ids = {}
         for name, content in (("good", PDF), ("bad", HARMFUL)):

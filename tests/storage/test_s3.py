@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import aiohttp
 import pytest
-import uvicorn
 from moto.server import ThreadedMotoServer
 
-from mentalspace.api import create_app
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.document import ON_SHELF, Document
@@ -23,8 +19,8 @@ from mentalspace.integrations.storage.landed import Landed, ShelfLandings
 from mentalspace.integrations.storage.s3.shelf import PART, S3Shelf, open_s3
 from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.settings import S3Place, load_settings
-from tests.house import _Guest, serving, until
-from tests.storage.conftest import PDF, PNG, Surface
+from tests.house import until
+from tests.storage.conftest import PDF, PNG, Surface, set_otherwise
 
 BUCKET = "client-documents"
 LARGE = PDF + bytes(range(256)) * 50_000  # of two parts
@@ -45,14 +41,8 @@ def place() -> Iterator[S3Place]:
 @pytest.fixture(scope="module")
 async def bucket(surface: Surface, place: S3Place) -> AsyncIterator[Surface]:
     """The same practices and people; what they put in lies in the bucket."""
-    settings = replace(surface.services.settings, storage_s3=place)
-    services = replace(surface.services, settings=settings)
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        server = _Guest(uvicorn.Config(create_app(services), log_config=None, access_log=False))
-        async with serving(server, door):
-            url = f"http://127.0.0.1:{door.getsockname()[1]}"
-            yield replace(surface, url=url, services=services)
+    async with set_otherwise(surface, storage_s3=place) as changed:
+        yield changed
 
 
 @pytest.fixture(scope="module")

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
-import uvicorn
 
-from mentalspace.api import create_app
 from mentalspace.practice.identity import session_hash
 from tests.api.conftest import written
-from tests.house import _Guest, serving, until
-from tests.storage.conftest import PDF, PNG, Surface
+from tests.house import until
+from tests.storage.conftest import PDF, PNG, Surface, set_otherwise
 
 BUCKET = "client-documents"
 
@@ -249,27 +245,21 @@ async def test_a_page_of_the_console_comes_with_its_session(surface: Surface) ->
 
 async def test_the_true_status_for_whoever_asks_for_it(surface: Surface) -> None:
     """With the setting, HTTP says what the body says: 401, 403, 404, 409, 413, 415."""
-    settings = replace(surface.services.settings, storage_true_status=True)
-    app = create_app(replace(surface.services, settings=settings))
-    with socket.socket() as door:
-        door.bind(("127.0.0.1", 0))
-        server = _Guest(uvicorn.Config(app, log_config=None, access_log=False))
-        async with serving(server, door):
-            true = replace(surface, url=f"http://127.0.0.1:{door.getsockname()[1]}")
-            place = f"{BUCKET}/{surface.alma}/true.pdf"
-            await true.put(place)
-            large = PDF + bytes(50_000_000)
-            got = [
-                await true.call("GET", f"/object/{place}", who=None),
-                await true.call(
-                    "GET", f"/object/{place}", who=None, headers={"Authorization": "Bearer a.b.c"}
-                ),
-                await true.put(f"{BUCKET}/{surface.mia}/x.pdf"),
-                await true.call("GET", f"/object/{place}x"),
-                await true.put(place),
-                await true.put(f"{BUCKET}/{surface.alma}/large.pdf", large),
-                await true.put(f"{BUCKET}/{surface.alma}/t.png", PDF, content_type="image/png"),
-            ]
+    async with set_otherwise(surface, storage_true_status=True) as true:
+        place = f"{BUCKET}/{surface.alma}/true.pdf"
+        await true.put(place)
+        large = PDF + bytes(50_000_000)
+        got = [
+            await true.call("GET", f"/object/{place}", who=None),
+            await true.call(
+                "GET", f"/object/{place}", who=None, headers={"Authorization": "Bearer a.b.c"}
+            ),
+            await true.put(f"{BUCKET}/{surface.mia}/x.pdf"),
+            await true.call("GET", f"/object/{place}x"),
+            await true.put(place),
+            await true.put(f"{BUCKET}/{surface.alma}/large.pdf", large),
+            await true.put(f"{BUCKET}/{surface.alma}/t.png", PDF, content_type="image/png"),
+        ]
     assert [one.http for one in got] == [401, 401, 403, 404, 409, 413, 415]
     assert [one.told[0] for one in got] == [str(one.http) for one in got]
 
