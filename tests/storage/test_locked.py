@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -52,6 +53,50 @@ async def test_a_file_ends_with_its_clients_key(surface: Surface) -> None:
     assert await read(surface, f"{BUCKET}/{surface.alma}/moved.pdf") == PDF
     await surface.put(mine, PNG, x_upsert="true", content_type="image/png")
     assert await read(surface, mine) == PNG
+
+
+async def test_a_copy_of_what_was_never_locked_takes_a_locked_ones_place(surface: Surface) -> None:
+    """It is read as it lies: the key of what it replaced is no key of it."""
+    old, new = (f"{surface.alma}/{name}.pdf" for name in ("unlocked", "locked"))
+    await surface.put(f"{BUCKET}/{old}")
+    await surface.put(f"{BUCKET}/{new}", PNG)
+    version = await version_of(surface, f"{BUCKET}/{old}")
+    surface.shelf.place(surface.lakeside, version).write_bytes(PDF)
+    await surface.admin.execute(
+        "update storage.file set key_id = null, locked = null where version = $1", version
+    )
+    body = {"bucketId": BUCKET, "sourceKey": old, "destinationKey": new}
+    copied = await surface.call("POST", "/object/copy", body, headers={"x-upsert": "true"})
+    assert copied.http == 200
+    assert await read(surface, f"{BUCKET}/{new}") == PDF
+
+
+async def test_what_is_replaced_under_a_move_stays(surface: Surface) -> None:
+    """A file that another takes the place of between the look and the rename does not go to
+    another client under the key of the first; whoever moved it is told."""
+    before, after = f"{surface.ben}/early.pdf", f"{surface.alma}/late.pdf"
+    await surface.put(f"{BUCKET}/{before}")
+    version, instead = await version_of(surface, f"{BUCKET}/{before}"), str(uuid4())
+    body = {"bucketId": BUCKET, "sourceKey": before, "destinationKey": after}
+    turn = "update storage.file set version = $2 where version = $1"
+    async with surface.admin.transaction():
+        await surface.admin.execute(turn, version, instead)
+        moving = asyncio.create_task(surface.call("POST", "/object/move", body))
+        await waiting_for(surface)
+    moved = await moving
+    await surface.admin.execute(turn, instead, version)
+    assert moved.told == ("404", "not_found")
+    assert await read(surface, f"{BUCKET}/{before}") == PDF
+
+
+async def waiting_for(surface: Surface) -> None:
+    """Until somebody waits for a row that the test holds."""
+    waits = (
+        "select exists (select from pg_locks where pg_backend_pid() = any (pg_blocking_pids(pid)))"
+    )
+    async with asyncio.timeout(10):
+        while not await surface.admin.fetchval(waits):
+            await asyncio.sleep(0.01)
 
 
 async def test_a_rotation_touches_no_file(surface: Surface) -> None:

@@ -162,14 +162,18 @@ async def move(desk: Desk, deed: Deed, source: tuple[str, str], target: Target) 
             if limits is None:
                 raise Refused(NO_BUCKET)
             require_fitting(found, limits)
-            moved = await objects.rename(connection, source, (target.bucket, target.name))
+            place = (target.bucket, target.name)
+            moved = await objects.rename(connection, source, found.version, place)
             if moved is None:
+                await _require_unchanged(connection, source, found)
                 raise Refused(NOT_ALLOWED)
             await write_down(
                 desk.database, connection, deed, "document_moved", subject=moved,
                 bucket=target.bucket, before=source[0],
             )  # fmt: skip
-            await _lock(desk, connection, deed.practice_id, moved, found.version, target.name, key)
+            await keys.lock(
+                connection, desk.vault, deed.practice_id, moved, found.version, target.name, key
+            )
             return moved
     except Refused as error:
         if error.refusal is NOT_ALLOWED:
@@ -268,7 +272,9 @@ async def _write_row(
         )
         if carried is not None:
             await count(connection, new.practice_id, carried)
-        await _lock(desk, connection, new.practice_id, kept.id, new.version, new.name, key)
+        await keys.lock(
+            connection, desk.vault, new.practice_id, kept.id, new.version, new.name, key
+        )
         if verdict is not None:
             await settle(desk, connection, _landed(new, kept.id), verdict)
         if kept.replaced is not None:
@@ -276,18 +282,11 @@ async def _write_row(
         return kept
 
 
-async def _lock(
-    desk: Desk,
-    connection: Connection,
-    practice_id: UUID,
-    file_id: UUID,
-    version: str,
-    name: str,
-    key: bytes | None,
-) -> None:
-    """Keep the file's key beside the row it now has; one that was never locked has none."""
-    if key is not None:
-        await keys.lock(connection, desk.vault, practice_id, file_id, version, name, key)
+async def _require_unchanged(connection: Connection, place: tuple[str, str], found: Stored) -> None:
+    """Raises Refused for a file that was replaced or deleted since it was found."""
+    now = await objects.find(connection, *place)
+    if now is None or now.version != found.version:
+        raise Refused(NO_OBJECT, "The file was replaced or deleted meanwhile; look at it again")
 
 
 async def _look_for(desk: Desk, deed: Deed, source: tuple[str, str]) -> tuple[Stored, bytes | None]:

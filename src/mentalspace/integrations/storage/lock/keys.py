@@ -31,7 +31,7 @@ _MAKE = """
 insert into storage.key (practice_id, whose, sealed) values ($1, $2, $3) on conflict do nothing
 """
 _LOCK = """
-update storage.file set key_id = $3, locked = $4 where id = $1 and version = $2
+update storage.file set key_id = $3, locked = $4 where id = $1 and version = $2 returning true
 """
 _FIND = """
 select f.id, f.key_id, f.locked, k.sealed
@@ -51,19 +51,18 @@ def whose(practice_id: UUID, name: str) -> UUID:
 
 async def lock(
     connection: Connection, vault: Vault, practice_id: UUID, file_id: UUID, version: str, name: str,
-    key: bytes,
+    key: bytes | None,
 ) -> None:  # fmt: skip
-    """Keep a file's key beside its row, in the transaction that names its bytes. Runs as the
-    worker."""
-    owner = whose(practice_id, name)
-    held = await connection.fetchrow(_HELD, practice_id, owner)
-    if held is None:
-        fresh = vault.seal(practice_id, PURPOSE, new_key())
-        await connection.execute(_MAKE, practice_id, owner, fresh)
-        held = await connection.fetchrow(_HELD, practice_id, owner)
-    assert held is not None
-    wrapped = _wrap(_opened(vault, practice_id, held["sealed"]), practice_id, version, key)
-    await connection.execute(_LOCK, file_id, version, held["id"], wrapped)
+    """Keep a file's key beside its row, in the transaction that names its bytes; of what was never
+    locked, that there is none. Raises NoKey where no row names the version. Runs as the worker."""
+    held = wrapped = None
+    if key is not None:
+        held, client_key = await _client_key(
+            connection, vault, practice_id, whose(practice_id, name)
+        )
+        wrapped = _wrap(client_key, practice_id, version, key)
+    if not await connection.fetchval(_LOCK, file_id, version, held, wrapped):
+        raise NoKey("no row names this version")
 
 
 async def key_of(
@@ -80,6 +79,19 @@ async def key_of(
         raise NoKey("the key of this file was destroyed")
     client_key = _opened(vault, practice_id, row["sealed"])
     return _unwrap(client_key, practice_id, version, row["locked"])
+
+
+async def _client_key(
+    connection: Connection, vault: Vault, practice_id: UUID, owner: UUID
+) -> tuple[UUID, AESGCM]:
+    """The key in use, made if there is none, and its id."""
+    held = await connection.fetchrow(_HELD, practice_id, owner)
+    if held is None:
+        fresh = vault.seal(practice_id, PURPOSE, new_key())
+        await connection.execute(_MAKE, practice_id, owner, fresh)
+        held = await connection.fetchrow(_HELD, practice_id, owner)
+    assert held is not None
+    return held["id"], _opened(vault, practice_id, held["sealed"])
 
 
 def _opened(vault: Vault, practice_id: UUID, sealed: bytes) -> AESGCM:

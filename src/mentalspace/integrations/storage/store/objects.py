@@ -33,8 +33,8 @@ on conflict (practice_id, bucket_id, name) do update set
 returning id, (select version from old) as replaced
 """
 _RENAME = """
-update storage.file set bucket_id = $3, name = $4, updated_at = app.now()
- where bucket_id = $1 and name = $2 returning id
+update storage.file set bucket_id = $4, name = $5, updated_at = app.now()
+ where bucket_id = $1 and name = $2 and version = $3 returning id
 """
 _REMOVE = f"""
 delete from storage.file where bucket_id = $1 and name = any ($2) returning {_COLUMNS}
@@ -142,10 +142,11 @@ async def put(connection: Connection, new: NewFile, *, upsert: bool) -> Put:
 
 
 async def rename(
-    connection: Connection, source: tuple[str, str], target: tuple[str, str]
+    connection: Connection, source: tuple[str, str], version: str, target: tuple[str, str]
 ) -> UUID | None:
-    """From one (bucket, name) to another; None if nothing was theirs to move."""
-    found: UUID | None = await connection.fetchval(_RENAME, *source, *target)
+    """From one (bucket, name) to another; None if it was not theirs to move, or is not that version
+    any more."""
+    found: UUID | None = await connection.fetchval(_RENAME, *source, version, *target)
     return found
 
 
