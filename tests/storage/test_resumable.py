@@ -18,6 +18,7 @@ from tusclient.exceptions import TusUploadFailed
 from mentalspace.emulator.proxy import FaultProxy, Weather
 from mentalspace.integrations.storage.disk import partial
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
+from tests.clamd import EICAR
 from tests.storage.conftest import PDF, Reply, Surface
 
 BUCKET = "client-documents"
@@ -326,6 +327,20 @@ async def test_what_it_is_counts_not_what_it_says(pieces: Pieces, surface: Surfa
     sent = await pieces.add(begun, 1000, bytes(50_000_000))
     assert (sent.http, (await pieces.look(begun)).http) == (413, 404)
     assert surface.files() == before
+
+
+async def test_what_is_harmful_ends_the_upload(pieces: Pieces, surface: Surface) -> None:
+    """Sealed as in any other upload: whoever asks afterwards does not hear that it is whole, what
+    came of it lies nowhere unlocked, and it is counted once as refused."""
+    counted = "select count(*) from storage.transfer where outcome = 'Harmful'"
+    before, sealed = await surface.admin.fetchval(counted), len(surface.files()) + 1
+    content = PDF + EICAR
+    begun = await pieces.begin(f"{surface.alma}/harmful.pdf", len(content), content[:500])
+    sent = await pieces.add(begun, 500, content[500:])
+    assert (sent.http, (await pieces.look(begun)).http) == (422, 404)
+    assert len(surface.files()) == sealed
+    assert await surface.admin.fetchval(counted) == before + 1
+    assert await kept(surface, f"{surface.alma}/harmful.pdf") == b""
 
 
 async def test_who_may_no_more_may_not_at_the_end(surface: Surface) -> None:

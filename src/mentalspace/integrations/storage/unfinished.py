@@ -22,6 +22,7 @@ from mentalspace.integrations.storage.keep import Target, Told, keep
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     BEYOND_LENGTH,
+    HARMFUL,
     NO_BUCKET,
     NO_UPLOAD,
     NOT_ALLOWED,
@@ -40,8 +41,9 @@ from mentalspace.integrations.storage.store.objects import Limits
 from mentalspace.integrations.storage.store.uploads import Upload
 from mentalspace.integrations.storage.tus import Ref
 
-# After which nothing that still comes would help: such an upload is over, and its bytes go.
-FINAL = frozenset((TOO_LARGE, WRONG_TYPE, NOT_ALLOWED, NO_BUCKET, OBJECT_EXISTS))
+# After which nothing that still comes would help: such an upload is over, and its bytes go. What is
+# harmful is kept, sealed, under another name.
+FINAL = frozenset((TOO_LARGE, WRONG_TYPE, NOT_ALLOWED, NO_BUCKET, OBJECT_EXISTS, HARMFUL))
 
 log = get_logger(__name__)
 
