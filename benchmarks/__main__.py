@@ -24,7 +24,7 @@ BENCHES: Mapping[str, Bench] = {
     "texts":      lambda stage, given: texts.measure_pace(stage, given.seconds),
     "code":       lambda stage, given: texts.measure_code(stage, given.seconds / 2),
     "ops":        lambda stage, given: ops.measure(stage, given.messages, given.seconds),
-    "storage":    lambda stage, given: files.measure(stage, given.objects, given.s3_python),
+    "storage":    lambda stage, given: files.measure(stage, given.objects),
     "page":       lambda stage, _given: page.measure(stage),
     "recovery":   lambda stage, _given: recovery.measure(stage),
 }  # fmt: skip
@@ -49,7 +49,6 @@ def main() -> int:
         "--messages", type=int, default=200_000, help="in the ledger of ops (200000)"
     )
     parser.add_argument("--objects", type=int, default=100_000, help="in storage's list (100000)")
-    parser.add_argument("--s3-python", default="", help="a Python with moto, the peer of its list")
     given = parser.parse_args()
     if unknown := [name for name in given.names if name not in BENCHES]:
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(BENCHES)}")

@@ -32,14 +32,14 @@ BUCKET = "bench"
 THEIRS_UP, THEIRS_DOWN = 71.0, 110.0
 
 
-async def measure(stage: Stage, objects: int, s3_python: str) -> list[Figure]:
-    """`objects` is how many there are in the long list; `s3_python` runs its peer, if given."""
+async def measure(stage: Stage, objects: int) -> list[Figure]:
+    """`objects` is how many there are in the long list."""
     headers = await _ready(stage)
     figures = []
     for part in (
         _pace(stage, headers),
         _memory(stage, headers),
-        measure_lists(stage, headers, BUCKET, objects, s3_python),
+        measure_lists(stage, headers, BUCKET, objects),
     ):
         found = await part
         print(as_table(found), file=sys.stderr, flush=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -34,21 +34,19 @@ select $1, $2, $3 || '/' || lpad(n::text, 8, '0'), gen_random_uuid()::text,
 
 
 async def measure_lists(
-    stage: Stage, headers: dict[str, str], bucket: str, objects: int, s3_python: str
+    stage: Stage, headers: dict[str, str], bucket: str, objects: int
 ) -> list[Figure]:
     """Milliseconds a page of a hundred: the first, and one far behind."""
     await stage.owner(_FILL, stage.practice_id, bucket, FOLDER, objects)
     await stage.owner("analyze storage.file")
     sent = {name: value for name, value in headers.items() if name != "Content-Type"}
     ours = await asyncio.to_thread(_ask_ours, stage, sent, bucket, objects)
-    theirs: list[list[float] | None] = [None, None]
-    if s3_python:
-        async with _peer(s3_python, objects) as url:
-            theirs = [*await asyncio.to_thread(_ask_s3, url, objects)]
+    async with _peer(objects) as url:
+        theirs = await asyncio.to_thread(_ask_s3, url, objects)
     return [
         Figure(
             f"list of {objects:,}: {which} page", percentile(times, 0.5), "ms",
-            "moto, list-objects-v2" if peer else "", percentile(peer, 0.5) if peer else None,
+            "moto, list-objects-v2", percentile(peer, 0.5),
             less_is_better=True, note=f"p95 {percentile(times, 0.95):.1f}; {load()}",
         )
         for (which, times), peer in zip(ours.items(), (*theirs, *theirs), strict=True)
@@ -116,11 +114,10 @@ def _ask_s3(bucket_url: str, objects: int) -> list[list[float]]:
 
 
 @asynccontextmanager
-async def _peer(python: str, objects: int) -> AsyncIterator[str]:
+async def _peer(objects: int) -> AsyncIterator[str]:
     port, bucket = free_ports(), f"bench-{uuid4().hex[:8]}"
-    script = str(Path(__file__).with_name("peer_s3.py"))
     process = await asyncio.create_subprocess_exec(
-        python, script, bucket, FOLDER, str(objects), str(port)
+        sys.executable, "-m", "benchmarks.peer_s3", bucket, FOLDER, str(objects), str(port)
     )
     try:
         await until(lambda: listens(port), 180, 0.2)

@@ -1,11 +1,8 @@
-"""The peer of long lists: moto's S3 server, with as many objects put straight into its memory.
-
-Run by a Python that has moto (`--s3-python`), which is no dependency of ours: botocore asks for a
-python-dateutil older than we keep to.
-"""
+"""The peer of long lists: moto's S3 server, with as many objects put straight into its memory."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 
@@ -18,7 +15,8 @@ def main(bucket: str, folder: str, objects: int, port: int) -> None:
     backend.create_bucket(bucket, "us-east-1")
     for number in range(1, objects + 1):
         backend.put_object(bucket, f"{folder}/{number:08}", b"")
-    ThreadedMotoServer("127.0.0.1", port).start()
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # no line for each page
+    ThreadedMotoServer("127.0.0.1", port, verbose=False).start()
     threading.Event().wait()
 
 
