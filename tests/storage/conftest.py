@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -138,6 +139,14 @@ class Surface:
             "select actor, subject, data from audit where action = $1 order by id desc", action
         )
         return [{**dict(row), "data": json.loads(row["data"])} for row in rows]
+
+    async def waited_for(self) -> None:
+        """Until somebody waits for a row that `admin` holds."""
+        waits = "select exists (select from pg_locks where $1 = any (pg_blocking_pids(pid)))"
+        own = self.admin.get_server_pid()
+        async with asyncio.timeout(10):
+            while not await self.admin.fetchval(waits, own):
+                await asyncio.sleep(0.01)
 
     def files(self) -> list[str]:
         """The names of all bytes on the disk, published or not."""

@@ -82,21 +82,11 @@ async def test_what_is_replaced_under_a_move_stays(surface: Surface) -> None:
     async with surface.admin.transaction():
         await surface.admin.execute(turn, version, instead)
         moving = asyncio.create_task(surface.call("POST", "/object/move", body))
-        await waiting_for(surface)
+        await surface.waited_for()
     moved = await moving
     await surface.admin.execute(turn, instead, version)
     assert moved.told == ("404", "not_found")
     assert await read(surface, f"{BUCKET}/{before}") == PDF
-
-
-async def waiting_for(surface: Surface) -> None:
-    """Until somebody waits for a row that the test holds."""
-    waits = (
-        "select exists (select from pg_locks where pg_backend_pid() = any (pg_blocking_pids(pid)))"
-    )
-    async with asyncio.timeout(10):
-        while not await surface.admin.fetchval(waits):
-            await asyncio.sleep(0.01)
 
 
 async def test_a_rotation_touches_no_file(surface: Surface) -> None:

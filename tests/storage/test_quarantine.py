@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -83,6 +84,31 @@ async def test_an_administrator_releases(surface: Surface) -> None:
     ]
     assert (await surface.entries("document_released"))[0]["subject"] == sealed["id"]
     assert (await surface.call("POST", f"/sealed/{where}")).told == ("404", "not_found")
+
+
+async def test_a_release_is_of_what_was_seen(surface: Surface) -> None:
+    """Another harmful version that took its place meanwhile stays sealed, and nothing is said to
+    have been released, or leaves."""
+    assert (await surface.put(f"{BUCKET}/{surface.alma}/{uuid4()}.pdf", HARMFUL)).http == 400
+    sealed = (await surface.call("GET", "/sealed")).body[-1]
+    where, instead = f"{BUCKET}/{sealed['name']}", str(uuid4())
+    seen = (await surface.call("GET", f"/object/info/{where}")).body["version"]
+    turn = "update storage.file set version = $2 where version = $1"
+    state = "select state from storage.scan where version = $1"
+    async with surface.admin.transaction():
+        await surface.admin.execute(turn, seen, instead)
+        await surface.admin.execute(
+            "update storage.scan set state = 'infected' where version = $1", instead
+        )
+        releasing = asyncio.create_task(surface.call("POST", f"/sealed/{where}"))
+        await surface.waited_for()
+    assert (await releasing).told == ("404", "not_found")
+    assert [await surface.admin.fetchval(state, one) for one in (seen, instead)] == ["infected"] * 2
+    await surface.admin.execute(turn, instead, seen)
+    assert await shipped(surface, sealed["id"]) == [("sealed", "pending")]
+    released = [one["subject"] for one in await surface.entries("document_released")]
+    assert sealed["id"] not in released
+    assert (await surface.call("DELETE", f"/object/{where}")).http == 200
 
 
 async def test_clamav_decides_where_it_is_set_up(surface: Surface, tmp_path: Path) -> None:

@@ -52,7 +52,8 @@ async def release(request: Request) -> Response:
             raise Refused(NO_OBJECT)
         if deed.person.role != "administrator":
             raise Refused(NOT_ALLOWED, "Only an administrator releases what was sealed")
-        await scans.release(connection, found.id)
+        if not await scans.release(connection, found.id, found.version):
+            raise Refused(NO_OBJECT)
         await write_down(
             desk.database, connection, deed, "document_released",
             subject=found.id, bucket=found.bucket_id,

@@ -32,7 +32,7 @@ select count(*) from storage.scan s
    and exists (select from storage.file f
                 where f.practice_id = s.practice_id and f.version = s.version)
 """
-_RELEASE = "select storage.release($1)"
+_RELEASE = "select storage.release($1, $2) is not null"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ async def count_overdue(connection: Connection) -> int:
     return waiting
 
 
-async def release(connection: Connection, file_id: UUID) -> str | None:
-    """The version that may be read from now on; None if none was sealed that is theirs. As whoever
-    asks, who must be an administrator."""
-    version: str | None = await connection.fetchval(_RELEASE, file_id)
-    return version
+async def release(connection: Connection, file_id: UUID, version: str) -> bool:
+    """Whether that version may be read from now on: it is sealed no more, or another is in its
+    place. As whoever asks, who must be an administrator."""
+    released: bool = await connection.fetchval(_RELEASE, file_id, version)
+    return released
