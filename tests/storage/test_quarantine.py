@@ -179,6 +179,28 @@ async def test_without_a_provider_the_front_desk_is_asked_all_the_same(surface: 
         )
 
 
+async def test_what_was_found_is_forgotten_after_its_file(surface: Surface) -> None:
+    """An hour after a version landed that no file has any more; of those that lie here it stays."""
+    places = [f"{BUCKET}/{surface.alma}/{uuid4()}.pdf" for _ in range(2)]
+    versions = []
+    for place in places:
+        await surface.put(place)
+        versions.append((await surface.call("GET", f"/object/info/{place}")).body["version"])
+    await surface.put(places[0], x_upsert="true")
+
+    async def known() -> list[str]:
+        await forget(surface)
+        rows = await surface.admin.fetch(
+            "select version from storage.scan where version = any ($1)", versions
+        )
+        return sorted(row["version"] for row in rows)
+
+    assert await known() == sorted(versions)
+    await later(surface, timedelta(minutes=61))
+    assert await known() == versions[1:]
+    assert (await surface.call("GET", f"/object/{places[1]}")).raw == PDF
+
+
 async def test_nobody_says_what_was_found_in_their_own_file(surface: Surface) -> None:
     """Not even an administrator's own statements change what a scanner said, or release by hand."""
     kept = (await surface.put(f"{BUCKET}/{surface.alma}/{uuid4()}.pdf")).body["Id"]
@@ -191,6 +213,11 @@ async def test_nobody_says_what_was_found_in_their_own_file(surface: Surface) ->
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with surface.services.database.as_user(claims) as connection:
                 await connection.execute(sql.replace("$1", f"'{kept}'"))
+
+
+async def forget(surface: Surface) -> None:
+    async with surface.services.database.as_dispatcher() as connection:
+        await connection.execute("select storage.forget_old()")
 
 
 async def incidents(surface: Surface) -> list[tuple[str, bool]]:

@@ -1,4 +1,4 @@
-"""A release names the version that somebody saw."""
+"""A release names the version that somebody saw; what was found in gone ones is forgotten."""
 
 from pathlib import Path
 

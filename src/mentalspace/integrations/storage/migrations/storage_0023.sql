@@ -20,3 +20,14 @@ begin
 end $$;
 revoke all on function storage.release(uuid, text) from public;
 grant execute on function storage.release(uuid, text) to authenticated;
+
+-- For the sweeper, besides: what was found in versions that no file has any more. What an upload's
+-- transaction names it names at once; the hour is grace.
+create or replace function storage.forget_old() returns void
+language sql security definer set search_path = app, pg_catalog, public, pg_temp as $$
+  delete from storage.reading where until < app.now() - interval '1 day';
+  delete from storage.link where expires_at < app.now() - interval '30 days';
+  delete from storage.scan s where s.landed_at < app.now() - interval '1 hour'
+     and not exists (select from storage.file f
+                      where f.practice_id = s.practice_id and f.version = s.version);
+$$;
