@@ -70,18 +70,20 @@ async def test_a_mistake_is_one_clear_line(
 async def test_a_practices_own_credential_is_stored_sealed(
     environment: dict[str, str], admin: asyncpg.Connection[asyncpg.Record]
 ) -> None:
-    """Two secrets from standard input become a sealed credential with open lanes; again rotates."""
+    """Two secrets from standard input become a sealed credential with open lanes; again rotates,
+    where it is."""
     mentalspace(environment, "practice", "add", "harbor", "--name", "H", "--timezone", "UTC")
     words = ("credential", "set", "email", "--practice", "harbor")
-    for version in (1, 2):
-        stored = mentalspace(environment, *words, typed="re_harbor_key\nwhsec_c2VjcmV0\n")
+    for version, where in ((1, ("--base-url", "https://mail.example")), (2, ())):
+        stored = mentalspace(environment, *words, *where, typed="re_harbor_key\nwhsec_c2VjcmV0\n")
         assert stored.stdout.strip() == "/v1/hooks/email/harbor", stored.stderr
         row = await admin.fetchrow(
-            "select c.secrets, c.version, c.live, count(l.id) as lanes from credential c"
+            "select c.secrets, c.version, c.base_url, count(l.id) as lanes from credential c"
             " join lane l on l.credential_id = c.id where endpoint = 'harbor' group by c.id"
         )
         assert row is not None
-        assert (row["version"], row["lanes"], row["live"]) == (version, 2, False)
+        assert (row["version"], row["lanes"]) == (version, 2)
+        assert row["base_url"] == "https://mail.example"
         assert b"re_harbor_key" not in row["secrets"]
     nothing = mentalspace(environment, *words, typed="\n")
     assert nothing.returncode == 2

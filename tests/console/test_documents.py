@@ -326,7 +326,14 @@ async def test_without_scripts_it_is_a_form(browser: Browser, office: Stage) -> 
             multipart={"csrf": "another", "file": {**payload("forged.pdf", PDF)}},
         )
         assert forged.status == 422
+        blamed = "select fault from storage.transfer where outcome = 'InvalidRequest'"
+        assert await office.owner.fetchval(blamed) == "asker", "a forged form is no failure of ours"
         assert "forged.pdf" not in await (await desk.context.request.get(desk.address)).text()
+        await office.owner.execute("update storage.scan set state = 'waiting'")
+        await listed.get_by_role("link").click()
+        await expect(page.get_by_role("main")).to_contain_text("It is being checked")
+        await expect(page.get_by_role("link", name="Download")).to_have_count(0)
+        await office.owner.execute("update storage.scan set state = 'clean'")
 
 
 async def test_a_client_adds_and_sees_their_own(browser: Browser, office: Stage) -> None:

@@ -297,6 +297,27 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
     assert await rules(desk) == {"house.loop_silent": True}
 
 
+async def test_what_hangs_is_not_over_because_something_else_is_silent(desk: Desk) -> None:
+    """A loop of one worker hangs; then all dispatchers fall silent: both are told, and stay."""
+    await pulses(desk, "dispatch", "evaluate", "page")
+    await beat(desk.bench.database, "worker:a", "worker")
+    await desk.bench.admin.execute(
+        "update heartbeat set started_at = started_at - interval '1 hour',"
+        ' loops = \'{"fold": {"every_s": 1}}\''
+    )
+    watchman = Watchman(
+        desk.bench.database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0
+    )
+    watchman._began_at -= 60.0
+    await watchman.tick()
+    await desk.bench.admin.execute("update pulse set beat_at = beat_at - interval '2 min'")
+    for _ in range(2):
+        await watchman.tick()
+    standing = "select title from incident where recovered_at is null and title ~ 'hangs in fold'"
+    assert await desk.bench.admin.fetchval(standing)
+    assert await rules(desk) == {"house.loop_silent": False}
+
+
 async def test_each_rule_of_the_house_has_a_page_whose_queries_run(desk: Desk) -> None:
     """What to do stands in it, and its diagnosis is SQL that an on-call engineer may run."""
     books = load_runbooks(list(discover_rooms().values()), None)

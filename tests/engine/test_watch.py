@@ -372,3 +372,21 @@ async def test_what_is_taken_and_not_brought_is_an_alarm_at_once(books: Books) -
     await books.write("delivered", ago=timedelta(0), arrived_after=timedelta(seconds=1))
     await books.tick(timedelta(seconds=6))
     assert await books.state(held_back) != "alerting"
+
+
+async def test_who_waits_is_touched_though_another_of_theirs_rests(books: Books) -> None:
+    """Behind an open breaker somebody has a message for the morning and one that is late."""
+    with_rules(books, FAILING)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    await books.write("due", 2, person="p9")
+    await books.write("due", 1, person="p10")
+    await books.admin.execute("update credential_state set breaker = 'open'")
+    await books.admin.execute(
+        "update delivery set hours = $1::jsonb where id in (select min(id::text)::uuid"
+        " from delivery where recipient_key in ('p9', 'p10') group by recipient_key)",
+        json.dumps({"zones": ["UTC"], "week": [None] * 7}),
+    )
+    assert await books.tick() == 1
+    people = "select facts ->> 'failed_recipients' from incident"
+    assert await books.admin.fetchval(people) == "4", "p10 rests, p9 waits"

@@ -123,9 +123,17 @@ async def _store(
     from mentalspace.practice.tenancy import base_url_of, is_live, rank_of, store
 
     practice_id = await practice_id_of(services, practice)
-    url = base_url or base_url_of(room.name, provider, services.settings)
     async with connect_owner(services.admin_url) as owner, owner.transaction():
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
+        # A rotation leaves a live one where it is, which may be nobody's default.
+        known: str | None = await owner.fetchval(
+            "select base_url from credential where integration = $1 and endpoint = $2"
+            " and provider = $3 and live",
+            room.name,
+            endpoint,
+            provider.name,
+        )
+        url = base_url or known or base_url_of(room.name, provider, services.settings)
         new = NewCredential(
             practice_id,
             room.name,

@@ -22,11 +22,17 @@ select c.id, c.integration, c.provider, c.endpoint, c.live, c.rotated_at, c.crea
   from credential c join practice p on p.id = c.practice_id
  where c.id = $1 and c.active and c.drill is null
 """
+# On this page, and on those of its incidents.
 _ACTS = """
-select t.at, t.data, t.actor from lane l join timeline t on t.lane_id = l.id
- where l.credential_id = $1 and t.practice_id = l.practice_id and t.kind = 'acted'
-   and t.at > app.now() - interval '30 days'
- order by t.id desc limit 10
+with acts as (
+  select t.id, t.at, t.data, t.actor from lane l join timeline t on t.lane_id = l.id
+   where l.credential_id = $1 and t.practice_id = l.practice_id and t.kind = 'acted'
+  union
+  select t.id, t.at, t.data, t.actor from incident i join timeline t on t.incident_id = i.id
+   where i.credential_id = $1 and t.kind = 'acted'
+)
+select at, data, actor from acts where at > app.now() - interval '30 days'
+ order by id desc limit 10
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
 
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from mentalspace.console.document_words import copy_state, say, size, why
 from mentalspace.console.door import HEADERS, Missing, Visit
@@ -27,9 +27,10 @@ from mentalspace.integrations.storage.model import (
     SIGNATURES,
     USUAL_LIMIT,
 )
-from mentalspace.integrations.storage.refusal import Refused
+from mentalspace.integrations.storage.refusal import BAD_REQUEST, NO_OBJECT, Refused
 from mentalspace.integrations.storage.routes.answer import drain
-from mentalspace.integrations.storage.routes.ask import deed_for
+from mentalspace.integrations.storage.routes.ask import deed_for, desk_for
+from mentalspace.integrations.storage.routes.carried import counting_failure
 from mentalspace.integrations.storage.routes.download import give
 from mentalspace.integrations.storage.routes.upload import take
 from mentalspace.integrations.storage.store import objects
@@ -60,7 +61,7 @@ _CONTENT = {
 _DONE = frozenset({"stored"})
 
 
-class Stale(Exception):
+class _Stale(Refused):
     """The form was not sent from this session."""
 
 
@@ -77,6 +78,7 @@ async def document(visit: Visit) -> Response:
         "document.html",
         of=of,
         document=_shown(found, visit, of, who),
+        scanned=found.scanned,
         is_image=found.media_type.startswith("image/"),
         is_shown=found.media_type in SHOWN,
         content=f"{of['path']}/{found.id}/content",
@@ -89,10 +91,14 @@ async def content(visit: Visit) -> Response:
     of = await _about(visit)
     found = await _found(visit, of["id"])
     deed = deed_for(visit.request, visit.person, "object.get_authenticated")
+    desk = desk_for(visit.request)
     try:
-        answer = await give(visit.request, deed, (found.bucket, found.key))
+        async with counting_failure(desk.database, deed, "down", found.bucket):
+            answer = await give(visit.request, deed, (found.bucket, found.key))
     except Refused as error:
-        raise Missing from error
+        if error.refusal is NO_OBJECT:
+            raise Missing from error
+        answer = PlainTextResponse(str(error), error.refusal.true)
     answer.headers.update({**HEADERS, **_CONTENT})
     return answer
 
@@ -106,9 +112,9 @@ async def add(visit: Visit) -> Response:
 
     def about(form: Form) -> Mapping[str, Any]:
         if not csrf_holds(visit.person, form.fields.get("csrf")):
-            raise Stale
+            raise _Stale(BAD_REQUEST)
         if not form.filename:
-            raise _Empty
+            raise _Empty(BAD_REQUEST)
         side = form.fields.get("side", "")
         return _metadata(form.filename, side if side in _SIDES else "")
 
@@ -116,7 +122,7 @@ async def add(visit: Visit) -> Response:
     target = Target(bucket, f"{of['id']}/{uuid4()}", upsert=False)
     try:
         await take(visit.request, deed, target, about)
-    except Stale:
+    except _Stale:
         return await _page(visit, refused="stale")
     except _Empty:
         return await _page(visit, refused="empty")
@@ -126,7 +132,7 @@ async def add(visit: Visit) -> Response:
     return visit.go(f"{of['path']}?done=stored")
 
 
-class _Empty(Exception):
+class _Empty(Refused):
     """The form came without a file."""
 
 

@@ -13,6 +13,8 @@ from mentalspace.kernel.integration import Integration
 
 # What was taken no longer ago than this may still be spoken of.
 QUIET_S = 900.0
+# Of fewer each may have a reason of its own.
+FEWEST = 3
 _BEHIND = "interval '7 days'"
 _HEARD = f"""
 select c.id as credential_id, c.integration, c.provider, c.follows, heard.at, n.taken, n.since
@@ -43,8 +45,8 @@ class Heard:
 
     @property
     def is_suspicious(self) -> bool:
-        """Messages were taken, their provider tells what becomes of them, and it says nothing."""
-        return self.follows and self.taken > 0
+        """Some messages were taken, their provider tells what becomes of them, and it is silent."""
+        return self.follows and self.taken >= FEWEST
 
     def public(self) -> dict[str, Any]:
         return {

@@ -70,6 +70,12 @@ select id, key, drill from incident
 """
 
 
+async def held(connection: Connection, rule_id: str) -> frozenset[str]:
+    """The keys of what is found and not over."""
+    rows = await connection.fetch(_HELD, rule_id, [])
+    return frozenset(row["key"].removeprefix(f"{rule_id}:") for row in rows)
+
+
 async def hold(
     connection: Connection, escalation: Escalation, rule_id: str, found: Mapping[str, str]
 ) -> int:

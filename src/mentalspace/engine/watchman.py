@@ -10,7 +10,7 @@ from typing import Any
 
 from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Database
-from mentalspace.engine.house_alert import hold
+from mentalspace.engine.house_alert import held, hold
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client
 from mentalspace.engine.pulse import (
@@ -50,7 +50,8 @@ class Watchman:
 
         Right after a start everything looks silent, and so it does once a database comes back:
         one must have been silent for a while, and at two looks. The other loops live in the worker:
-        while it is silent, they are no news of their own.
+        while it is silent, they are no news of their own. Nor does a loop that hangs begin to while
+        another is silent; one that hung before still does.
         """
         if time.monotonic() - self._began_at < self.patience_s:
             return []
@@ -62,7 +63,10 @@ class Watchman:
                 if name in self._seen
                 and ("worker" not in silent or name == "worker" or name in self._told)
             ]
-            hanging = [] if silent else await hanging_loops(connection, self.hangs_s)
+            hanging = await hanging_loops(connection, self.hangs_s)
+            if silent:
+                known = await held(connection, "house.loop_silent")
+                hanging = [one for one in hanging if one["process"] in known]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
                 found |= {one["process"]: _hangs(hanging, one) for one in hanging}

@@ -172,7 +172,7 @@ def _calm(seen: Iterable[_Seen]) -> list[Calm]:
         Calm(
             integration=room,
             number=len(group),
-            practices=len({each.credential["practice_name"] for each in group}),
+            practices=len({each.credential["practice_id"] for each in group}),
             outcomes=sum((each.outcomes for each in group), Outcomes()),
             last_good_at=max(
                 (at for each in group if (at := each.credential["last_good_at"])), default=None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 
 CREDENTIALS = """
-select c.id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
        c.needs_agreement and not app.agreement_holds(c.practice_id, c.provider)
          as agreement_missing, p.name as practice_name,
        s.breaker, s.open_until, s.last_good_at, s.recent,

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.heard import FEWEST
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
@@ -49,7 +50,7 @@ async def look_at_callbacks(
 def _look(rule: AlertRule, row: Any) -> Look:
     if row["heard_at"] is None and not row["refused"]:
         return nothing("no callback has come yet")
-    taken, most = row["taken"], 3 if rule.threshold is None else rule.threshold
+    taken, most = row["taken"], FEWEST if rule.threshold is None else rule.threshold
     facts = {"taken": taken, "heard_at": row["heard_at"].isoformat() if row["heard_at"] else None}
     if min(row["refused"], row["unheard"]) >= most:
         return Look(

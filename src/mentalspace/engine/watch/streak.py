@@ -26,8 +26,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        streak.fault, streak.deliveries as failed,
        streak.deliveries + waiting.deliveries as deliveries,
        streak.recipients + waiting.recipients as recipients,
-       streak.deliveries + waiting.deliveries - waiting.resting_deliveries as touched_deliveries,
-       streak.recipients + waiting.recipients - waiting.resting_recipients as touched_recipients
+       streak.deliveries + waiting.touched_deliveries as touched_deliveries,
+       streak.recipients + waiting.touched_recipients as touched_recipients
   from credential c join credential_state s on s.credential_id = c.id
   left join lateral (
     select a.finished_at, a.state from attempt a
@@ -52,8 +52,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        and ($2::text[] is null or a.case_id = any ($2))) streak
  cross join lateral (
     select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries,
-           count(distinct d.id) filter (where {RESTS}) as resting_deliveries,
-           count(distinct d.recipient_key) filter (where {RESTS}) as resting_recipients
+           count(distinct d.id) filter (where not {RESTS}) as touched_deliveries,
+           count(distinct d.recipient_key) filter (where not {RESTS}) as touched_recipients
       from delivery d
      where d.credential_id = c.id and s.breaker <> 'closed'
        and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()

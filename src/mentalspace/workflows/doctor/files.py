@@ -33,7 +33,6 @@ select b.id, count(*) as practices, count(distinct b.file_size_limit) as limits,
 """
 _SWEEP = """
 select coalesce(sum(unnamed), 0)::int8 as unnamed, coalesce(sum(lost), 0)::int8 as lost,
-       count(*) filter (where lost > 0) as losers,
        extract(epoch from app.now() - min(swept_at))::float8 as age_s
   from storage.sweep where drill = '' and practice_id = coalesce($1, practice_id)
 """

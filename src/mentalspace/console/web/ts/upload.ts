@@ -62,8 +62,9 @@ export class Upload {
       }
       const step = await this.#step(checked.value);
       if (this.isOver || this.#is("paused")) continue;
-      if (step.ok) this.#failures = 0;
-      else await this.#meet(step.trouble);
+      if (!step.ok) await this.#meet(step.trouble);
+      // An upload that was only begun anew has proved nothing: it may be gone again at once.
+      else if (this.sent > 0 || this.isOver) this.#failures = 0;
     }
   }
 

@@ -18,7 +18,6 @@ const EN = {
   cancel: "Cancel",
   close: "Close",
   logIn: "Log in in a new window",
-  again: "Try again",
   unfinished: "An upload of {size} stopped at {percent} %. Choose the same file again, and it goes on from there.",
   forget: "Discard it",
   gone: "The server has lost what it had of this file. Try again.",
@@ -31,7 +30,6 @@ const EN = {
   another: "Somebody else is logged in here now. Open the page again.",
   refused: "The server did not take it (error {http}). Try again, or tell whoever looks after MentalSpace.",
   noPicture: "This is no picture that can be read here. Take it again, or upload a scan.",
-  leave: "An upload is under way.",
   seconds: "{number} s",
   minutes: "{number} min",
 };
@@ -52,7 +50,6 @@ const ES: typeof EN = {
   cancel: "Cancelar",
   close: "Cerrar",
   logIn: "Iniciar sesión en otra ventana",
-  again: "Intentar de nuevo",
   unfinished: "Una subida de {size} se detuvo al {percent} %. Elija el mismo archivo y continuará desde ahí.",
   forget: "Descartarla",
   gone: "El servidor perdió lo que tenía de este archivo. Inténtelo de nuevo.",
@@ -65,7 +62,6 @@ const ES: typeof EN = {
   another: "Otra persona tiene ahora la sesión abierta. Abra la página de nuevo.",
   refused: "El servidor no lo aceptó (error {http}). Inténtelo de nuevo o avise al consultorio.",
   noPicture: "No es una imagen que se pueda leer aquí. Repita la foto o suba una copia escaneada.",
-  leave: "Hay una subida en curso.",
   seconds: "{number} s",
   minutes: "{number} min",
 };

@@ -19,8 +19,9 @@ _FILED = """
 select f.id, f.bucket_id as bucket, f.name as key, (f.metadata ->> 'size')::bigint as size_bytes,
        f.metadata ->> 'mimetype' as media_type, f.user_metadata ->> 'display_name' as display_name,
        f.user_metadata ->> 'side' as side, f.owner as added_by, f.updated_at as added_at,
-       d.status as copy_status
-  from storage.file f
+       d.status as copy_status,
+       coalesce(s.state, 'waiting') as scanned
+  from storage.file f left join storage.scan s using (practice_id, version)
   left join delivery d on d.subject_id = f.version::uuid and d.integration = 'storage'
        and d.kind = 'document'
  where f.bucket_id = any ($1) and f.archived_at is null and not f.is_delete_marker
@@ -37,7 +38,8 @@ values (app.practice(), $1, $2, app.user_id(), app.user_id()::text, $3)
 @dataclass(frozen=True, slots=True)
 class Filed:
     """A client's document. `display_name` is what people call it, where somebody gave it a name;
-    `copy_status` is its delivery's, None where documents live here alone."""
+    `copy_status` is its delivery's, None where documents live here alone; `scanned` says whether it
+    was looked at: only `clean` and `released` are shown to anybody."""
 
     id: UUID
     bucket: str
@@ -49,6 +51,7 @@ class Filed:
     added_by: UUID | None
     added_at: datetime
     copy_status: str | None
+    scanned: str
 
     @property
     def called(self) -> str:
