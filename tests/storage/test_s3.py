@@ -164,6 +164,18 @@ async def test_what_the_bucket_spoilt_is_not_given_out(bucket: Surface, shelf: S
         await bucket.call("GET", f"/object/{at}")
 
 
+def test_what_others_put_there_is_left_alone(shelf: S3Shelf) -> None:
+    """In a bucket that is shared, or that somebody looked through: no practice, no version."""
+    ours, theirs = UUID(int=3), (f"{UUID(int=3)}/", f"{UUID(int=3)}/notes.txt", "backup/of.sql")
+    keys = (f"{ours}/{UUID(int=4)}", *theirs)
+    for key in keys:
+        shelf.client.put_object(Bucket=shelf.bucket, Key=key, Body=b"x")
+    assert ours in shelf.practices()
+    assert [one.version for one in shelf.versions(ours)] == [str(UUID(int=4))]
+    for key in keys:
+        shelf.client.delete_object(Bucket=shelf.bucket, Key=key)
+
+
 def test_a_version_is_no_path(shelf: S3Shelf) -> None:
     """Only a version as it was given names a place, and one that is not there is missing."""
     with pytest.raises(ValueError):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
+from mentalspace.integrations.storage.disk.expiry import clear_uploads
+from mentalspace.integrations.storage.disk.shelf import LANDING
 from mentalspace.integrations.storage.disk.sweep import sweep
+from mentalspace.integrations.storage.jobs import sweep_files
 from tests.storage.conftest import PNG, Surface
 
 # What an upload does, in the process that dies. Each step has been done when the next begins.
@@ -98,3 +102,38 @@ async def test_a_lost_file_is_told_and_its_row_stays(surface: Surface) -> None:
     assert after.lost == before.lost + 1
     assert (await surface.call("GET", f"/object/info/{place}")).http == 200
     path.write_bytes(content)
+
+
+async def test_a_stray_name_among_unfinished_uploads(surface: Surface) -> None:
+    """What is none of ours stays, and what is old and ours goes all the same."""
+    stray, old = (
+        surface.partials.place(uuid4()).with_name(".nfs01"),
+        surface.partials.place(uuid4()),
+    )
+    stray.parent.mkdir(exist_ok=True)
+    for path in (stray, old):
+        path.write_bytes(b"x")
+    assert await clear_uploads(surface.services.database, surface.partials, grace_s=-1) >= 1
+    assert (stray.exists(), old.exists()) == (True, False)
+    stray.unlink()
+
+
+async def test_a_step_that_fails_keeps_none_of_the_others(surface: Surface) -> None:
+    """The sweep meets a folder that it cannot delete: uploads and links that are over go all the
+    same, and the failure is told."""
+    stuck, old = surface.shelf.root / LANDING / str(uuid4()), surface.partials.place(uuid4())
+    for folder in (stuck, old.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    old.write_bytes(b"of a process that died before its row")
+    for path in (stuck, old):
+        os.utime(path, (0, 0))
+    over = await surface.admin.fetchval(
+        "insert into storage.link (id, practice_id, scope, maker_id, maker_role, expires_at)"
+        " values ($1, $2, 'upload', $1, 'clinician', app.now() - interval '40 days') returning id",
+        uuid4(), surface.lakeside,
+    )  # fmt: skip
+    with pytest.raises(IsADirectoryError):
+        await sweep_files(surface.services)
+    assert not old.exists()
+    assert not await surface.admin.fetchval("select true from storage.link where id = $1", over)
+    stuck.rmdir()

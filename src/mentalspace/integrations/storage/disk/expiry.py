@@ -14,6 +14,7 @@ from mentalspace.engine.db import Database
 from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.disk.partials import Partials
 from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.ours import ours
 from mentalspace.integrations.storage.store import uploads
 
 # How long bytes may be there before their row is.
@@ -30,7 +31,7 @@ async def clear_uploads(database: Database, partials: Partials, *, grace_s: floa
         expired = await uploads.remove_expired(connection)
     cleared = await in_thread(lambda: _delete(map(partials.place, expired)))
     before = time.time() - grace_s
-    places = partials.all()
+    places = ours(partials.all(), lambda path: path.name)
     while some := await in_thread(lambda: list(islice(places, _AT_ONCE))):
         old = await in_thread(partial(_older, some, before))
         async with database.as_dispatcher() as connection:

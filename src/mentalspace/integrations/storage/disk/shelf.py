@@ -10,6 +10,7 @@ from typing import BinaryIO
 from uuid import UUID, uuid4
 
 from mentalspace.integrations.storage.disk.partials import PARTIAL, sync_folder
+from mentalspace.integrations.storage.ours import as_uuid, ours
 from mentalspace.integrations.storage.shelf import Shelved
 
 LANDING = "landing"
@@ -23,7 +24,7 @@ class DiskShelf:
 
     def place(self, practice_id: UUID, version: str) -> Path:
         """Raises ValueError for a version that is not one of ours: it is part of a path."""
-        if str(UUID(version)) != version:
+        if as_uuid(version) is None:
             raise ValueError("a version is a UUID as it was given")
         return self.root / str(practice_id) / version[:2] / version
 
@@ -50,16 +51,15 @@ class DiskShelf:
     def practices(self) -> list[UUID]:
         if not self.root.is_dir():
             return []
-        names = (entry.name for entry in os.scandir(self.root) if entry.is_dir())
-        return sorted(UUID(name) for name in names if name not in (LANDING, PARTIAL))
+        folders = [entry.name for entry in os.scandir(self.root) if entry.is_dir()]
+        names = (name for name in folders if name not in (LANDING, PARTIAL))
+        return sorted(UUID(name) for name in ours(names, str))
 
     def versions(self, practice_id: UUID) -> Iterator[Shelved]:
         """By when the name was made: a copy's bytes are as old as what they are a copy of."""
-        for folder in sorted((self.root / str(practice_id)).iterdir()):
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    with suppress(FileNotFoundError):
-                        yield Shelved(entry.name, entry.stat().st_ctime)
+        for entry in ours(self._entries(practice_id), lambda entry: entry.name):
+            with suppress(FileNotFoundError):
+                yield Shelved(entry.name, entry.stat().st_ctime)
 
     def missing(self, practice_id: UUID, versions: list[str]) -> list[str]:
         return [one for one in versions if not self.place(practice_id, one).is_file()]
@@ -67,12 +67,19 @@ class DiskShelf:
     def clear_drafts(self, before: float) -> int:
         cleared = 0
         folder = self.root / LANDING
-        for path in folder.iterdir() if folder.is_dir() else ():
+        for path in ours(folder.iterdir() if folder.is_dir() else (), lambda path: path.name):
             with suppress(FileNotFoundError):
                 if path.stat().st_mtime < before:
                     path.unlink()
                     cleared += 1
         return cleared
+
+    def _entries(self, practice_id: UUID) -> Iterator[os.DirEntry[str]]:
+        """Every file in the folders where a practice's versions lie."""
+        for folder in sorted((self.root / str(practice_id)).glob("[0-9a-f][0-9a-f]")):
+            if folder.is_dir():
+                with os.scandir(folder) as entries:
+                    yield from (entry for entry in entries if entry.is_file())
 
     def landing(self) -> Path:
         """A new, empty name outside the practices' folders, where nothing is read from."""

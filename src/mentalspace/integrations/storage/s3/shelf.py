@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from mentalspace.integrations.storage.ours import as_uuid, ours
 from mentalspace.integrations.storage.shelf import Shelved, Source
 from mentalspace.kernel.settings import S3Place
 
@@ -33,7 +34,7 @@ class S3Shelf:
 
     def where(self, practice_id: UUID, version: str) -> dict[str, str]:
         """Raises ValueError for a version that is not one of ours."""
-        if str(UUID(version)) != version:
+        if as_uuid(version) is None:
             raise ValueError("a version is a UUID as it was given")
         return {"Bucket": self.bucket, "Key": f"{practice_id}/{version}"}
 
@@ -71,16 +72,20 @@ class S3Shelf:
             self.client.delete_object(**self.where(practice_id, version))
 
     def practices(self) -> list[UUID]:
-        return sorted(
-            UUID(folder["Prefix"].rstrip("/"))
+        names = (
+            folder["Prefix"].rstrip("/")
             for page in self._pages("list_objects_v2", Delimiter="/")
             for folder in page.get("CommonPrefixes", ())
         )
+        return sorted(UUID(name) for name in ours(names, str))
 
     def versions(self, practice_id: UUID) -> Iterator[Shelved]:
-        for page in self._pages("list_objects_v2", Prefix=f"{practice_id}/"):
-            for one in page.get("Contents", ()):
-                yield Shelved(one["Key"].partition("/")[2], one["LastModified"].timestamp())
+        there = (
+            Shelved(one["Key"].partition("/")[2], one["LastModified"].timestamp())
+            for page in self._pages("list_objects_v2", Prefix=f"{practice_id}/")
+            for one in page.get("Contents", ())
+        )
+        yield from ours(there, lambda one: one.version)
 
     def missing(self, practice_id: UUID, versions: list[str]) -> list[str]:
         """By a list of what lies between the first and the last: to ask after each costs more."""

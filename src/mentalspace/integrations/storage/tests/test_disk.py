@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,23 @@ async def test_a_copy_stands_by_itself(shelf: DiskShelf) -> None:
     assert await given(shelf, other, 0, len(CONTENT), sha256) == CONTENT
     assert [one.version for one in shelf.versions(PRACTICE)] == [other.version]
     assert shelf.missing(PRACTICE, [other.version, kept.version]) == [kept.version]
+
+
+async def test_what_others_put_there_is_left_alone(shelf: DiskShelf) -> None:
+    """A folder, a file or a name that is none of ours, wherever it lies, is no practice and no
+    version, and stays; what is ours beside it is found."""
+    kept, _ = await landed(shelf)
+    place = shelf.place(PRACTICE, kept.version)
+    (shelf.root / "lost+found").mkdir()
+    (shelf.root / str(uuid4())).touch()
+    (place.parent.parent / "notes.txt").touch()
+    (place.parent.parent / ".snapshot").mkdir()
+    (place.parent / ".nfs0001").touch()
+    (place.parent / str(uuid4())).mkdir()
+    (shelf.root / LANDING / ".nfs0002").mkdir()
+    assert shelf.practices() == [PRACTICE]
+    assert [one.version for one in shelf.versions(PRACTICE)] == [kept.version]
+    assert shelf.clear_drafts(before=math.inf) == 0
 
 
 @pytest.mark.parametrize(
