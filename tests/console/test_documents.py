@@ -21,6 +21,7 @@ from playwright.async_api import (
     Locator,
     Page,
     Request,
+    Route,
     expect,
 )
 
@@ -269,6 +270,24 @@ async def test_what_is_wrong_is_said_before_a_byte_leaves(
         await choose(page, "empty.pdf", b"")
         await expect(row(page, "empty.pdf")).to_contain_text("This file is empty")
         assert desk.methods == []
+
+
+async def test_a_server_that_forgets_every_upload_is_not_asked_for_ever(
+    browser: Browser, office: Stage
+) -> None:
+    """Begun three times, each gone at its first piece: then it is said, and nothing more leaves."""
+
+    async def forget(route: Route) -> None:
+        gone = route.request.method == "PATCH"
+        await (route.fulfill(status=404) if gone else route.continue_())
+
+    async with at_desk(browser, office) as desk:
+        page = await desk.open()
+        await page.route("**/upload/resumable/*", forget)
+        await choose(page, "lost.pdf", PDF)
+        lost = row(page, "lost.pdf")
+        await expect(lost).to_contain_text("has lost what it had", timeout=PATIENCE_MS)
+        assert desk.methods.count("POST") == 3
 
 
 async def test_a_card_is_photographed(browser: Browser, office: Stage) -> None:
