@@ -12,7 +12,7 @@ import jwt
 import pytest
 
 from mentalspace.practice.identity import create_user, open_client_session
-from tests.storage.conftest import PDF, PNG, Reply, Surface
+from tests.storage.conftest import PDF, PNG, Reply, Surface, set_otherwise
 
 BUCKET = "client-documents"
 
@@ -64,7 +64,9 @@ async def test_looking_uses_nothing_and_a_lost_file_neither(surface: Surface) ->
     version = (await surface.call("GET", f"/object/info/{place}")).body["version"]
     path = surface.shelf.place(surface.lakeside, version)
     path.rename(path.with_name("aside"))
-    assert (await use(surface, made)).told == ("500", "internal")
+    async with set_otherwise(surface) as small, asyncio.timeout(10):  # ten for four connections
+        lost = await asyncio.gather(*(use(small, made) for _ in range(10)))
+    assert {one.told for one in lost} == {("500", "internal")}
     path.with_name("aside").rename(path)
     assert (await use(surface, made)).raw == PDF
 

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from mentalspace.integrations.storage.check import require_checked
+from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.reading import Stretch
 from mentalspace.integrations.storage.keep import opening
 from mentalspace.integrations.storage.link import Guarded
@@ -148,37 +149,48 @@ async def _open(
 async def _take(
     request: Request, deed: Deed, waiting: Waiting, visitor: Person | None
 ) -> tuple[str, tuple[Stored, Stretch] | None]:
-    """The bytes are at hand before the link is used: a disk that fails uses none up."""
+    """The bytes are at hand before the link is used: a disk that fails uses none up.
+    They are opened between two transactions, for neither may wait for a disk."""
     desk, link_id = desk_for(request), deed.link
     assert link_id is not None
     async with acting(desk.database, deed) as connection:
-        looked_at = await objects.find_by_id(connection, waiting.file_id)
-        if looked_at is None:
+        found = await objects.find_by_id(connection, waiting.file_id)
+        if found is None:
             return "file_gone", None
+        state: str = await links.state_of(connection, link_id, visitor)
+        if state != "open":
+            return state, None
+        require_checked(found)
         await desk.database.go_on_as_worker(connection, deed.practice_id)
-        key = await opening(desk, connection, deed.practice_id, looked_at)
+        key = await opening(desk, connection, deed.practice_id, found)
+    file = await open_bytes(request, deed, found, key, 0, found.size)
     with ExitStack() as unless_given:
-        async with acting(desk.database, deed) as connection:
-            found = await objects.find_by_id(connection, waiting.file_id)
-            if found is None:
-                return "file_gone", None
-            if found.version != looked_at.version:  # replaced since, and the key is another
-                raise Refused(NOT_STORED)
-            state: str = await links.state_of(connection, link_id, visitor)
-            if state != "open":
-                return state, None
-            require_checked(found)
-            file = await open_bytes(request, deed, found, key, 0, found.size)
-            unless_given.callback(file.source.close)
-            state = await links.use(connection, link_id, visitor)
-            if state != "open":
-                return state, None
+        unless_given.callback(file.source.close)
+        state = await _use_up(desk, deed, waiting, visitor, found)
+        if state != "open":
+            return state, None
+        unless_given.pop_all()
+    return state, (found, file)
+
+
+async def _use_up(
+    desk: Desk, deed: Deed, waiting: Waiting, visitor: Person | None, opened: Stored
+) -> str:
+    """Use the link for the version that was opened, and write it down; how the link stood."""
+    assert deed.link is not None
+    async with acting(desk.database, deed) as connection:
+        found = await objects.find_by_id(connection, waiting.file_id)
+        if found is None:
+            return "file_gone"
+        if found.version != opened.version:
+            raise Refused(NOT_STORED)
+        state: str = await links.use(connection, deed.link, visitor)
+        if state == "open":
             await write_down(
                 desk.database, connection, deed, "document_read",
                 subject=found.id, bucket=found.bucket_id,
             )  # fmt: skip
-        unless_given.pop_all()
-        return state, (found, file)
+        return state
 
 
 async def _visitor(request: Request, practice_id: UUID) -> Person | None:
