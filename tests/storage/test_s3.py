@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
+import time
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -174,6 +176,28 @@ def test_what_others_put_there_is_left_alone(shelf: S3Shelf) -> None:
     assert [one.version for one in shelf.versions(ours)] == [str(UUID(int=4))]
     for key in keys:
         shelf.client.delete_object(Bucket=shelf.bucket, Key=key)
+    begun = {
+        key: shelf.client.create_multipart_upload(Bucket=shelf.bucket, Key=key)["UploadId"]
+        for key in keys
+    }
+    assert shelf.clear_drafts(before=math.inf) == 1
+    assert unfinished(shelf) == len(theirs)
+    for key in theirs:
+        shelf.client.abort_multipart_upload(Bucket=shelf.bucket, Key=key, UploadId=begun[key])
+
+
+async def test_an_upload_may_take_a_day(
+    bucket: Surface, shelf: S3Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 may date a file by when its upload began: for a day its row may yet come."""
+    database, now = bucket.services.database, time.time()
+    async with Landing(shelf, bucket.lakeside) as landing:
+        await landing.write(PNG)
+        await landing.publish()
+    for hours, is_there in ((23, True), (25, False)):
+        monkeypatch.setattr(time, "time", lambda hours=hours: now + hours * 3600)
+        await sweep(database, shelf)
+        assert (landing.version in names(shelf)) is is_there
 
 
 def test_a_version_is_no_path(shelf: S3Shelf) -> None:

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
 
+# How long bytes may be there before their row is. An upload that takes longer between its last
+# byte and its row is not known.
+GRACE_S = 3600.0
+# How many names are asked after at once.
+AT_ONCE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
@@ -47,6 +53,12 @@ class Shelf(Protocol):
     What is called here waits for a disk or a line: from a loop, in a thread. It raises OSError,
     FileNotFoundError where there is no such version.
     """
+
+    @property
+    def grace_s(self) -> float:
+        """How old a name or a draft must be, by what is known of its age here, before it is
+        cleared."""
+        ...
 
     def begin(self, practice_id: UUID, version: str) -> Draft: ...
 

@@ -15,11 +15,8 @@ from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.disk.partials import Partials
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.ours import ours
+from mentalspace.integrations.storage.shelf import AT_ONCE, GRACE_S
 from mentalspace.integrations.storage.store import uploads
-
-# How long bytes may be there before their row is.
-GRACE_S = 3600.0
-_AT_ONCE = 1000
 
 log = get_logger(__name__)
 
@@ -32,7 +29,7 @@ async def clear_uploads(database: Database, partials: Partials, *, grace_s: floa
     cleared = await in_thread(lambda: _delete(map(partials.place, expired)))
     before = time.time() - grace_s
     places = ours(partials.all(), lambda path: path.name)
-    while some := await in_thread(lambda: list(islice(places, _AT_ONCE))):
+    while some := await in_thread(lambda: list(islice(places, AT_ONCE))):
         old = await in_thread(partial(_older, some, before))
         async with database.as_dispatcher() as connection:
             still_open = await uploads.still_open(connection, list(old))

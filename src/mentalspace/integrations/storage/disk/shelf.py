@@ -11,13 +11,15 @@ from uuid import UUID, uuid4
 
 from mentalspace.integrations.storage.disk.partials import PARTIAL, sync_folder
 from mentalspace.integrations.storage.ours import as_uuid, ours
-from mentalspace.integrations.storage.shelf import Shelved
+from mentalspace.integrations.storage.shelf import GRACE_S, Shelved
 
 LANDING = "landing"
 
 
 class DiskShelf:
     """A Shelf under one folder, which several hosts may share."""
+
+    grace_s = GRACE_S
 
     def __init__(self, root: Path) -> None:
         self.root = root

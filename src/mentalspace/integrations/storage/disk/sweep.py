@@ -12,12 +12,7 @@ from uuid import UUID
 from mentalspace.engine.db import Database
 from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.disk.thread import in_thread
-from mentalspace.integrations.storage.shelf import Shelf
-
-# How long bytes may be there before their row is. An upload that takes longer between its last
-# byte and its row is not known.
-GRACE_S = 3600.0
-_AT_ONCE = 1000
+from mentalspace.integrations.storage.shelf import AT_ONCE, GRACE_S, Shelf
 
 _NAMED = "select version from storage.file where practice_id = $1 and version = any ($2)"
 _ROWS = """
@@ -48,15 +43,16 @@ class Swept:
         return self.lost_of.total()
 
 
-async def sweep(database: Database, shelf: Shelf, *, grace_s: float = GRACE_S) -> Swept:
+async def sweep(database: Database, shelf: Shelf, *, grace_s: float | None = None) -> Swept:
     """Delete what nobody can reach any more, and tell of what is lost. May run on several hosts at
-    once. A lost file's row is left: it says what was there, and a backup may bring it back."""
+    once. A lost file's row is left: it says what was there, and a backup may bring it back. Without
+    a grace, the shelf's own."""
     swept = Swept()
-    before = time.time() - grace_s
+    before = time.time() - (shelf.grace_s if grace_s is None else grace_s)
     swept.landings = await in_thread(lambda: shelf.clear_drafts(before))
     for practice_id in await in_thread(shelf.practices):
         swept.unnamed_of[practice_id] = await _clear_unnamed(database, shelf, practice_id, before)
-    swept.lost_of = await _count_lost(database, shelf, grace_s)
+    swept.lost_of = await _count_lost(database, shelf, GRACE_S if grace_s is None else grace_s)
     if swept.landings or swept.unnamed:
         log.info("files_swept", count=swept.landings + swept.unnamed)
     return swept
@@ -65,7 +61,7 @@ async def sweep(database: Database, shelf: Shelf, *, grace_s: float = GRACE_S) -
 async def _clear_unnamed(database: Database, shelf: Shelf, practice_id: UUID, before: float) -> int:
     cleared = 0
     old = (one.version for one in shelf.versions(practice_id) if one.made_at < before)
-    while names := await in_thread(lambda: list(islice(old, _AT_ONCE))):
+    while names := await in_thread(lambda: list(islice(old, AT_ONCE))):
         async with database.as_dispatcher() as connection:
             rows = await connection.fetch(_NAMED, practice_id, names)
         unnamed = set(names) - {row["version"] for row in rows}
@@ -92,7 +88,7 @@ async def _count_lost(database: Database, shelf: Shelf, grace_s: float) -> Count
     lost, last = Counter[UUID](), (UUID(int=0), "")
     while True:
         async with database.as_dispatcher() as connection:
-            rows = await connection.fetch(_ROWS, *last, _AT_ONCE, grace_s)
+            rows = await connection.fetch(_ROWS, *last, AT_ONCE, grace_s)
         if not rows:
             return lost
         places = [(row["practice_id"], row["version"]) for row in rows]

@@ -22,12 +22,18 @@ PART = 8 * 2**20
 
 # How many requests at once share the client's lines.
 _LINES = 32
+# A draft is as old as its first part, and so may be what is published of it: an hour would end one
+# that still comes.
+_GRACE_S = 24 * 3600.0
 _MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload"})
 
 
 class S3Shelf:
     """A Shelf. A file is there once its upload is completed, which S3 does at once or not at all;
-    until then its parts are found by nobody, and cost money until they are cleared."""
+    until then its parts are found by nobody, and cost money until they are cleared. Others may
+    have files in the bucket too."""
+
+    grace_s = _GRACE_S
 
     def __init__(self, client: Any, bucket: str) -> None:
         self.client, self.bucket = client, bucket
@@ -102,11 +108,16 @@ class S3Shelf:
 
     def clear_drafts(self, before: float) -> int:
         cleared = 0
-        for page in self._pages("list_multipart_uploads"):
-            for one in page.get("Uploads", ()):
-                if one["Initiated"].timestamp() < before:
-                    _abort(self.client, {"Bucket": self.bucket, "Key": one["Key"]}, one["UploadId"])
-                    cleared += 1
+        drafts = (
+            one
+            for page in self._pages("list_multipart_uploads")
+            for one in page.get("Uploads", ())
+            if as_uuid(one["Key"].partition("/")[0]) is not None
+        )
+        for one in ours(drafts, lambda one: one["Key"].partition("/")[2]):
+            if one["Initiated"].timestamp() < before:
+                _abort(self.client, {"Bucket": self.bucket, "Key": one["Key"]}, one["UploadId"])
+                cleared += 1
         return cleared
 
     def _pages(self, operation: str, **asked: str) -> Iterator[dict[str, Any]]:
