@@ -67,6 +67,8 @@ async def test_looking_uses_nothing_and_a_lost_file_neither(surface: Surface) ->
     async with set_otherwise(surface) as small, asyncio.timeout(10):  # ten for four connections
         lost = await asyncio.gather(*(use(small, made) for _ in range(10)))
     assert {one.told for one in lost} == {("500", "internal")}
+    refused = [one["data"] for one in await surface.entries("document_link_refused")]
+    assert [one["why"] for one in refused if one["link"] == made["id"]] == ["not_stored"] * 10
     path.with_name("aside").rename(path)
     assert (await use(surface, made)).raw == PDF
 

@@ -57,6 +57,8 @@ async def test_a_harmful_upload_is_sealed_and_replaces_nothing(surface: Surface)
         "POST", f"/object/sign/{BUCKET}/{sealed['name']}", {"oneTime": True}
     )
     assert (await surface.call("POST", guarded.body["signedURL"], who=None)).told[1] == "Sealed"
+    [refused, *_] = await surface.entries("document_link_refused")
+    assert (refused["data"]["link"], refused["data"]["why"]) == (guarded.body["id"], "sealed")
     assert [kind for kind, _ in await shipped(surface, sealed["id"])] == ["sealed"]
     [entry, *_] = await surface.entries("document_sealed")
     assert (entry["actor"], entry["subject"]) == ("built-in", sealed["id"])
@@ -76,6 +78,12 @@ async def test_an_administrator_releases(surface: Surface) -> None:
     where = f"{BUCKET}/{sealed['name']}"
     for who, said in (("clinician", "403"), ("client", "403"), ("biller", "404")):
         assert (await surface.call("POST", f"/sealed/{where}", who=who)).told[0] == said
+    refused = (await surface.entries("document_refused"))[:3]
+    assert [(one["data"]["role"], one["data"]["policy"]) for one in refused[1:]] == [
+        ("client", "storage.release"),
+        ("clinician", "storage.release"),
+    ]
+    assert refused[0]["data"]["role"] == "biller"
     assert (await surface.call("POST", f"/sealed/{where}")).http == 200
     assert (await surface.call("GET", f"/object/{where}", who="client")).raw == form
     assert await shipped(surface, sealed["id"]) == [

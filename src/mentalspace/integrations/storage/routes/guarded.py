@@ -17,6 +17,7 @@ from mentalspace.integrations.storage.keep import opening
 from mentalspace.integrations.storage.link import Guarded
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
+    BEING_CHECKED,
     LINK_BROKEN,
     LINK_ENDED,
     LINK_EXPIRED,
@@ -24,6 +25,7 @@ from mentalspace.integrations.storage.refusal import (
     NO_LINK,
     NO_OBJECT,
     NOT_STORED,
+    SEALED,
     Refusal,
     Refused,
 )
@@ -51,6 +53,13 @@ _REFUSALS: dict[str, Refusal] = {
     "expired": LINK_EXPIRED,
     "for_somebody_else": LINK_FOR_OTHERS,
     "file_gone": NO_OBJECT,
+}
+# Of a link that holds, to a file that is not given all the same.
+_WHY: dict[Refusal, str] = {
+    BEING_CHECKED: "being_checked",
+    SEALED: "sealed",
+    NO_OBJECT: "file_gone",
+    NOT_STORED: "not_stored",
 }
 
 
@@ -140,7 +149,12 @@ async def _open(
     except Refused as error:
         raise await _closed(request, guarded, "maker_gone", visitor) from error
     deed = Deed(person, "object.get_signed", "POST", request.url.path, guarded.id, visitor)
-    state, given = await _take(request, deed, waiting, visitor)
+    try:
+        state, given = await _take(request, deed, waiting, visitor)
+    except Refused as error:
+        why = _WHY.get(error.refusal, "not_given")
+        await _closed(request, guarded, why, visitor, waiting.file_id)
+        raise
     if given is None:
         raise await _closed(request, guarded, state, visitor, waiting.file_id)
     return give_once(request, deed, *given)

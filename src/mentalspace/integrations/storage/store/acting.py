@@ -138,15 +138,16 @@ async def write_link_refusal_down(
 
 
 async def write_refusal_down(
-    database: Database, deed: Deed, verb: Verb, bucket: str, name: str
+    database: Database, deed: Deed, verb: Verb, bucket: str, name: str, *, policy: str | None = None
 ) -> None:
-    """Which policy stood in the way, for those who look after this; nothing if none did, as when
-    there is no such file. Whoever was refused is told the same in both cases."""
+    """Which policy stood in the way, for those who look after this, unless it is known; nothing if
+    none did, as when there is no such file. Whoever was refused is told the same in both cases."""
     if deed.person.practice_id is None:
         log.info("document_refused", role=deed.person.role, reason="no practice")
         return
     async with database.as_worker(deed.person.practice_id) as connection:
-        policy = await connection.fetchval(_WHY, deed.person.claims(), verb, bucket, name)
+        if policy is None:
+            policy = await connection.fetchval(_WHY, deed.person.claims(), verb, bucket, name)
         if policy is None:
             return
         await note(
