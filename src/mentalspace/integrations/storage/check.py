@@ -22,7 +22,7 @@ from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.refusal import BEING_CHECKED, SEALED, Refused
 from mentalspace.integrations.storage.scan.verdict import ScannerAway, Verdict
-from mentalspace.integrations.storage.shipping import report_sealed, ship
+from mentalspace.integrations.storage.shipping import ship
 from mentalspace.integrations.storage.store import scans
 from mentalspace.integrations.storage.store.objects import Stored
 from mentalspace.integrations.storage.store.scans import Due
@@ -101,7 +101,7 @@ async def settle(desk: Desk, connection: Connection, landed: Landed, verdict: Ve
         subject=landed.file_id, bucket=landed.bucket, finding=verdict.finding or "",
     )  # fmt: skip
     log.warning("document_sealed", practice_id=practice_id, reason=verdict.finding)
-    held = await report_sealed(
+    held = await ship(
         connection, desk.vault, practice_id, landed.document("sealed"), client_id=landed.client_id
     )
     if held is None:

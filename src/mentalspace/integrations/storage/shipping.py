@@ -32,22 +32,9 @@ async def ship(
 ) -> UUID | None:
     """In the transaction that lets the version be found: it is copied, or it never was there.
 
-    The delivery's id; None for a practice whose documents live here alone. Twice is no mistake.
-    Runs as the worker.
+    One of kind sealed the runbook holds for a person, and nothing sends it. The delivery's id; None
+    for a practice whose documents live here alone. Twice is no mistake. Runs as the worker.
     """
-    return await enqueue(connection, vault, _delivery(practice_id, document, client_id))
-
-
-async def report_sealed(
-    connection: Connection,
-    vault: Vault,
-    practice_id: UUID,
-    document: Document,
-    *,
-    client_id: UUID | None = None,
-) -> UUID | None:
-    """A document of kind sealed, which the runbook holds for a person and nothing sends. None for a
-    practice without a provider. Runs as the worker."""
     return await enqueue(connection, vault, _delivery(practice_id, document, client_id))
 
 

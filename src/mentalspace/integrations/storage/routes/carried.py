@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from mentalspace.engine.db import Database
 from mentalspace.integrations.storage.disk.reading import FileDamaged
+from mentalspace.integrations.storage.disk.thread import to_its_end
 from mentalspace.integrations.storage.routes.answer import code_of
 from mentalspace.integrations.storage.store.acting import Deed
 from mentalspace.integrations.storage.store.transfers import Transfer, Way, count_apart
@@ -94,11 +94,4 @@ async def _surely(database: Database, deed: Deed, transfer: Transfer) -> None:
     """Even for a request that is being cancelled, because its line has ended."""
     if deed.person.practice_id is None:
         return
-    counting = asyncio.ensure_future(count_apart(database, deed.person.practice_id, transfer))
-    try:
-        await asyncio.shield(counting)
-    except asyncio.CancelledError:
-        while not counting.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait({counting})
-        raise
+    await to_its_end(count_apart(database, deed.person.practice_id, transfer))

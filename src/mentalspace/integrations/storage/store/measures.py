@@ -33,8 +33,7 @@ select practice_id, size_class, sum(number)::int8 as number, sum(took_s)::float8
 _COPY_TIMES = """
 select f.practice_id, storage.size_class((f.metadata ->> 'size')::int8) as size_class,
        count(*) as number,
-       sum(greatest(extract(epoch from d.accepted_at - d.due_at), 0))::float8 as took_s,
-       sum((f.metadata ->> 'size')::int8)::int8 as size_bytes
+       sum(greatest(extract(epoch from d.accepted_at - d.due_at), 0))::float8 as took_s
   from delivery d
   join storage.file f on f.practice_id = d.practice_id and f.version = d.subject_id::text
  where $1::text is null and d.integration = 'storage' and d.kind = 'document' and d.drill is null
@@ -63,7 +62,7 @@ select practice_id, min(hour) as hour from storage.traffic
  where drill = coalesce($1, '') group by 1
 """
 _PRACTICES = """
-select p.id, p.timezone, p.is_default, app.now() as now from practice p
+select p.id, p.timezone, app.now() as now from practice p
  where $1::text is not null and p.is_drill or $1 is null and not p.is_drill
  order by p.is_default desc, p.slug
 """
@@ -115,7 +114,6 @@ on conflict (drill) do update set total_bytes = excluded.total_bytes,
 class Practice:
     id: UUID
     zone: str
-    is_default: bool
     now: datetime
 
 
@@ -139,7 +137,7 @@ async def read_sums(connection: Connection, drill: str | None) -> Sums:
     """Runs as the dispatcher."""
     return Sums(
         practices=[
-            Practice(row["id"], row["timezone"], row["is_default"], row["now"])
+            Practice(row["id"], row["timezone"], row["now"])
             for row in await connection.fetch(_PRACTICES, drill)
         ],
         hour=await connection.fetch(_CAME, drill, HOUR_S),
