@@ -168,6 +168,38 @@ async def test_uploads_go_on_while_the_scanner_is_away(surface: Surface, tmp_pat
         assert [kind for kind, _ in await shipped(surface, ids["bad"])] == ["sealed"]
 
 
+async def test_what_is_too_long_for_the_scanner_is_a_persons(
+    surface: Surface, tmp_path: Path
+) -> None:
+    """It waits unread, the front desk is asked once, and it is no incident: the scanner is there.
+    Once that takes longer files, it is looked at."""
+    server, before = Clamd(longest=500), await incidents(surface)
+    asked = "select count(*) from task where topic = 'storage.too_long_to_check' and client_id = $1"
+    async with (
+        clamd(str(tmp_path / "c"), server) as address,
+        set_otherwise(surface, clamav=address) as scanned,
+    ):
+        desk, place = desk_of(scanned.services), f"{BUCKET}/{surface.alma}/{uuid4()}.pdf"
+        assert (await scanned.put(place)).http == 200
+        assert await look_at_waiting(desk) == 0
+        assert await surface.admin.fetchval(asked, surface.alma) == 1
+        assert await look_at_waiting(desk) == 0
+        await surface.admin.execute(
+            "update task set state = 'done' where client_id = $1", surface.alma
+        )
+        for longest, settled in ((500, 0), (5000, 1)):
+            server.longest = longest
+            await surface.admin.execute(
+                "update storage.scan set next_at = app.now(),"
+                " landed_at = app.now() - interval '1 h' where state = 'waiting'"
+            )
+            assert await look_at_waiting(desk) == settled
+            await watch_the_scanner(desk, surface.services.runbooks.escalation)
+        assert await incidents(surface) == before
+        assert await surface.admin.fetchval(asked, surface.alma) == 1
+        assert (await scanned.call("GET", f"/object/{place}")).raw == PDF
+
+
 async def test_without_a_provider_the_front_desk_is_asked_all_the_same(surface: Surface) -> None:
     """A practice whose documents live here alone: the task comes without a delivery, once."""
     await surface.admin.execute(

@@ -21,7 +21,7 @@ from mentalspace.integrations.storage.disk.reading import Content, FileDamaged
 from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.refusal import BEING_CHECKED, SEALED, Refused
-from mentalspace.integrations.storage.scan.verdict import ScannerAway, Verdict
+from mentalspace.integrations.storage.scan.verdict import ScannerAway, TooLong, Verdict
 from mentalspace.integrations.storage.shipping import ship
 from mentalspace.integrations.storage.store import scans
 from mentalspace.integrations.storage.store.objects import Stored
@@ -32,12 +32,19 @@ from mentalspace.practice.task import ask_front_desk
 
 _AT_A_TIME = 8
 _LONGEST_WAIT = timedelta(minutes=1)
-# What cannot be read is no matter of a scanner, and a backup may bring it back.
+# What cannot be read is no matter of a scanner, and a backup may bring it back. For what is too
+# long the scanner may be set otherwise.
 _UNREADABLE_WAIT = timedelta(hours=1)
 _TOPIC = "storage.infected"
+_TOO_LONG = "storage.too_long_to_check"
 _ASK = (
     "A document that was added was found to be harmful, and is sealed. Ask whoever sent it what it"
     " was, and for a clean one; then delete it, or let an administrator release it."
+)
+_ASK_SHORTER = (
+    "A document that was added is too large for the virus scanner, and nobody can open it. Ask"
+    " whoever sent it for a smaller one and delete it, or ask an administrator to let the scanner"
+    " take larger files: then it is checked by itself within the hour."
 )
 
 log = get_logger(__name__)
@@ -82,7 +89,7 @@ async def look_at_once(desk: Desk, content: Content, sha256: str) -> Verdict | N
     pieces = stored_pieces(desk, content, sha256)
     try:
         return await desk.scanner.look(pieces, within_s=desk.scanner.at_once_s)
-    except (ScannerAway, OSError, FileDamaged) as error:
+    except (ScannerAway, TooLong, OSError, FileDamaged) as error:
         log.info("scan_put_off", practice_id=practice_id, reason=type(error).__name__)
         return None
 
@@ -145,6 +152,9 @@ async def _look(desk: Desk, due: Due) -> bool:
         wait = min(timedelta(seconds=5 * 2 ** min(due.tries, 4)), _LONGEST_WAIT)
         await _put_off(desk, due, "scanner_away", wait)
         return False
+    except TooLong:
+        await _ask_for_shorter(desk, due)
+        return False
     except (OSError, FileDamaged, keys.NoKey, SealBroken, LookupError, TypeError) as error:
         # A row that says no size, too.
         log.error("scan_unreadable", practice_id=due.practice_id, error=type(error).__name__)
@@ -156,6 +166,19 @@ async def _look(desk: Desk, due: Due) -> bool:
     async with desk.database.as_worker(due.practice_id) as connection:
         await settle(desk, connection, landed, verdict)
     return True
+
+
+async def _ask_for_shorter(desk: Desk, due: Due) -> None:
+    """Of a person, once; the scanner may have been set otherwise meanwhile, and is asked again."""
+    log.warning("scan_too_long", practice_id=due.practice_id)
+    async with desk.database.as_worker(due.practice_id) as connection:
+        is_new = await scans.put_off(
+            connection, due.practice_id, due.version, "unreadable", _UNREADABLE_WAIT
+        )
+        if is_new:
+            await ask_front_desk(
+                connection, due.practice_id, _ASK_SHORTER, _TOO_LONG, client_id=due.client_id
+            )
 
 
 async def _put_off(desk: Desk, due: Due, trouble: scans.Trouble, wait: timedelta) -> None:

@@ -28,16 +28,18 @@ class Scanner:
         return 10.0 if self.clamav is None else 1.0
 
     async def look(self, pieces: AsyncIterator[bytes], *, within_s: float = AT_MOST_S) -> Verdict:
-        """Reads `pieces` to their end, if need be, and closes them. Raises ScannerAway; what they
-        raise goes through."""
+        """Reads `pieces` to their end, if need be, and closes them. Raises ScannerAway, or TooLong;
+        what they raise goes through."""
         async with aclosing(pieces):  # type: ignore[type-var]
             if self.clamav is not None:
                 return await clamd.ask(self.clamav, pieces, within_s=within_s)
             built_in = BuiltIn()
             try:
-                async with asyncio.timeout(within_s):
+                async with asyncio.timeout(within_s) as time:
                     async for piece in pieces:
                         await asyncio.to_thread(built_in.feed, piece)
             except TimeoutError as error:
+                if not time.expired():
+                    raise
                 raise ScannerAway("the check took too long") from error
             return built_in.verdict()

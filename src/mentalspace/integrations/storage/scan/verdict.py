@@ -22,3 +22,7 @@ class Verdict:
 
 class ScannerAway(MentalSpaceError):
     """Nobody knows whether the file is harmful: the scanner does not answer, or will not say."""
+
+
+class TooLong(MentalSpaceError):
+    """Nobody will know: the scanner is there, and looks at no file so long."""

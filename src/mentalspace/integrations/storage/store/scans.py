@@ -23,8 +23,12 @@ update storage.scan set state = $3, scanner = $4, finding = $5, settled_at = app
  where practice_id = $1 and version = $2 and state = 'waiting' returning true
 """
 _LATER = """
-update storage.scan set trouble = $3, next_at = app.now() + $4
- where practice_id = $1 and version = $2 and state = 'waiting'
+with before as (
+  select trouble from storage.scan where practice_id = $1 and version = $2
+)
+update storage.scan s set trouble = $3, next_at = app.now() + $4 from before b
+ where s.practice_id = $1 and s.version = $2 and s.state = 'waiting'
+returning b.trouble is distinct from $3
 """
 _OVERDUE = """
 select count(*) from storage.scan s
@@ -64,9 +68,10 @@ async def settle(connection: Connection, practice_id: UUID, version: str, verdic
 
 async def put_off(
     connection: Connection, practice_id: UUID, version: str, trouble: Trouble, wait: timedelta
-) -> None:
-    """As the practice's worker."""
-    await connection.execute(_LATER, practice_id, version, trouble, wait)
+) -> bool:
+    """Whether it waits, and not for that already. As the practice's worker."""
+    is_new = await connection.fetchval(_LATER, practice_id, version, trouble, wait)
+    return bool(is_new)
 
 
 async def count_overdue(connection: Connection) -> int:

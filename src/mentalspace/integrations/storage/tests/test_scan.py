@@ -12,7 +12,7 @@ import pytest
 
 from mentalspace.integrations.storage.scan.built_in import BuiltIn
 from mentalspace.integrations.storage.scan.scanner import Scanner
-from mentalspace.integrations.storage.scan.verdict import ScannerAway, Verdict
+from mentalspace.integrations.storage.scan.verdict import ScannerAway, TooLong, Verdict
 from tests.clamd import EICAR, Clamd, clamd
 
 PDF = b"%PDF-1.7\n1 0 obj\n"
@@ -86,8 +86,27 @@ async def test_clamav_is_asked_by_its_own_protocol(kind: str, tmp_path: Path) ->
         assert await scanner.look(pieces(bytes(300_000))) == Verdict("clamav", None)
         harmful = await scanner.look(pieces(PDF + EICAR, size=11))
         assert harmful == Verdict("clamav", "Eicar-Signature")
-        with pytest.raises(ScannerAway):
+        with pytest.raises(TooLong):
             await scanner.look(pieces(bytes(3_000_000)))
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, ConnectionResetError, TimeoutError])
+@pytest.mark.parametrize("is_built_in", [True, False], ids=["built-in", "clamav"])
+async def test_what_is_wrong_with_the_file_is_not_the_scanners(
+    error: type[OSError], is_built_in: bool, tmp_path: Path
+) -> None:
+    """Bytes of ours that are lost, or cannot be had, are told as that, before the first and
+    after it."""
+
+    async def broken(first: bytes) -> AsyncGenerator[bytes, None]:
+        if first:
+            yield first
+        raise error
+
+    async with clamd(str(tmp_path / "s"), Clamd()) as address:
+        for first in (b"", bytes(300_000)):
+            with pytest.raises(error):
+                await Scanner(None if is_built_in else address).look(broken(first))
 
 
 async def test_a_scanner_that_is_away_is_no_verdict(
