@@ -79,7 +79,8 @@ async def test_a_bucket_is_as_full_as_its_quota_says(surface: Surface) -> None:
 
 
 async def test_an_hour_is_held_against_the_same_hour_of_other_weeks(surface: Surface) -> None:
-    """The middle one of them; with fewer than two weeks nothing is called unusual."""
+    """The middle one of them; with fewer than two weeks nothing is called unusual. Hours beside
+    that one carried as much, so that clocks which change meanwhile are no matter."""
     await surface.put(f"{BUCKET}/{surface.alma}/a.pdf", PDF * 4000)
     found = await _measured(surface)
     assert found["bandwidth", BUCKET].value is None
@@ -87,9 +88,9 @@ async def test_an_hour_is_held_against_the_same_hour_of_other_weeks(surface: Sur
     for week, size_bytes in ((1, 2_000_000), (2, 90_000_000), (3, 2_000_000)):
         await surface.admin.execute(
             "insert into storage.traffic"
-            " select $1, date_trunc('hour', now()) - $2::interval - back * interval '1 hour', $3,"
-            " 'down', 'done', 'none', '1 to 10 MB', '', 1, $4::int8, 1"
-            " from generate_series(0, 1) as back",
+            " select $1, date_trunc('hour', app.now()) - $2::interval + beside * interval '1 hour',"
+            " $3, 'down', 'done', 'none', '1 to 10 MB', '', 1, $4::int8, 1"
+            " from generate_series(-2, 3) as beside",
             surface.lakeside,
             timedelta(weeks=week),
             BUCKET,

@@ -19,6 +19,7 @@ from mentalspace.emulator.proxy import FaultProxy, Weather
 from mentalspace.integrations.storage.disk import partial
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from tests.clamd import EICAR
+from tests.house import until
 from tests.storage.conftest import PDF, Reply, Surface
 
 BUCKET = "client-documents"
@@ -374,12 +375,6 @@ async def test_two_of_one_name(pieces: Pieces, surface: Surface) -> None:
     assert (replaced.http, await kept(surface, name)) == (201, other)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "_WAIT_S", 0.6)
-    monkeypatch.setattr(partial, "_QUIET_S", 0.2)
-
-
 @dataclass
 class Line:
     """A body that is sent as far as it is let."""
@@ -391,24 +386,41 @@ class Line:
             yield part
 
 
-async def test_one_at_a_time(pieces: Pieces, surface: Surface, impatient: None) -> None:
+async def test_one_at_a_time(
+    pieces: Pieces, surface: Surface, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While bytes come, another request for the same upload is told to come later; once a line
     has gone quiet, whoever asks takes the upload over, with all that came."""
+    monkeypatch.setattr(partial, "_QUIET_S", 60.0)
+    monkeypatch.setattr(partial, "_WAIT_S", 0.6)
     name = f"{surface.alma}/one-at-a-time.pdf"
     begun = await pieces.begin(name, len(LARGE))
-    line = Line()
+    upload_id = await surface.admin.fetchval("select id from storage.upload where name = $1", name)
+    line, came = Line(), 0
     sending = asyncio.create_task(pieces.add(begun, 0, aiter(line)))
-    came = 0
-    other = None
-    for start in range(0, 40 * 8192, 8192):
-        line.parts.put_nowait(LARGE[start : start + 8192])
-        came = start + 8192
-        if start == 8192 * 2:
-            other = asyncio.create_task(pieces.add(begun, 0, LARGE))
+
+    async def let_come(upto: int) -> None:
+        """And written: a whole number of what is held of one request is."""
+        line.parts.put_nowait(LARGE[came:upto])
+
+        async def is_written() -> bool:
+            return surface.partials.place(upload_id).stat().st_size == upto
+
+        await until(is_written, every_s=0.02)
+
+    await let_come(partial._HELD)
+    came = partial._HELD
+    other = asyncio.create_task(pieces.add(begun, 0, LARGE))
+    while not other.done():
+        line.parts.put_nowait(LARGE[came : came + 1024])
+        came += 1024
         await asyncio.sleep(0.03)
-    assert other is not None
     second = await other
     assert (second.http, second.raw) == (423, b"The upload is being written by another request")
+    await let_come(2 * partial._HELD)
+    came = 2 * partial._HELD
+    monkeypatch.setattr(partial, "_QUIET_S", 0.05)
+    monkeypatch.setattr(partial, "_WAIT_S", 30.0)
     looked = await pieces.look(begun)
     assert (looked.http, looked.headers["upload-offset"]) == (200, str(came))
     line.parts.put_nowait(None)
