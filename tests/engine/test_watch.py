@@ -374,6 +374,37 @@ async def test_what_is_taken_and_not_brought_is_an_alarm_at_once(books: Books) -
     assert await books.state(held_back) != "alerting"
 
 
+async def test_what_others_arrivals_do_not_mend_is_told_until_a_person_closes_it(
+    books: Books,
+) -> None:
+    """One that was harmed after it was taken is an alarm, though more arrive right after it; once
+    a person closed its incident only another one opens the next."""
+    harmed = rule(AlertKind.UNDELIVERED, 1, window_s=86_400.0, despite_arrivals=True)
+    with_rules(books, harmed)
+
+    async def fails(person: str) -> None:
+        await books.write("failed", ago=MINUTE, case="toy.busy", person=person)
+        await books.admin.execute(
+            "update delivery set accepted_at = due_at where status = 'failed'"
+        )
+
+    await fails("p1")
+    await books.write("delivered", ago=timedelta(0), arrived_after=timedelta(seconds=1))
+    assert await books.tick(timedelta(seconds=6)) == 1
+    await books.admin.execute("update incident set status = 'resolved', resolved_at = app.now()")
+    assert await books.tick(timedelta(seconds=6)) == 0
+    assert await books.state(harmed) == "normal"
+    await books.advance(2 * MINUTE)
+    await fails("p2")
+    assert await books.tick(timedelta(seconds=6)) == 1
+    assert (
+        await books.admin.fetchval(
+            "select facts ->> 'failed_deliveries' from incident where status <> 'resolved'"
+        )
+        == "1"
+    )
+
+
 async def test_who_waits_is_touched_though_another_of_theirs_rests(books: Books) -> None:
     """Behind an open breaker somebody has a message for the morning and one that is late."""
     with_rules(books, FAILING)

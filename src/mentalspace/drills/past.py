@@ -54,12 +54,16 @@ _REACHED: Mapping[str, str] = {
     "due": "select true",
     "accepted": "select bool_and(status in ('accepted', 'delivered')) from delivery"
     " where credential_id = $1",
+    "question": "select bool_and(ask_at is not null) from delivery where credential_id = $1"
+    " and traceparent <> 'history'",
     "breaker": "select breaker <> 'closed' from credential_state where credential_id = $1",
 }
 _AGE: Mapping[str, str] = {
     "due": "update delivery set due_at = due_at - $2 * interval '1 s'"
     " where credential_id = $1 and accepted_at is null",
     "accepted": "update delivery set accepted_at = accepted_at - $2 * interval '1 s'"
+    " where credential_id = $1 and traceparent <> 'history'",
+    "question": "update delivery set ask_at = ask_at - $2 * interval '1 s'"
     " where credential_id = $1 and traceparent <> 'history'",
     "breaker": "update credential_state set opened_at = opened_at - $2 * interval '1 s'"
     " where credential_id = $1",

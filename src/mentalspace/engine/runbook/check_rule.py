@@ -51,6 +51,8 @@ def _names(rule: AlertRule, room: RoomRunbook) -> Iterator[Finding]:
             yield f"is covered by no rule {name!r}", f"name one of {', '.join(sorted(rules))}"
     if rule.covered_across and not rule.covered_by:
         yield "is covered across credentials by nothing", "add covered_by"
+    if rule.despite_arrivals and rule.kind is not AlertKind.UNDELIVERED:
+        yield "counts despite arrivals, which its kind cannot", "leave despite_arrivals out"
     if rule.issue is not None and room.issue(rule.issue) is None:
         cure = f"name one of {', '.join(issue.id for issue in room.issues) or 'none yet'}"
         yield f"has no issue {rule.issue!r}", cure

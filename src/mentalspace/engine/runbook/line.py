@@ -77,7 +77,9 @@ _LINES: Mapping[AlertKind, Line] = MappingProxyType(
     {
         AlertKind.CONSECUTIVE: lambda rule, _o: f"{rule.threshold:g} in a row, to as many people",
         AlertKind.UNDELIVERED: lambda rule, _o: (
-            f"{rule.threshold:g} taken and not brought in a row, to as many people"
+            f"{rule.threshold:g} taken and not brought in {length(rule.window_s)}, whatever arrived"
+            if rule.despite_arrivals
+            else f"{rule.threshold:g} taken and not brought in a row, to as many people"
         ),
         AlertKind.CASE: lambda rule, _o: f"{rule.threshold:g} since the last success",
         AlertKind.PAUSED: lambda _rule, _o: "any lane that stands still for it",

@@ -23,7 +23,8 @@ class AlertKind(StrEnum):
     # recipient, and none by the recipient's fault; retries of one delivery count once.
     CONSECUTIVE = "consecutive"
     # What the provider took and did not bring since the last that arrived, one after another, each
-    # to another person and none by the recipient's fault; of `cases`, if any are named.
+    # to another person and none by the recipient's fault; of `cases`, if any are named. Or all of
+    # them, `despite_arrivals`.
     UNDELIVERED = "undelivered"
     # Attempts that met one of `cases` since the last success.
     CASE = "case"
@@ -158,7 +159,8 @@ class AlertRule:
     `floor` of what it counts. While a rule of `covered_by` has an open incident of the same
     credential, this one opens none; `covered_across`: nor while the credential has taken over from
     one that has such an incident. What rules with the same word for a `cause` tell of a provider is
-    one group of incidents, at whichever practices.
+    one group of incidents, at whichever practices. `despite_arrivals`: what was not brought counts,
+    whatever arrived after it, until a person closes the incident.
     """
 
     id: str
@@ -184,6 +186,7 @@ class AlertRule:
     covered_by: tuple[str, ...] = ()
     covered_across: bool = False
     cause: str | None = None
+    despite_arrivals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +321,7 @@ def _alert(table: Table) -> AlertRule:
         covered_by=table.texts("covered_by"),
         covered_across=bool(table.maybe_flag("covered_across")),
         cause=table.maybe_text("cause"),
+        despite_arrivals=bool(table.maybe_flag("despite_arrivals")),
     )
     table.done()
     return rule

@@ -51,6 +51,12 @@ BREAKAGES = (
         {"kind": "fate", "name": "altered"},
     ),
     Preset(
+        "copies_rot",
+        "Copies rot",
+        "Takes every document and says its right sum, while one bit of it changes.",
+        {"kind": "fate", "name": "rotten"},
+    ),
+    Preset(
         "copies_lost",
         "Copies lost",
         "Says of every document that it took it, and keeps nothing.",

@@ -30,7 +30,7 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 LONGEST_KEY = 1024
 
 # What may become of an upload that was answered well: nothing is kept of it, or not what was sent.
-LOST, ALTERED = "lost", "altered"
+LOST, ALTERED, ROTTEN = "lost", "altered", "rotten"
 
 
 def valid_key(name: str) -> str:
@@ -92,6 +92,8 @@ def store(visit: Visit, *, upsert: bool) -> Reply:
         return json_reply(200, answer)
     if fate == ALTERED:
         row = _spoilt(path, row)
+    if fate == ROTTEN:
+        _spoilt(path, row)
     keep(path)
     visit.shelves.put_object(visit.account, row)
     accepted = accept(visit, row, given.sha256)
@@ -99,7 +101,7 @@ def store(visit: Visit, *, upsert: bool) -> Reply:
 
 
 def _spoilt(path: Path, row: Json) -> Json:
-    """One bit of the first byte is another, and the sum is that of what is there."""
+    """One bit of the first byte is another; the row with the sum of what is there now."""
     with path.open("r+b") as file:
         first = file.read(1)
         file.seek(0)
