@@ -18,7 +18,7 @@ from mentalspace.console.door import HEADERS, Missing, Visit
 from mentalspace.console.queries.practice import find_client
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.storage.form import Form
-from mentalspace.integrations.storage.keep import Target
+from mentalspace.integrations.storage.keep import Said, Target
 from mentalspace.integrations.storage.model import (
     CLIENT_DOCUMENTS,
     CONSENTS,
@@ -32,6 +32,7 @@ from mentalspace.integrations.storage.routes.answer import drain
 from mentalspace.integrations.storage.routes.ask import deed_for, desk_for
 from mentalspace.integrations.storage.routes.carried import counting_failure
 from mentalspace.integrations.storage.routes.download import give
+from mentalspace.integrations.storage.routes.said import said_of
 from mentalspace.integrations.storage.routes.upload import take
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.documents import (
@@ -110,13 +111,14 @@ async def add(visit: Visit) -> Response:
     if bucket is None:
         raise Missing
 
-    def about(form: Form) -> Mapping[str, Any]:
+    def about(form: Form) -> Said:
         if not csrf_holds(visit.person, form.fields.get("csrf")):
             raise _Stale(BAD_REQUEST)
         if not form.filename:
             raise _Empty(BAD_REQUEST)
         side = form.fields.get("side", "")
-        return _metadata(form.filename, side if side in _SIDES else "")
+        metadata = _metadata(form.filename, side if side in _SIDES else "")
+        return said_of(metadata, form.fields.get("label"))
 
     deed = deed_for(visit.request, visit.person, "object.upload")
     target = Target(bucket, f"{of['id']}/{uuid4()}", upsert=False)

@@ -48,6 +48,7 @@ from mentalspace.console.access import AccessPages
 from mentalspace.console.client_link import ClientLinks
 from mentalspace.console.document_link import DocumentLinks
 from mentalspace.console.door import Door, Missing, StartDrill, StartGameDay, Visit
+from mentalspace.console.notice_page import NoticePage
 from mentalspace.console.sign_in import SignIn
 from mentalspace.console.text_sign_in import TextSignIn
 from mentalspace.console.view import Templates
@@ -78,6 +79,7 @@ def router(
     AccessPages(services, templates).serve(routes)
     ClientLinks(services, templates).serve(routes)
     DocumentLinks(services, templates).serve(routes)
+    NoticePage(services, templates).serve(routes)
     door = Door(services, templates, start_drill, start_game_day)
     for path, handler, needs in _PAGES:
         door.page(routes, path, handler, needs=needs)

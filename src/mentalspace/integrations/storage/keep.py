@@ -73,12 +73,20 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said of a file: in the metadata, which is anything, and by its label."""
+
+    metadata: Mapping[str, Any] | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What the sender said of a file besides its bytes."""
 
     media_type: str
     cache_control: str
-    user_metadata: Mapping[str, Any] | None
+    said: Said
 
 
 # What else belongs to the transaction that names the bytes, as the same person.
@@ -93,7 +101,7 @@ async def may_keep(desk: Desk, deed: Deed, target: Target) -> Limits:
     """What the bucket takes, once it is sure that the row could be written: it is, and is rolled
     back. Nobody sends fifty megabytes to hear that they may not. Raises Refused."""
     limits: Limits | None = None
-    rehearsed = _new(deed, target, str(uuid4()), {}, None)
+    rehearsed = _new(deed, target, str(uuid4()), {}, Said())
     try:
         async with acting(desk.database, deed) as connection:
             limits = await objects.limits_of(connection, target.bucket)
@@ -125,7 +133,7 @@ async def keep(
         log.error("document_not_kept", error=type(error).__name__)
         raise Refused(NOT_STORED) from error
     metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
-    new = _new(deed, target, landing.version, metadata, told.user_metadata)
+    new = _new(deed, target, landing.version, metadata, told.said)
     carried = Transfer("up", target.bucket, landing.size, landing.age_s)
     return await _name(desk, deed, target, new, landing.key, "document_stored", carried, also)
 
@@ -137,7 +145,8 @@ async def copy(
     target: Target,
     user_metadata: Mapping[str, Any] | None,
 ) -> tuple[UUID, Stored]:
-    """The copy's id and what it is a copy of. The bytes get a second name. Raises Refused."""
+    """The copy's id and what it is a copy of. The bytes get a second name, and a label goes along.
+    Raises Refused."""
     found, key = await _look_for(desk, deed, source)
     limits = await may_keep(desk, deed, target)
     require_fitting(found, limits)
@@ -149,7 +158,7 @@ async def copy(
         raise Refused(NOT_STORED) from error
     metadata = {**found.metadata, "lastModified": _instant()}
     said = found.user_metadata if user_metadata is None else user_metadata
-    new = _new(deed, target, version, metadata, said)
+    new = _new(deed, target, version, metadata, Said(said, found.label))
     return await _name(desk, deed, target, new, key, "document_copied"), found
 
 
@@ -328,7 +337,7 @@ def _new(
     target: Target,
     version: str,
     metadata: Mapping[str, Any],
-    user_metadata: Mapping[str, Any] | None,
+    said: Said,
 ) -> NewFile:
     return NewFile(
         deed.practice_id,
@@ -337,7 +346,8 @@ def _new(
         deed.person.user_id,
         version,
         metadata,
-        user_metadata,
+        said.metadata,
+        said.label,
     )
 
 

@@ -11,7 +11,7 @@ from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.intake import declared, require_size
-from mentalspace.integrations.storage.keep import Target, may_keep
+from mentalspace.integrations.storage.keep import Said, Target, may_keep
 from mentalspace.integrations.storage.refusal import (
     NOT_STORED,
     UPLOAD_WHOLE,
@@ -37,7 +37,7 @@ class Asked:
     length_bytes: int | None
     content_type: str
     cache_control: str
-    user_metadata: dict[str, object] | None
+    said: Said
     sent: str
 
 
@@ -74,7 +74,8 @@ async def begin(desk: Desk, deed: Deed, asked: Asked) -> Progress:
         length_bytes=asked.length_bytes,
         media_type=media_type,
         cache_control=asked.cache_control,
-        user_metadata=asked.user_metadata,
+        user_metadata=asked.said.metadata,
+        label=asked.said.label,
         told=asked.sent,
         created_at=now,
         expires_at=now + LASTS,

@@ -18,7 +18,7 @@ from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.partial import Busy, Partial, Patience, Stalled, turn
 from mentalspace.integrations.storage.intake import Intake, require_size
-from mentalspace.integrations.storage.keep import Target, Told, keep
+from mentalspace.integrations.storage.keep import Said, Target, Told, keep
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     BEYOND_LENGTH,
@@ -130,7 +130,8 @@ class Unfinished:
 
     async def _publish(self) -> None:
         upload = self.upload
-        told = Told(upload.media_type, upload.cache_control, upload.user_metadata)
+        said = Said(upload.user_metadata, upload.label)
+        told = Told(upload.media_type, upload.cache_control, said)
         target = Target(upload.bucket_id, upload.name, upload.upsert)
 
         async def finish(connection: Connection, object_id: UUID) -> None:

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mentalspace.engine.db.pool import CONNECTION_LOST
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.notice import fields_of
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     DATABASE_AWAY,
@@ -39,6 +40,11 @@ log = get_logger(__name__)
 def services_of(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
+
+
+def notice_in(request: Request, label: str | None) -> dict[str, str]:
+    """What an answer in JSON says besides, of a file that is labelled."""
+    return fields_of(label, services_of(request).settings.site_url)
 
 
 def served(handle: Handler, tell: Teller) -> Handler:

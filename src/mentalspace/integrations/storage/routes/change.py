@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from mentalspace.integrations.storage.refusal import (
     NOT_ALLOWED,
     Refused,
 )
+from mentalspace.integrations.storage.routes.answer import notice_in
 from mentalspace.integrations.storage.routes.ask import (
     bucket_of,
     deed_of,
@@ -24,6 +26,7 @@ from mentalspace.integrations.storage.routes.ask import (
     name_of,
     place_of,
 )
+from mentalspace.integrations.storage.routes.said import said_of
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -48,6 +51,7 @@ async def copy(request: Request) -> Response:
             "name": target.name,
             "bucket_id": target.bucket,
             "metadata": dict(found.metadata),
+            **notice_in(request, found.label),
         }
     )
 
@@ -117,14 +121,15 @@ def _both(body: dict[str, Any], upsert: bool) -> tuple[tuple[str, str], Target]:
     return source, Target(target_bucket, name_of(body.get("destinationKey")), upsert)
 
 
-def _said(body: dict[str, Any]) -> dict[str, Any] | None:
-    """New metadata for a copy, unless it takes over what was said of the original."""
+def _said(body: dict[str, Any]) -> Mapping[str, Any] | None:
+    """New metadata for a copy, unless it takes over what was said of the original. The label it
+    has in any case, and no other."""
     given = body.get("metadata")
     if body.get("copyMetadata", True) or given is None:
         return None
     if not isinstance(given, dict):
         raise Refused(BAD_REQUEST, "metadata: give a JSON object")
-    return given
+    return said_of(given, None).metadata
 
 
 def _names(body: dict[str, Any]) -> list[str]:

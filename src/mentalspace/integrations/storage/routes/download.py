@@ -19,7 +19,8 @@ from mentalspace.integrations.storage.disk.reading import (
     read,
 )
 from mentalspace.integrations.storage.keep import opening
-from mentalspace.integrations.storage.model import SHOWN, last_step
+from mentalspace.integrations.storage.model import SHOWN
+from mentalspace.integrations.storage.notice import headers_of
 from mentalspace.integrations.storage.refusal import (
     NO_BUCKET,
     NO_OBJECT,
@@ -27,13 +28,14 @@ from mentalspace.integrations.storage.refusal import (
     NOT_STORED,
     Refused,
 )
-from mentalspace.integrations.storage.routes.answer import refusal
+from mentalspace.integrations.storage.routes.answer import notice_in, refusal, services_of
 from mentalspace.integrations.storage.routes.ask import (
     deed_of,
     deed_of_link,
     desk_for,
     place_of,
 )
+from mentalspace.integrations.storage.routes.bundled import give_bundled, is_bundled
 from mentalspace.integrations.storage.routes.carried import Given, counting_failure
 from mentalspace.integrations.storage.routes.ranges import NoSuchRange, stretch
 from mentalspace.integrations.storage.store import objects, readings
@@ -43,6 +45,7 @@ from mentalspace.integrations.storage.store.acting import (
     write_down,
     write_refusal_down,
 )
+from mentalspace.integrations.storage.store.disclosures import write_disclosure_down
 from mentalspace.integrations.storage.store.objects import Stored
 
 log = get_logger(__name__)
@@ -82,6 +85,7 @@ async def info(request: Request) -> Response:
             "metadata": found.user_metadata or {},
             "last_modified": found.updated_at.isoformat(),
             "created_at": found.created_at.isoformat(),
+            **notice_in(request, found.label),
         }
     )
 
@@ -105,6 +109,9 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
     action = "document_looked_up" if is_head else "document_read"
     found, key = await _found(request, deed, action, place)
     headers = _headers(request, found)
+    if is_bundled(request, found) and not is_head:
+        file = await open_bytes(request, deed, found, key, 0, found.size)
+        return give_bundled(request, deed, found, _pieces(file, found, deed), headers)
     if found.etag in request.headers.get("if-none-match", "").replace("W/", "").split(", "):
         return Response(status_code=304, headers=headers)
     try:
@@ -129,6 +136,8 @@ async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response
 def give_once(request: Request, deed: Deed, found: Stored, file: Stretch) -> Response:
     """The whole file, opened already, of which nobody keeps a copy and no stretch is asked for."""
     headers = _headers(request, found)
+    if is_bundled(request, found):
+        return give_bundled(request, deed, found, _pieces(file, found, deed), headers)
     del headers["accept-ranges"], headers["etag"]
     headers |= {"cache-control": "no-store", "content-length": str(found.size)}
     given = Given(_pieces(file, found, deed), 200, headers, media_type=found.media_type)
@@ -152,6 +161,8 @@ async def _found(
                 await write_down(
                     desk.database, connection, deed, action, subject=found.id, bucket=bucket
                 )
+                if action == "document_read":
+                    await write_disclosure_down(desk.database, connection, deed, found)
             return found, await opening(desk, connection, deed.practice_id, found)
     await write_refusal_down(desk.database, deed, "select", bucket, name)
     raise Refused(NO_OBJECT)
@@ -178,10 +189,11 @@ def _headers(request: Request, found: Stored) -> dict[str, str]:
     return {
         "accept-ranges": "bytes",
         "cache-control": f"private, {found.metadata['cacheControl']}",
-        "content-disposition": _disposition(shown, asked or _display_name(found)),
+        "content-disposition": _disposition(shown, asked or found.called),
         "etag": found.etag,
         "last-modified": format_datetime(found.updated_at, usegmt=True),
         "x-content-type-options": "nosniff",
+        **headers_of(found.label, services_of(request).settings.site_url),
     }
 
 
@@ -189,12 +201,6 @@ def _disposition(shown: bool, name: str) -> str:
     if shown:
         return "inline"
     return f"attachment; filename*=UTF-8''{quote(name[:200], safe='')}"
-
-
-def _display_name(found: Stored) -> str:
-    """What people call it, which may be in any script; its key is not."""
-    name = (found.user_metadata or {}).get("display_name")
-    return name if isinstance(name, str) and name else last_step(found.name)
 
 
 async def open_bytes(

@@ -45,6 +45,7 @@ from mentalspace.integrations.storage.store.acting import (
     write_link_refusal_down,
     write_refusal_down,
 )
+from mentalspace.integrations.storage.store.disclosures import write_disclosure_down
 from mentalspace.integrations.storage.store.links import Open, Waiting
 from mentalspace.integrations.storage.store.objects import Stored
 from mentalspace.practice.person import Person
@@ -204,6 +205,7 @@ async def _use_up(
                 desk.database, connection, deed, "document_read",
                 subject=found.id, bucket=found.bucket_id,
             )  # fmt: skip
+            await write_disclosure_down(desk.database, connection, deed, found)
         return state
 
 
@@ -248,6 +250,8 @@ def _row(one: Open) -> dict[str, Any]:
         "guarded": one.guarded,
         "oneTime": one.one_time,
         "audience": audience,
+        "purpose": one.purpose,
+        "recipient": one.recipient,
         "uses": one.uses if one.guarded else None,
         "created_at": one.created_at.isoformat(),
         "expires_at": one.expires_at.isoformat(),

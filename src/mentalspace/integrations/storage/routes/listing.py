@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.storage.model import last_step
 from mentalspace.integrations.storage.refusal import BAD_REQUEST, Refused
+from mentalspace.integrations.storage.routes.answer import notice_in
 from mentalspace.integrations.storage.routes.ask import (
     bucket_of,
     deed_of,
@@ -75,7 +76,7 @@ async def list_by_cursor(request: Request) -> Response:
             if entry["is_folder"]
         ],
         "objects": [
-            {"key": last_step(entry["name"]), **_row(entry)}
+            {"key": last_step(entry["name"]), **_row(request, entry)}
             for entry in page.entries
             if not entry["is_folder"]
         ],
@@ -102,7 +103,7 @@ async def _list(request: Request, deed: Deed, body: Mapping[str, Any]) -> Respon
             order=order,
         )
         await _write_down(request, deed, connection, bucket if rows else "")
-    return JSONResponse([_row(row) for row in rows])
+    return JSONResponse([_row(request, row) for row in rows])
 
 
 async def _write_down(request: Request, deed: Deed, connection: Connection, bucket: str) -> None:
@@ -122,11 +123,12 @@ def _sort(body: Mapping[str, Any]) -> tuple[str, Order]:
     return column, cast(Order, order)
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+def _row(request: Request, row: Mapping[str, Any]) -> dict[str, Any]:
     instants = {name: row[name].isoformat() if row[name] else None for name in _INSTANTS}
     return {
         "name": row["name"],
         "id": None if row["id"] is None else str(row["id"]),
         **instants,
         "metadata": row["metadata"],
+        **notice_in(request, row["label"]),
     }

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from email.utils import format_datetime
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from mentalspace.integrations.storage import resume
-from mentalspace.integrations.storage.keep import Target
+from mentalspace.integrations.storage.keep import Said, Target
 from mentalspace.integrations.storage.model import LARGEST_LIMIT
 from mentalspace.integrations.storage.refusal import (
     NO_ROUTE,
@@ -29,6 +29,7 @@ from mentalspace.integrations.storage.routes.ask import (
     user_metadata,
 )
 from mentalspace.integrations.storage.routes.carried import counting_failure
+from mentalspace.integrations.storage.routes.said import LABEL_HEADER, said_of
 from mentalspace.integrations.storage.store.acting import Deed
 from mentalspace.integrations.storage.tus import (
     EXTENSIONS,
@@ -74,7 +75,7 @@ async def create(request: Request) -> Response:
         length_bytes=read_length(request.headers),
         content_type=metadata.get("contentType", ""),
         cache_control=f"max-age={seconds}" if _SECONDS.fullmatch(seconds) else "no-cache",
-        user_metadata=user_metadata(None, metadata.get("metadata") or None),
+        said=_said_in(request, metadata),
         sent=request.headers.get("upload-metadata", ""),
     )
     desk = desk_for(request)
@@ -158,6 +159,12 @@ async def _add(request: Request, deed: Deed, ref: Ref, addition: Addition) -> Pr
     desk = desk_for(request)
     async with counting_failure(desk.database, deed, "up", ref.bucket, ends=resume.ends):
         return await resume.add(desk, deed, ref, addition)
+
+
+def _said_in(request: Request, metadata: Mapping[str, str]) -> Said:
+    told = user_metadata(None, metadata.get("metadata") or None)
+    label = metadata.get("documentLabel") or request.headers.get(LABEL_HEADER)
+    return said_of(told, label)
 
 
 async def _begins(request: Request, bucket: str, name: str) -> tuple[Deed, bool]:

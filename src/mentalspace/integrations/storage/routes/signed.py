@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mentalspace.integrations.storage.keep import Target, may_keep
 from mentalspace.integrations.storage.link import LASTS, LONGEST, UPLOAD_LASTS
 from mentalspace.integrations.storage.refusal import BAD_REQUEST, NO_OBJECT, Refused
-from mentalspace.integrations.storage.routes.answer import services_of
+from mentalspace.integrations.storage.routes.answer import notice_in, services_of
 from mentalspace.integrations.storage.routes.ask import (
     bucket_of,
     deed_of,
@@ -24,6 +25,7 @@ from mentalspace.integrations.storage.routes.ask import (
     whole_number,
 )
 from mentalspace.integrations.storage.routes.audience import Asked, guard_of
+from mentalspace.integrations.storage.routes.why import why_of
 from mentalspace.integrations.storage.store import links, objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -31,9 +33,17 @@ from mentalspace.integrations.storage.store.acting import (
     write_down,
     write_refusal_down,
 )
+from mentalspace.integrations.storage.store.links import Why
+from mentalspace.integrations.storage.store.objects import Stored
 
 _MOST_AT_ONCE = 500
 _NOT_THERE = "Either the object does not exist or you do not have access to it"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    lasts: timedelta
+    why: Why
 
 
 async def sign(request: Request) -> Response:
@@ -42,11 +52,11 @@ async def sign(request: Request) -> Response:
     deed = await deed_of(request, "object.sign")
     bucket, name = place_of(request)
     body = await json_of(request, optional=True)
-    guard, lasts = guard_of(body), _lasts(body)
+    guard, asked = guard_of(body), _Asked(_lasts(body), why_of(body))
     if guard is not None:
-        made = await _guarded(request, deed, (bucket, name), guard, lasts)
+        made = await _guarded(request, deed, (bucket, name), guard, asked)
     else:
-        [made] = await _links(request, deed, bucket, [name], lasts)
+        [made] = await _links(request, deed, bucket, [name], asked)
     if made is None:
         await write_refusal_down(desk_for(request).database, deed, "select", bucket, name)
         raise Refused(NO_OBJECT)
@@ -62,7 +72,7 @@ async def sign_many(request: Request) -> Response:
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST_AT_ONCE:
         raise Refused(BAD_REQUEST, f"paths: give 1 to {_MOST_AT_ONCE} names")
     names = [name_of(name) for name in given]
-    made = await _links(request, deed, bucket, names, _lasts(body))
+    made = await _links(request, deed, bucket, names, _Asked(_lasts(body), why_of(body)))
     return JSONResponse(
         [
             {"error": None, "path": name, **one}
@@ -96,7 +106,7 @@ async def sign_upload(request: Request) -> Response:
 
 
 async def _guarded(
-    request: Request, deed: Deed, place: tuple[str, str], guard: Asked, lasts: timedelta
+    request: Request, deed: Deed, place: tuple[str, str], guard: Asked, asked: _Asked
 ) -> dict[str, str] | None:
     """The link's two addresses, a program's and a person's; None if there is nothing to read."""
     desk, link_id = desk_for(request), uuid4()
@@ -106,41 +116,50 @@ async def _guarded(
         if found is None:
             return None
         made = [(link_id, found.id)]
-        await links.add(connection, deed.person, "download", made, lasts, held)
+        await links.add(connection, deed.person, "download", made, asked.lasts, held, asked.why)
         await write_down(
             desk.database, connection, deed, "document_link_made",
             subject=found.id, bucket=place[0], link=str(link_id), **guard.words(),
+            **_words(found.label, asked.why),
         )  # fmt: skip
-    token = desk.links.sign_guarded(deed.practice_id, link_id, desk.clock.now(), lasts)
+    token = desk.links.sign_guarded(deed.practice_id, link_id, desk.clock.now(), asked.lasts)
     return {
         "signedURL": f"/link?token={token}",
         "page": f"{services_of(request).settings.site_url}/d/{token}",
         "id": str(link_id),
+        **notice_in(request, found.label),
     }
 
 
 async def _links(
-    request: Request, deed: Deed, bucket: str, names: list[str], lasts: timedelta
+    request: Request, deed: Deed, bucket: str, names: list[str], asked: _Asked
 ) -> list[dict[str, str] | None]:
     """For each name its link, or None if there is nothing they may read."""
     desk = desk_for(request)
     async with acting(desk.database, deed) as connection:
         found = await objects.find_many(connection, bucket, names)
-        made = {one.name: (uuid4(), one.id) for one in found}
-        await links.add(connection, deed.person, "download", list(made.values()), lasts)
-        for link_id, file_id in made.values():
+        made = {one.name: (uuid4(), one) for one in found}
+        rows = [(link_id, one.id) for link_id, one in made.values()]
+        await links.add(connection, deed.person, "download", rows, asked.lasts, why=asked.why)
+        for link_id, one in made.values():
             await write_down(
                 desk.database, connection, deed, "document_link_made",
-                subject=file_id, bucket=bucket, link=str(link_id),
+                subject=one.id, bucket=bucket, link=str(link_id), **_words(one.label, asked.why),
             )  # fmt: skip
     now = desk.clock.now()
 
-    def link(name: str, link_id: UUID) -> dict[str, str]:
-        key = f"{bucket}/{name}"
-        token = desk.links.sign(deed.person, "download", key, now, lasts, link_id=link_id)
-        return {"signedURL": f"/object/sign/{quote(key)}?token={token}", "id": str(link_id)}
+    def link(link_id: UUID, one: Stored) -> dict[str, str]:
+        key = f"{bucket}/{one.name}"
+        token = desk.links.sign(deed.person, "download", key, now, asked.lasts, link_id=link_id)
+        url = f"/object/sign/{quote(key)}?token={token}"
+        return {"signedURL": url, "id": str(link_id), **notice_in(request, one.label)}
 
-    return [link(name, made[name][0]) if name in made else None for name in names]
+    return [link(*made[name]) if name in made else None for name in names]
+
+
+def _words(label: str | None, why: Why) -> dict[str, str]:
+    """What the audit says besides."""
+    return why.words() if label is None else {**why.words(), "label": label}
 
 
 def _lasts(body: dict[str, Any]) -> timedelta:

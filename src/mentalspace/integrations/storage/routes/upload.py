@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
 from uuid import UUID
 
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.form import Form, read_form
 from mentalspace.integrations.storage.intake import Intake
-from mentalspace.integrations.storage.keep import Target, Told, keep, may_keep
+from mentalspace.integrations.storage.keep import Said, Target, Told, keep, may_keep
 from mentalspace.integrations.storage.routes.ask import (
     deed_of,
     deed_of_link,
@@ -22,6 +23,7 @@ from mentalspace.integrations.storage.routes.ask import (
     user_metadata,
 )
 from mentalspace.integrations.storage.routes.carried import counting_failure
+from mentalspace.integrations.storage.routes.said import LABEL_HEADER, label_in, said_of
 from mentalspace.integrations.storage.store.acting import Deed
 
 # What a cache may be told; anything else is not repeated to one.
@@ -32,11 +34,12 @@ _UNSAID = "no-cache"
 _AROUND = 64 * 1024
 
 
-About: TypeAlias = Callable[[Form], Mapping[str, Any] | None]
+About: TypeAlias = Callable[[Form], Said]
 
 
-def _metadata_of(form: Form) -> Mapping[str, Any] | None:
-    return user_metadata(None, form.fields.get("metadata"))
+def _said_in(form: Form) -> Said:
+    metadata = user_metadata(None, form.fields.get("metadata"))
+    return said_of(metadata, form.fields.get("documentLabel"))
 
 
 async def upload(request: Request) -> Response:
@@ -63,9 +66,9 @@ async def _take(request: Request, deed: Deed, target: Target) -> Response:
     return JSONResponse({"Key": target.key, "Id": str(kept)})
 
 
-async def take(request: Request, deed: Deed, target: Target, about: About = _metadata_of) -> UUID:
+async def take(request: Request, deed: Deed, target: Target, about: About = _said_in) -> UUID:
     """The id of the file in the request's body. `about` reads a form's fields when all of it came
-    and nothing is kept: what it gives is the file's metadata, what it raises goes through.
+    and nothing is kept: what it gives is said of the file, what it raises goes through.
     Raises Refused."""
     desk = desk_for(request)
     async with counting_failure(desk.database, deed, "up", target.bucket) as carried:
@@ -80,6 +83,7 @@ async def take(request: Request, deed: Deed, target: Target, about: About = _met
 
 async def _receive(request: Request, intake: Intake, about: About) -> Told:
     """Let the body through the intake, whichever way it is wrapped."""
+    label = label_in(request.headers.get(LABEL_HEADER))
     content_type = request.headers.get("content-type", "")
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isascii() and announced.isdigit() else 0
@@ -97,5 +101,5 @@ async def _receive(request: Request, intake: Intake, about: About) -> Told:
                 await intake.write(piece)
         cache = request.headers.get("cache-control", "").lower()
         cache = cache if _CACHE_CONTROL.fullmatch(cache) else _UNSAID
-        said = user_metadata(request.headers.get("x-metadata"), None)
-    return Told(intake.media_type, cache, said)
+        said = said_of(user_metadata(request.headers.get("x-metadata"), None), None)
+    return Told(intake.media_type, cache, replace(said, label=label or said.label))

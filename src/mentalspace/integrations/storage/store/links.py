@@ -13,12 +13,15 @@ from mentalspace.integrations.storage.link import Scope, maker
 from mentalspace.practice.person import Person
 
 StaffRole: TypeAlias = Literal["administrator", "clinician", "biller", "front_desk"]
+Purpose: TypeAlias = Literal[
+    "treatment", "payment", "operations", "patient_request", "court_order", "other"
+]
 State: TypeAlias = Literal["open", "unknown", "revoked", "expired", "used", "for_somebody_else"]
 
 _ADD = """
 insert into storage.link (id, practice_id, scope, file_id, maker_id, maker_role, maker_client,
-                          guarded, one_time, for_user, for_role, expires_at)
-select id, $3, $4, file, $5, $6, $7, $8, $9, $10, $11, app.now() + $12
+                          guarded, one_time, for_user, for_role, expires_at, purpose, recipient)
+select id, $3, $4, file, $5, $6, $7, $8, $9, $10, $11, app.now() + $12, $13, $14
   from unnest($1::uuid[], $2::uuid[]) as one (id, file)
 """
 _FIND = """
@@ -28,7 +31,8 @@ select file_id, practice_id, maker_id, maker_role, maker_client, one_time, for_u
 _STATE = "select storage.link_state($1, $2, $3)"
 _USE = "select storage.use_link($1, $2, $3)"
 _OPEN = """
-select id, maker_id, guarded, one_time, for_user, for_role, created_at, expires_at, uses
+select id, maker_id, guarded, one_time, for_user, for_role, purpose, recipient, created_at,
+       expires_at, uses
   from storage.link
  where file_id = $1 and revoked_at is null and expires_at > app.now()
    and (not one_time or used_at is null)
@@ -57,6 +61,19 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Why:
+    """What a file is given for, and to which office, as far as that was said."""
+
+    purpose: Purpose | None = None
+    recipient: str | None = None
+
+    def words(self) -> dict[str, str]:
+        """For the audit."""
+        both = {"purpose": self.purpose, "recipient": self.recipient}
+        return {name: said for name, said in both.items() if said is not None}
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A guarded link's row. `maker` is as it was when the link was made."""
 
@@ -76,9 +93,14 @@ class Open:
     one_time: bool
     for_user: UUID | None
     for_role: str | None
+    purpose: Purpose | None
+    recipient: str | None
     created_at: datetime
     expires_at: datetime
     uses: int
+
+
+_UNSAID = Why()
 
 
 async def add(
@@ -88,6 +110,7 @@ async def add(
     made: Sequence[tuple[UUID, UUID | None]],
     lasts: timedelta,
     guard: Guard | None = None,
+    why: Why = _UNSAID,
 ) -> None:
     """One row for each of `made`: a link's id and its file's, which a link to put one in has not.
     As the person who makes them."""
@@ -106,6 +129,8 @@ async def add(
         held.for_user,
         held.for_role,
         lasts,
+        why.purpose,
+        why.recipient,
     )
 
 

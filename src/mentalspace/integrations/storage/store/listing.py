@@ -24,19 +24,19 @@ with here as (
 ), row_of as (
   select distinct true as is_folder, split_part(rest, '/', 1) as name, null::uuid as id,
          null::timestamptz as updated_at, null::timestamptz as created_at,
-         null::timestamptz as last_accessed_at, null::jsonb as metadata
+         null::timestamptz as last_accessed_at, null::jsonb as metadata, null::text as label
     from here where strpos(rest, '/') > 0
   union all
-  select false, rest, id, updated_at, created_at, last_accessed_at, metadata
+  select false, rest, id, updated_at, created_at, last_accessed_at, metadata, label
     from here where strpos(rest, '/') = 0
 )
-select name, id, updated_at, created_at, last_accessed_at, metadata from row_of
+select name, id, updated_at, created_at, last_accessed_at, metadata, label from row_of
  where $4 = '' or starts_with(lower(name), lower($4))
  order by is_folder desc, case when is_folder then name end {order}, {sort} {order}, name
  limit $5 offset $6
 """
 _BELOW = """
-select id, name, updated_at, created_at, last_accessed_at, metadata, false as is_folder
+select id, name, updated_at, created_at, last_accessed_at, metadata, label, false as is_folder
   from storage.file
  where bucket_id = $1 and name >= $2 and name < $3 and ($4 = '' or name {after} $4)
  order by name {order} limit $5
@@ -48,10 +48,11 @@ with here as (
 ), entry as (
   select distinct null::uuid as id, $2 || split_part(rest, '/', 1) || '/' as name,
          null::timestamptz as updated_at, null::timestamptz as created_at,
-         null::timestamptz as last_accessed_at, null::jsonb as metadata, true as is_folder
+         null::timestamptz as last_accessed_at, null::jsonb as metadata, null::text as label,
+         true as is_folder
     from here where strpos(rest, '/') > 0
   union all
-  select id, name, updated_at, created_at, last_accessed_at, metadata, false
+  select id, name, updated_at, created_at, last_accessed_at, metadata, label, false
     from here where strpos(rest, '/') = 0
 )
 select * from entry where $4 = '' or (name collate "C") {after} $4

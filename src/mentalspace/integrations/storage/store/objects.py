@@ -9,9 +9,10 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.integrations.storage.model import last_step
 
 _COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated_at,
-       last_accessed_at, metadata, user_metadata,
+       last_accessed_at, metadata, user_metadata, label,
        (select s.state from storage.scan s
          where s.practice_id = file.practice_id and s.version = file.version) as scanned"""
 _FIND = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = $2"
@@ -20,8 +21,8 @@ _FIND_ID = f"select {_COLUMNS} from storage.file where id = $1"
 _LIMITS = "select file_size_limit, allowed_mime_types from storage.limits_of($1)"
 _INSERT = """
 insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
-                          user_metadata)
-values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7)
+                          user_metadata, label)
+values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7, $8)
 """
 _ADD = f"{_INSERT} returning id, null as replaced"
 _PUT = f"""
@@ -29,13 +30,15 @@ with old as (select version from storage.file where bucket_id = $2 and name = $3
 {_INSERT}
 on conflict (practice_id, bucket_id, name) do update set
   owner = excluded.owner, owner_id = excluded.owner_id, version = excluded.version,
-  metadata = excluded.metadata, user_metadata = excluded.user_metadata, updated_at = app.now()
+  metadata = excluded.metadata, user_metadata = excluded.user_metadata,
+  label = coalesce(file.label, excluded.label), updated_at = app.now()
 returning id, (select version from old) as replaced
 """
 _RENAME = """
 update storage.file set bucket_id = $4, name = $5, updated_at = app.now()
  where bucket_id = $1 and name = $2 and version = $3 returning id
 """
+_LABEL = "update storage.file set label = $2 where id = $1 returning true"
 _REMOVE = f"""
 delete from storage.file where bucket_id = $1 and name = any ($2) returning {_COLUMNS}
 """
@@ -64,7 +67,14 @@ class Stored:
     last_accessed_at: datetime
     metadata: Mapping[str, Any]
     user_metadata: Mapping[str, Any] | None
+    label: str | None
     scanned: str | None
+
+    @property
+    def called(self) -> str:
+        """What people call it, which may be in any script; its key is not."""
+        name = (self.user_metadata or {}).get("display_name")
+        return name if isinstance(name, str) and name else last_step(self.name)
 
     @property
     def size(self) -> int:
@@ -93,6 +103,7 @@ class NewFile:
     version: str
     metadata: Mapping[str, Any]
     user_metadata: Mapping[str, Any] | None
+    label: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ async def find_many(connection: Connection, bucket: str, names: Sequence[str]) -
 
 
 async def put(connection: Connection, new: NewFile, *, upsert: bool) -> Put:
-    """Add a file's row, or let it replace one of the same name."""
+    """Add a file's row, or let it replace one of the same name, whose label it takes over."""
     row = await connection.fetchrow(
         _PUT if upsert else _ADD,
         new.practice_id,
@@ -136,6 +147,7 @@ async def put(connection: Connection, new: NewFile, *, upsert: bool) -> Put:
         new.version,
         new.metadata,
         new.user_metadata,
+        new.label,
     )
     assert row is not None
     return Put(row["id"], row["replaced"])
@@ -148,6 +160,11 @@ async def rename(
     any more."""
     found: UUID | None = await connection.fetchval(_RENAME, *source, version, *target)
     return found
+
+
+async def set_label(connection: Connection, file_id: UUID, label: str | None) -> bool:
+    """Put it on or take it off; False if that was not theirs to do."""
+    return bool(await connection.fetchval(_LABEL, file_id, label))
 
 
 async def remove(connection: Connection, bucket: str, names: Sequence[str]) -> list[Stored]:

@@ -15,11 +15,12 @@ from mentalspace.integrations.storage.refusal import TOO_MANY_UPLOADS, UPLOAD_GO
 MOST_AT_ONCE = 100
 
 _COLUMNS = """id, bucket_id, name, upsert, length_bytes, media_type, cache_control, user_metadata,
-       told, created_at, expires_at, finished_at is not null as is_whole"""
+       label, told, created_at, expires_at, finished_at is not null as is_whole"""
 _ADD = """
 insert into storage.upload (practice_id, id, bucket_id, name, owner_id, upsert, length_bytes,
-                            media_type, cache_control, user_metadata, told, created_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                            media_type, cache_control, user_metadata, label, told, created_at,
+                            expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
 _UNFINISHED = (
     "select count(*) from storage.upload where finished_at is null and expires_at > app.now()"
@@ -47,6 +48,7 @@ class Upload:
     media_type: str
     cache_control: str
     user_metadata: Mapping[str, Any] | None
+    label: str | None
     told: str
     created_at: datetime
     expires_at: datetime
@@ -69,6 +71,7 @@ async def add(connection: Connection, practice_id: UUID, owner_id: UUID, new: Up
         new.media_type,
         new.cache_control,
         new.user_metadata,
+        new.label,
         new.told,
         new.created_at,
         new.expires_at,
