@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -239,7 +239,7 @@ class MentalSpace:
         }
         traced = self.settings.otlp is not None
         return LazyApp(
-            self.open_services,
+            partial(self.open_services, name="mentalspace api"),
             lambda services: create_app(
                 services,
                 routers=[
@@ -270,7 +270,8 @@ class MentalSpace:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with self.open_services(pool_size=20) as services, self._worker(services) as worker:
+        opened = self.open_services(pool_size=20, name="mentalspace worker")
+        async with opened as services, self._worker(services) as worker:
             _keep_what_is_there()
             await worker.run(stop)
 
@@ -293,7 +294,7 @@ class MentalSpace:
         async with (
             open_client(live=False) as sheltered,
             open_client(live=True) as live,
-            connect(services.login_url, size=4) as heart,
+            connect(services.login_url, size=4, name="mentalspace worker") as heart,
         ):
             clients = {False: sheltered, True: live}
             pager = self._pager(services, heart, clients[self.settings.is_production])
@@ -391,7 +392,9 @@ class MentalSpace:
     # What the doors are handed -------------------------------------------------------------------
 
     @asynccontextmanager
-    async def open_services(self, pool_size: int = 10) -> AsyncIterator[Services]:
+    async def open_services(
+        self, pool_size: int = 10, name: str = "mentalspace"
+    ) -> AsyncIterator[Services]:
         from mentalspace.engine.db import connect
         from mentalspace.engine.db.address import login_url
         from mentalspace.engine.db.shape import shape_of
@@ -406,7 +409,7 @@ class MentalSpace:
         admin_url = await asyncio.to_thread(self._known_admin_url)
         url = login_url(admin_url, self.master_key)
         rooms, runbooks, clock, queue = self.rooms(), self.runbooks(), OffsetClock(), Queue(url)
-        async with connect(url, size=pool_size) as database:
+        async with connect(url, size=pool_size, name=name) as database:
             await follow_clock(database, clock)
             vault = await with_kept_recipients(database, self.vault())
             rooms = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -16,8 +17,9 @@ from mentalspace.engine.house_alert import HOUSE_RULES
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.process import beat, repeat
-from mentalspace.engine.pulse import beating
+from mentalspace.engine.pulse import beating, lock_waits, stalled_loops
 from mentalspace.engine.runbook import load_runbooks
+from mentalspace.engine.standstill import where
 from mentalspace.engine.watchman import DeadMan, Watchman
 from mentalspace.integrations import discover_rooms
 from tests.engine.desk import Desk
@@ -263,7 +265,8 @@ async def _service() -> AsyncIterator[tuple[list[str], str]]:
 
 async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: Desk) -> None:
     """Whichever loop it is, and though another worker's turns; one incident a process, with a page
-    of the runbook that says what to type. A loop that fails does turn."""
+    of the runbook that says what to type. One that fails each time is told at the second look:
+    right after the database was away they all have failed."""
     await pulses(desk, "dispatch", "evaluate", "page")
     database, never, stop = desk.bench.database, asyncio.Event(), asyncio.Event()
     loops = Loops()
@@ -287,7 +290,11 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
         await watchman.tick()
         assert await rules(desk) == {"house.loop_silent": False}
         incident = await desk.incident()
-        assert "A living worker hangs in fold" in incident["title"]
+        assert "A living worker hangs in fold (" in incident["title"]
+        async with database.as_oncall() as connection:
+            fold, probe = sorted(await stalled_loops(connection, 0.02), key=lambda one: one.name)
+        assert (fold.fails, fold.error, probe.fails, probe.waits) == (False, None, True, None)
+        assert probe.error == "ZeroDivisionError: an error in our own code; the log has it"
         never.set()
         await asyncio.sleep(0.05)
         stop.set()
@@ -295,6 +302,50 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
     await beat(database, "worker:a", "worker", loops)
     await watchman.tick()
     assert await rules(desk) == {"house.loop_silent": True}
+    await desk.bench.admin.execute(
+        "update heartbeat set started_at = started_at - interval '1 hour',"
+        ' loops = \'{"probe": {"every_s": 1, "failures": 3}}\''
+    )
+    await watchman.tick()
+    assert await rules(desk) == {"house.loop_silent": True}
+    await watchman.tick()
+    assert await rules(desk) == {"house.loop_silent": False}
+
+
+async def test_who_waits_for_a_lock_sees_who_holds_it_and_no_value(desk: Desk) -> None:
+    """For on-call: both processes by name, and their queries without what was asked."""
+    database, holder = desk.bench.database, desk.bench.admin
+    await holder.execute("set application_name = $$somebody's psql$$")
+    loops, stop = Loops(), asyncio.Event()
+
+    try:
+        await holder.execute(
+            "begin; update alarm_state set checked_at = null where 'Wilhelmina' <> 'x'"
+        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(repeat("judge", 0.01, Alarm(database, desk.pager).judge, stop, loops))
+            for _ in range(100):
+                await asyncio.sleep(0.02)
+                async with database.as_oncall() as connection:
+                    waits = await lock_waits(connection)
+                if waits:
+                    break
+            task = loops.by_name["judge"].task
+            assert task is not None
+            assert where(task) == "the database, in alarm.judge"
+            await holder.execute("rollback")
+            stop.set()
+    finally:
+        await holder.execute("reset application_name")
+    [wait] = waits
+    assert (wait.held_by, wait.holder_state) == ("somebody's psql", "idle in transaction")
+    assert wait.waits_as.startswith("mentalspace ")
+    assert wait.holder_query == "begin; update alarm_state set checked_at = null where ? <> ?"
+    assert wait.waiting_query.startswith("update alarm_state set nobody = $1")
+    said = "select /* Ann */ E'a''b', 4711.5, $t$ Ann $t$, x2 from y where z = 'Ann"
+    shape = await holder.fetchval("select app.query_shape($1)", said)
+    assert shape.startswith("select")
+    assert not re.search(r"Ann|a'|4711", shape)
 
 
 async def test_what_hangs_is_not_over_because_something_else_is_silent(desk: Desk) -> None:

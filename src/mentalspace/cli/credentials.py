@@ -143,7 +143,7 @@ async def _store(
             secrets,
             rank=rank_of(room, provider),
         )
-        await store(owner, services.vault, provider, new, services.settings)
+        await store(owner, services.vault, provider, new, services.settings, actor="command line")
     return f"/v1/hooks/{room.name}/{endpoint}" if provider.calls_back else endpoint
 
 

@@ -30,6 +30,7 @@ DEEDS: Mapping[str, str] = {
     "client.told_by_phone":     "Told a client by telephone",
     "clients.listed":           "Listed clients",
     "clients.read":             "Read the list of clients",
+    "credential_set":           "Entered a credential’s secret",
     "code_asked":               "Asked for a log-in code",
     "document_copied":          "Copied a document",
     "document_deleted":         "Deleted a document",

@@ -7,18 +7,16 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
+from mentalspace.console.queries.brewing import read_brewing
 from mentalspace.console.queries.fleet import Card, read_fleet
 from mentalspace.console.queries.incident import open_incidents
-from mentalspace.console.queries.processes import (
-    drills_of,
-    is_alive,
-    last_drills,
-    read_heartbeats,
-)
+from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
+from mentalspace.console.queries.processes import drills_of, last_drills, read_processes
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
-from mentalspace.engine.pulse import hanging_loops
+from mentalspace.engine.pulse import lock_waits
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 
@@ -34,12 +32,16 @@ async def home(visit: Visit) -> Response:
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, room)
         incidents = await open_incidents(connection)
+        brewing = await read_brewing(connection, visit.services.runbooks)
+        changes = await read_changes(connection)
     # Processes and drills belong to the installation and name no practice; rates are counted for
     # the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
         rates = await _rates(visit, connection, fleet.cards)
-        heartbeats = await read_heartbeats(connection)
-        hanging = await hanging_loops(connection)
+        processes = await read_processes(connection)
+        troubled = [process for process in processes if process.is_troubled]
+        waits = await lock_waits(connection) if troubled else []
+        pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
         ids = [card.credential["id"] for card in fleet.cards]
         heard = await read_heard(connection, visit.services.rooms, ids)
@@ -48,8 +50,14 @@ async def home(visit: Visit) -> Response:
         fleet=fleet,
         room=room,
         incidents=incidents,
-        heartbeats=[(beat, is_alive(beat)) for beat in heartbeats],
-        hanging=hanging,
+        processes=processes,
+        troubled=troubled,
+        waits=waits,
+        brewing=brewing,
+        changes=changes,
+        began=[p for p in processes if p.age_s < HOURS * 3600 and p.state.tone != "idle"],
+        pages=pages,
+        deeds=DEEDS,
         rates=rates,
         heard=heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},

@@ -23,6 +23,7 @@ from mentalspace.console.queries.incident import (
     read_pages,
     recent_incidents,
 )
+from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.archive import archive, unarchive
@@ -68,6 +69,7 @@ async def incident(visit: Visit) -> Response:
         # Of the house itself no message is to blame: what matters is what stands still meanwhile.
         is_house = found["integration"] == HOUSE
         due_now = await connection.fetchrow(DUE_NOW) if is_house else None
+        standstill = await read_standstill(connection, found)
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     provider = visit.provider_title(found["integration"], found["provider"])
@@ -85,6 +87,7 @@ async def incident(visit: Visit) -> Response:
         incident=whole,
         facts=facts,
         due_now=due_now,
+        standstill=standstill,
         group=group,
         struck=_struck(group, facts),
         pages=pages,

@@ -42,13 +42,14 @@ async def repeat(
     loops.begins(name, every_s)
     while not stop.is_set():
         began = time.monotonic()
+        loops.turns(name)
         try:
             await work()
         except CONNECTION_LOST as error:
-            loops.failed(name)
+            loops.failed(name, error)
             log.warning("loop_waits", kind=name, error=type(error).__name__)
         except Exception as error:
-            loops.failed(name)
+            loops.failed(name, error)
             log.error("loop_failed", kind=name, error=type(error).__name__)
         else:
             loops.went_well(name, time.monotonic() - began)

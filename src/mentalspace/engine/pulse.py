@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any
 
 from mentalspace.engine.db import Connection, Database
 
@@ -35,25 +36,106 @@ select name from (
  order by array_position($1, name)
 """
 
-# A turn may take long. A loop of a living process whose turn has not ended for so much longer than
-# one is due hangs; one that fails each time does turn, and its log says why it fails.
+# A turn may take long. A loop of a living process that has not turned well for so much longer than
+# one is due hangs, or fails each time.
 HANGS_AFTER_S = 180.0
-_HANGING = """
-select h.process, h.kind, h.host, h.pid, l.key as name,
-       extract(epoch from clock_timestamp()
-         - coalesce((l.value ->> 'well_at')::timestamptz, h.started_at))::float8 as idle_s
-  from heartbeat h cross join jsonb_each(h.loops) l
- where h.beat_at > clock_timestamp() - interval '10 s'
-   and coalesce((l.value ->> 'well_at')::timestamptz, h.started_at)
-       < clock_timestamp() - ($1 + coalesce((l.value ->> 'every_s')::float8, 0)) * interval '1 s'
-   and coalesce((l.value ->> 'failures')::int, 0) = 0
- order by h.kind, h.started_at, idle_s desc
+# So soon it is shown to whoever looks, though nobody is paged yet. Some turns take long and are
+# well: one that fails is shown sooner.
+_FAILS_SHOWN_AFTER_S = 15.0
+_HANGS_SHOWN_AFTER_S = 60.0
+_STALLED = """
+select * from (
+  select h.process, h.kind, h.host, h.pid, l.key as name, h.started_at,
+         coalesce((l.value ->> 'well_at')::timestamptz, h.started_at) as since,
+         extract(epoch from clock_timestamp()
+           - coalesce((l.value ->> 'well_at')::timestamptz, h.started_at))::float8 as idle_s,
+         coalesce((l.value ->> 'every_s')::float8, 0) as every_s,
+         coalesce((l.value ->> 'failures')::int, 0) as failures, l.value ->> 'error' as error,
+         (l.value ->> 'failed_at')::timestamptz as failed_at, l.value ->> 'waits' as waits,
+         (l.value ->> 'turn_at')::timestamptz as turn_at
+    from heartbeat h cross join jsonb_each(h.loops) l
+   where h.beat_at > clock_timestamp() - interval '10 s') turning
+ where idle_s > $1 + every_s order by kind, started_at, idle_s desc
 """
+# Who waits in the database, and who is in the way: see engine_0040.sql.
+_LOCK_WAITS = "select * from app.lock_waits() order by waits_s desc, held_s desc"
 
 
-async def hanging_loops(connection: Connection, after_s: float = HANGS_AFTER_S) -> list[Any]:
-    """Loops of living processes that do not turn: process, kind, host, pid, name, idle_s."""
-    return list(await connection.fetch(_HANGING, after_s))
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """A loop of a living process that has not turned well since `since`. `error` is its last
+    failure, at `failed_at`, of any time; `waits` is what its turn waits for, if it does.
+    Both name nobody."""
+
+    process: str
+    kind: str
+    host: str
+    pid: int
+    name: str
+    since: datetime
+    idle_s: float
+    every_s: float
+    failures: int
+    error: str | None
+    failed_at: datetime | None
+    waits: str | None
+    turn_at: datetime | None
+
+    @property
+    def fails(self) -> bool:
+        """Its turns end, and badly; else one does not end."""
+        return self.failures > 0
+
+    @property
+    def why(self) -> str:
+        """`hangs for 240 s; it waits for the database, in dispatch.dispatch`."""
+        verb = (
+            f"failed {self.failures} times in a row and not turned well" if self.fails else "hangs"
+        )
+        said = f"its loop {self.name} {'has ' if self.fails else ''}{verb} for {self.idle_s:.0f} s"
+        waits = f"; it waits for {self.waits}" if self.waits else ""
+        return f"{said}{waits}{f'; last error {self.error}' if self.error else ''}"
+
+    @property
+    def is_long(self) -> bool:
+        """For so long that somebody is paged."""
+        return self.idle_s > HANGS_AFTER_S + self.every_s
+
+
+@dataclass(frozen=True, slots=True)
+class LockWait:
+    """A backend of the database that waits for a lock, and one that holds it. Queries are shapes:
+    no value stands in them."""
+
+    waiter: int
+    waits_as: str
+    waits_s: float | None
+    waiting_query: str
+    holder: int
+    held_by: str
+    holder_state: str
+    held_s: float | None
+    holder_query: str
+
+
+async def stalled_loops(connection: Connection, after_s: float = HANGS_AFTER_S) -> list[Stalled]:
+    """Those of living processes that hang, or fail each time; the longest first in each."""
+    rows = await connection.fetch(_STALLED, after_s)
+    return [Stalled(**{name: row[name] for name in Stalled.__dataclass_fields__}) for row in rows]
+
+
+async def faltering_loops(connection: Connection) -> list[Stalled]:
+    """Those that whoever looks is shown, before anybody is paged of them."""
+    return [
+        one
+        for one in await stalled_loops(connection, _FAILS_SHOWN_AFTER_S)
+        if one.fails or one.idle_s > _HANGS_SHOWN_AFTER_S + one.every_s
+    ]
+
+
+async def lock_waits(connection: Connection) -> list[LockWait]:
+    """The longest waiting first; mostly none. As the dispatcher or on-call."""
+    return [LockWait(**dict(row)) for row in await connection.fetch(_LOCK_WAITS)]
 
 
 def beating(

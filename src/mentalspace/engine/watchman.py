@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Database
@@ -17,8 +16,9 @@ from mentalspace.engine.pulse import (
     HANGS_AFTER_S,
     LOOPS,
     SILENT_AFTER_S,
-    hanging_loops,
+    Stalled,
     silent_loops,
+    stalled_loops,
 )
 from mentalspace.engine.runbook import Escalation
 from mentalspace.kernel.errors import ProviderError, Refused
@@ -44,14 +44,15 @@ class Watchman:
     _began_at: float = field(default_factory=time.monotonic)
     _seen: frozenset[str] = frozenset()
     _told: frozenset[str] = frozenset()
+    _stalled: frozenset[str] = frozenset()
 
     async def tick(self) -> list[str]:
         """Open an incident for each silent loop, and note those that beat again; which are silent.
 
         Right after a start everything looks silent, and so it does once a database comes back:
         one must have been silent for a while, and at two looks. The other loops live in the worker:
-        while it is silent, they are no news of their own. Nor does a loop that hangs begin to while
-        another is silent; one that hung before still does.
+        while it is silent, they are no news of their own. Nor does a loop that hangs, or fails each
+        time, begin to while another is silent; one that did before still does.
         """
         if time.monotonic() - self._began_at < self.patience_s:
             return []
@@ -63,25 +64,32 @@ class Watchman:
                 if name in self._seen
                 and ("worker" not in silent or name == "worker" or name in self._told)
             ]
-            hanging = await hanging_loops(connection, self.hangs_s)
-            if silent:
-                known = await held(connection, "house.loop_silent")
-                hanging = [one for one in hanging if one["process"] in known]
+            stalled = await stalled_loops(connection, self.hangs_s)
+            known = await held(connection, "house.loop_silent")
+            # Right after the database was away every loop has failed for long, once.
+            told = known if silent else known | self._stalled
+            stands = [one for one in stalled if one.process in told or not (silent or one.fails)]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
-                found |= {one["process"]: _hangs(hanging, one) for one in hanging}
+                found |= {one.process: _stands_still(stands, one) for one in stands}
                 await hold(connection, self.escalation, "house.loop_silent", found)
         self._seen, self._told = frozenset(silent), frozenset(twice)
+        self._stalled = frozenset(one.process for one in stalled)
         if {"worker", "page"} & set(twice):
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()
         return twice
 
 
-def _hangs(hanging: Sequence[Any], of: Any) -> str:
-    """One incident a process, whichever of its loops hang."""
-    names = ", ".join(one["name"] for one in hanging if one["process"] == of["process"])
-    return f"A living {of['kind']} hangs in {names} ({of['host']}, pid {of['pid']})"
+def _stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
+    """One incident a process, whichever of its loops hang or fail."""
+    mine = [one for one in stalled if one.process == of.process]
+    hang = ", ".join(one.name for one in mine if not one.fails)
+    fail = ", ".join(one.name for one in mine if one.fails)
+    said = " and ".join(
+        [*([f"hangs in {hang}"] if hang else []), *([f"fails in {fail}"] if fail else [])]
+    )
+    return f"A living {of.kind} {said} ({of.host}, pid {of.pid})"
 
 
 @dataclass(frozen=True, slots=True)

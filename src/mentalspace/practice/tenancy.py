@@ -15,6 +15,7 @@ from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.integration import Integration, Provider
 from mentalspace.kernel.settings import Settings
+from mentalspace.practice.audit import note
 
 Owner: TypeAlias = "asyncpg.Connection[Any]"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -94,10 +95,17 @@ async def _save_if_changed(
 
 
 async def store(
-    owner: Owner, vault: Vault, provider: Provider, new: NewCredential, settings: Settings
+    owner: Owner,
+    vault: Vault,
+    provider: Provider,
+    new: NewCredential,
+    settings: Settings,
+    *,
+    actor: str = "settings",
 ) -> UUID:
-    """Save it. Rotated at its old address it stays for tests, or for everybody, as it was; a new
-    live one outside production reaches test recipients only, until a person says otherwise."""
+    """Save it, and say so in the practice's audit. Rotated at its old address it stays for tests,
+    or for everybody, as it was; a new live one outside production reaches test recipients only,
+    until a person says otherwise."""
     test_only = new.live and not settings.is_production
     known = await owner.fetchrow(
         "select base_url, test_only from credential where integration = $1 and endpoint = $2",
@@ -107,7 +115,16 @@ async def store(
     if known is not None and known["base_url"] == new.base_url:
         before = await read_secrets(owner, vault, new.integration, new.endpoint) or {}
         test_only = known["test_only"] and not provider.is_for_tests(before)
-    return await save_credential(owner, vault, provider, replace(new, test_only=test_only))
+    saved = await save_credential(owner, vault, provider, replace(new, test_only=test_only))
+    await note(
+        owner,
+        actor,
+        "credential_set",
+        practice_id=new.practice_id,
+        subject=saved,
+        what=f"{new.integration} {provider.name}",
+    )
+    return saved
 
 
 def _refuse_test_key(

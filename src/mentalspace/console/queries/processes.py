@@ -2,25 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mentalspace.console.words import State, span
 from mentalspace.engine.db import Connection
+from mentalspace.engine.pulse import LockWait, Stalled, faltering_loops, lock_waits
 
+_DEAD_AFTER_S = 10.0
 _HEARTBEATS = """
-select process, kind, host, pid, started_at, beat_at,
-       extract(epoch from clock_timestamp() - beat_at)::float8 as silent_s
+select process, kind, host, pid,
+       extract(epoch from clock_timestamp() - beat_at)::float8 as silent_s,
+       extract(epoch from clock_timestamp() - started_at)::float8 as age_s
   from heartbeat where beat_at > clock_timestamp() - interval '1 hour' order by kind, started_at
 """
 
 
-async def read_heartbeats(connection: Connection) -> list[Any]:
-    """Processes heard of in the last hour; `silent_s` tells the living from the dead."""
-    return list(await connection.fetch(_HEARTBEATS))
+@dataclass(frozen=True, slots=True)
+class Process:
+    """`state` is the worst of its heart and of its `stalled` loops."""
+
+    name: str
+    kind: str
+    host: str
+    pid: int
+    age_s: float
+    silent_s: float
+    state: State
+    stalled: Sequence[Stalled]
+
+    @property
+    def is_troubled(self) -> bool:
+        return self.state.tone in ("bad", "warn")
 
 
-def is_alive(heartbeat: Any) -> bool:
-    return bool(heartbeat["silent_s"] < 10)
+async def read_processes(connection: Connection) -> list[Process]:
+    """Those heard of in the last hour. One that another has replaced is over, and no trouble."""
+    rows = await connection.fetch(_HEARTBEATS)
+    stalled = await faltering_loops(connection)
+    return [_process(row, rows, stalled) for row in rows]
+
+
+def _process(row: Any, rows: Sequence[Any], stalled: Sequence[Stalled]) -> Process:
+    mine = [one for one in stalled if one.process == row["process"]]
+    alive = row["silent_s"] < _DEAD_AFTER_S
+    return Process(
+        row["process"],
+        row["kind"],
+        row["host"],
+        row["pid"],
+        row["age_s"],
+        row["silent_s"],
+        _of_loops(mine) if alive else _of_silence(row, rows),
+        mine if alive else (),
+    )
+
+
+def _of_loops(stalled: Sequence[Stalled]) -> State:
+    if not stalled:
+        return State("Alive", "ok", "its heart beats, and its loops turn")
+    worst = max(stalled, key=lambda one: (one.is_long, one.idle_s))
+    if not worst.is_long:
+        return State("Falters", "warn", "alive, and a loop has not turned well lately")
+    word = "Fails" if worst.fails else "Hangs"
+    return State(word, "bad", "alive, and a loop does not turn")
+
+
+def _of_silence(row: Any, rows: Sequence[Any]) -> State:
+    for_so_long = f"Silent for {span(row['silent_s'])}"
+    others = [o for o in rows if o["kind"] == row["kind"] and o["silent_s"] < _DEAD_AFTER_S]
+    if not others:
+        return State(for_so_long, "bad", "nothing is sent, and no rule is looked at")
+    if any(o["host"] == row["host"] and o["age_s"] < row["age_s"] for o in others):
+        return State("Ended", "idle", "another one took its place")
+    return State(for_so_long, "warn", "another one goes on")
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """Which processes are in trouble now, and who is in whose way in the database."""
+
+    processes: Sequence[Process]
+    waits: Sequence[LockWait]
+
+
+async def read_standstill(connection: Connection, incident: Any) -> Standstill | None:
+    """For an open incident of a loop that is silent or hangs; None for any other."""
+    if incident["rule_id"] != "house.loop_silent" or incident["status"] == "resolved":
+        return None
+    troubled = [one for one in await read_processes(connection) if one.is_troubled]
+    return Standstill(troubled, await lock_waits(connection))
 
 
 async def last_drills(connection: Connection) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -112,9 +113,11 @@ async def _prepare(connection: Any) -> None:
 
 
 @asynccontextmanager
-async def connect(url: str, *, size: int = 10, role: str | None = None) -> AsyncIterator[Database]:
-    """Open a pool for the login role's `url`; closes on exit."""
-    settings = {"search_path": SEARCH_PATH, "application_name": "mentalspace"}
+async def connect(
+    url: str, *, size: int = 10, role: str | None = None, name: str = "mentalspace"
+) -> AsyncIterator[Database]:
+    """Open a pool for the login role's `url`; closes on exit. The database knows it by `name`."""
+    settings = {"search_path": SEARCH_PATH, "application_name": f"{name} {os.getpid()}"}
     if role is not None:
         settings["role"] = role
     pool = await asyncpg.create_pool(

@@ -15,6 +15,7 @@ from mentalspace.engine.agreement import standings
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
+from mentalspace.engine.pulse import Stalled, faltering_loops
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
 from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of_each
@@ -274,6 +275,7 @@ async def _from_ledger(
         states = await connection.fetch(_STATES, ids)
         incidents = await connection.fetch(_INCIDENTS, ids)
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
+        stalled = await faltering_loops(connection) if rows else []
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -291,7 +293,16 @@ async def _from_ledger(
     if rows and not workers:
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
+    findings += [_of_loop(book.room, one) for one in stalled]
     return rates, alerts, findings
+
+
+def _of_loop(room: str, one: Stalled) -> RoomFinding:
+    """A process is as well as the worst of its loops, whatever its heart does."""
+    text = f"pid {one.pid} on {one.host} is alive, but {one.why}"
+    state: State = "bad" if one.is_long or one.fails else "warning"
+    cure = f"mentalspace restart {one.kind}, on its host; the issue house.loop_silent has the rest"
+    return RoomFinding(room, one.kind, "worker", state, text, "ours", cure)
 
 
 def _live(book: RoomRunbook) -> list[AlertRule]:

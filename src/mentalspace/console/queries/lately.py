@@ -1,0 +1,118 @@
+"""What changed in the last two hours, and which pages were sent: what a person asks first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+
+HOURS = 2
+MOST = 12
+PAGES = 8
+
+# A person's button at a credential or an incident; a drill's are nobody's news.
+_ACTS = """
+select t.at, t.data ->> 'title' as what, t.actor as who, t.data ->> 'reason' as reason,
+       coalesce(l.credential_id, i.credential_id) as credential_id, t.incident_id
+  from timeline t left join lane l on l.id = t.lane_id left join incident i on i.id = t.incident_id
+ where t.kind = 'acted' and t.drill is null and t.at > app.now() - $1::interval
+ order by t.at desc limit $2
+"""
+_SECRETS = """
+select coalesce(c.rotated_at, c.created_at) as at,
+       case when c.rotated_at is null then 'Credential set' else 'New secret entered' end as what,
+       c.id as credential_id
+  from credential c
+ where c.active and c.drill is null
+   and coalesce(c.rotated_at, c.created_at) > app.now() - $1::interval
+   and not exists (select from practice p where p.id = c.practice_id and p.is_drill)
+ order by 1 desc limit $2
+"""
+_AUDIT = """
+select a.at, a.action as what, a.actor as who, a.subject, a.practice_id
+  from audit a where a.at > app.now() - $1::interval and a.action = any ($3)
+ order by a.id desc limit $2
+"""
+_SILENCES = """
+select created_at as at, 'Silenced a rule' as what, created_by as who, reason from alert_silence
+ where created_at > app.now() - $1::interval
+ union all
+select lifted_at, 'Lifted a silence', lifted_by, reason from alert_silence
+ where lifted_at > app.now() - $1::interval
+ order by 1 desc limit $2
+"""
+# As they stand in the audit.
+SETTINGS = (
+    "agreement_recorded",
+    "agreement_revoked",
+    "credential_set",
+    "mail_text_changed",
+    "reminders.changed",
+)
+_NAMES = """
+select c.id, c.integration, c.provider, c.endpoint, p.name as practice_name
+  from credential c join practice p on p.id = c.practice_id where c.id = any ($1)
+"""
+_PRACTICES = "select id, name from practice where id = any ($1)"
+_PAGES = """
+select pg.created_at, pg.sent_at, pg.target, pg.meant, pg.state, pg.error, i.id as incident_id,
+       i.title, i.status, i.acknowledged_by, i.acknowledged_at, i.resolved_by
+  from page pg join incident i on i.id = pg.incident_id
+ where i.drill is null and ($1::uuid is null or i.practice_id = $1)
+   and pg.created_at > app.now() - interval '24 hours'
+ order by pg.created_at desc, pg.target limit $2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`what` is a sentence's beginning or a deed of the audit; `who` is None where nobody wrote it
+    down. `credential` is where, with its names."""
+
+    at: datetime
+    what: str
+    who: str | None = None
+    reason: str | None = None
+    credential: Any | None = None
+    practice: str | None = None
+    incident_id: UUID | None = None
+
+
+async def read_changes(connection: Connection) -> list[Change]:
+    """The latest first, as whoever asks may see them."""
+    since = timedelta(hours=HOURS)
+    acts = await connection.fetch(_ACTS, since, MOST)
+    secrets = await connection.fetch(_SECRETS, since, MOST)
+    noted = await connection.fetch(_AUDIT, since, MOST, list(SETTINGS))
+    silences = await connection.fetch(_SILENCES, since, MOST)
+    setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
+    ids = [row["credential_id"] for row in (*acts, *secrets) if row["credential_id"]]
+    names = {row["id"]: row for row in await connection.fetch(_NAMES, ids)}
+    practice_ids = [row["practice_id"] for row in noted if row["practice_id"]]
+    practices = {r["id"]: r["name"] for r in await connection.fetch(_PRACTICES, practice_ids)}
+    changes = [
+        *(
+            Change(row["at"], row["what"], row["who"], row["reason"] or None,
+                   names.get(row["credential_id"]), incident_id=row["incident_id"])
+            for row in acts
+        ),
+        *(
+            Change(row["at"], row["what"], setters.get(str(row["credential_id"])),
+                   credential=names.get(row["credential_id"]))
+            for row in secrets
+        ),
+        *(
+            Change(row["at"], row["what"], None, practice=practices.get(row["practice_id"]))
+            for row in noted if row["what"] != "credential_set"
+        ),
+        *(Change(row["at"], row["what"], row["who"], row["reason"]) for row in silences),
+    ]  # fmt: skip
+    return sorted(changes, key=lambda one: one.at, reverse=True)[:MOST]
+
+
+async def read_last_pages(connection: Connection, practice_id: UUID | None) -> list[Any]:
+    """Of a day, the latest first; of one practice's incidents, or of all. Runs as on-call."""
+    return list(await connection.fetch(_PAGES, practice_id, PAGES))
