@@ -133,6 +133,7 @@ async def test_the_sweeper_finds_what_a_crash_leaves(bucket: Surface, shelf: S3S
     await sweep(database, shelf, grace_s=3600)
     assert unnamed.version in names(shelf)
     await stale.write(LARGE)
+    await stale.write(LARGE)  # by now the first has left
     assert unfinished(shelf) == 1
     swept = await sweep(database, shelf, grace_s=-5)
     assert (swept.landings, unfinished(shelf)) == (1, 0)

@@ -35,6 +35,7 @@ async def upload():
         shelf.made = die
     landing = Landing(shelf, UUID(practice))
     await landing.write(bytes(2_000_000))
+    await landing.write(b"more" * 500_000)  # by now the first is on the disk
     if step == "written":
         die()
     await landing.publish()

@@ -135,7 +135,9 @@ async def keep(
     metadata = _metadata(landing.size, landing.sha256, told.media_type, told.cache_control)
     new = _new(deed, target, landing.version, metadata, told.said)
     carried = Transfer("up", target.bucket, landing.size, landing.age_s)
-    return await _name(desk, deed, target, new, landing.key, "document_stored", carried, also)
+    return await _name(
+        desk, deed, target, new, landing.key, "document_stored", carried, also, landing.verdict
+    )
 
 
 async def copy(
@@ -227,13 +229,16 @@ async def _name(
     action: str,
     carried: Transfer | None = None,
     also: Also | None = None,
+    verdict: Verdict | None = None,
 ) -> UUID:
-    """Look at bytes that are on the disk and write their row; if it cannot be, they go again.
+    """Look at bytes that are on the disk, unless that was done as they came, and write their row;
+    if it cannot be, they go again.
 
     What is found harmful at once replaces nothing, and is kept sealed beside it.
     """
     content = Content(new.practice_id, new.version, new.metadata["size"], key)
-    verdict = await look_at_once(desk, content, new.metadata["eTag"].strip('"'))
+    if verdict is None:
+        verdict = await look_at_once(desk, content, new.metadata["eTag"].strip('"'))
     is_harmful = verdict is not None and not verdict.is_clean
     if is_harmful:
         target, carried = target.sealed(new.version), None

@@ -138,8 +138,12 @@ class Unfinished:
             await uploads.finish(connection, upload.id, object_id)
 
         spent_s = (self._desk.clock.now() - upload.created_at).total_seconds()
-        practice_id = self._deed.practice_id
-        async with Landing(self._desk.shelf, practice_id, spent_s=max(spent_s, 0.0)) as landing:
+        async with Landing(
+            self._desk.shelf,
+            self._deed.practice_id,
+            check=self._desk.scanner.as_it_lands(),
+            spent_s=max(spent_s, 0.0),
+        ) as landing:
             intake = Intake(landing, self._limits)
             intake.declare(upload.media_type)
             async for piece in self._open.pieces():

@@ -1,15 +1,17 @@
-"""Gives a file's bytes out, all of them or a stretch, without holding more than one frame."""
+"""Gives a file's bytes out, all of them or a stretch, without holding more than a few frames."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.disk.thread import in_thread, to_its_end
 from mentalspace.integrations.storage.lock.frames import (
     FRAME,
     HEAD,
@@ -21,6 +23,9 @@ from mentalspace.integrations.storage.lock.frames import (
 )
 from mentalspace.integrations.storage.shelf import Shelf, Source
 from mentalspace.kernel.errors import MentalSpaceError
+
+# So many frames are opened at once, and as many while those are on their way out.
+_AT_ONCE = 4
 
 
 class FileDamaged(MentalSpaceError):
@@ -76,28 +81,41 @@ async def opened(open_it: Callable[[], Source]) -> Source:
 
 
 async def read(stretch: Stretch, *, sha256: str | None = None) -> AsyncGenerator[bytes]:
-    """Piece by piece. With a digest, which is the whole file's, the last piece is given out only
-    once it is right. Raises FileDamaged."""
+    """Piece by piece, the next ones being read meanwhile. With a digest, which is the whole file's,
+    the last pieces are given out only once it is right. Raises FileDamaged."""
     digest = None if sha256 is None else hashlib.sha256()
     left = stretch.end - stretch.start
     pieces = _plain(stretch) if stretch.content.key is None else _opened(stretch)
+
+    def coming() -> asyncio.Future[list[bytes]]:
+        return asyncio.ensure_future(in_thread(lambda: _next(pieces, digest)))
+
     with closing(stretch.source):
-        while left:
-            piece = await in_thread(lambda: _next(pieces, digest))
-            left -= len(piece)
-            if not piece or (not left and digest is not None and digest.hexdigest() != sha256):
-                raise FileDamaged("a stored file is not what was stored")
-            yield piece
+        ahead = coming() if left else None
+        try:
+            while ahead is not None:
+                some = await ahead
+                left -= sum(map(len, some))
+                if not some or (not left and digest is not None and digest.hexdigest() != sha256):
+                    raise FileDamaged("a stored file is not what was stored")
+                ahead = coming() if left else None
+                for piece in some:
+                    yield piece
+        finally:
+            if ahead is not None:
+                with suppress(Exception):
+                    await to_its_end(ahead)
 
 
-def _next(pieces: Iterator[bytes], digest: Any) -> bytes:
+def _next(pieces: Iterator[bytes], digest: Any) -> list[bytes]:
     try:
-        piece = next(pieces, b"")
+        some = list(islice(pieces, _AT_ONCE))
     except FrameBroken as error:
         raise FileDamaged("a stored file is not what was stored") from error
     if digest is not None:
-        digest.update(piece)
-    return piece
+        for piece in some:
+            digest.update(piece)
+    return some
 
 
 def _plain(stretch: Stretch) -> Iterator[bytes]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -16,7 +16,7 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await to_its_end(asyncio.to_thread(work))
 
 
-async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+async def to_its_end(work: Awaitable[T]) -> T:
     """A caller that is cancelled goes on, as cancelled, only once the work is over."""
     working = asyncio.ensure_future(work)
     try:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 # So much of a file is in one frame, the last of it aside: what a range reads at the least.
 FRAME = 2**18
@@ -29,18 +31,29 @@ def new_key() -> bytes:
 
 
 class Frames:
-    """AES-256-GCM. `number` counts from 0; a frame but the last is of FRAME bytes."""
+    """AES-256-GCM. `number` counts from 0; a frame but the last is of FRAME bytes.
+
+    By contexts, which leave the interpreter to others while they compute, as AESGCM does not.
+    """
 
     def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
+        self._key = AES(key)
 
     def lock(self, number: int, plain: bytes | memoryview, *, is_last: bool) -> bytes:
-        return self._cipher.encrypt(_nonce(number, is_last), plain, HEAD)
+        locking = Cipher(self._key, GCM(_nonce(number, is_last))).encryptor()
+        locking.authenticate_additional_data(HEAD)
+        return locking.update(plain) + locking.finalize() + locking.tag
 
     def open(self, number: int, locked: bytes, *, is_last: bool) -> bytes:
-        """Raises FrameBroken."""
+        """Nothing of it before all of it is proven. Raises FrameBroken."""
+        if len(locked) < _TAG:
+            raise FrameBroken
+        tag = locked[-_TAG:]
+        opening = Cipher(self._key, GCM(_nonce(number, is_last), tag)).decryptor()
+        opening.authenticate_additional_data(HEAD)
+        plain = opening.update(memoryview(locked)[:-_TAG])
         try:
-            return self._cipher.decrypt(_nonce(number, is_last), locked, HEAD)
+            return plain + opening.finalize()
         except InvalidTag as error:
             raise FrameBroken from error
 

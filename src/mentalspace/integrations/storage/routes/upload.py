@@ -73,7 +73,9 @@ async def take(request: Request, deed: Deed, target: Target, about: About = _sai
     desk = desk_for(request)
     async with counting_failure(desk.database, deed, "up", target.bucket) as carried:
         limits = await may_keep(desk, deed, target)
-        async with Landing(desk.shelf, deed.practice_id) as landing:
+        async with Landing(
+            desk.shelf, deed.practice_id, check=desk.scanner.as_it_lands()
+        ) as landing:
             carried.watch(lambda: landing.size)
             intake = Intake(landing, limits)
             told = await _receive(request, intake, about)

@@ -66,7 +66,7 @@ class BuiltIn:
         self._is_pdf: bool | None = None
         self._found: str | None = None
 
-    def feed(self, piece: bytes) -> None:
+    def feed(self, piece: bytes | bytearray) -> None:
         if self._found is not None:
             return
         window = self._tail + piece

@@ -27,6 +27,11 @@ class Scanner:
         process, which a worker would do no sooner."""
         return 10.0 if self.clamav is None else 1.0
 
+    def as_it_lands(self) -> BuiltIn | None:
+        """What looks at a file while it comes in, so that it need not be read again; None for
+        ClamAV, which no upload waits for so long."""
+        return BuiltIn() if self.clamav is None else None
+
     async def look(self, pieces: AsyncIterator[bytes], *, within_s: float = AT_MOST_S) -> Verdict:
         """Reads `pieces` to their end, if need be, and closes them. Raises ScannerAway, or TooLong;
         what they raise goes through."""

@@ -74,6 +74,7 @@ async def test_an_abandoned_landing_leaves_nothing(shelf: DiskShelf) -> None:
     with pytest.raises(ConnectionError):
         async with Landing(shelf, PRACTICE) as landing:
             await landing.write(CONTENT)
+            await landing.write(CONTENT)  # by now the first is there
             assert list((shelf.root / LANDING).iterdir()) != []
             assert shelf.practices() == []
             raise ConnectionError
