@@ -111,7 +111,7 @@ async def test_a_stray_name_among_unfinished_uploads(surface: Surface) -> None:
         surface.partials.place(uuid4()).with_name(".nfs01"),
         surface.partials.place(uuid4()),
     )
-    stray.parent.mkdir(exist_ok=True)
+    stray.parent.mkdir(parents=True, exist_ok=True)
     for path in (stray, old):
         path.write_bytes(b"x")
     assert await clear_uploads(surface.services.database, surface.partials, grace_s=-1) >= 1
