@@ -111,7 +111,7 @@ ONCALL = {
     "public.phone_line": "practice_id kind told_by asked_at credential_id case_id",
     "storage.buckets": """practice_id id name owner owner_id created_at updated_at public
         avif_autodetection file_size_limit allowed_mime_types type versioning_status
-        quota_bytes""",
+        quota_bytes retention_days""",
     "storage.objects": """id practice_id bucket_id name owner owner_id created_at updated_at
         last_accessed_at metadata path_tokens version user_metadata archived_at is_delete_marker
         is_versioned""",  # name and path are masked by the view, user_metadata is empty
@@ -152,6 +152,7 @@ PRIVATE = {
     "public.half_log_in": {"id_hash"},
     "public.api_request": {"body"},
     "storage.file": {"name", "path_tokens", "user_metadata", "owner_id", "locked"},
+    "storage.archived": {"name", "user_metadata", "owner_id", "locked"},
     "storage.upload": {"name", "told", "user_metadata", "owner_id"},
     "storage.key": {"sealed"},
 }
@@ -192,6 +193,7 @@ CHOICES = {
     "payload_opening.role": "oncall",
     "phone_line.e164": "+12025550142",
     "link.scope": "download",
+    "archived.why": "deleted",
     "transfer.way": "up",
     "transfer.fault": "none",
 }

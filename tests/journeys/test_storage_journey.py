@@ -11,7 +11,9 @@ from uuid import UUID, uuid4
 
 from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect_owner
+from mentalspace.integrations.storage.desk import desk_of
 from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.purge import purge_due
 from mentalspace.integrations.storage.shipping import ship, withdraw
 from mentalspace.practice.token import mint_token
 from tests.house import House, until
@@ -63,7 +65,8 @@ async def test_what_was_removed_before_it_left_stays(house: House, tmp_path: Pat
 
 async def test_what_a_colleague_adds_is_copied_and_goes_with_it(house: House) -> None:
     """Through our own surface: each version is copied under ids of ours and no word of the file's
-    name; the one that is replaced is taken back, and so is the one that is deleted."""
+    name; the one that is replaced is taken back, and so is the one that is deleted, but not before
+    their time is over."""
     client_id, headers = await _front_desk_and_client(house)
     name = f"{client_id}/told-by-a-name.pdf"
     address = f"{house.url}/storage/v1/object/client-documents/{name}"
@@ -73,6 +76,10 @@ async def test_what_a_colleague_adds_is_copied_and_goes_with_it(house: House) ->
         await until(partial(_came_to, house, "document", "accepted", number))
     async with house.http.delete(address, headers=headers) as answer:
         assert answer.status == 200, await answer.text()
+    assert {row["kind"] for row in await _storage_rows(house)} == {"document"}
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute("update storage.archived set purge_at = app.now()")
+    assert await purge_due(desk_of(house.services)) == 2
     rows = await _storage_rows(house)
     assert sorted(row["kind"] for row in rows) == ["document"] * 2 + ["removal"] * 2
     assert {row["client_id"] for row in rows} == {client_id}

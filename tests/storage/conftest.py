@@ -19,8 +19,10 @@ from yarl import URL
 
 from mentalspace.api.app import create_app
 from mentalspace.engine.services import Services
+from mentalspace.integrations.storage.desk import desk_of
 from mentalspace.integrations.storage.disk.partials import Partials
 from mentalspace.integrations.storage.disk.shelf import DiskShelf
+from mentalspace.integrations.storage.purge import purge_due
 from mentalspace.practice.person import Role
 from mentalspace.practice.token import mint_token
 from tests.conftest import MASTER_KEY
@@ -147,6 +149,13 @@ class Surface:
         async with asyncio.timeout(10):
             while not await self.admin.fetchval(waits, own):
                 await asyncio.sleep(0.01)
+
+    async def expire(self, names: str) -> int:
+        """The time of what was removed under names that begin so is over; how many were purged."""
+        await self.admin.execute(
+            "update storage.archived set purge_at = app.now() where starts_with(name, $1)", names
+        )
+        return await purge_due(desk_of(self.services))
 
     def files(self) -> list[str]:
         """The names of all bytes on the disk, published or not."""

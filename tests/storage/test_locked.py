@@ -140,7 +140,8 @@ async def test_one_practices_keys_are_not_anothers(surface: Surface) -> None:
 
 
 async def test_a_copy_leaves_for_the_provider_plain(surface: Surface) -> None:
-    """What is shipped is what came in, under the sum it had; without its key it does not leave."""
+    """What is shipped is what came in, under the sum it had, also after it was deleted here;
+    without its key it does not leave."""
     place = f"{BUCKET}/{surface.alma}/shipped.pdf"
     kept = UUID((await surface.put(place)).body["Id"])
     version = await version_of(surface, place)
@@ -158,4 +159,6 @@ async def test_a_copy_leaves_for_the_provider_plain(surface: Surface) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     assert await landed.look() == "landed_altered"
     await surface.call("DELETE", f"/object/{place}")
+    assert await landed.look() == "landed_altered"
+    await surface.expire(f"{surface.alma}/shipped.pdf")
     assert await landed.look() == "landed_missing"

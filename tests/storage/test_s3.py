@@ -67,7 +67,7 @@ async def version_of(surface: Surface, place: str) -> str:
 
 async def test_a_file_goes_in_and_comes_out(bucket: Surface, shelf: S3Shelf) -> None:
     """Of one request or of many parts, whole or a stretch across frames and parts; what lies in the
-    bucket cannot be read; copied, moved and removed it is what it is over a disk."""
+    bucket cannot be read; copied, moved, removed and purged it is as over a disk."""
     for name, content in (("small", PDF), ("large", LARGE)):
         at = f"{BUCKET}/{bucket.alma}/s3-{name}.pdf"
         assert (await bucket.put(at, content)).http == 200
@@ -94,6 +94,7 @@ async def test_a_file_goes_in_and_comes_out(bucket: Surface, shelf: S3Shelf) -> 
         gone = f"/object/{BUCKET}/{bucket.ben}/s3-{verb}.pdf"
         assert (await bucket.call("DELETE", gone)).http == 200
         assert (await bucket.call("GET", gone)).told == ("404", "not_found")
+    assert await bucket.expire(f"{bucket.ben}/s3-") == 2
     assert len(names(shelf)) == len(before) - 1
 
 

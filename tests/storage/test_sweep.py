@@ -14,6 +14,7 @@ from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from mentalspace.integrations.storage.disk.shelf import LANDING
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.jobs import sweep_files
+from mentalspace.integrations.storage.store import archive
 from tests.storage.conftest import PNG, Surface
 
 # What an upload does, in the process that dies. Each step has been done when the next begins.
@@ -77,7 +78,8 @@ async def test_a_killed_upload_is_swept(surface: Surface, step: str) -> None:
 
 
 async def test_a_kill_before_the_old_bytes_are_gone(surface: Surface) -> None:
-    """A row that names new bytes, while the old ones are still there: those go."""
+    """A row that names new bytes, while the old ones are kept: those stay, and if they are lost
+    that is told. Killed between the end of their row and theirs, they go."""
     place = f"client-documents/{surface.alma}/replaced.png"
     await surface.put(place, PNG)
     old = (await surface.call("GET", f"/object/info/{place}")).body["version"]
@@ -85,7 +87,19 @@ async def test_a_kill_before_the_old_bytes_are_gone(surface: Surface) -> None:
     await surface.admin.execute(
         "update storage.file set version = $1 where version = $2", version, old
     )
-    assert (await sweep(surface.services.database, surface.shelf, grace_s=-1)).unnamed == 1
+    database, bytes_of_old = surface.services.database, surface.shelf.place(surface.lakeside, old)
+    content = bytes_of_old.read_bytes()
+    before = await sweep(database, surface.shelf, grace_s=-1)
+    bytes_of_old.unlink()
+    lost = await sweep(database, surface.shelf, grace_s=-1)
+    assert (before.unnamed, lost.lost - before.lost) == (0, 1)
+    bytes_of_old.write_bytes(content)
+    await surface.admin.execute(
+        "update storage.archived set purge_at = now() where version = $1", old
+    )
+    async with database.as_worker(surface.lakeside) as connection:
+        assert [one.version for one in await archive.purge(connection, 5, [old])] == [old]
+    assert (await sweep(database, surface.shelf, grace_s=-1)).unnamed == 1
     assert old not in surface.files()
     assert version in surface.files()
 

@@ -224,8 +224,10 @@ async def _all_there(services: Services) -> set[str]:
 
 
 async def _all_versions(services: Services) -> set[str]:
+    """Of files, and those that were replaced and are kept."""
+    named = "select version from storage.file union select version from storage.archived"
     async with connect_owner(services.admin_url) as owner:
-        return {row["version"] for row in await owner.fetch("select version from storage.file")}
+        return {row["version"] for row in await owner.fetch(named)}
 
 
 def main() -> int:

@@ -42,6 +42,7 @@ DEEDS: Mapping[str, str] = {
     "document_links_listed":    "Looked up the links to a document",
     "document_looked_up":       "Looked up a document",
     "document_moved":           "Moved a document",
+    "document_purged":          "Destroyed a removed version when its time was over",
     "document_read":            "Opened a document",
     "document_refused":         "Was refused a document",
     "document_released":        "Released a document that was sealed",

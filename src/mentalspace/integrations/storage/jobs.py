@@ -11,6 +11,7 @@ from mentalspace.integrations.storage.desk import Desk, desk_of
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.measuring import look_at_disk, measure
+from mentalspace.integrations.storage.purge import purge_due
 from mentalspace.integrations.storage.store.measures import keep_swept
 from mentalspace.integrations.storage.store.transfers import fold
 
@@ -55,6 +56,10 @@ async def _sweep(desk: Desk) -> None:
         await keep_swept(connection, swept.unnamed_of, swept.lost_of)
 
 
+async def _purge(desk: Desk) -> None:
+    await purge_due(desk)
+
+
 async def _clear(desk: Desk) -> None:
     await clear_uploads(desk.database, desk.partials)
 
@@ -65,6 +70,7 @@ async def _forget(desk: Desk) -> None:
 
 
 _SWEEPING: dict[str, Callable[[Desk], Awaitable[None]]] = {
+    "versions": _purge,
     "files": _sweep,
     "uploads": _clear,
     "forgotten": _forget,

@@ -1,14 +1,13 @@
 """Keeps a file: asked whether it may be, landed, published, named by a row, written down.
 
-The bytes are on the disk before a row names them, and a row is gone before its bytes are. Whatever
-a crash leaves behind is therefore bytes that nobody can reach, which the sweeper finds.
+The bytes are on the disk before a row names them. Whatever a crash leaves behind is therefore bytes
+that nobody can reach, which the sweeper finds. What is replaced goes over into the archive.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -25,6 +24,7 @@ from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.intake import require_type
 from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.model import client_of
+from mentalspace.integrations.storage.purge import let_go, purge_now
 from mentalspace.integrations.storage.refusal import (
     HARMFUL,
     NO_BUCKET,
@@ -35,7 +35,7 @@ from mentalspace.integrations.storage.refusal import (
     Refused,
 )
 from mentalspace.integrations.storage.scan.verdict import Verdict
-from mentalspace.integrations.storage.shipping import withdraw
+from mentalspace.integrations.storage.shipping import forget_sealed
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -200,26 +200,6 @@ def require_fitting(found: Stored, limits: Limits) -> None:
         raise Refused(TOO_LARGE)
 
 
-async def take_back(
-    desk: Desk, connection: Connection, practice_id: UUID, versions: Iterable[str]
-) -> None:
-    """Have the copies of these versions removed at the provider as well. The last thing of the
-    transaction that removes them here, which has gone on as the worker."""
-    for version in versions:
-        await withdraw(connection, desk.vault, practice_id, version, now=desk.clock.now())
-
-
-async def let_go(desk: Desk, practice_id: UUID, versions: list[str]) -> None:
-    """Delete bytes that no row names any more. What cannot be deleted now, the sweeper finds."""
-
-    def delete() -> None:
-        for version in versions:
-            with suppress(OSError):
-                desk.shelf.delete(practice_id, version)
-
-    await in_thread(delete)
-
-
 async def _name(
     desk: Desk,
     deed: Deed,
@@ -251,8 +231,8 @@ async def _name(
         if isinstance(error, Refused):
             await _explain(desk, deed, target, error)
         raise
-    if kept.replaced is not None:
-        await let_go(desk, new.practice_id, [kept.replaced])
+    if kept.replaced is not None and not kept.keeps_removed:
+        await purge_now(desk, new.practice_id, [kept.replaced])
     if is_harmful:
         raise Refused(HARMFUL)
     return kept.id
@@ -292,7 +272,7 @@ async def _write_row(
         if verdict is not None:
             await settle(desk, connection, _landed(new, kept.id), verdict)
         if kept.replaced is not None:
-            await take_back(desk, connection, new.practice_id, [kept.replaced])
+            await forget_sealed(connection, kept.replaced, reason="removed")
         return kept
 
 

@@ -20,6 +20,10 @@ USUAL_LIMIT = 50_000_000
 LARGEST_LIMIT = 5_000_000_000
 LARGEST_QUOTA = 10**15
 
+# How long what was replaced or deleted is kept.
+USUAL_RETENTION_DAYS = 30
+LONGEST_RETENTION_DAYS = 36_500
+
 # What a browser may show in its own window; everything else is saved.
 SHOWN = frozenset({"application/pdf", "image/jpeg", "image/png"})
 

@@ -14,13 +14,27 @@ from mentalspace.engine.log import get_logger
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.shelf import AT_ONCE, GRACE_S, Shelf
 
-_NAMED = "select version from storage.file where practice_id = $1 and version = any ($2)"
-_ROWS = """
-select practice_id, version from storage.file
- where (practice_id, version) > ($1, $2) and created_at < app.now() - $4 * interval '1 s'
- order by practice_id, version limit $3
+# Files' versions, and those that were removed and are kept.
+_NAMED = """
+select version from storage.file where practice_id = $1 and version = any ($2)
+union all
+select version from storage.archived where practice_id = $1 and version = any ($2)
 """
-_STILL = "select true from storage.file where practice_id = $1 and version = $2"
+_ROWS = """
+(select practice_id, version from storage.file
+  where (practice_id, version) > ($1, $2) and created_at < app.now() - $4 * interval '1 s'
+  order by practice_id, version limit $3)
+union
+(select practice_id, version from storage.archived
+  where (practice_id, version) > ($1, $2) and created_at < app.now() - $4 * interval '1 s'
+  order by practice_id, version limit $3)
+order by practice_id, version limit $3
+"""
+_STILL = """
+select true from storage.file where practice_id = $1 and version = $2
+union all
+select true from storage.archived where practice_id = $1 and version = $2
+"""
 
 log = get_logger(__name__)
 

@@ -8,8 +8,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from mentalspace.integrations.storage.keep import let_go, take_back
-from mentalspace.integrations.storage.model import LARGEST_QUOTA, media_type, parse_size
+from mentalspace.integrations.storage.model import (
+    LARGEST_QUOTA,
+    LONGEST_RETENTION_DAYS,
+    USUAL_RETENTION_DAYS,
+    media_type,
+    parse_size,
+)
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     BUCKET_EXISTS,
@@ -27,6 +32,7 @@ from mentalspace.integrations.storage.routes.ask import (
     text,
     whole_number,
 )
+from mentalspace.integrations.storage.routes.change import let_go_of, write_removal_down
 from mentalspace.integrations.storage.store import buckets, objects
 from mentalspace.integrations.storage.store.acting import acting, write_down
 
@@ -69,6 +75,7 @@ async def create(request: Request) -> Response:
                 given.get("file_size_limit"),
                 given.get("allowed_mime_types"),
                 given.get("quota_bytes"),
+                given.get("retention_days", USUAL_RETENTION_DAYS),
             )
             await write_down(desk.database, connection, deed, "bucket_made", bucket=bucket)
     except Refused as error:
@@ -118,17 +125,10 @@ async def empty(request: Request) -> Response:
             if await buckets.find_bucket(connection, bucket) is None:
                 raise Refused(NO_BUCKET)
             names = await buckets.some_names(connection, bucket, _EMPTIED_AT_ONCE)
-            gone = await objects.remove(connection, bucket, names)
-            for one in gone:
-                await write_down(
-                    desk.database, connection, deed, "document_deleted",
-                    subject=one.id, bucket=bucket,
-                )  # fmt: skip
-            if gone:
-                versions = [one.version for one in gone]
-                await take_back(desk, connection, deed.practice_id, versions)
-        await let_go(desk, deed.practice_id, [one.version for one in gone])
-        if not gone:
+            removed = await objects.remove(connection, bucket, names)
+            await write_removal_down(desk, deed, connection, removed)
+        await let_go_of(desk, deed, removed)
+        if not removed.files:
             break
     if names:
         raise Refused(NOT_ALLOWED)
@@ -153,6 +153,8 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
             raise Refused(BAD_REQUEST, said) from error
     if "quota" in body:
         given["quota_bytes"] = _quota(body["quota"])
+    if "retention_days" in body:
+        given["retention_days"] = _retention(body)
     if "allowed_mime_types" in body:
         given["allowed_mime_types"] = _types(body["allowed_mime_types"])
     return given
@@ -165,6 +167,13 @@ def _quota(given: Any) -> int | None:
     except (ValueError, AttributeError) as error:
         said = "quota: give a number of bytes, or text such as 50GB"
         raise Refused(BAD_REQUEST, said) from error
+
+
+def _retention(body: Mapping[str, Any]) -> int:
+    """For how long what is removed is kept; nought lets it go at once, null is the usual time."""
+    if body["retention_days"] is None:
+        return USUAL_RETENTION_DAYS
+    return whole_number(body, "retention_days", 0, least=0, most=LONGEST_RETENTION_DAYS)
 
 
 def _types(given: Any) -> list[str] | None:

@@ -10,7 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.storage import keep
+from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.keep import Target
+from mentalspace.integrations.storage.purge import purge_now
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     NO_OBJECT,
@@ -27,6 +29,7 @@ from mentalspace.integrations.storage.routes.ask import (
     place_of,
 )
 from mentalspace.integrations.storage.routes.said import said_of
+from mentalspace.integrations.storage.shipping import forget_sealed
 from mentalspace.integrations.storage.store import objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
@@ -34,7 +37,7 @@ from mentalspace.integrations.storage.store.acting import (
     write_down,
     write_refusal_down,
 )
-from mentalspace.integrations.storage.store.objects import Stored
+from mentalspace.integrations.storage.store.objects import Removed, Stored
 
 _MOST_AT_ONCE = 1000
 
@@ -68,18 +71,18 @@ async def delete(request: Request) -> Response:
     deed = await deed_of(request, "object.delete")
     bucket, name = place_of(request)
     desk = desk_for(request)
-    gone: list[Stored] = []
+    removed = Removed([], True)
     async with acting(desk.database, deed) as connection:
         found = await objects.find(connection, bucket, name)
         if found is not None:
-            gone = await objects.remove(connection, bucket, [name])
-            await _write_down(request, deed, connection, gone)
-    if not gone:
+            removed = await objects.remove(connection, bucket, [name])
+            await write_removal_down(desk, deed, connection, removed)
+    if not removed.files:
         await write_refusal_down(
             desk.database, deed, "select" if found is None else "delete", bucket, name
         )
         raise Refused(NO_OBJECT if found is None else NOT_ALLOWED)
-    await keep.let_go(desk, deed.practice_id, [one.version for one in gone])
+    await let_go_of(desk, deed, removed)
     return JSONResponse({"message": "Successfully deleted"})
 
 
@@ -90,26 +93,31 @@ async def delete_many(request: Request) -> Response:
     names = _names(await json_of(request))
     desk = desk_for(request)
     async with acting(desk.database, deed) as connection:
-        gone = await objects.remove(connection, bucket, names)
-        await _write_down(request, deed, connection, gone)
-    for name in sorted(set(names) - {one.name for one in gone}):
+        removed = await objects.remove(connection, bucket, names)
+        await write_removal_down(desk, deed, connection, removed)
+    for name in sorted(set(names) - {one.name for one in removed.files}):
         await write_refusal_down(desk.database, deed, "delete", bucket, name)
-    if gone:
-        await keep.let_go(desk, deed.practice_id, [one.version for one in gone])
-    return JSONResponse([_row(one) for one in gone])
+    await let_go_of(desk, deed, removed)
+    return JSONResponse([_row(one) for one in removed.files])
 
 
-async def _write_down(
-    request: Request, deed: Deed, connection: Connection, gone: list[Stored]
+async def write_removal_down(
+    desk: Desk, deed: Deed, connection: Connection, removed: Removed
 ) -> None:
-    desk = desk_for(request)
-    for one in gone:
+    """The last thing of the transaction that removes files."""
+    for one in removed.files:
         await write_down(
             desk.database, connection, deed, "document_deleted",
             subject=one.id, bucket=one.bucket_id,
         )  # fmt: skip
-    if gone:
-        await keep.take_back(desk, connection, deed.practice_id, [one.version for one in gone])
+        if one.scanned == "infected":
+            await forget_sealed(connection, one.version, reason="removed")
+
+
+async def let_go_of(desk: Desk, deed: Deed, removed: Removed) -> None:
+    """After that transaction: what their bucket does not keep goes at once."""
+    if removed.files and not removed.keeps_removed:
+        await purge_now(desk, deed.practice_id, removed.versions)
 
 
 def _both(body: dict[str, Any], upsert: bool) -> tuple[tuple[str, str], Target]:

@@ -8,7 +8,8 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 
 _COLUMNS = """id, name, coalesce(owner_id, '') as owner, public, file_size_limit,
-       allowed_mime_types, type, created_at, updated_at, quota_bytes"""
+       allowed_mime_types, type, created_at, updated_at, quota_bytes, retention_days,
+       versioning_status"""
 _LIST = f"""
 select {_COLUMNS} from storage.buckets where $1 = '' or strpos(lower(name), lower($1)) > 0
  order by id limit $2 offset $3
@@ -16,14 +17,15 @@ select {_COLUMNS} from storage.buckets where $1 = '' or strpos(lower(name), lowe
 _FIND = f"select {_COLUMNS} from storage.buckets where id = $1"
 _ADD = """
 insert into storage.buckets (practice_id, id, name, owner, owner_id, file_size_limit,
-                             allowed_mime_types, quota_bytes)
-values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7)
+                             allowed_mime_types, quota_bytes, retention_days)
+values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7, $8)
 """
 _CHANGE = """
 update storage.buckets set
   file_size_limit = case when $2 then $3 else file_size_limit end,
   allowed_mime_types = case when $4 then $5::text[] else allowed_mime_types end,
   quota_bytes = case when $6 then $7 else quota_bytes end,
+  retention_days = coalesce($8, retention_days),
   updated_at = app.now()
  where id = $1 returning true
 """
@@ -51,13 +53,16 @@ async def add_bucket(
     limit: int | None,
     types: list[str] | None,
     quota_bytes: int | None,
+    retention_days: int,
 ) -> None:
-    await connection.execute(_ADD, practice_id, bucket, name, owner_id, limit, types, quota_bytes)
+    await connection.execute(
+        _ADD, practice_id, bucket, name, owner_id, limit, types, quota_bytes, retention_days
+    )
 
 
 async def change_bucket(connection: Connection, bucket: str, given: dict[str, Any]) -> bool:
-    """Set those of `file_size_limit`, `allowed_mime_types` and `quota_bytes` that are given; False
-    if nothing was theirs to change."""
+    """Set those of `file_size_limit`, `allowed_mime_types`, `quota_bytes` and `retention_days` that
+    are given; False if nothing was theirs to change."""
     changed = await connection.fetchval(
         _CHANGE,
         bucket,
@@ -67,6 +72,7 @@ async def change_bucket(connection: Connection, bucket: str, given: dict[str, An
         given.get("allowed_mime_types"),
         "quota_bytes" in given,
         given.get("quota_bytes"),
+        given.get("retention_days"),
     )
     return bool(changed)
 

@@ -70,10 +70,16 @@ _IS_OLD = """
 select coalesce(max(counted_at) < app.now() - $1 * interval '1 s', true) from storage.usage
  where drill = ''
 """
+# Removed versions that are kept fill it too, and are no files.
 _COUNT_USAGE = """
-with counted as (
+with removed as (
+  select practice_id, bucket_id, sum((metadata ->> 'size')::int8) as size_bytes
+    from storage.archived group by practice_id, bucket_id
+), counted as (
   select b.practice_id, b.id as bucket_id, b.quota_bytes, count(f.id) as files,
-         coalesce(sum((f.metadata ->> 'size')::int8), 0)::int8 as size_bytes
+         (coalesce(sum((f.metadata ->> 'size')::int8), 0) + coalesce((
+           select r.size_bytes from removed r
+            where r.practice_id = b.practice_id and r.bucket_id = b.id), 0))::int8 as size_bytes
     from storage.buckets b
     left join storage.file f on f.practice_id = b.practice_id and f.bucket_id = b.id
    group by b.practice_id, b.id, b.quota_bytes

@@ -24,7 +24,7 @@ insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version
                           user_metadata, label)
 values ($1, $2, $3, $4::uuid, $4::uuid::text, $5, $6, $7, $8)
 """
-_ADD = f"{_INSERT} returning id, null as replaced"
+_ADD = f"{_INSERT} returning id, null as replaced, true as keeps_removed"
 _PUT = f"""
 with old as (select version from storage.file where bucket_id = $2 and name = $3)
 {_INSERT}
@@ -32,7 +32,7 @@ on conflict (practice_id, bucket_id, name) do update set
   owner = excluded.owner, owner_id = excluded.owner_id, version = excluded.version,
   metadata = excluded.metadata, user_metadata = excluded.user_metadata,
   label = coalesce(file.label, excluded.label), updated_at = app.now()
-returning id, (select version from old) as replaced
+returning id, (select version from old) as replaced, storage.keeps_removed($2) as keeps_removed
 """
 _RENAME = """
 update storage.file set bucket_id = $4, name = $5, updated_at = app.now()
@@ -40,7 +40,8 @@ update storage.file set bucket_id = $4, name = $5, updated_at = app.now()
 """
 _LABEL = "update storage.file set label = $2 where id = $1 returning true"
 _REMOVE = f"""
-delete from storage.file where bucket_id = $1 and name = any ($2) returning {_COLUMNS}
+delete from storage.file where bucket_id = $1 and name = any ($2)
+returning {_COLUMNS}, storage.keeps_removed($1) as keeps_removed
 """
 
 
@@ -108,10 +109,24 @@ class NewFile:
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """`replaced` is the version whose bytes nobody needs any more."""
+    """`replaced` is the version that went into the archive, of which the bucket keeps something or
+    nothing."""
 
     id: UUID
     replaced: str | None
+    keeps_removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Files that went into the archive, of which their bucket keeps something or nothing."""
+
+    files: list[Stored]
+    keeps_removed: bool
+
+    @property
+    def versions(self) -> list[str]:
+        return [one.version for one in self.files]
 
 
 async def limits_of(connection: Connection, bucket: str) -> Limits | None:
@@ -150,7 +165,7 @@ async def put(connection: Connection, new: NewFile, *, upsert: bool) -> Put:
         new.label,
     )
     assert row is not None
-    return Put(row["id"], row["replaced"])
+    return Put(**dict(row))
 
 
 async def rename(
@@ -167,9 +182,11 @@ async def set_label(connection: Connection, file_id: UUID, label: str | None) ->
     return bool(await connection.fetchval(_LABEL, file_id, label))
 
 
-async def remove(connection: Connection, bucket: str, names: Sequence[str]) -> list[Stored]:
+async def remove(connection: Connection, bucket: str, names: Sequence[str]) -> Removed:
     """Those that were theirs to delete."""
-    return [_stored(row) for row in await connection.fetch(_REMOVE, bucket, list(names))]
+    rows = [dict(row) for row in await connection.fetch(_REMOVE, bucket, list(names))]
+    kept = [row.pop("keeps_removed") for row in rows]
+    return Removed([_stored(row) for row in rows], all(kept))
 
 
 def _stored(row: Any) -> Stored:
