@@ -77,7 +77,7 @@ async def test_when_nobody_can_be_paged_every_page_says_so(stage: Stage) -> None
     # Of the house: no provider is blamed, and what is due meanwhile is counted.
     assert "A part of the house itself; no provider is asked" in said
     assert "Last good call" not in said
-    assert "So many wait for" in said
+    assert "wait for what is due and has not left" in said
     await stage.owner.execute("update alarm_state set nobody = '{}', broken = '{}'")
     async with visitor(stage, "oncall") as http, http.get("/tickets") as page:
         assert "Nobody can be paged" not in await page.text()

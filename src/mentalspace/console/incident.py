@@ -11,12 +11,12 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mentalspace.console import remedy
+from mentalspace.console.about import about_of
 from mentalspace.console.diagnosis import beside, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import (
-    DUE_NOW,
     archived_incidents,
     find_incident,
     open_incidents,
@@ -61,14 +61,12 @@ async def incident(visit: Visit) -> Response:
         found = await find_incident(connection, visit.id())
         if found is None:
             raise Missing
-        whole, facts, group = await read_whole(connection, found)
+        about = about_of(visit.services.runbooks, found["rule_id"])
+        whole, facts, group = await read_whole(connection, found, about)
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
-        # Of the house itself no message is to blame: what matters is what stands still meanwhile.
-        is_house = found["integration"] == HOUSE
-        due_now = await connection.fetchrow(DUE_NOW) if is_house else None
         standstill = await read_standstill(connection, found)
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
@@ -86,8 +84,9 @@ async def incident(visit: Visit) -> Response:
         "incident.html",
         incident=whole,
         facts=facts,
-        due_now=due_now,
         standstill=standstill,
+        about=about,
+        is_house=found["integration"] == HOUSE,
         group=group,
         struck=_struck(group, facts),
         pages=pages,
@@ -97,14 +96,13 @@ async def incident(visit: Visit) -> Response:
             facts["story"],
             provider,
             lambda name: visit.provider_title(found["integration"], name),
+            opened_at=found["opened_at"],
         ),
         did=deeds(
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         verdict=verdict(whole, facts, provider),
-        status_text=status_text(
-            whole, facts, group.practices if group else 1, rule.kind if rule else None
-        ),
+        status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         rule=rule,
         case=case,

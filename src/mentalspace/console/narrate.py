@@ -27,11 +27,16 @@ class Line:
 
 
 def narrate(
-    rows: Iterable[Any], provider: str, title: Callable[[str], str] = words.plain
+    rows: Iterable[Any],
+    provider: str,
+    title: Callable[[str], str] = words.plain,
+    *,
+    opened_at: datetime | None = None,
 ) -> list[Line]:
     """`rows` have at, kind, data, actor; lines that say the same one after another become one.
 
-    `provider` is whose the story is in the end; `title` names those it went over from and to.
+    `provider` is whose the story is in the end; `title` names those it went over from and to. What
+    was before `opened_at` says so.
     """
     rows = list(rows)
     went = [row["data"] for row in rows if row["kind"] == "moved" and "count" not in row["data"]]
@@ -45,6 +50,8 @@ def narrate(
         tone, say = _SAYINGS.get(row["kind"], ("idle", _unknown(row["kind"])))
         tone = "bad" if row["kind"] == "provider_event" and data.get("case") else tone
         text = say(data, provider) + _where(data)
+        if opened_at is not None and row["at"] < opened_at:
+            text += ", before this opened"
         line = Line(row["at"], text, tone, data.get("case"), _who(row["actor"]))
         if told and (told[-1].text, told[-1].actor) == (line.text, line.actor):
             told[-1] = replace(told[-1], times=told[-1].times + 1)

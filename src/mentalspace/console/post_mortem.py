@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console import words
+from mentalspace.console.about import about_of
 from mentalspace.console.narrate import Line, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import find_incident, read_pages
@@ -58,13 +59,14 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         incident = await find_incident(connection, incident_id)
         if incident is None:
             raise Refused("no_such_incident", "there is no incident of that id")
-        whole, facts, group = await read_whole(connection, incident)
+        about = about_of(services.runbooks, incident["rule_id"])
+        whole, facts, group = await read_whole(connection, incident, about)
         pages = await read_pages(connection, incident_id)
         evidence = await read_evidence(connection, incident_id)
         now = await connection.fetchval("select app.now()")
     title = _titles(services, incident["integration"])
     provider = title(incident["provider"] or "the provider")
-    story = narrate(facts["story"], provider, title)
+    story = narrate(facts["story"], provider, title, opened_at=incident["opened_at"])
     return Told(whole, facts, group, pages, evidence, story, provider, now)
 
 
@@ -128,6 +130,10 @@ def _impact(told: Told) -> list[Block]:
         people += f" in {words.count(told.group.practices, 'practice')}"
     first = impact["next_appointment_at"]
     touched = f"{people} touched, {impact['people_left']} of them not reached when this was written"
+    if impact["people_otherwise"]:
+        touched += f", {impact['people_otherwise']} told in another way"
+    if told.facts.get("left"):
+        touched = f"{words.count(told.facts['left'], 'person', 'people')} asked for no more"
     appointment = f"; the first appointment touched is {_at(first)}" if first else ""
     kinds = (
         ("got through", "through"),

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mentalspace.console import words
+from mentalspace.engine.house_alert import HOUSE
 
 # What clients and colleagues call what a room does.
 _WHAT: Mapping[str, tuple[str, str]] = {
@@ -16,6 +17,8 @@ _WHAT: Mapping[str, tuple[str, str]] = {
     "sms": ("text messages to clients", "our text-message provider"),
     "storage": ("copies of documents", "our storage provider"),
 }
+# These touch no message.
+_OF_NOBODY = frozenset({"cost", "gauge", "complained", "callbacks"})
 _KEPT = "Nothing is lost: what has not gone out is kept."
 
 
@@ -33,8 +36,56 @@ _LATE = _Trouble(
     "From {since} to {ended} some {what} were late or did not go out.",
     _KEPT,
 )
-# By the kind of the rule, where messages do go out.
+_NOT_YET = _Trouble(
+    "Since {since} there is trouble with {what}. None is late so far.",
+    "From {since} to {ended} there was trouble with {what}. None was late.",
+    _KEPT,
+)
+# Of a part of the house, which may stand still without anybody's waiting.
+_HOUSE = _Trouble(
+    "Since {since} a part of our own system does not do its work. No message is late so far.",
+    "From {since} to {ended} a part of our own system did not do its work. No message was late.",
+    _KEPT,
+)
+# By what the rule counts, where it is not what waits.
 _OTHER: Mapping[str, _Trouble] = {
+    "failing": _Trouble(
+        "Since {since} some {what} are late or did not arrive.",
+        "From {since} to {ended} some {what} were late or did not arrive.",
+        _KEPT,
+    ),
+    "returned": _Trouble(
+        "Since {since} some {what} came back from their addresses. The others go out.",
+        "From {since} to {ended} some {what} came back from their addresses. The others went out.",
+        "Who was not reached is on the list of whom to telephone.",
+    ),
+    "complained": _Trouble(
+        "Since {since} more {what} than usual are marked as unwanted. They go out.",
+        "From {since} to {ended} more {what} than usual were marked as unwanted. They went out.",
+        "Nothing needs to be sent again.",
+    ),
+    "leaving": _Trouble(
+        "Since {since} more clients than usual have asked for no more {brief}. The others get"
+        " them.",
+        "From {since} to {ended} more clients than usual asked for no more {brief}. The others got"
+        " them.",
+        "Nothing needs to be sent again.",
+    ),
+    "late": _Trouble(
+        "Since {since} some {what} take longer than they should. They go out.",
+        "From {since} to {ended} some {what} took longer than they should. They went out.",
+        "Nothing needs to be sent again.",
+    ),
+    "absence": _Trouble(
+        "Since {since} fewer {what} go out than usual, and we are looking into why.",
+        "From {since} to {ended} fewer {what} went out than usual.",
+        _KEPT,
+    ),
+    "gauge": _Trouble(
+        "Since {since} something of our document storage is not as it should be.",
+        "From {since} to {ended} something of our document storage was not as it should be.",
+        "",
+    ),
     "callbacks": _Trouble(
         "Since {since} we do not hear what became of some {what}. They have gone out.",
         "From {since} to {ended} we did not hear what became of some {what}. They went out.",
@@ -69,23 +120,31 @@ class StatusText:
 def status_text(
     incident: Any, facts: Mapping[str, Any], practices: int = 1, kind: str | None = None
 ) -> StatusText:
-    """As it stands; `incident` and `facts` as the page has them, of so many practices, by a rule of
-    that kind. Hours are the practice's, and UTC where several have different ones."""
+    """As it stands; `incident` and `facts` as the page has them, of so many practices, by a rule
+    that counts that `kind` of thing. Hours are the practice's, and UTC where several have different
+    ones."""
     zone = incident["practice_timezone"] or "UTC"
     what, who = _WHAT.get(incident["integration"], ("messages to clients", "our provider"))
     impact = facts["impact"]
     state = _state(incident)
-    trouble = _OTHER.get(kind or "", _LATE)
+    trouble = _OTHER.get(kind or "") or _late(incident, impact)
     lines = [_began(incident, trouble, what, zone)]
     way = _other_way(facts, zone, state, practices)
-    nothing_waits = way is not None or trouble is not _LATE
+    nothing_waits = way is not None or trouble.rest is not _KEPT
     if (cause := _cause(incident, who, nothing_waits=nothing_waits)) and state != "investigating":
         lines.append(cause)
     if way is not None:
         lines.append(way)
-    lines += _touched(impact, zone, practices)
+    lines += _touched(facts, zone, practices) if kind not in _OF_NOBODY else []
     lines.append(_next(state, impact, zone, incident, trouble.rest))
     return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
+
+
+def _late(incident: Any, impact: Any) -> _Trouble:
+    """Nobody is told that messages are late while none is."""
+    if impact["people"]:
+        return _LATE
+    return _HOUSE if incident["integration"] == HOUSE else _NOT_YET
 
 
 def _state(incident: Any) -> str:
@@ -97,11 +156,12 @@ def _state(incident: Any) -> str:
 
 
 def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
-    since = _hour(incident["since"], zone)
+    since, brief = _hour(incident["since"], zone), what.removesuffix(" to clients")
     ended = incident["recovered_at"] or incident["resolved_at"]
     if ended is not None:
-        return trouble.before.format(since=since, ended=_hour(ended, zone), what=what)
-    return trouble.now.format(since=since, what=what)
+        until = _hour(ended, zone)
+        return trouble.before.format(since=since, ended=until, what=what, brief=brief)
+    return trouble.now.format(since=since, what=what, brief=brief)
 
 
 def _cause(incident: Any, who: str, *, nothing_waits: bool) -> str | None:
@@ -130,15 +190,20 @@ def _other_way(facts: Mapping[str, Any], zone: str, state: str, practices: int) 
     return f"Since {since} messages leave by another way{where}.{left if waiting else ''}"
 
 
-def _touched(impact: Any, zone: str, practices: int) -> list[str]:
+def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
     """`41 clients, first appointment 07:30`; of a group `41 clients in 3 practices`."""
+    impact = facts["impact"]
     where = f" in {words.count(practices, 'practice')}" if practices > 1 else ""
+    if left := facts.get("left"):
+        return [f"{words.count(left, 'client')}{where} asked so far."]
     people = words.count(impact["people"], "client") + where
     if not impact["people"]:
         return ["No client is known to have missed a message."]
     if not impact["people_left"]:
         return [f"{people} were touched; all have been reached since."]
     left = f"{people} touched so far, {impact['people_left']} not reached yet"
+    if otherwise := impact.get("people_otherwise"):
+        left = f"{left}, {otherwise} told in another way"
     if impact["next_appointment_at"] is not None:
         return [f"{left}, first appointment {_hour(impact['next_appointment_at'], zone)}."]
     return [f"{left}; no appointment of theirs is ahead."]
@@ -150,9 +215,9 @@ def _next(state: str, impact: Any, zone: str, incident: Any, rest: str) -> str:
             return f"This was closed at {_hour(incident['resolved_at'], zone)}."
         case "monitoring":
             again = "Messages go out again. " if rest == _KEPT else ""
-            return f"{again}We are watching it. {rest}"
+            return f"{again}We are watching it. {rest}".rstrip()
     urgent = " Please telephone whoever comes soon." if impact["next_appointment_at"] else ""
-    return f"{rest}{urgent} The next word comes as soon as this changes."
+    return f"{rest}{urgent} The next word comes as soon as this changes.".lstrip()
 
 
 def _hour(moment: datetime, zone: str) -> str:

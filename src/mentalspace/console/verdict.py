@@ -34,7 +34,11 @@ def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
 
 
 def _because(fault: str, latest: Any | None, provider: str) -> str:
-    answer = f"the last answer was {evidence_of(latest)}" if latest else "no answer is on record"
+    answer = (
+        f"the last answer that failed was {evidence_of(latest)}"
+        if latest
+        else "no try of it has failed since this began"
+    )
     match fault:
         case "ours":
             return f"{provider} answers, and refuses what we send: {answer}"

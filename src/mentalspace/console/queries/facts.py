@@ -7,19 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from mentalspace.console.about import About
 from mentalspace.console.queries.fleet_sql import PAUSED
+from mentalspace.console.queries.house import read_house_facts
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
+from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.queued import RESTED, RESTS, WAITS
-from mentalspace.engine.rate_alerts import rate_text
+
+FAILURES = About()
 
 # Everybody whose message failed by our or the provider's fault since it began, and whoever
 # waited in line behind them until `good_at`, the first good answer after the last failure: what
 # then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
 # waits now. Who went over to the next provider is one of them. People are counted by the keyed
 # hash of their address, which differs from practice to practice. What only rests until its hours
-# begin is nobody's trouble, unless a try of it failed. An incident of a rate ($2) is
-# about whom a message came back from, too. One line an incident, and one of all, without an id.
+# begin is nobody's trouble, unless a try of it failed. All that if the rule counts it ($2); $3 if
+# it counts what came back, by the cases $4 if any, and not by $5. Whoever was told the same in
+# another way is reached. One line an incident, and one of all, without an id.
 _IMPACT = f"""
 with member as materialized (
   select i.id as incident_id, i.credential_id, i.since, i.resolved_at, i.drill, last.good_at,
@@ -39,52 +44,72 @@ with member as materialized (
   select m.incident_id, ad.delivery_id as id
     from member m join attempt a on a.credential_id = m.credential_id
     join attempt_delivery ad on ad.attempt_id = a.id
-   where a.state in ('failed', 'unknown')
+   where $2 and a.state in ('failed', 'unknown')
      and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
      and a.finished_at >= m.since and a.finished_at <= m.until
   union
   select m.incident_id, ad.delivery_id
     from member m join attempt a on a.credential_id = m.credential_id
     join attempt_delivery ad on ad.attempt_id = a.id join delivery d on d.id = ad.delivery_id
-   where a.state = 'succeeded' and a.drill is not distinct from m.drill
+   where $2 and a.state = 'succeeded' and a.drill is not distinct from m.drill
      and a.finished_at between m.good_at and m.good_at + interval '6 hours'
      and d.due_at <= m.line_until and not {RESTED}
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
-   where d.drill is not distinct from m.drill and d.due_at <= m.line_until
+   where $2 and d.drill is not distinct from m.drill and d.due_at <= m.line_until
      and (d.status in ('unknown', 'held') or {WAITS}
        or d.status = 'expired' and d.ended_at between m.since and m.line_until)
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
-   where $2 and d.drill is not distinct from m.drill and d.status = 'bounced'
+   where $3 and d.drill is not distinct from m.drill
+     and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null)
+     and ($4::text[] is null or d.last_case = any ($4)) and coalesce(d.last_case <> all ($5), true)
      and d.ended_at >= m.since and d.ended_at <= m.until
   union
   select m.incident_id, t.delivery_id
     from member m join lane l on l.credential_id = m.credential_id
     join timeline t on t.data ->> 'from_lane' = l.id::text
-   where t.kind = 'moved' and t.drill is not distinct from m.drill and t.at >= m.since
+   where $2 and t.kind = 'moved' and t.drill is not distinct from m.drill and t.at >= m.since
      and t.at <= m.until
 ), told as (
   select touched.incident_id, d.recipient_key, d.status, d.attempts, d.next_attempt_at,
          {RESTS} as rests,
-         d.status in ('accepted', 'delivered') as through,
+         d.status in ('accepted', 'delivered') as through, o.told as otherwise, o.coming,
          case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
            as starts_at
     from touched join delivery d on d.id = touched.id
     left join appointment a on d.subject_type = 'appointment' and a.id = d.subject_id
+   cross join lateral (
+      select coalesce(bool_or(o.status in ('accepted', 'delivered')), false) as told,
+             coalesce(bool_or(o.status in ('pending', 'due', 'sending', 'unknown')
+               and o.integration <> d.integration and o.due_at <= app.now()), false) as coming
+        from delivery o
+       where d.status in ('refused', 'failed', 'bounced', 'expired')
+         and o.subject_id = d.subject_id and o.id <> d.id and o.kind = d.kind
+         and o.created_at >= d.created_at) o
 )
 select incident_id, count(distinct recipient_key) as people, count(*) as messages,
-       count(distinct recipient_key) filter (where not through) as people_left,
+       count(distinct recipient_key) filter (where not through and not otherwise) as people_left,
+       count(distinct recipient_key) filter (where otherwise) as people_otherwise,
+       count(distinct recipient_key) filter (where coming and not otherwise) as people_coming,
        count(*) filter (where through) as through,
        count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
        count(*) filter (where rests) as resting,
        count(*) filter (where status = 'unknown') as unknown,
        count(*) filter (where status = 'held') as held,
        count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
-       min(starts_at) filter (where not through) as next_appointment_at,
+       min(starts_at) filter (where not through and not otherwise) as next_appointment_at,
        min(next_attempt_at) filter (where status in ('pending', 'due', 'unknown')
          and attempts > 0) as next_attempt_at
   from told group by grouping sets ((), (incident_id))
+"""
+# Whoever said that they want no more ($2, the reasons) since it began.
+_LEFT = """
+select count(distinct (s.practice_id, s.recipient_key)) as people
+  from incident i join suppression s on s.practice_id = i.practice_id
+   and s.integration = i.integration
+ where i.id = any ($1) and s.reason = any ($2) and s.drill is not distinct from i.drill
+   and s.created_at between i.since and coalesce(i.resolved_at, 'infinity')
 """
 _COMING = """
 select count(distinct recipient_key) as people, min(due_at) as first_at
@@ -105,7 +130,8 @@ select count(*) filter (where a.state = 'succeeded') as good,
  where i.id = any ($1) and a.finished_at >= i.since
    and a.finished_at <= coalesce(i.resolved_at, 'infinity')
 """
-# What a question about an unknown outcome was answered says less than what the sending met.
+# Since it began ($3), and not before. What a question about an unknown outcome was answered says
+# less than what the sending met.
 _LATEST = f"""
 select evidence_kind, http, code, request_id, case_id, finished_at,
        (select min(good.finished_at) from attempt good
@@ -114,6 +140,7 @@ select evidence_kind, http, code, request_id, case_id, finished_at,
   from (select * from attempt a where a.credential_id = any ($1)
            and a.state in ('failed', 'unknown') and not coalesce({LATER}, false)
            and a.finished_at <= coalesce($2::timestamptz, 'infinity')
+           and a.finished_at >= $3::timestamptz
          order by a.finished_at desc limit 1) bad
 """
 # The same provider through another credential, while ours failed: answers there speak for ours,
@@ -133,7 +160,8 @@ select count(*) as others, coalesce(bool_or(exists(
    and c.active and c.drill is null
 """
 # $1 is the incident the story is of. What the system did to the lanes of several practices, and
-# what became of each, are one line with their number.
+# what became of each, are one line with their number. Of a rule that does not count what befalls
+# lanes ($6), a pause or a breaker has another incident where one stood over that credential.
 _STORY = """
 with member as materialized (
   select id, credential_id, practice_id from incident where id = any ($2)
@@ -150,6 +178,9 @@ with member as materialized (
                     'breaker_closed')
      and t.at >= $3::timestamptz - interval '1 minute'
      and t.at <= coalesce($4::timestamptz, 'infinity') and t.drill is not distinct from $5
+     and ($6 or not exists (
+       select from incident o where o.credential_id = m.credential_id and o.id <> m.id
+          and t.at between o.since - interval '1 minute' and coalesce(o.resolved_at, 'infinity')))
 )
 select at, kind, data, actor from timeline where incident_id = $1
 union all
@@ -166,7 +197,7 @@ union all
 select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.data ->> 'to',
          'because', t.data ->> 'because', 'count', count(*)), t.actor
   from timeline t
- where t.kind = 'moved' and t.data ->> 'from_lane' in
+ where $6 and t.kind = 'moved' and t.data ->> 'from_lane' in
          (select l.id::text from lane l join member m using (credential_id))
    and t.at >= $3::timestamptz - interval '1 minute'
    and t.at <= coalesce($4::timestamptz, 'infinity')
@@ -177,25 +208,42 @@ select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.
 
 
 async def read_facts(
-    connection: Connection, incident: Any, members: Sequence[Any] = ()
+    connection: Connection, incident: Any, members: Sequence[Any] = (), about: About = FAILURES
 ) -> dict[str, Any]:
     """Everything that is counted live; the incident's own `facts` are from when it was judged.
 
     With `members`, the incidents of its group, the sums of all of them; `by_incident` holds what
     each adds.
     """
+    if incident["integration"] == HOUSE:
+        story = await connection.fetch(
+            _STORY, incident["id"], [incident["id"]], incident["since"], None, None, True
+        )
+        return {**await read_house_facts(connection, incident), "story": story}
     ids: list[UUID] = [member["id"] for member in members] or [incident["id"]]
     known = [member["credential_id"] for member in members] or [incident["credential_id"]]
-    until, since, drill = incident["resolved_at"], incident["since"], incident["drill"]
-    is_rate = rate_text(incident["facts"]) is not None
-    latest = await connection.fetchrow(_LATEST, known, until)
+    until, drill = incident["resolved_at"], incident["drill"]
+    # A share looks far back: what befell the lanes then, and was over, is no part of it.
+    since = incident["since"] if about.lanes else incident["opened_at"]
+    latest = await connection.fetchrow(_LATEST, known, until, since)
     # Until ours is answered again, every answer elsewhere is news.
     answered = latest is not None and latest["good_after_at"] is not None
     compared_until = latest["finished_at"] if answered else None
-    counted = {row["incident_id"]: row for row in await connection.fetch(_IMPACT, ids, is_rate)}
+    counted = {
+        row["incident_id"]: row
+        for row in await connection.fetch(
+            _IMPACT,
+            ids,
+            about.lanes,
+            about.returns,
+            list(about.cases) or None,
+            list(about.not_cases),
+        )
+    }
     return {
         "impact": counted.pop(None),
         "by_incident": counted,
+        "left": await connection.fetchval(_LEFT, ids, list(about.leavers)),
         "coming": await connection.fetchrow(_COMING, known, drill),
         "resting": await connection.fetchrow(_RESTING, known, drill),
         "tries": await connection.fetchrow(_TRIES, ids),
@@ -204,5 +252,7 @@ async def read_facts(
             _ELSEWHERE, incident["credential_id"], known, since, compared_until
         ),
         "lanes": await connection.fetch(PAUSED, known),
-        "story": await connection.fetch(_STORY, incident["id"], ids, since, until, drill),
+        "story": await connection.fetch(
+            _STORY, incident["id"], ids, since, until, drill, about.lanes
+        ),
     }

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console import words
+from mentalspace.console.about import About
 from mentalspace.console.queries.facts import read_facts
 from mentalspace.engine.db import Connection
 
@@ -37,17 +38,17 @@ class Group:
 
 
 async def read_whole(
-    connection: Connection, incident: Any
+    connection: Connection, incident: Any, about: About
 ) -> tuple[Any, dict[str, Any], Group | None]:
     """An incident as it stands with everybody it leads, its facts, and the group if it leads one.
 
-    Whoever may not see the others' practices reads their own.
+    `about` is what its rule counts. Whoever may not see the others' practices reads their own.
     """
     group = await _read_group(connection, incident["id"])
     if group is None:
-        return incident, await read_facts(connection, incident), None
+        return incident, await read_facts(connection, incident, (), about), None
     whole = _whole(incident, group)
-    return whole, await read_facts(connection, whole, group.members), group
+    return whole, await read_facts(connection, whole, group.members, about), group
 
 
 async def _read_group(connection: Connection, incident_id: UUID) -> Group | None:

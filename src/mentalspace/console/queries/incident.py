@@ -7,7 +7,6 @@ from uuid import UUID
 
 from mentalspace.engine.alert_silence import SILENCED_UNTIL
 from mentalspace.engine.db import Connection
-from mentalspace.engine.queued import WAITS
 
 # The last reason for which it is open again; it shows only while it is.
 _RETURNED = """
@@ -21,13 +20,6 @@ select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
        i.archived_at, p.name as practice_name, {_RETURNED}
   from incident i left join practice p on p.id = i.practice_id
-"""
-# In all practices, what should have left by now and whom it is for.
-DUE_NOW = f"""
-select count(*) as messages, count(distinct recipient_key) as people, min(due_at) as oldest_at
-  from delivery d
- where d.status in ('pending', 'due', 'sending', 'unknown') and (d.status = 'unknown' or {WAITS})
-   and next_attempt_at <= app.now() and drill is null
 """
 # Who is led by an incident that the reader sees stands on that one's page.
 NOT_LED = "not exists (select from incident l where l.id = i.lead_id)"

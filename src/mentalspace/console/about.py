@@ -1,0 +1,60 @@
+"""What an incident's rule counts: that is told of it, and not what befell its lanes besides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mentalspace.engine.runbook import AlertKind, Measure, Metric, Runbooks
+
+# They count no message that failed.
+_OF_NO_MESSAGE = frozenset({AlertKind.COST, AlertKind.CALLBACKS, AlertKind.GAUGE})
+_LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Measure.DELIVERY_TIME})
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """`lanes`: tries that fail and what waits behind them. `returns`: what was taken and came back,
+    by `cases` if the rule names some, and never by `not_cases`. `leavers`: whoever wants no more,
+    by these reasons. `kind` is for words: the rule's, or of a rate what it is a rate of."""
+
+    kind: str = ""
+    lanes: bool = True
+    returns: bool = False
+    cases: tuple[str, ...] = ()
+    not_cases: tuple[str, ...] = ()
+    leavers: tuple[str, ...] = ()
+
+    @property
+    def nobody(self) -> bool:
+        """It counts no message that failed: a cost, a figure, a silence afterwards."""
+        return not (self.lanes or self.returns or self.leavers)
+
+
+def about_of(runbooks: Runbooks, rule_id: str) -> About:
+    """Of a rule that is gone, or of the house, as of one on failures."""
+    try:
+        rule = runbooks.alert(rule_id)
+    except LookupError:
+        return About()
+    room = next(room for room in runbooks.rooms if rule in room.overview.alerts)
+    metric = room.overview.metric(rule.metric)
+    if rule.kind is AlertKind.RATE and metric is not None:
+        return _of_rate(metric, room.recipient_cases)
+    kind = rule.kind.value
+    if rule.kind is AlertKind.UNDELIVERED:
+        return About(kind, False, True, rule.cases, room.recipient_cases)
+    if rule.kind is AlertKind.BURN:
+        return About("failing", returns=True, not_cases=room.recipient_cases)
+    return About(kind, lanes=rule.kind not in _OF_NO_MESSAGE)
+
+
+def _of_rate(metric: Metric, recipient_cases: tuple[str, ...]) -> About:
+    if metric.measure is Measure.OPT_OUT_RATE:
+        return About("leaving", lanes=False, leavers=metric.reasons)
+    if metric.measure is Measure.EVENT_RATE:
+        returned = any("bounce" in event for event in metric.events)
+        return About("returned" if returned else "complained", lanes=False, returns=returned)
+    if metric.measure in _LATE:
+        return About("late")
+    whoever = metric.measure is Measure.FAILURE_RATE
+    return About("failing", returns=True, not_cases=() if whoever else recipient_cases)

@@ -1,0 +1,87 @@
+"""What trouble of the house itself leaves undone, in all practices, whatever their providers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.queued import NEAR, RESTED, RESTS, WAITS
+
+_OF = "d.recipient_key, d.practice_id, d.status, d.due_at, d.subject_type, d.subject_id"
+# What was due while it lasted ($1 to $2, now if null) and has not left, what left more than a
+# minute late or ran out of time, and the appointments of whoever was not told. What was never
+# written down cannot be counted.
+_IMPACT = f"""
+with clock as materialized (
+  select $1::timestamptz as since, coalesce($2::timestamptz, app.now()) as until
+), touched as (
+  select {_OF}, {RESTS} as rests from clock cross join credential c
+    join delivery d on d.credential_id = c.id
+   where c.drill is null and d.drill is null and {NEAR} and d.due_at <= clock.until
+     and (d.status = 'unknown' or {WAITS} or {RESTS})
+  union all
+  select {_OF}, false from clock cross join credential c cross join lateral (
+    select {_OF} from delivery d
+     where d.credential_id = c.id and d.drill is null and d.due_at <= clock.until
+       and coalesce(d.accepted_at, d.ended_at) between clock.since
+         and clock.until + interval '6 hours'
+       and (d.status in ('accepted', 'delivered') or d.status = 'expired')
+       and coalesce(d.accepted_at, d.ended_at)
+           > greatest(d.due_at, clock.since) + interval '1 minute'
+       and not {RESTED}) d
+   where c.drill is null
+), told as (
+  select t.recipient_key, t.practice_id, t.status, t.due_at, t.rests,
+         t.status in ('accepted', 'delivered') as through, a.starts_at
+    from touched t
+    left join appointment a on t.subject_type = 'appointment' and a.id = t.subject_id
+     and a.status = 'scheduled' and a.starts_at > app.now()
+)
+select count(distinct recipient_key) filter (where not rests) as people,
+       count(distinct practice_id) filter (where not rests) as practices,
+       count(*) filter (where not rests) as messages,
+       count(distinct recipient_key) filter (where not through and not rests) as people_left,
+       count(distinct recipient_key) filter (where through) as people_late,
+       0::int8 as people_otherwise, 0::int8 as people_coming,
+       count(*) filter (where through) as through,
+       count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
+       count(*) filter (where rests) as resting,
+       count(distinct recipient_key) filter (where rests) as people_resting,
+       count(*) filter (where status = 'unknown') as unknown, 0::int8 as held,
+       count(*) filter (where status = 'expired') as ended,
+       min(starts_at) filter (where not through and not rests) as next_appointment_at,
+       min(due_at) filter (where not through and not rests) as oldest_at,
+       null::timestamptz as next_attempt_at
+  from told
+"""
+_COMING = """
+select count(distinct d.recipient_key) as people, min(d.due_at) as first_at
+  from credential c join delivery d on d.credential_id = c.id
+ where c.drill is null and d.drill is null and d.status = 'pending' and d.due_at > app.now()
+   and d.due_at <= app.now() + interval '24 hours'
+"""
+_TRIES = """
+select count(*) filter (where a.state = 'succeeded') as good,
+       count(*) filter (where a.state in ('failed', 'unknown')) as bad
+  from credential c join attempt a on a.credential_id = c.id
+ where c.drill is null and a.drill is null and a.finished_at >= $1
+   and a.finished_at <= coalesce($2::timestamptz, 'infinity')
+"""
+
+
+async def read_house_facts(connection: Connection, incident: Any) -> dict[str, Any]:
+    """As `read_facts` has them, of everybody; no answer of a provider speaks of it."""
+    over = incident["recovered_at"] or incident["resolved_at"]
+    impact = await connection.fetchrow(_IMPACT, incident["since"], over)
+    assert impact is not None
+    return {
+        "impact": impact,
+        "by_incident": {},
+        "left": 0,
+        "coming": await connection.fetchrow(_COMING),
+        "resting": {"messages": impact["resting"], "people": impact["people_resting"]},
+        "tries": await connection.fetchrow(_TRIES, incident["since"], over),
+        "latest": None,
+        "elsewhere": None,
+        "lanes": [],
+    }
