@@ -10,7 +10,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 # source: https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 # What is compared when there is no such person, so that the answer takes as long: by the same
-# parameters, of a password that nobody kept. Made here, it would cost each start a tenth of a second.
+# parameters, of a password that nobody kept. Made here, it would cost each start 0.1 s.
 _NOBODY = (
     "$argon2id$v=19$m=19456,t=2,p=1$mK/Y"
     "2D+DwOV5Y6GOdkv0lQ$JiHDzu2rKLufKwKhPYhSVhyAF8X+g2nBgPlstgG/6fQ"
