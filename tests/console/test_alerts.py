@@ -36,6 +36,7 @@ async def test_on_call_sees_every_rule_and_silences_one(
     await _prove(stage, "email.consecutive_failures")
     async with signed_in(browser, stage, "oncall", width=width) as page:
         await page.get_by_role("link", name="Alerts", exact=True).click()
+        await page.locator("summary").filter(has_text="Email").click()
         row = page.get_by_role("row", name="Five mails in a row failed")
         await expect(row).to_contain_text("5 in a row, to as many people")
         await expect(row.get_by_role("link", name="Evidence")).to_be_visible()

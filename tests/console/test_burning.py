@@ -77,7 +77,9 @@ async def test_what_is_on_its_way_to_alert_and_what_changed_stand_first(stage: S
         assert re.search(r"to oncall: .{0,80}(not acknowledged|resolved by)", page)
         await owner.execute(_HANGS)
         page = await read()
-        assert page.index("alive, but its loop dispatch hangs") < page.index("No incident yet")
+        assert page.index("alive, but its loop dispatch has not turned well since") < page.index(
+            "No incident yet"
+        )
         assert "It waits for the database, in dispatch.dispatch." in page
         assert "TimeoutError: there was no answer in time" in page
         assert "Alive worker" not in page

@@ -57,6 +57,9 @@ async def test_a_stranger_is_sent_to_log_in(stage: Stage) -> None:
                 assert answer.headers["location"].startswith("/login")
             async with http.get(f"{path}?fragment=1") as answer:
                 assert answer.status == 401
+        async with http.get("/messages?status=held&integration=sms") as answer:
+            form = await answer.text()
+        assert 'name="next" value="/messages?status=held&amp;integration=sms"' in form
 
 
 async def test_a_wrong_password_says_so(stage: Stage) -> None:

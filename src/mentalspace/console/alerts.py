@@ -25,7 +25,7 @@ from mentalspace.engine.alert_silence import (
     standing_silences,
 )
 from mentalspace.engine.runbook import AlertRule
-from mentalspace.engine.watch.state import State
+from mentalspace.engine.watch.state import URGENCY, State
 from mentalspace.kernel.errors import Refused
 
 STATES: Mapping[State, Shown] = {
@@ -62,12 +62,17 @@ async def alerts(visit: Visit) -> Response:
         now = await connection.fetchval("select app.now()")
         shown = [(line.rule.id, line.worst[0].credential_id) for line in board if line.worst]
         changes = await read_changes(connection, shown, now - SPAN)
-    rooms: dict[str, list[BoardLine]] = {}
+    calm: dict[str, list[BoardLine]] = {}
     for line in board:
-        rooms.setdefault(line.integration, []).append(line)
+        if not _is_urgent(line):
+            calm.setdefault(line.integration, []).append(line)
+    urgent = sorted(
+        (line for line in board if _is_urgent(line)), key=lambda line: URGENCY.index(line.state)
+    )
     return await visit.show(
         "alerts.html",
-        rooms=rooms,
+        urgent=urgent,
+        calm=calm,
         states=STATES,
         strips={rule: _strip(told, now) for (rule, _), told in changes.items()},
         silences=silences,
@@ -76,6 +81,12 @@ async def alerts(visit: Visit) -> Response:
         may_act=visit.person.may("incidents.act"),
         done=_DONE.get(visit.query("done")),
     )
+
+
+def _is_urgent(line: BoardLine) -> bool:
+    """Somebody looks at it first: it does not stand calm, or it is kept from paging."""
+    silenced = any(each.silence for each in line.worst)
+    return silenced or line.state not in (State.NORMAL, State.NO_DATA)
 
 
 async def rule(visit: Visit) -> Response:

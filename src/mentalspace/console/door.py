@@ -282,5 +282,7 @@ def safe_path(url: str) -> str:
 def _to_login(request: Request) -> Response:
     if "fragment" in request.query_params:
         return Response("signed out", 401, dict(HEADERS), "text/plain")
-    where = request.url.path if request.method == "GET" else "/"
-    return RedirectResponse(f"/login?next={quote(where)}", 303, headers=dict(HEADERS))
+    where = "/"
+    if request.method == "GET":
+        where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return RedirectResponse(f"/login?next={quote(where, safe='/')}", 303, headers=dict(HEADERS))

@@ -13,10 +13,14 @@ from mentalspace.console.queries.brewing import read_brewing
 from mentalspace.console.queries.fleet import Card, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
-from mentalspace.console.queries.processes import drills_of, last_drills, read_processes
+from mentalspace.console.queries.processes import (
+    drills_of,
+    last_drills,
+    read_in_the_way,
+    read_processes,
+)
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
-from mentalspace.engine.pulse import lock_waits
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 
@@ -40,7 +44,7 @@ async def home(visit: Visit) -> Response:
         rates = await _rates(visit, connection, fleet.cards)
         processes = await read_processes(connection)
         troubled = [process for process in processes if process.is_troubled]
-        waits = await lock_waits(connection) if troubled else []
+        waits = await read_in_the_way(connection) if troubled else []
         pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
         ids = [card.credential["id"] for card in fleet.cards]

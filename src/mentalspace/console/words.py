@@ -291,10 +291,10 @@ def lock_advice(held_by: str, pid: int) -> str:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """`4 min ago` or `in 3 h`; within a minute it does not tick, so that pages hold still."""
+    """`4 min ago` or `in 3 h`; nearer than a minute it does not tick, so that pages hold still."""
     apart = now - at
     if abs(apart) < timedelta(minutes=1):
-        return "just now" if apart >= timedelta(0) else "in a moment"
+        return "just now" if apart >= timedelta(0) else "within a minute"
     return f"{span(apart)} ago" if apart > timedelta(0) else f"in {span(-apart)}"
 
 

@@ -8,7 +8,8 @@ CREDENTIALS = """
 select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
        c.needs_agreement and not app.agreement_holds(c.practice_id, c.provider)
          as agreement_missing, p.name as practice_name,
-       s.breaker, s.open_until, s.last_good_at, s.recent,
+       s.breaker, s.opened_at, s.open_until, s.open_until <= clock_timestamp() as probe_is_due,
+       s.probe_until > clock_timestamp() as is_probing, s.last_good_at, s.recent,
        case when s.override_until > app.now() then s.override_state end as override_state,
        s.override_reason, s.override_until,
        case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until,

@@ -34,6 +34,22 @@ class Process:
     stalled: Sequence[Stalled]
 
     @property
+    def since_s(self) -> float:
+        """For how long the first of its loops has not turned."""
+        return max((one.idle_s for one in self.stalled), default=0.0)
+
+    @property
+    def error(self) -> str | None:
+        """The latest of its loops' errors."""
+        failed = [one for one in self.stalled if one.error and one.failed_at]
+        return max(failed, key=lambda one: one.failed_at or one.since).error if failed else None
+
+    @property
+    def waits(self) -> str | None:
+        """What the turn waits for that has lasted longest."""
+        return next((one.waits for one in self.stalled if one.waits), None)
+
+    @property
     def is_troubled(self) -> bool:
         return self.state.tone in ("bad", "warn")
 
@@ -81,11 +97,39 @@ def _of_silence(row: Any, rows: Sequence[Any]) -> State:
 
 
 @dataclass(frozen=True, slots=True)
+class InTheWay:
+    """Who holds a lock that the `waiting` programs wait for, one of them for `longest_s`."""
+
+    holder: LockWait
+    waiting: Sequence[str]
+    longest_s: float
+
+
+async def read_in_the_way(connection: Connection) -> list[InTheWay]:
+    """The one first that somebody has waited for longest; mostly none."""
+    by_holder: dict[int, list[LockWait]] = {}
+    waits = await lock_waits(connection)
+    for one in waits:
+        by_holder.setdefault(one.holder, []).append(one)
+    # Who waits in line behind another that waits is not the cause.
+    waiters = {one.waiter for one in waits}
+    return [
+        InTheWay(
+            holder=mine[0],
+            waiting=sorted({one.waits_as or "a program without a name" for one in mine}),
+            longest_s=max(one.waits_s or 0.0 for one in mine),
+        )
+        for pid, mine in by_holder.items()
+        if pid not in waiters
+    ]
+
+
+@dataclass(frozen=True, slots=True)
 class Standstill:
     """Which processes are in trouble now, and who is in whose way in the database."""
 
     processes: Sequence[Process]
-    waits: Sequence[LockWait]
+    waits: Sequence[InTheWay]
 
 
 async def read_standstill(connection: Connection, incident: Any) -> Standstill | None:
@@ -93,7 +137,7 @@ async def read_standstill(connection: Connection, incident: Any) -> Standstill |
     if incident["rule_id"] != "house.loop_silent" or incident["status"] == "resolved":
         return None
     troubled = [one for one in await read_processes(connection) if one.is_troubled]
-    return Standstill(troubled, await lock_waits(connection))
+    return Standstill(troubled, await read_in_the_way(connection))
 
 
 async def last_drills(connection: Connection) -> dict[str, Any]:
