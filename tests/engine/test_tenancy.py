@@ -153,7 +153,7 @@ PRIVATE = {
     "public.api_request": {"body"},
     "storage.file": {"name", "path_tokens", "user_metadata", "owner_id", "locked"},
     "storage.archived": {"name", "user_metadata", "owner_id", "locked"},
-    "storage.upload": {"name", "told", "user_metadata", "owner_id"},
+    "storage.upload": {"name", "told", "user_metadata", "owner_id", "locked"},
     "storage.key": {"sealed"},
 }
 

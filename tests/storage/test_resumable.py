@@ -6,8 +6,10 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,6 +20,9 @@ from tusclient.exceptions import TusUploadFailed
 from mentalspace.emulator.proxy import FaultProxy, Weather
 from mentalspace.integrations.storage.disk import partial
 from mentalspace.integrations.storage.disk.expiry import clear_uploads
+from mentalspace.integrations.storage.disk.growing import Growing
+from mentalspace.integrations.storage.lock import keys
+from mentalspace.integrations.storage.lock.strips import MORE
 from tests.clamd import EICAR
 from tests.house import until
 from tests.storage.conftest import PDF, Reply, Surface
@@ -108,6 +113,18 @@ def uploader_of(client: TusClient, name: str, content: bytes, **more: Any) -> An
         "metadata": '{"display_name": "Ärzte"}',
     }
     return client.uploader(file_stream=BytesIO(content), metadata=metadata, **more)
+
+
+@asynccontextmanager
+async def lying(surface: Surface, name: str) -> AsyncIterator[tuple[Growing, Path]]:
+    """What came of an upload, as the disk has it, with its key."""
+    services = surface.services
+    upload_id = await surface.admin.fetchval("select id from storage.upload where name = $1", name)
+    async with services.database.as_worker(surface.lakeside) as connection:
+        key = await keys.key_of_upload(connection, services.vault, surface.lakeside, upload_id)
+    path = surface.partials.place(upload_id)
+    with path.open("r+b") as file:
+        yield Growing(file.fileno(), key), path
 
 
 async def kept(surface: Surface, name: str) -> bytes:
@@ -404,7 +421,8 @@ async def test_one_at_a_time(
         line.parts.put_nowait(LARGE[came:upto])
 
         async def is_written() -> bool:
-            return surface.partials.place(upload_id).stat().st_size == upto
+            strips = upto // partial._HELD
+            return surface.partials.place(upload_id).stat().st_size == upto + strips * MORE
 
         await until(is_written, every_s=0.02)
 
@@ -434,12 +452,45 @@ async def test_what_a_crash_left_whole_is_published(pieces: Pieces, surface: Sur
     has come is answered once the file is there."""
     name = f"{surface.alma}/crashed.pdf"
     begun = await pieces.begin(name, len(PDF), PDF[:700])
-    upload_id = await surface.admin.fetchval("select id from storage.upload where name = $1", name)
-    with surface.partials.place(upload_id).open("ab") as file:
-        file.write(PDF[700:])
+    async with lying(surface, name) as (growing, _path):
+        growing.append(PDF[700:])
     looked = await pieces.look(begun)
     assert (looked.http, looked.headers["upload-offset"]) == (200, str(len(PDF)))
     assert await kept(surface, name) == PDF
+
+
+async def test_what_came_lies_locked(pieces: Pieces, surface: Surface) -> None:
+    """Whoever reads the disk reads nothing of it, and without its client's key nobody does."""
+    name = f"{surface.ben}/locked.pdf"
+    begun = await pieces.begin(name, len(LARGE), LARGE[:1_500_000])
+    async with lying(surface, name) as (growing, path):
+        raw = path.read_bytes()
+        assert growing.size == 1_500_000
+    assert bytes(range(16)) not in raw
+    assert LARGE[:9] not in raw
+    destroy = "update storage.key set sealed = null, destroyed_at = now() where whose = $1"
+    await surface.admin.execute(destroy, surface.ben)
+    assert (await pieces.look(begun)).http == 500
+    assert (await pieces.add(begun, 1_500_000, LARGE[1_500_000:])).http == 500
+    assert path.read_bytes() == raw
+
+
+async def test_what_the_disk_spoilt_comes_again(pieces: Pieces, surface: Surface) -> None:
+    """No byte that is another is published: who sends is told to try again, hears from where, and
+    the file is right."""
+    name = f"{surface.alma}/spoilt.pdf"
+    begun = await pieces.begin(name, len(LARGE), LARGE[:700])
+    assert (await pieces.add(begun, 700, LARGE[700:8000])).http == 204
+    assert (await pieces.add(begun, 8000, LARGE[8000:9000])).http == 204
+    async with lying(surface, name) as (_growing, path):
+        raw = bytearray(path.read_bytes())
+    raw[2000] ^= 1
+    path.write_bytes(raw)
+    assert (await pieces.add(begun, 9000, LARGE[9000:])).http == 500
+    offset = int((await pieces.look(begun)).headers["upload-offset"])
+    assert offset == 700
+    assert (await pieces.add(begun, offset, LARGE[offset:])).http == 204
+    assert await kept(surface, name) == LARGE
 
 
 async def test_a_method_in_a_header(surface: Surface, pieces: Pieces) -> None:

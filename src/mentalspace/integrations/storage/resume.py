@@ -12,6 +12,8 @@ from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.intake import declared, require_size
 from mentalspace.integrations.storage.keep import Said, Target, may_keep
+from mentalspace.integrations.storage.lock import keys
+from mentalspace.integrations.storage.lock.frames import new_key
 from mentalspace.integrations.storage.refusal import (
     NOT_STORED,
     UPLOAD_WHOLE,
@@ -88,6 +90,10 @@ async def begin(desk: Desk, deed: Deed, asked: Asked) -> Progress:
     try:
         async with acting(desk.database, deed) as connection:
             await uploads.add(connection, deed.practice_id, deed.person.user_id, new)
+            await desk.database.go_on_as_worker(connection, deed.practice_id)
+            await keys.lock_upload(
+                connection, desk.vault, deed.practice_id, new.id, new.name, new_key()
+            )
     except Refused:
         await in_thread(lambda: desk.partials.place(new.id).unlink(missing_ok=True))
         raise

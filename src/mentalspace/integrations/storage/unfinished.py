@@ -1,8 +1,8 @@
 """One request's turn at an upload that has begun: what comes, and what becomes of it.
 
-The bytes wait outside every practice's folder. Once they are all there they go the way of any
-other upload: a landing, a rename, a row with its entries. The same transaction says that the
-upload is whole, so that its file is there exactly when it is.
+The bytes wait outside every practice's folder, locked under a key of their own. Once they are all
+there they go the way of any other upload: a landing, a rename, a row with its entries. The same
+transaction says that the upload is whole, so that its file is there exactly when it is.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.secrets import SealBroken
 from mentalspace.integrations.storage.desk import Desk
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.partial import Busy, Partial, Patience, Stalled, turn
 from mentalspace.integrations.storage.intake import Intake, require_size
 from mentalspace.integrations.storage.keep import Said, Target, Told, keep
+from mentalspace.integrations.storage.lock import keys
+from mentalspace.integrations.storage.lock.strips import StripBroken
 from mentalspace.integrations.storage.refusal import (
     BAD_REQUEST,
     BEYOND_LENGTH,
@@ -26,6 +29,7 @@ from mentalspace.integrations.storage.refusal import (
     NO_BUCKET,
     NO_UPLOAD,
     NOT_ALLOWED,
+    NOT_STORED,
     OBJECT_EXISTS,
     TOO_LARGE,
     UPLOAD_GONE,
@@ -160,13 +164,20 @@ async def opened(desk: Desk, deed: Deed, ref: Ref) -> AsyncIterator[Unfinished]:
     Refused."""
     try:
         async with turn(desk.partials.place(ref.upload_id)) as (partial, patience):
-            upload, limits = await _find(desk, deed, ref)
+            upload, limits, key = await _find(desk, deed, ref)
             unfinished = Unfinished(desk, deed, upload, limits, partial, patience)
             if partial is None and not upload.is_whole:
                 log.error("stored_file_lost", practice_id=deed.practice_id)
                 raise Refused(UPLOAD_GONE)
             try:
+                if partial is not None and key is not None:
+                    await partial.unlock(key)
                 yield unfinished
+            except StripBroken as error:
+                log.error("upload_damaged", practice_id=deed.practice_id)
+                assert partial is not None
+                await partial.mend()
+                raise Refused(NOT_STORED) from error
             except Refused as error:
                 if error.refusal in FINAL and not unfinished.upload.is_whole:
                     await unfinished.end()
@@ -175,12 +186,24 @@ async def opened(desk: Desk, deed: Deed, ref: Ref) -> AsyncIterator[Unfinished]:
         raise Refused(UPLOAD_LOCKED) from error
 
 
-async def _find(desk: Desk, deed: Deed, ref: Ref) -> tuple[Upload, Limits]:
+async def _find(desk: Desk, deed: Deed, ref: Ref) -> tuple[Upload, Limits, bytes | None]:
+    """With what opens its bytes, of one that is not whole."""
     async with acting(desk.database, deed) as connection:
         upload = await uploads.find(connection, ref.upload_id, ref.bucket, ref.name)
         limits = await objects.limits_of(connection, ref.bucket)
-    if upload is None or limits is None:
-        raise Refused(NO_UPLOAD)
-    if upload.expires_at <= desk.clock.now():
-        raise Refused(UPLOAD_GONE)
-    return upload, limits
+        if upload is None or limits is None:
+            raise Refused(NO_UPLOAD)
+        if upload.expires_at <= desk.clock.now():
+            raise Refused(UPLOAD_GONE)
+        if upload.is_whole:
+            return upload, limits, None
+        await desk.database.go_on_as_worker(connection, deed.practice_id)
+        return upload, limits, await _key_of(desk, connection, deed.practice_id, upload.id)
+
+
+async def _key_of(desk: Desk, connection: Connection, practice_id: UUID, upload_id: UUID) -> bytes:
+    try:
+        return await keys.key_of_upload(connection, desk.vault, practice_id, upload_id)
+    except (keys.NoKey, SealBroken) as error:
+        log.error("stored_file_without_key", practice_id=practice_id)
+        raise Refused(NOT_STORED) from error

@@ -1,9 +1,8 @@
 """What came so far of an upload that may be broken off: one file, written by one request at a time.
 
-How far it has come is the length of the file, and nothing else. It is told to somebody only once
-what is there is on the disk, so that neither a killed process nor a power cut makes it untrue. A
-file system that lengthens a file before its bytes are there (ext4 with data=writeback) is none for
-this.
+How far it has come is what lies in the file, locked as it came, and nothing else. It is told to
+somebody only once that is on the disk, so that neither a killed process nor a power cut makes it
+untrue.
 """
 
 from __future__ import annotations
@@ -14,14 +13,13 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from functools import partial as bind
 from pathlib import Path
 
+from mentalspace.integrations.storage.disk.growing import Growing
 from mentalspace.integrations.storage.disk.thread import in_thread
 
 # So much is held in memory of one request, and then written.
 _HELD = 2**20
-_PIECE = 2**19
 # A request that nothing has come from for so long is over. One that waits for its turn may end it
 # sooner: a line that is broken on one side only would keep everybody out.
 STALLS_S = 30.0
@@ -39,19 +37,28 @@ class Stalled(Exception):
 
 
 class Partial:
-    """Handed out by `turn`. `size` counts what was written in this turn as well."""
+    """Handed out by `turn`, and nobody's to read until it was unlocked. What comes out of it raises
+    StripBroken where it is not what came."""
 
     def __init__(self, path: Path, handle: int) -> None:
         self._path = path
         self._handle = handle
         self._held = bytearray()
-        self.size = os.fstat(handle).st_size
+        self._growing: Growing | None = None
+
+    async def unlock(self, key: bytes) -> None:
+        """Find out how far it has come. What a crash tore is cut off. Raises OSError."""
+        self._growing = await in_thread(lambda: Growing(self._handle, key))
+
+    @property
+    def size(self) -> int:
+        """How much came, in this turn as well."""
+        return self._open.size + len(self._held)
 
     async def head(self, most: int) -> bytes:
-        return await in_thread(lambda: os.pread(self._handle, most, 0))
+        return await in_thread(lambda: self._head(most))
 
     async def write(self, piece: bytes) -> None:
-        self.size += len(piece)
         self._held += piece
         if len(self._held) >= _HELD:
             await self._flush()
@@ -64,10 +71,14 @@ class Partial:
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """All of it, from the beginning."""
-        at = 0
-        while piece := await in_thread(bind(os.pread, self._handle, _PIECE, at)):
-            at += len(piece)
+        pieces = self._open.pieces()
+        while piece := await in_thread(lambda: next(pieces, b"")):
             yield piece
+
+    async def mend(self) -> None:
+        """Keep what can be read; from there on it can be sent again. Raises OSError."""
+        self._held.clear()
+        await in_thread(self._open.mend)
 
     async def delete(self) -> None:
         """Its bytes are somewhere else, or nobody's. Twice is no mistake."""
@@ -85,13 +96,20 @@ class Partial:
     async def _flush(self) -> None:
         held, self._held = self._held, bytearray()
         if held:
-            await in_thread(lambda: self._append(held))
+            await in_thread(lambda: self._open.append(held))
 
-    def _append(self, held: bytearray) -> None:
-        at, view = os.fstat(self._handle).st_size, memoryview(held)
-        while view:
-            written = os.pwrite(self._handle, view, at)
-            at, view = at + written, view[written:]
+    def _head(self, most: int) -> bytes:
+        head = b""
+        for piece in self._open.pieces():
+            head += piece[: most - len(head)]
+            if len(head) >= most:
+                break
+        return head
+
+    @property
+    def _open(self) -> Growing:
+        assert self._growing is not None, "unlock it first"
+        return self._growing
 
 
 @asynccontextmanager

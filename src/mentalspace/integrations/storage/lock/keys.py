@@ -44,6 +44,14 @@ select f.key_id, f.locked, k.sealed
          order by place limit 1) f
   left join storage.key k on k.id = f.key_id and k.practice_id = f.practice_id
 """
+_LOCK_UPLOAD = """
+update storage.upload set key_id = $3, locked = $4 where practice_id = $1 and id = $2 returning true
+"""
+_FIND_UPLOAD = """
+select u.locked, k.sealed
+  from storage.upload u join storage.key k on k.id = u.key_id and k.practice_id = u.practice_id
+ where u.practice_id = $1 and u.id = $2
+"""
 
 
 class NoKey(MentalSpaceError):
@@ -85,6 +93,28 @@ async def key_of(
         raise NoKey("the key of this file was destroyed")
     client_key = _opened(vault, practice_id, row["sealed"])
     return _unwrap(client_key, practice_id, version, row["locked"])
+
+
+async def lock_upload(
+    connection: Connection, vault: Vault, practice_id: UUID, upload_id: UUID, name: str, key: bytes
+) -> None:
+    """Keep the key of an upload that begins beside its row, in the same transaction. Runs as the
+    worker."""
+    held, client_key = await _client_key(connection, vault, practice_id, whose(practice_id, name))
+    wrapped = _wrap(client_key, practice_id, str(upload_id), key)
+    if not await connection.fetchval(_LOCK_UPLOAD, practice_id, upload_id, held, wrapped):
+        raise NoKey("no row names this upload")
+
+
+async def key_of_upload(
+    connection: Connection, vault: Vault, practice_id: UUID, upload_id: UUID
+) -> bytes:
+    """What opens what came of an upload. Raises NoKey. Runs as the worker."""
+    row = await connection.fetchrow(_FIND_UPLOAD, practice_id, upload_id)
+    if row is None or row["sealed"] is None:
+        raise NoKey("the upload has no key, or it was destroyed")
+    client_key = _opened(vault, practice_id, row["sealed"])
+    return _unwrap(client_key, practice_id, str(upload_id), row["locked"])
 
 
 async def _client_key(
