@@ -6,10 +6,12 @@ import hashlib
 import io
 import os
 import re
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -25,6 +27,7 @@ from playwright.async_api import (
     expect,
 )
 
+from mentalspace.integrations.storage.notice import PAGE, SHORT
 from mentalspace.practice.identity import create_user
 from tests.conftest import MASTER_KEY
 from tests.console.conftest import _speak_json
@@ -401,3 +404,121 @@ async def test_a_client_adds_and_sees_their_own(browser: Browser, office: Stage)
         listed = page.get_by_role("row").filter(has_text="Carta.pdf")
         await expect(listed).to_contain_text("by the client")
         assert await violations(page, _CONTRAST) == []
+
+
+async def test_a_document_under_part_2(browser: Browser, office: Stage) -> None:
+    """Marked while it is uploaded, by scripts and by a plain form; listed so in words, as what is
+    being checked and what is sealed are; shown with the notice, and taken along with it; unmarked
+    by an administrator who says why, and marked again."""
+    box = re.compile("^Part 2: a record")
+    async with at_desk(browser, office, "admin") as desk:
+        page = await desk.open()
+        csrf = await page.locator("input[name=csrf]").first.get_attribute("value")
+        await desk.context.request.post(
+            f"{office.url}/documents/add/{office.client}/documents",
+            multipart={"csrf": csrf or "", "label": "part2", "file": payload("By form.pdf", PDF)},
+        )
+        await page.get_by_label(box).check()
+        await choose(page, "Intake.pdf", PDF + b"2")
+        await expect(row(page, "Intake.pdf")).to_contain_text(STORED, timeout=PATIENCE_MS)
+        await page.get_by_label(box).uncheck()
+        await choose(page, "Trap.pdf", b"%PDF-1.7\n<< /S /JavaScript /JS (app.alert(1)) >>\n")
+        await choose(page, "Waits.pdf", PDF + b"w")
+        await expect(row(page, "Trap.pdf")).to_contain_text("found to be harmful")
+        await expect(row(page, "Waits.pdf")).to_contain_text(STORED, timeout=PATIENCE_MS)
+        await office.owner.execute(
+            "update storage.scan s set state = 'waiting' from storage.file f where f.version ="
+            " s.version and f.user_metadata ->> 'display_name' = 'Waits.pdf'"
+        )
+        await page.reload()
+        for name, state, of_them in (
+            ("By form.pdf", "Part 2", 1), ("Intake.pdf", "Part 2", 1), ("Waits.pdf", "Part 2", 0),
+            ("Trap.pdf", "Sealed: found harmful", 1), ("Waits.pdf", "Being checked", 1),
+        ):  # fmt: skip
+            badge = page.get_by_role("row").filter(has_text=name).locator(".badge", has_text=state)
+            await expect(badge.locator("svg")).to_have_count(of_them)
+        assert await violations(page, _WCAG) == []
+        await page.get_by_role("link", name="Intake.pdf").click()
+        await expect(notice_on(page)).to_contain_text(SHORT)
+        async with page.expect_download() as taking:
+            await page.get_by_role("link", name="Download with the notice").click()
+        with zipfile.ZipFile(await (await taking.value).path()) as bundle:
+            assert bundle.read("Intake.pdf") == PDF + b"2"
+        await page.set_viewport_size({"width": 390, "height": 850})
+        await page.get_by_role("heading", name="Take the Part 2 mark off").click()
+        await page.get_by_label("Why").fill("It is a letter of the landlord")
+        assert await overflow(page) <= 0
+        assert await violations(page, _WCAG) == []
+        await page.get_by_role("button", name="Take the mark off").click()
+        await expect(page.get_by_role("status")).to_contain_text("The audit has your reason")
+        await expect(notice_on(page)).to_have_count(0)
+        await page.get_by_role("heading", name="Mark as Part 2").click()
+        await page.get_by_role("button", name="Mark as Part 2").click()
+        await expect(notice_on(page)).to_contain_text(SHORT)
+
+
+async def test_the_page_behind_a_link(browser: Browser, office: Stage) -> None:
+    """In the language of the client it is for, or as a browser asks, or as one chooses there; with
+    the notice above its buttons, one of which gives both in a ZIP. A link that opens nothing says
+    so in both languages. Each page fits on a telephone, and passes axe."""
+    letter, client = f"client-documents/{office.client}/linked.pdf", await _in_spanish(office)
+    storage, pages = f"{office.url}/storage/v1/object", []
+    async with at_desk(browser, office, "admin") as desk:
+        page = await desk.open()
+        csrf = {
+            "x-csrf-token": await page.locator("[name=csrf]").first.get_attribute("value") or ""
+        }
+        headers = {"content-type": "application/pdf", "x-document-label": "part2", **csrf}
+        kept = await desk.context.request.post(f"{storage}/{letter}", headers=headers, data=PDF)
+        assert kept.ok
+        for body in ({"oneTime": True}, {"audience": {"client": str(client)}}):
+            made = await desk.context.request.post(
+                f"{storage}/sign/{letter}", headers=csrf, data=body
+            )
+            pages.append(office.url + "/d/" + (await made.json())["page"].rpartition("/")[2])
+    once, for_client = pages
+    context = await browser.new_context(viewport={"width": 390, "height": 850}, locale="en-US")
+    page = await context.new_page()
+
+    async def opens(address: str, heading: str) -> None:
+        await page.goto(address)
+        await expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        assert await overflow(page) <= 0
+        assert await violations(page, _WCAG) == []
+
+    await opens(for_client, "Primero inicie sesión")
+    await opens(f"{once[:-4]}xxxx", "This link opens nothing")
+    await expect(page.get_by_role("heading", name="Este enlace no abre nada")).to_be_visible()
+    await opens(office.url + PAGE, "Notice to accompany disclosure")
+    await opens(once, "A document for you")
+    above = await notice_on(page).bounding_box()
+    below = await page.get_by_role("button", name="Open the document").bounding_box()
+    assert above is not None and below is not None and above["y"] < below["y"]
+    await page.get_by_role("link", name="En español").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Un documento para usted")
+    await expect(page.locator("html")).to_have_attribute("lang", "es")
+    async with page.expect_download() as taking:
+        await page.get_by_role("button", name="Descargar con el aviso").click()
+    with zipfile.ZipFile(await (await taking.value).path()) as bundle:
+        assert bundle.read("linked.pdf") == PDF
+    await opens(once, "This link is over")
+    await expect(notice_on(page)).to_contain_text(SHORT)
+    await context.close()
+
+
+def notice_on(page: Page) -> Locator:
+    return page.get_by_role("region", name="Protected by federal law")
+
+
+async def _in_spanish(office: Stage) -> UUID:
+    """A client with a log-in, whose language it is."""
+    client: UUID = await office.owner.fetchval(
+        "insert into client (practice_id, external_id, name, language)"
+        " values ($1, 'spanish', 'Inés Prueba', 'es') returning id",
+        office.lakeside,
+    )
+    await create_user(
+        office.owner, "ines@demo.example", "Inés", PASSWORD,
+        [("client", office.lakeside)], client_id=client,
+    )  # fmt: skip
+    return client

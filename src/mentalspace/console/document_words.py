@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from mentalspace.console.notice_words import WORDS as NOTICE
 from mentalspace.practice.saying.facts import Language
 
 _WORDS: Mapping[str, Mapping[Language, str]] = {
+    **NOTICE,
     "documents":   {"en": "Documents",
                     "es": "Documentos"},
     "your":        {"en": "Your documents",
@@ -15,6 +17,10 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
                     "es": "Sus citas"},
     "log_out":     {"en": "Log out",
                     "es": "Cerrar sesión"},
+    "marked":      {"en": "The document is marked as Part 2.",
+                    "es": "El documento está marcado como Parte 2."},
+    "unmarked":    {"en": "The Part 2 mark is taken off. The audit has your reason.",
+                    "es": "Se quitó la marca de Parte 2."},
     "none":        {"en": "No documents yet.",
                     "es": "Todavía no hay documentos."},
     "most":        {"en": "The newest {number} are shown.",
@@ -29,6 +35,16 @@ _WORDS: Mapping[str, Mapping[Language, str]] = {
                     "es": "Añadido"},
     "by":          {"en": "by {who}",
                     "es": "por {who}"},
+    "state":       {"en": "State",
+                    "es": "Estado"},
+    "is_clean":    {"en": "Checked",
+                    "es": "Revisado"},
+    "is_waiting":  {"en": "Being checked",
+                    "es": "En revisión"},
+    "is_infected": {"en": "Sealed: found harmful",
+                    "es": "Sellado: es dañino"},
+    "is_released": {"en": "Released after a check",
+                    "es": "Liberado tras revisarlo"},
     "copy":        {"en": "Copy",
                     "es": "Copia"},
     "you":         {"en": "you",
@@ -124,7 +140,20 @@ _COPIES: Mapping[str, tuple[str, str]] = {
     "cancelled": ("idle", "Landed here; not copied"),
 }
 _ALONE = ("idle", "Landed here, kept here alone")
+_HELD_BACK: Mapping[str, tuple[str, str]] = {
+    "waiting": ("info", "Not copied while it is being checked"),
+    "infected": ("idle", "Not copied: it is sealed"),
+}
 _FAILED = ("bad", "Landed here; not copied")
+
+
+# Of each state its shape's tone; the word says the rest.
+_STATES: Mapping[str, tuple[str, str]] = {
+    "waiting": ("info", "wait"),
+    "infected": ("bad", "lock"),
+    "clean": ("ok", "ok"),
+    "released": ("warn", "warn"),
+}
 
 
 def say(name: str, language: Language, **given: object) -> str:
@@ -136,8 +165,17 @@ def why(code: str, language: Language, **given: object) -> str:
     return say(code if code in _WORDS else "other", language, **given)
 
 
-def copy_state(status: str | None) -> tuple[str, str]:
-    return _ALONE if status is None else _COPIES.get(status, _FAILED)
+def state(scanned: str, language: Language) -> dict[str, str]:
+    """Whether it was looked at, in words, with a tone and a shape."""
+    tone, shape = _STATES[scanned]
+    return {"tone": tone, "shape": shape, "word": say(f"is_{scanned}", language)}
+
+
+def copy_state(status: str | None, scanned: str) -> tuple[str, str]:
+    """What is not found clean leaves for nowhere, whether there is a provider or not."""
+    if status is None:
+        return _HELD_BACK.get(scanned, _ALONE)
+    return _COPIES.get(status, _FAILED)
 
 
 def size(size_bytes: int) -> str:

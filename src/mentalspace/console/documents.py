@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 
 from starlette.responses import PlainTextResponse, Response
 
-from mentalspace.console.document_words import copy_state, say, size, why
+from mentalspace.console.document_words import copy_state, say, size, state, why
 from mentalspace.console.door import HEADERS, Missing, Visit
+from mentalspace.console.notice_page import statement
 from mentalspace.console.queries.practice import find_client
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.storage.form import Form
@@ -59,7 +60,7 @@ _CONTENT = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'self'; form-action 'none'",
     "referrer-policy": "no-referrer",
 }
-_DONE = frozenset({"stored"})
+_DONE = frozenset({"stored", "marked", "unmarked"})
 
 
 class _Stale(Refused):
@@ -72,12 +73,22 @@ async def documents(visit: Visit) -> Response:
 
 async def document(visit: Visit) -> Response:
     """One of them, shown in the page where a browser can."""
-    of = await _about(visit)
-    found = await _found(visit, of["id"])
+    return await show_one(visit)
+
+
+async def show_one(visit: Visit, refused: str | None = None) -> Response:
+    of = await about(visit)
+    found = await found_by(visit, of["id"])
     who = await names_of(visit.services.database, [found.added_by] if found.added_by else [])
     return await visit.show(
         "document.html",
+        http=200 if refused is None else 422,
         of=of,
+        done=_done(visit),
+        refused=refused,
+        may_mark=not of["is_client"],
+        may_unmark=visit.person.role == "administrator",
+        statement=statement(),
         document=_shown(found, visit, of, who),
         scanned=found.scanned,
         is_image=found.media_type.startswith("image/"),
@@ -89,8 +100,8 @@ async def document(visit: Visit) -> Response:
 
 async def content(visit: Visit) -> Response:
     """Its bytes, to look at in a frame or to keep."""
-    of = await _about(visit)
-    found = await _found(visit, of["id"])
+    of = await about(visit)
+    found = await found_by(visit, of["id"])
     deed = deed_for(visit.request, visit.person, "object.get_authenticated")
     desk = desk_for(visit.request)
     try:
@@ -106,12 +117,12 @@ async def content(visit: Visit) -> Response:
 
 async def add(visit: Visit) -> Response:
     """A form with one file, as it comes; it is looked at before it is kept."""
-    of = await _about(visit)
+    of = await about(visit)
     bucket = _SHELVES.get(str(visit.request.path_params["shelf"]))
     if bucket is None:
         raise Missing
 
-    def about(form: Form) -> Said:
+    def said(form: Form) -> Said:
         if not csrf_holds(visit.person, form.fields.get("csrf")):
             raise _Stale(BAD_REQUEST)
         if not form.filename:
@@ -123,7 +134,7 @@ async def add(visit: Visit) -> Response:
     deed = deed_for(visit.request, visit.person, "object.upload")
     target = Target(bucket, f"{of['id']}/{uuid4()}", upsert=False)
     try:
-        await take(visit.request, deed, target, about)
+        await take(visit.request, deed, target, said)
     except _Stale:
         return await _page(visit, refused="stale")
     except _Empty:
@@ -139,7 +150,7 @@ class _Empty(Refused):
 
 
 async def _page(visit: Visit, refused: str | None = None) -> Response:
-    of = await _about(visit)
+    of = await about(visit)
     async with visit.reading() as connection:
         found = await documents_of(connection, of["id"], _BUCKETS)
         shelves = await _shelves(connection, of["id"])
@@ -148,7 +159,6 @@ async def _page(visit: Visit, refused: str | None = None) -> Response:
     if visit.person.role != "client":
         await visit.note_reading("client.documents_read", of["id"])
     words = _words(of["language"])
-    done = visit.query("done") if visit.query("done") in _DONE else None
     most = size(USUAL_LIMIT)
     return await visit.show(
         "documents.html",
@@ -158,13 +168,17 @@ async def _page(visit: Visit, refused: str | None = None) -> Response:
         most=MOST if len(found) == MOST else None,
         shelves=shelves,
         largest=most,
-        done=done,
+        done=_done(visit),
         refused=None if refused is None else why(refused, of["language"], most=most),
         **words,
     )
 
 
-async def _about(visit: Visit) -> dict[str, Any]:
+def _done(visit: Visit) -> str | None:
+    return visit.query("done") if visit.query("done") in _DONE else None
+
+
+async def about(visit: Visit) -> dict[str, Any]:
     """Whose documents, where their pages lie, and in which language they speak. Missing."""
     is_client = visit.person.role == "client"
     client_id = visit.person.client_id if is_client else visit.id()
@@ -202,7 +216,7 @@ async def _shelves(connection: Connection, client_id: UUID) -> dict[str, dict[st
     return shelves
 
 
-async def _found(visit: Visit, client_id: UUID) -> Filed:
+async def found_by(visit: Visit, client_id: UUID) -> Filed:
     async with visit.reading() as connection:
         found = await find_document(connection, client_id, _BUCKETS, visit.id("document"))
     if found is None:
@@ -224,7 +238,9 @@ def _shown(
         "size": size(found.size_bytes),
         "added_at": found.added_at,
         "added_by": _by(found, visit, language, who),
-        "copied": copy_state(found.copy_status),
+        "copied": copy_state(found.copy_status, found.scanned),
+        "state": state(found.scanned, language),
+        "label": found.label,
     }
 
 

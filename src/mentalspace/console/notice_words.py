@@ -11,11 +11,17 @@ WORDS: Mapping[str, Mapping[Language, str]] = {
                       "es": "Parte 2"},
     "part2_is":      {"en": "Protected by federal law",
                       "es": "Protegido por ley federal"},
-    "part2_says":    {"en": "It belongs to a record of treatment for alcohol or drug use. Whoever "
-                            "receives it may use it and pass it on only as these rules allow.",
+    "part2_says":    {"en": "This is part of a record of treatment for alcohol or drug use. "
+                            "Whoever receives it may use it and pass it on only as these rules "
+                            "allow.",
                       "es": "Forma parte de un expediente de tratamiento por consumo de alcohol o "
                             "drogas. Quien lo reciba solo puede usarlo y compartirlo como lo "
                             "permiten estas normas. El aviso legal está en inglés."},
+    "part2_given":   {"en": "You were given a document from a record of treatment for alcohol or "
+                            "drug use. You may use it and pass it on only as these rules allow.",
+                      "es": "Recibió un documento de un expediente de tratamiento por consumo de "
+                            "alcohol o drogas. Solo puede usarlo y compartirlo como lo permiten "
+                            "estas normas. El aviso legal está en inglés."},
     "part2_all":     {"en": "The whole notice (42 CFR § 2.32)",
                       "es": "El aviso completo (42 CFR § 2.32), en inglés"},
     "part2_title":   {"en": "Notice to accompany disclosure",

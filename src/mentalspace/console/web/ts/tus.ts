@@ -9,7 +9,7 @@ const STALLED_MS = 30_000;
 const USUAL_PAUSE_MS = 2_000;
 
 export type Place = { bucket: string; name: string };
-export type About = { contentType: string; metadata: Record<string, string> };
+export type About = { contentType: string; metadata: Record<string, string>; label: string };
 export type Created = { url: string; until: number | null };
 
 export class Tus {
@@ -23,12 +23,13 @@ export class Tus {
 
   // Where to send the bytes. Nothing of the file has left yet.
   async create(size: number, place: Place, about: About): Promise<Outcome<Created>> {
-    const metadata = {
+    const metadata: Record<string, string> = {
       bucketName: place.bucket,
       objectName: place.name,
       contentType: about.contentType,
       metadata: JSON.stringify(about.metadata),
     };
+    if (about.label !== "") metadata["documentLabel"] = about.label;
     const asked = await this.#ask("POST", this.#endpoint, {
       "upload-length": String(size),
       "upload-metadata": encode(metadata),

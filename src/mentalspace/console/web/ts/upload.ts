@@ -20,7 +20,8 @@ export type State =
   | { name: "cancelled" };
 
 export type Target = Limits & { bucket: string; folder: string; person: string };
-export type Named = { called: string; side?: string };
+// The label is the law's word for what is in it; the server knows which there are.
+export type Named = { called: string; side?: string; label?: string };
 
 export class Upload {
   readonly file: File;
@@ -108,7 +109,9 @@ export class Upload {
 
   async #recall(): Promise<void> {
     if (!this.#survives) return;
-    this.#key = await journal.digestOf(this.file, this.#target.bucket, this.#target.folder);
+    // Another label is another upload: the server has heard of the label as it began.
+    const place = `${this.#target.folder}/${this.named.label ?? ""}`;
+    this.#key = await journal.digestOf(this.file, this.#target.bucket, place);
     this.#url = journal.find(this.#key, this.#target.person)?.url ?? null;
     this.#asked = this.#url === null;
   }
@@ -143,7 +146,7 @@ export class Upload {
     const created = await this.#tus.create(
       this.file.size,
       { bucket, name },
-      { contentType: kind.type, metadata },
+      { contentType: kind.type, metadata, label: this.named.label ?? "" },
     );
     if (!created.ok) return created;
     const { url, until } = created.value;

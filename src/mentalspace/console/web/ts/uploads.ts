@@ -65,7 +65,7 @@ class Desk {
     for (const scripted of form.querySelectorAll<HTMLElement>("[data-scripted]")) scripted.hidden = false;
     form.addEventListener("submit", (event) => event.preventDefault());
     const take = () => {
-      for (const file of input.files ?? []) this.#add(file, { called: file.name }, target, true);
+      for (const file of input.files ?? []) this.#add(file, named(file, form), target, true);
       input.value = ""; // so that the same file may be chosen again
     };
     input.addEventListener("change", take);
@@ -81,7 +81,7 @@ class Desk {
     section.addEventListener("drop", (event) => {
       event.preventDefault();
       section.classList.remove("over");
-      for (const file of event.dataTransfer?.files ?? []) this.#add(file, { called: file.name }, target, true);
+      for (const file of event.dataTransfer?.files ?? []) this.#add(file, named(file, section), target, true);
     });
   }
 
@@ -203,6 +203,12 @@ class Desk {
     const told = this.#root.querySelector("[data-told]");
     if (told !== null) told.textContent = text;
   }
+}
+
+// As its own name says, and as the box beside it says of what is in it.
+function named(file: File, beside: HTMLElement): Named {
+  const box = beside.querySelector<HTMLInputElement>("[data-label]");
+  return box?.checked ? { called: file.name, label: box.value } : { called: file.name };
 }
 
 function isSame(one: File, other: File): boolean {

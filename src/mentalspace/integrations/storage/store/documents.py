@@ -19,7 +19,7 @@ _FILED = """
 select f.id, f.bucket_id as bucket, f.name as key, (f.metadata ->> 'size')::bigint as size_bytes,
        f.metadata ->> 'mimetype' as media_type, f.user_metadata ->> 'display_name' as display_name,
        f.user_metadata ->> 'side' as side, f.owner as added_by, f.updated_at as added_at,
-       d.status as copy_status,
+       d.status as copy_status, f.label,
        coalesce(s.state, 'waiting') as scanned
   from storage.file f left join storage.scan s using (practice_id, version)
   left join delivery d on d.subject_id = f.version::uuid and d.integration = 'storage'
@@ -51,6 +51,7 @@ class Filed:
     added_by: UUID | None
     added_at: datetime
     copy_status: str | None
+    label: str | None
     scanned: str
 
     @property
