@@ -194,6 +194,7 @@ CHOICES = {
     "phone_line.e164": "+12025550142",
     "link.scope": "download",
     "archived.why": "deleted",
+    "hold.kind": "file",
     "transfer.way": "up",
     "transfer.fault": "none",
 }

@@ -113,6 +113,13 @@ HARMFUL = Refusal(
     422,
     "The file was found to be harmful: nothing was replaced, and it is sealed for the practice",
 )
+# Of what somebody has to keep, and of what is destroyed for good; nor for these.
+HELD = Refusal(
+    "LegalHold", "LegalHold", 409, 409,
+    "It is under a legal hold, and nothing of it is destroyed until that is lifted",
+)  # fmt: skip
+NO_HOLD = Refusal("NoSuchHold", "not_found", 404, 404, "There is no such hold in force")
+NO_CLIENT = Refusal("NoSuchClient", "not_found", 404, 404, "There is no such client")
 NOT_STORED = Refusal(
     "InternalError", "internal", 500, 500, "The file could not be kept or read; try again"
 )

@@ -52,6 +52,11 @@ select u.locked, k.sealed
   from storage.upload u join storage.key k on k.id = u.key_id and k.practice_id = u.practice_id
  where u.practice_id = $1 and u.id = $2
 """
+_FIND_REMOVED = """
+select a.key_id, a.locked, k.sealed from storage.archived a
+  left join storage.key k on k.id = a.key_id and k.practice_id = a.practice_id
+ where a.practice_id = $1 and a.version = $2
+"""
 
 
 class NoKey(MentalSpaceError):
@@ -82,9 +87,22 @@ async def lock(
 async def key_of(
     connection: Connection, vault: Vault, practice_id: UUID, version: str
 ) -> bytes | None:
-    """What opens the bytes of a version; None for what landed before files were locked. Raises
-    NoKey. Runs as the worker."""
-    row = await connection.fetchrow(_FIND, practice_id, version)
+    """What opens the bytes of a version, a file's or a removed one; None for what landed before
+    files were locked. Raises NoKey. Runs as the worker."""
+    return await _key(connection, vault, practice_id, version, _FIND)
+
+
+async def key_of_removed(
+    connection: Connection, vault: Vault, practice_id: UUID, version: str
+) -> bytes | None:
+    """The same of one that is in the archive, while a file is about to have it again."""
+    return await _key(connection, vault, practice_id, version, _FIND_REMOVED)
+
+
+async def _key(
+    connection: Connection, vault: Vault, practice_id: UUID, version: str, look: str
+) -> bytes | None:
+    row = await connection.fetchrow(look, practice_id, version)
     if row is None:
         raise NoKey("no row names this version")
     if row["locked"] is None:

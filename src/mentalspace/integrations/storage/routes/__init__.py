@@ -12,12 +12,14 @@ from mentalspace.integrations.storage.routes import (
     change,
     download,
     guarded,
+    holds,
     label,
     listing,
     resumable,
     sealed,
     signed,
     upload,
+    versions,
 )
 from mentalspace.integrations.storage.routes.answer import Handler, refusal, served
 
@@ -45,6 +47,13 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST",     "/sealed/{bucket}/{name:path}",                sealed.release),
     ("PUT",      "/label/{bucket}/{name:path}",                 label.put),
     ("DELETE",   "/label/{bucket}/{name:path}",                 label.take_off),
+    ("GET",      "/versions/{bucket}/{name:path}",              versions.list_versions),
+    ("GET",      "/deleted/{bucket}",                           versions.list_deleted),
+    ("GET HEAD", "/version/{version}",                          versions.read),
+    ("POST",     "/version/{version}/restore",                  versions.restore),
+    ("GET",      "/holds",                                      holds.list_all),
+    ("POST",     "/hold",                                       holds.hold),
+    ("POST",     "/hold/{id}/lift",                             holds.lift),
     ("POST",     "/link",                                       guarded.use),
     ("DELETE",   "/link/{id}",                                  guarded.end),
     ("GET",      "/links/{bucket}/{name:path}",                 guarded.list_open),

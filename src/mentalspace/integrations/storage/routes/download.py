@@ -105,9 +105,18 @@ async def _give(request: Request, deed: Deed) -> Response:
 
 async def give(request: Request, deed: Deed, place: tuple[str, str]) -> Response:
     """The file at (bucket, name) as the request's headers ask for it. Raises Refused."""
+    found, key = await _found(request, deed, reading_word(request), place)
+    return await give_found(request, deed, found, key)
+
+
+def reading_word(request: Request) -> str:
+    """What is written down of it."""
+    return "document_looked_up" if request.method == "HEAD" else "document_read"
+
+
+async def give_found(request: Request, deed: Deed, found: Stored, key: bytes | None) -> Response:
+    """The same of a version that was found, and written down. Raises Refused."""
     is_head = request.method == "HEAD"
-    action = "document_looked_up" if is_head else "document_read"
-    found, key = await _found(request, deed, action, place)
     headers = _headers(request, found)
     if is_bundled(request, found) and not is_head:
         file = await open_bytes(request, deed, found, key, 0, found.size)
@@ -156,7 +165,7 @@ async def _found(
                 require_checked(found)
             await desk.database.go_on_as_worker(connection, deed.practice_id)
             if action != "document_read" or await readings.is_new(
-                connection, deed, found.version, whole=_is_whole(request, found)
+                connection, deed, found.version, whole=is_whole(request, found)
             ):
                 await write_down(
                     desk.database, connection, deed, action, subject=found.id, bucket=bucket
@@ -168,7 +177,8 @@ async def _found(
     raise Refused(NO_OBJECT)
 
 
-def _is_whole(request: Request, found: Stored) -> bool:
+def is_whole(request: Request, found: Stored) -> bool:
+    """Whether all of it is asked for."""
     try:
         return stretch(_range(request, found), found.size) is None
     except NoSuchRange:

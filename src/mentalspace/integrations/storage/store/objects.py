@@ -11,13 +11,15 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.storage.model import last_step
 
-_COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated_at,
+COLUMNS = """id, bucket_id, name, owner, owner_id, version, created_at, updated_at,
        last_accessed_at, metadata, user_metadata, label,
        (select s.state from storage.scan s
          where s.practice_id = file.practice_id and s.version = file.version) as scanned"""
-_FIND = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = $2"
-_FIND_MANY = f"select {_COLUMNS} from storage.file where bucket_id = $1 and name = any ($2)"
-_FIND_ID = f"select {_COLUMNS} from storage.file where id = $1"
+_FIND = f"select {COLUMNS} from storage.file where bucket_id = $1 and name = $2"
+_FIND_MANY = f"select {COLUMNS} from storage.file where bucket_id = $1 and name = any ($2)"
+_FIND_ID = f"select {COLUMNS} from storage.file where id = $1"
+_FIND_VERSION = f"select {COLUMNS} from storage.file where version = $1"
+_KEEPS = "select storage.keeps_removed($1)"
 _LIMITS = "select file_size_limit, allowed_mime_types from storage.limits_of($1)"
 _INSERT = """
 insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
@@ -41,7 +43,7 @@ update storage.file set bucket_id = $4, name = $5, updated_at = app.now()
 _LABEL = "update storage.file set label = $2 where id = $1 returning true"
 _REMOVE = f"""
 delete from storage.file where bucket_id = $1 and name = any ($2)
-returning {_COLUMNS}, storage.keeps_removed($1) as keeps_removed
+returning {COLUMNS}, storage.keeps_removed($1) as keeps_removed
 """
 
 
@@ -135,6 +137,11 @@ async def limits_of(connection: Connection, bucket: str) -> Limits | None:
     return None if row is None else Limits(row["file_size_limit"], row["allowed_mime_types"])
 
 
+async def keeps_removed(connection: Connection, bucket: str) -> bool:
+    """Whether what is removed from it is kept at all."""
+    return bool(await connection.fetchval(_KEEPS, bucket))
+
+
 async def find(connection: Connection, bucket: str, name: str) -> Stored | None:
     """None if it is not there, or not theirs to see."""
     row = await connection.fetchrow(_FIND, bucket, name)
@@ -144,6 +151,12 @@ async def find(connection: Connection, bucket: str, name: str) -> Stored | None:
 async def find_by_id(connection: Connection, file_id: UUID) -> Stored | None:
     """The same, whatever it is called by now."""
     row = await connection.fetchrow(_FIND_ID, file_id)
+    return None if row is None else _stored(row)
+
+
+async def find_by_version(connection: Connection, version: str) -> Stored | None:
+    """The same, if that is its version."""
+    row = await connection.fetchrow(_FIND_VERSION, version)
     return None if row is None else _stored(row)
 
 
