@@ -15,7 +15,7 @@ AGAIN  := --last-failed --last-failed-no-failures none
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 lint types rules check docs torture torture-storage fuzz bench month room lock clean
+.PHONY: help install run test test-16 lint types rules check docs screenshots torture torture-storage fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -71,6 +71,9 @@ check: lint ## the same, the documentation and the rules of the house
 
 docs: install ## write docs/reference and the generated tables anew
 	@$(BIN)/python docs/generate.py
+
+screenshots: install ## draw docs/images anew, from a night in which a key is refused
+	@$(BIN)/python -m docs.screenshots
 
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)

@@ -107,11 +107,12 @@ def kill(mark: Mark) -> None:
 
 
 @asynccontextmanager
-async def installed() -> AsyncIterator[Installation]:
-    """`mentalspace up --detach` in a temporary home; taken down and destroyed whatever happens."""
+async def installed(**settings: str) -> AsyncIterator[Installation]:
+    """`mentalspace up --detach` in a temporary home, with these settings; taken down and destroyed
+    whatever happens."""
     with tempfile.TemporaryDirectory(prefix="mentalspace-torture-") as directory:
         home = Path(directory)
-        environment = _environment(home)
+        environment = {**_environment(home), **settings}
         try:
             async with aiohttp.ClientSession() as http:
                 installation = Installation(MentalSpace(environment), environment, http)
