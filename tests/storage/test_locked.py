@@ -14,6 +14,7 @@ from mentalspace.engine.secrets import SealBroken, Vault
 from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.landed import Landed, ShelfLandings
 from mentalspace.integrations.storage.lock import keys
+from mentalspace.integrations.storage.store.objects import Limits
 from tests.conftest import MASTER_KEY
 from tests.storage.conftest import PDF, PNG, Surface
 
@@ -53,6 +54,19 @@ async def test_a_file_ends_with_its_clients_key(surface: Surface) -> None:
     assert await read(surface, f"{BUCKET}/{surface.alma}/moved.pdf") == PDF
     await surface.put(mine, PNG, x_upsert="true", content_type="image/png")
     assert await read(surface, mine) == PNG
+
+
+async def test_a_copys_bucket_is_made_as_ours_is(surface: Surface) -> None:
+    """What is made at the provider has our limits, and nobody else's bucket is."""
+    made = {"name": "own-forms", "file_size_limit": "2MB", "allowed_mime_types": ["image/*"]}
+    assert (await surface.call("POST", "/bucket", made)).http == 200
+    services = surface.services
+    landings = [
+        ShelfLandings(services.database, services.vault, surface.shelf, practice_id)
+        for practice_id in (surface.lakeside, surface.mesa)
+    ]
+    assert await landings[0].limits("own-forms") == Limits(2_000_000, ["image/*"])
+    assert await landings[1].limits("own-forms") is None
 
 
 async def test_a_copy_of_what_was_never_locked_takes_a_locked_ones_place(surface: Surface) -> None:

@@ -93,10 +93,10 @@ async def test_killed_while_it_writes(surface: Surface) -> None:
             yield LARGE[:100_000]
             for start in range(100_000, 2_500_000, 100_000):
                 yield LARGE[start : start + 100_000]
-            while process.returncode is None:  # the line stays open, and then it is dead
-                if path.stat().st_size > 2_000_000:
-                    process.send_signal(signal.SIGKILL)
+            while path.stat().st_size <= 2_000_000:  # the line stays open, and then it is dead
                 await asyncio.sleep(0.01)
+            process.send_signal(signal.SIGKILL)  # once: it looks for an end that is another's
+            await process.wait()
             yield LARGE[2_500_000:]
 
         try:

@@ -24,6 +24,7 @@ from mentalspace.integrations.storage.disk.thread import in_thread
 from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.lock import keys
 from mentalspace.integrations.storage.shelf import Shelf, Source
+from mentalspace.integrations.storage.store.objects import Limits, limits_for_worker
 
 
 class Landings(Protocol):
@@ -32,6 +33,10 @@ class Landings(Protocol):
     async def open(self, document: Document) -> tuple[Stretch, bool]:
         """All of it, and whether it is as long as it was. Raises OSError, keys.NoKey or
         SealBroken if it cannot be had."""
+        ...
+
+    async def limits(self, bucket: str) -> Limits | None:
+        """What a bucket of that name takes here; None if there is none."""
         ...
 
 
@@ -45,6 +50,10 @@ class PlainLandings:
         there = (await in_thread(path.stat)).st_size
         source = await opened(lambda: path.open("rb"))
         return Stretch(source, content, 0, document.size_bytes), there == document.size_bytes
+
+    async def limits(self, bucket: str) -> Limits | None:  # noqa: ARG002
+        """Nothing is known of buckets here."""
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,10 @@ class ShelfLandings:
         there = await in_thread(lambda: self.shelf.size(self.practice_id, document.version))
         stretch = await open_file(self.shelf, content, 0, document.size_bytes)
         return stretch, there == content.shelved_size
+
+    async def limits(self, bucket: str) -> Limits | None:
+        async with self.database.as_worker(self.practice_id) as connection:
+            return await limits_for_worker(connection, self.practice_id, bucket)
 
 
 class Altered(Exception):

@@ -21,6 +21,9 @@ _FIND_ID = f"select {COLUMNS} from storage.file where id = $1"
 _FIND_VERSION = f"select {COLUMNS} from storage.file where version = $1"
 _KEEPS = "select storage.keeps_removed($1)"
 _LIMITS = "select file_size_limit, allowed_mime_types from storage.limits_of($1)"
+_LIMITS_KNOWN = """
+select file_size_limit, allowed_mime_types from storage.buckets where practice_id = $1 and id = $2
+"""
 _INSERT = """
 insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
                           user_metadata, label)
@@ -140,6 +143,14 @@ async def limits_of(connection: Connection, bucket: str) -> Limits | None:
 async def keeps_removed(connection: Connection, bucket: str) -> bool:
     """Whether what is removed from it is kept at all."""
     return bool(await connection.fetchval(_KEEPS, bucket))
+
+
+async def limits_for_worker(
+    connection: Connection, practice_id: UUID, bucket: str
+) -> Limits | None:
+    """The same, for the practice's worker."""
+    row = await connection.fetchrow(_LIMITS_KNOWN, practice_id, bucket)
+    return None if row is None else Limits(row["file_size_limit"], row["allowed_mime_types"])
 
 
 async def find(connection: Connection, bucket: str, name: str) -> Stored | None:

@@ -41,6 +41,9 @@ class SupabaseAdapter:
             raise ProviderError(Evidence("refused_locally", code="infected"))
         landed = Landed(document, self._landings)
         answer = await self._upload(document, landed)
+        if wire.is_bucket_missing(answer) and await self._make_bucket(document.bucket):
+            landed = Landed(document, self._landings)
+            answer = await self._upload(document, landed)
         _read(answer, lambda told: wire.uploaded(told, document.place))
         await self._compare(document, landed.md5)
         return Receipt(document.place, wire.request_id(answer))
@@ -102,6 +105,21 @@ class SupabaseAdapter:
             raise ProviderError(Evidence("refused_locally", code=landed.trouble)) from error
         finally:
             landed.close()
+
+    async def _make_bucket(self, name: str) -> bool:
+        """One that a practice made here is made there too, as soon as something is to lie in it.
+        False where there is none here, or the key may not: then the refusal stands as it is."""
+        limits = await self._landings.limits(name)
+        if limits is None:
+            return False
+        headers = {**self._headers, "Content-Type": "application/json"}
+        body = wire.bucket_body(name, limits.size, limits.types)
+        url = wire.buckets_url(self._base_url)
+        try:
+            answer = await self._http.request("POST", url, headers=headers, body=body)
+        except ProviderError:
+            return False  # nothing was sent, and it is asked for again with the next try
+        return wire.is_bucket_there(answer)
 
     async def _compare(self, document: Document, md5: str) -> None:
         """Raises ProviderError unless what arrived is what left."""

@@ -82,6 +82,16 @@ def upload_headers(document: Document) -> dict[str, str]:
     }
 
 
+def bucket_body(name: str, size_bytes: int | None, types: list[str] | None) -> bytes:
+    """A private one, that takes what ours does."""
+    body: dict[str, Any] = {"id": name, "name": name, "public": False}
+    if size_bytes is not None:
+        body["file_size_limit"] = size_bytes
+    if types is not None:
+        body["allowed_mime_types"] = types
+    return json.dumps(body).encode()
+
+
 def thing_of(answer: Answer) -> Mapping[str, Any]:
     """A body that is an object. Raises ValueError for any other."""
     body = json.loads(answer.body)
@@ -120,8 +130,16 @@ def count_buckets(answer: Answer) -> int:
 
 def is_missing(answer: Answer) -> bool:
     """Whether the object, and not its bucket, is not there. HTTP says 400 of it, the body 404."""
-    evidence = evidence_of(answer, None)
-    return evidence.http == 404 and evidence.code == "NoSuchKey"
+    return _is(answer, 404, "NoSuchKey")
+
+
+def is_bucket_missing(answer: Answer) -> bool:
+    return _is(answer, 404, "NoSuchBucket")
+
+
+def is_bucket_there(answer: Answer) -> bool:
+    """Made just now, or by somebody else just before."""
+    return answer.http in GOOD or evidence_of(answer, None).http == 409
 
 
 def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
@@ -146,6 +164,11 @@ def evidence_of(answer: Answer, retry_after_s: float | None) -> Evidence:
 
 def request_id(answer: Answer) -> str | None:
     return answer.headers.get("sb-request-id") or answer.headers.get("cf-ray")
+
+
+def _is(answer: Answer, http: int, code: str) -> bool:
+    evidence = evidence_of(answer, None)
+    return (evidence.http, evidence.code) == (http, code)
 
 
 def _body(answer: Answer) -> Mapping[str, Any]:

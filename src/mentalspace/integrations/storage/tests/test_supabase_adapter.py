@@ -9,12 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.integrations.storage.document import Document
+from mentalspace.integrations.storage.landed import Landings, PlainLandings
+from mentalspace.integrations.storage.store.objects import Limits
 from mentalspace.integrations.storage.supabase.adapter import SupabaseAdapter
 from mentalspace.integrations.storage.tests.conftest import KEY, Project
 from mentalspace.kernel.delivery import Receipt, Status
@@ -35,9 +39,18 @@ def supabase(project: Project, client: Client) -> SupabaseAdapter:
     return _adapter(client, project.base_url)
 
 
-def _adapter(client: Client, base_url: str, key: str = KEY) -> SupabaseAdapter:
+def _adapter(
+    client: Client, base_url: str, key: str = KEY, landings: Landings | None = None
+) -> SupabaseAdapter:
     credential = Credential("practice", "default", base_url, {"service_role_key": key}, "")
-    return SupabaseAdapter(DeadlinedHttp(client, 20.0), credential)
+    return SupabaseAdapter(DeadlinedHttp(client, 20.0), credential, landings)
+
+
+class _Forms(PlainLandings):
+    """Of a practice that has made a bucket of its own."""
+
+    async def limits(self, bucket: str) -> Limits | None:
+        return Limits(2_000_000, ["application/pdf"]) if bucket == "forms" else None
 
 
 async def _sent(supabase: SupabaseAdapter, document: Document) -> Receipt | Evidence:
@@ -87,6 +100,11 @@ def _code(told: object) -> str | None:
     return told.code
 
 
+def _place(told: object) -> str:
+    assert isinstance(told, Receipt), told
+    return told.provider_message_id
+
+
 async def test_a_document_goes_up_is_compared_and_read_back(
     project: Project, supabase: SupabaseAdapter
 ) -> None:
@@ -122,6 +140,35 @@ async def test_what_is_not_there_may_be_sent(project: Project, supabase: Supabas
     assert await _asked(supabase, document) is None
     elsewhere = replace(document, bucket="no-such-bucket")
     assert _code(await _asked(supabase, elsewhere)) == "NoSuchBucket"
+
+
+async def test_a_practices_own_bucket_is_made_there_once(project: Project, client: Client) -> None:
+    """By whichever document comes first, of several at once too: private, with our limits. One that
+    is not ours is not made."""
+    supabase = _adapter(client, project.base_url, landings=_Forms())
+    own = [replace(project.landed(), bucket="forms", version=str(UUID(int=n))) for n in (1, 2)]
+    receipts = await asyncio.gather(*(_sent(supabase, document) for document in own))
+    assert [_place(receipt) for receipt in receipts] == [document.place for document in own]
+    _, made = await project.call("GET", "/bucket/forms")
+    assert (made["public"], made["file_size_limit"]) == (False, 2_000_000)
+    assert made["allowed_mime_types"] == ["application/pdf"]
+    asked = len(project.requests())
+    other = replace(project.landed(), bucket="others")
+    assert _code(await _sent(supabase, other)) == "NoSuchBucket"
+    assert project.requests()[asked:] == [f"POST /object/{other.place}"]
+
+
+@pytest.mark.parametrize("fault", [{"kind": "status", "http": 400, "name": "AccessDenied"},
+                                   {"kind": "reset"}])  # fmt: skip
+async def test_a_bucket_that_cannot_be_made_is_still_missing(
+    project: Project, client: Client, fault: dict[str, Any]
+) -> None:
+    """Refused, or without an answer: the document surely was not taken; a later try makes it."""
+    supabase = _adapter(client, project.base_url, landings=_Forms())
+    document = replace(project.landed(), bucket="forms")
+    project.fault(**fault, method="POST", path="/storage/v1/bucket")
+    assert _code(await _sent(supabase, document)) == "NoSuchBucket"
+    assert _place(await _sent(supabase, document)) == document.place
 
 
 async def test_other_bytes_under_our_name_are_told(
