@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from mentalspace.engine.credentials import read_secrets
 from mentalspace.workflows.doctor import examine
 from tests.console.stage import Stage
-from tests.console.test_doors import visitor
+from tests.console.test_doors import _csrf, visitor
 
 _PENDING = """
 insert into alert_state
@@ -95,3 +96,66 @@ async def test_what_is_on_its_way_to_alert_and_what_changed_stand_first(stage: S
         page = await read()
         assert "silent since" in page
         assert page.index("nothing is sent, and no rule") < page.index("A living worker hangs")
+
+
+_REFUSED = """
+insert into hook_refusal (credential_id, practice_id, code, refused, since, last_at)
+values ($1, $2, 'signature', 4, app.now() - interval '5 min', app.now())
+"""
+
+
+async def test_a_secret_is_entered_where_the_refused_callbacks_are_told(stage: Stage) -> None:
+    """The page names the secret that signs, and what becomes of what was refused. What only signs
+    is used at once; a key is tried first, and where nobody answers it takes a tick. Nothing of it
+    is shown again, and the audit has who did it."""
+    owner, services = stage.owner, stage.services
+    credential = await owner.fetchval(
+        "select id from credential where practice_id = $1 and integration = 'email'"
+        " and provider = 'resend'",
+        stage.mesa,
+    )
+    await owner.execute(_REFUSED, credential, stage.mesa)
+    await owner.execute(
+        "update incident set credential_id = $2 where id = $1", stage.incident, credential
+    )
+    path = f"/credentials/{credential}"
+
+    async def kept() -> dict[str, str]:
+        found = await read_secrets(owner, services.vault, "email", "mesa")
+        assert found is not None
+        return found
+
+    before = await kept()
+    async with visitor(stage, "oncall") as http:
+        for where in (path, f"/incidents/{stage.incident}"):
+            async with http.get(where) as answer:
+                said = words(await answer.text())
+            assert "Compare and enter: webhook_secret , as the provider" in said
+            assert "5 times within 7 h 45 min" in said
+        csrf = {"csrf": await _csrf(http)}
+
+        async def enter(**fields: str) -> tuple[int, str]:
+            given = {name.replace("__", "-"): value for name, value in fields.items()}
+            async with http.post(f"{path}/secret", data={**csrf, **given}) as answer:
+                return answer.status, await answer.text()
+
+        assert (await enter())[0] == 422
+        status, page = await enter(field__webhook_secret="whsec_bmV3LXNlY3JldA==")
+        assert status == 200
+        assert "The new secret is in use" in page
+        assert "New secret entered: webhook_secret" in words(page)
+        assert await kept() == {**before, "webhook_secret": "whsec_bmV3LXNlY3JldA=="}
+        status, page = await enter(field__api_key="re_mesa_new")
+        assert (status, (await kept())["api_key"]) == (422, before["api_key"])
+        assert "could not be asked" in page
+        status, page = await enter(field__api_key="re_mesa_new", untried="yes")
+        assert (status, (await kept())["api_key"]) == (200, "re_mesa_new")
+        assert "re_mesa_new" not in page
+        assert "bmV3LXNlY3JldA" not in page
+        async with http.get("/") as answer:
+            assert "New secret entered of Email, Mesa" in words(await answer.text())
+    noted = await owner.fetch(
+        "select subject, data::text from audit where action = 'credential_set'"
+    )
+    assert {row["subject"] for row in noted} == {str(credential)}
+    assert not [row for row in noted if "re_mesa" in row["data"] or "whsec" in row["data"]]

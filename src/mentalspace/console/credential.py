@@ -9,13 +9,18 @@ from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.door import Missing, Visit
+from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.remedy import LASTS, price_of, told
 from mentalspace.engine.remedy import Name, Standing, preflights, read_credential
 from mentalspace.engine.remedy.act import LONGEST_REASON, Order, act_on_credential
 from mentalspace.kernel.errors import Refused
+from mentalspace.workflows.secret_entry import enter_secret
 
 # What needs no incident. The rest changes whom messages go through, and belongs to one.
 OFFERED: tuple[Name, ...] = ("pause", "resume")
+_ENTERED = (
+    "The new secret is in use. Lanes that the old one had stopped run again, and what waits goes."
+)
 _ONE = """
 select c.id, c.integration, c.provider, c.endpoint, c.live, c.rotated_at, c.created_at, c.version,
        p.name as practice_name, p.slug
@@ -65,6 +70,23 @@ async def do(visit: Visit) -> Response:
     return visit.go(f"/credentials/{row['id']}?done={done.name}&count={done.count}")
 
 
+async def enter(visit: Visit) -> Response:
+    """A new secret from the form: it goes in, and is never shown."""
+    given = {name.removeprefix("field-"): visit.field(name) for name in visit.form}
+    try:
+        await enter_secret(
+            visit.services,
+            visit.id(),
+            given,
+            actor=str(visit.person.user_id),
+            name=visit.person.name,
+            untried=visit.field("untried") == "yes",
+        )
+    except Refused as error:
+        return await _page(visit, refused=words.sentence(str(error)), http=422)
+    return visit.go(f"/credentials/{visit.id()}?done=secret")
+
+
 async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) -> Response:
     async with visit.services.database.as_oncall() as connection:
         row = await connection.fetchrow(_ONE, visit.id())
@@ -72,6 +94,8 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
             raise Missing
         standing = await read_credential(connection, row["id"])
         acts = await connection.fetch(_ACTS, row["id"])
+        provider = visit.services.rooms[row["integration"]].provider(row["provider"])
+        refused_hooks = await read_refused(connection, row["id"], provider)
     assert standing is not None, "the credential was there a moment ago"
     return await visit.show(
         "credential.html",
@@ -81,7 +105,12 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         looked=_looked(visit, row, standing),
         acts=acts,
         refused=refused,
-        done=told(visit.query("done"), visit.query("count")),
+        done=_ENTERED
+        if visit.query("done") == "secret"
+        else told(visit.query("done"), visit.query("count")),
+        fields=provider.credential_fields,
+        refused_hooks=refused_hooks,
+        credential_link=None,
         lasts=LASTS,
         longest=LONGEST_REASON,
         provider=visit.provider_title(row["integration"], row["provider"]),

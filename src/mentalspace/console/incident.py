@@ -24,6 +24,7 @@ from mentalspace.console.queries.incident import (
     recent_incidents,
 )
 from mentalspace.console.queries.processes import read_standstill
+from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.archive import archive, unarchive
@@ -35,6 +36,7 @@ from mentalspace.engine.outbound import open_client
 from mentalspace.engine.remedy import read_standing
 from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
+from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor import StatusLine, read_status
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.evidence import read_evidence
@@ -68,6 +70,9 @@ async def incident(visit: Visit) -> Response:
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
+        refused_hooks = await read_refused(
+            connection, found["credential_id"], _provider(visit, found)
+        )
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     provider = visit.provider_title(found["integration"], found["provider"])
@@ -85,6 +90,8 @@ async def incident(visit: Visit) -> Response:
         incident=whole,
         facts=facts,
         standstill=standstill,
+        refused_hooks=refused_hooks if found["status"] != "resolved" else None,
+        credential_link=f"/credentials/{found['credential_id']}",
         about=about,
         is_house=found["integration"] == HOUSE,
         group=group,
@@ -154,6 +161,12 @@ async def _act(
             raise Missing
         changed = await action(connection, incident_id, visit.person.name)
     return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")
+
+
+def _provider(visit: Visit, found: Any) -> Provider | None:
+    room = visit.services.rooms.get(found["integration"])
+    known = [] if room is None else [p for p in room.providers if p.name == found["provider"]]
+    return known[0] if known else None
 
 
 async def _status_page(visit: Visit, found: Any) -> StatusLine | None:

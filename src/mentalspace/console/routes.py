@@ -193,6 +193,7 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/tickets/{id}/close", ticket.close, "incidents.act"),
     ("/incidents/{id}/acts/{name}", remedy.do, "incidents.act"),
     ("/credentials/{id}/acts/{name}", credential.do, "incidents.act"),
+    ("/credentials/{id}/secret", credential.enter, "incidents.act"),
     ("/on-call/test", oncall.test, "oncall.write"),
     ("/on-call/overrides", oncall.override, "oncall.write"),
     ("/on-call/overrides/{id}/end", oncall.end_override, "oncall.write"),

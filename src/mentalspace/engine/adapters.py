@@ -24,10 +24,16 @@ class Adapters:
     site_url: str
 
     async def of(
-        self, practice_id: UUID, credential_id: UUID, *, deadline_s: float | None = None
+        self,
+        practice_id: UUID,
+        credential_id: UUID,
+        *,
+        deadline_s: float | None = None,
+        secrets: Mapping[str, str] | None = None,
     ) -> Adapter:
-        """Each of its calls has `deadline_s` in all, or what the provider's have. Raises
-        LookupError if the practice has no such credential."""
+        """Each of its calls has `deadline_s` in all, or what the provider's have. `secrets` are
+        tried in place of the stored ones. Raises LookupError if the practice has no such
+        credential."""
         async with self.database.as_worker(practice_id) as connection:
             row = await connection.fetchrow(
                 "select integration, provider, endpoint, base_url, live, secrets"
@@ -37,12 +43,13 @@ class Adapters:
         if row is None:
             raise LookupError("the practice has no such credential")
         provider = self.rooms[row["integration"]].provider(row["provider"])
-        secrets = json.loads(self.vault.open(practice_id, "credential", row["secrets"]))
+        if secrets is None:
+            secrets = json.loads(self.vault.open(practice_id, "credential", row["secrets"]))
         credential = Credential(
             str(practice_id),
             row["endpoint"],
             row["base_url"],
-            secrets,
+            dict(secrets or {}),
             hook_url(self.site_url, row["integration"], row["endpoint"]),
         )
         http = DeadlinedHttp(self.clients[row["live"]], deadline_s or provider.deadline_s)

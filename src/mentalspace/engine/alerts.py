@@ -230,7 +230,7 @@ def _incident(
             "last_good_at": last_good.isoformat() if last_good else None,
             "provider": subject.provider,
             "endpoint": subject.endpoint,
-            "first_step": rule.action,
+            "first_step": look.first_step or rule.action,
         },
         drill=subject.drill,
         case_version=version_of(runbooks, look.case_id),

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.workflows.secret_entry import TITLE
 
 HOURS = 2
 MOST = 12
@@ -89,6 +90,9 @@ async def read_changes(connection: Connection) -> list[Change]:
     noted = await connection.fetch(_AUDIT, since, MOST, list(SETTINGS))
     silences = await connection.fetch(_SILENCES, since, MOST)
     setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
+    # Entered on the credential's page it is an act already, with the person's name.
+    told = {row["credential_id"] for row in acts if row["what"] == TITLE}
+    secrets = [row for row in secrets if row["credential_id"] not in told]
     ids = [row["credential_id"] for row in (*acts, *secrets) if row["credential_id"]]
     names = {row["id"]: row for row in await connection.fetch(_NAMES, ids)}
     practice_ids = [row["practice_id"] for row in noted if row["practice_id"]]

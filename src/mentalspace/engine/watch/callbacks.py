@@ -37,6 +37,10 @@ select c.id as credential_id, heard.at as heard_at, n.taken, n.since,
 # Refusals alone are nobody's news, for anybody may write to the door; with messages that nothing
 # is heard of they are.
 _REFUSED_AFTER_S = 60.0
+_SIGNED_OTHERWISE = (
+    "Compare the secret that signs callbacks with the provider's, and enter it anew on the"
+    " credential's page; it says which one"
+)
 
 
 async def look_at_callbacks(
@@ -61,6 +65,7 @@ def _look(rule: AlertRule, row: Any) -> Look:
             since=row["refused_since"],
             fault="ours",
             facts={**facts, "refused": row["refused"], "code": row["code"]},
+            first_step=_SIGNED_OTHERWISE if row["code"] == "signature" else None,
         )
     return Look(
         value=float(taken),

@@ -48,7 +48,8 @@ class Subject:
 class Look:
     """What was seen. Without a `value` there is nothing to judge by, and `seen` says why.
 
-    `seen` is for people and names nobody; `since` is when the trouble began.
+    `seen` is for people and names nobody; `since` is when the trouble began. `first_step` is what
+    to do, where what was seen says more than the rule does.
     """
 
     value: float | None
@@ -59,6 +60,7 @@ class Look:
     fault: str = "unclear"
     case_id: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    first_step: str | None = None
 
 
 def nothing(why: str) -> Look:

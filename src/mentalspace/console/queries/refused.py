@@ -1,0 +1,78 @@
+"""A credential’s refused callbacks: how many, why, and what becomes of what they told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.silence import ASK_AFTER_S, MOST_QUESTIONS
+from mentalspace.kernel.integration import Provider
+
+# From when a provider took a message until the last question about it.
+ASKED_FOR_S = sum(ASK_AFTER_S * 2**number for number in range(MOST_QUESTIONS))
+_READ = """
+select r.refused, r.code, r.since, r.last_at, d.*
+  from hook_refusal r
+ cross join lateral (
+   select count(*) as unheard, count(*) filter (where ask_at is not null) as to_ask,
+          min(ask_at) as next_at
+     from delivery where credential_id = r.credential_id and status = 'accepted' and drill is null
+      and accepted_at > app.now() - interval '7 days') d
+ where r.credential_id = $1 and r.last_at > coalesce(
+   (select max(received_at) from inbox where credential_id = r.credential_id), '-infinity')
+"""
+_WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "signature": "their signature does not verify: the secret that signs them differs from the"
+        " one entered here",
+        "timestamp": "they are too old or too new: compare this host’s clock",
+        "header": "the headers that sign them are missing: a proxy takes them away, or it is"
+        " not the provider that calls",
+        "body": "their body cannot be read",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHooks:
+    """None was taken since. `fields` are the names of the secrets that sign callbacks; of the
+    messages taken and not spoken of, `to_ask` are asked after, the first at `next_at`."""
+
+    refused: int
+    why: str
+    by_secret: bool
+    since: datetime
+    last_at: datetime
+    fields: Sequence[str]
+    unheard: int
+    to_ask: int
+    next_at: datetime | None
+    asked_for_s: float = ASKED_FOR_S
+    questions: int = MOST_QUESTIONS
+
+
+async def read_refused(
+    connection: Connection, credential_id: UUID | None, provider: Provider | None
+) -> RefusedHooks | None:
+    """None where the last callback held, or none came. As on-call."""
+    row: Any = None
+    if credential_id is not None and provider is not None:
+        row = await connection.fetchrow(_READ, credential_id)
+    if row is None or provider is None:
+        return None
+    return RefusedHooks(
+        refused=row["refused"],
+        why=_WHY.get(row["code"], "they cannot be read"),
+        by_secret=row["code"] == "signature",
+        since=row["since"],
+        last_at=row["last_at"],
+        fields=[field.name for field in provider.credential_fields if field.signs],
+        unheard=row["unheard"],
+        to_ask=row["to_ask"],
+        next_at=row["next_at"],
+    )

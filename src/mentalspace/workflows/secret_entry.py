@@ -1,0 +1,128 @@
+"""Enters a credential's new secret: tried at its provider first, then sealed and taken into use."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.credentials import NewCredential, read_secrets
+from mentalspace.engine.db import connect_owner
+from mentalspace.engine.ledger import record
+from mentalspace.engine.outbound import open_client
+from mentalspace.engine.services import Services
+from mentalspace.kernel.errors import ProviderError, Refused
+from mentalspace.kernel.integration import CredentialField, Provider
+from mentalspace.practice.tenancy import store
+
+TITLE = "New secret entered"
+LONGEST = 4096
+_TRIED_WITHIN_S = 10.0
+_ONE = """
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.base_url, c.live,
+       (select l.id from lane l where l.credential_id = c.id order by l.class desc limit 1)
+         as lane_id
+  from credential c where c.id = $1 and c.active and c.drill is null
+"""
+
+
+async def enter_secret(
+    services: Services,
+    credential_id: UUID,
+    given: Mapping[str, str],
+    *,
+    actor: str,
+    name: str,
+    untried: bool = False,
+) -> None:
+    """What is not given stays as it is. `actor` stands in the audit, `name` beside the credential.
+
+    Raises Refused, with words that quote nothing of it, if nothing usable is given or the provider
+    refuses it; and if the provider cannot be asked, unless it may be taken `untried`. Then nothing
+    has changed. Lanes that the old secret had stopped go on.
+    """
+    async with services.database.as_oncall() as connection:
+        row = await connection.fetchrow(_ONE, credential_id)
+    if row is None:
+        raise Refused("no_such_credential", "there is no such credential any more")
+    provider = services.rooms[row["integration"]].provider(row["provider"])
+    new = _usable(provider, given)
+    async with connect_owner(services.admin_url) as owner:
+        known = await read_secrets(owner, services.vault, row["integration"], row["endpoint"]) or {}
+        secrets = {**known, **new}
+        if secrets == known:
+            raise Refused("the_same", "this is the secret that is in use already")
+        if any(_is_told(field) for field in provider.credential_fields if field.name in new):
+            await _try(services, row, provider, secrets, untried=untried)
+        async with owner.transaction():
+            await store(
+                owner,
+                services.vault,
+                provider,
+                NewCredential(
+                    row["practice_id"],
+                    row["integration"],
+                    row["endpoint"],
+                    row["base_url"],
+                    row["live"],
+                    secrets,
+                ),
+                services.settings,
+                actor=actor,
+            )
+    async with services.database.as_oncall() as connection:
+        fields = ", ".join(field.name for field in provider.credential_fields if field.name in new)
+        data = {"act": "secret", "title": TITLE, "reason": fields, "minutes": None}
+        await record(
+            connection,
+            "acted",
+            practice_id=row["practice_id"],
+            lane_id=row["lane_id"],
+            data=data,
+            actor=name,
+        )
+
+
+def _usable(provider: Provider, given: Mapping[str, str]) -> dict[str, str]:
+    names = [field.name for field in provider.credential_fields]
+    new = {name: given[name].strip() for name in names if given.get(name, "").strip()}
+    if not new:
+        raise Refused("nothing_given", "no field was filled in")
+    for name, secret in new.items():
+        if len(secret) > LONGEST or not secret.isprintable():
+            raise Refused("unusable", f"{name}: one line of at most {LONGEST} letters")
+    return new
+
+
+def _is_told(field: CredentialField) -> bool:
+    """Whether the provider sees it when it is asked: a secret that only signs it never does."""
+    return field.identifies or not field.signs
+
+
+async def _try(
+    services: Services, row: Any, provider: Provider, secrets: Mapping[str, str], *, untried: bool
+) -> None:
+    async with open_client(live=row["live"]) as client:
+        adapters = Adapters(
+            services.database,
+            services.vault,
+            services.rooms,
+            {row["live"]: client},
+            services.settings.site_url,
+        )
+        adapter = await adapters.of(row["practice_id"], row["id"], secrets=secrets)
+        try:
+            async with asyncio.timeout(_TRIED_WITHIN_S):
+                await adapter.check()
+        except (ProviderError, TimeoutError) as error:
+            said = error.evidence.summary() if isinstance(error, ProviderError) else "timeout"
+            if isinstance(error, ProviderError) and error.evidence.http in (400, 401, 403, 404):
+                text = f"{provider.title} refuses it ({said}); the old one stays in use"
+                raise Refused("refused_by_provider", text) from error
+            if not untried:
+                text = (
+                    f"{provider.title} could not be asked ({said}); tick the box to use it untried"
+                )
+                raise Refused("not_tried", text) from error
