@@ -17,7 +17,7 @@ from mentalspace.engine.rates import Reading
 from mentalspace.engine.rates_sql import GROWN_AFTER_S
 from mentalspace.engine.runbook import AlertKind, AlertRule, Overview, load_runbooks
 from mentalspace.engine.watch.burn import Tried, burning, spans
-from mentalspace.engine.watch.rate import fires, healthy_failures
+from mentalspace.engine.watch.rate import beyond, fires, healthy_failures
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.streak import holds
 from mentalspace.integrations import discover_rooms
@@ -89,11 +89,11 @@ class Replay:
 
     def _judge(self, rule: AlertRule, now: float) -> None:
         standing = self.standings.setdefault(rule.id, Standing())
-        judged, firing = self._sees(rule, now)
+        judged, firing, lingers = self._sees(rule, now)
         past = Past(
             standing.state, now - standing.since, standing.is_open, self._good_since(rule, now)
         )
-        state = next_state(rule, judged=judged, fires=firing, past=past)
+        state = next_state(rule, judged=judged, fires=firing, past=past, lingers=lingers)
         if state is not standing.state:
             standing.state, standing.since = state, now
         if state is State.ALERTING:
@@ -104,10 +104,10 @@ class Replay:
         elif state is State.NORMAL:
             standing.is_open = False
 
-    def _sees(self, rule: AlertRule, now: float) -> tuple[bool, bool]:
+    def _sees(self, rule: AlertRule, now: float) -> tuple[bool, bool, bool]:
         if rule.kind is AlertKind.CONSECUTIVE:
             failed = self.log.streak(now)
-            return self.log.within(now - DAY_S, now).n > 0, holds(rule, failed, failed)
+            return self.log.within(now - DAY_S, now).n > 0, holds(rule, failed, failed), False
         metric = self.overview.metric(rule.metric)
         assert metric is not None
         if rule.kind is AlertKind.RATE:
@@ -116,10 +116,10 @@ class Replay:
             reading = Reading(
                 metric, rule.window_s, good, seen.n, good / seen.n if seen.n else None
             )
-            return seen.n > 0, fires(rule, reading)
+            return seen.n > 0, fires(rule, reading), beyond(rule, reading)
         counts = {span: self.log.within(now - span, now) for span in spans(rule)}
         window = burning(rule, healthy_failures(rule, metric), counts)
-        return counts[spans(rule)[-1]].n > 0, window is not None
+        return counts[spans(rule)[-1]].n > 0, window is not None, False
 
     def _good_since(self, rule: AlertRule, now: float) -> int:
         standing = self.standings[rule.id]

@@ -227,10 +227,10 @@ async def walk(owner: Owner, delivery_id: UUID, *statuses: str, **values: Any) -
         await owner.execute(f"update delivery set {column} = $2 where id = $1", delivery_id, value)
 
 
-async def succeed(owner: Owner, delivery_id: UUID) -> None:
+async def succeed(owner: Owner, delivery_id: UUID, last: str = "delivered") -> None:
     await walk(owner, delivery_id, "due", "sending")
     await _attempt(owner, delivery_id, "succeeded")
-    await walk(owner, delivery_id, "accepted", "delivered", attempts=1)
+    await walk(owner, delivery_id, "accepted", last, attempts=1)
     await walk(owner, delivery_id, provider_message_id=f"re_{secrets.token_hex(6)}")
     await owner.execute(
         "update credential_state set recent = 'S', last_good_at = app.now() where credential_id ="

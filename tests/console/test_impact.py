@@ -6,7 +6,8 @@ import re
 from uuid import UUID
 
 from mentalspace.engine.house_alert import hold
-from tests.console.stage import Stage, succeed
+from mentalspace.engine.ledger import record
+from tests.console.stage import Stage, succeed, walk
 from tests.console.test_doors import NAMES, visitor
 from tests.console.test_group import _big
 
@@ -55,3 +56,85 @@ async def test_an_incident_of_the_house_counts_who_waits_in_all_practices(stage:
     assert _big(late, "people") == "1 person" and "1 message left late" in late
     assert _big(late, "next") == "None"
     assert "No message is late so far." in calm or "messages to clients are late" in calm
+
+
+async def test_what_was_held_back_is_counted_with_who_was_told_otherwise(stage: Stage) -> None:
+    """Three texts were taken and filtered: a mail brought the news to one, goes to the next, and
+    not to the third. A pause of last week stands in no incident's story, and no draft says late."""
+    incident, texts = await _filtered(stage)
+    for text, status in zip(texts[:2], ("delivered", None), strict=True):
+        mail = await stage.owner.fetchval(_INSTEAD, text)
+        if status:
+            await succeed(stage.owner, mail)
+    page = await _read(stage, incident)
+    assert _big(page, "people") == "3 people"
+    assert "2 not reached yet" in page
+    assert "1 told, 1 about to be; 1 got nothing" in page
+    assert "some text messages to clients were taken on their way and did not arrive" in page
+    story = page.partition('aria-label="Timeline"')[2].partition("</ol>")[0]
+    assert "Paused the lane" not in story
+
+
+async def test_who_asks_for_no_more_is_counted_and_nothing_else(stage: Stage) -> None:
+    """A share of opt-outs counts those people; what failed by another cause is not its own."""
+    incident, _texts = await _filtered(stage)
+    await stage.owner.execute(
+        "update incident set rule_id = 'sms.opt_out_rate_high', case_id = null, facts = $2"
+        " where id = $1",
+        incident,
+        {"metric": "Opt-out rate", "value": 0.2, "n": 10, "window_s": 604800, "target": 0.01},
+    )
+    await stage.owner.execute(
+        "insert into suppression (practice_id, integration, recipient_key, reason)"
+        " select practice_id, 'sms', 'r' || n, 'opted_out' from incident, generate_series(1, 2) n"
+        " where id = $1",
+        incident,
+    )
+    page = await _read(stage, incident)
+    assert _big(page, "people") == "2 people" and _big(page, "next") == "None"
+    assert "2 clients asked so far." in page and "are late" not in page
+
+
+_TEXT = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+  idempotency_key, due_at, next_attempt_at, traceparent, subject_type, subject_id)
+select l.practice_id, l.id, l.credential_id, 'sms', d.kind, 'r' || d.id, 'held/' || d.id,
+       app.now() - interval '5 min', app.now(), '00-0-0-00', 'appointment', d.subject_id
+  from lane l join delivery d on d.practice_id = l.practice_id and d.id = $1
+ where l.integration = 'sms' and l.class = 'bulk' limit 1 returning id
+"""
+_INSTEAD = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+  idempotency_key, traceparent, subject_type, subject_id)
+select d.practice_id, l.id, l.credential_id, 'email', d.kind, 'm' || d.id, 'instead/' || d.id,
+       '00-0-0-00', 'appointment', d.subject_id
+  from delivery d join lane l on l.practice_id = d.practice_id and l.integration = 'email'
+ where d.id = $1 limit 1 returning id
+"""
+
+
+async def _filtered(stage: Stage) -> tuple[UUID, list[UUID]]:
+    """Three of Lakeside's texts, and their incident."""
+    owner = stage.owner
+    rows = await owner.fetch(
+        "select min(id::text)::uuid as id from delivery where practice_id = $1"
+        " and integration = 'email' group by subject_id order by 1 limit 3",
+        stage.lakeside,
+    )
+    texts = [await owner.fetchval(_TEXT, row["id"]) for row in rows]
+    for text in texts:
+        await succeed(owner, text, last="failed")
+        await walk(owner, text, last_case="sms.filtered")
+    incident: UUID = await owner.fetchval(
+        "insert into incident (key, rule_id, case_id, integration, credential_id, practice_id,"
+        " severity, title, fault, since, ack_due_at, facts) select 'f', 'sms.texts_filtered',"
+        " 'sms.filtered', 'sms', credential_id, practice_id, 'high', 'Filtered', 'ours',"
+        " app.now() - interval '7 days', app.now(), '{}' from delivery where id = $1 returning id",
+        texts[0],
+    )
+    await record(
+        owner, "lane_paused", practice_id=stage.lakeside, data={"for_s": 60}, actor="runbook",
+        lane_id=await owner.fetchval("select lane_id from delivery where id = $1", texts[0]),
+    )  # fmt: skip
+    await owner.execute("update incident set opened_at = app.now() + interval '3 min'")
+    return incident, texts

@@ -13,7 +13,7 @@ from mentalspace.console.verdict import verdict
     ("elsewhere", "said"),
     [
         ({"others": 0, "answered": False, "asked": False}, None),
-        ({"others": 2, "answered": False, "asked": False}, "nothing to compare with"),
+        ({"others": 2, "answered": False, "asked": False}, "see what it answers now"),
         ({"others": 2, "answered": False, "asked": True}, "No other credential got a good answer"),
         ({"others": 2, "answered": True, "asked": True}, "more likely ours"),
     ],

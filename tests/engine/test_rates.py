@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from mentalspace.engine.chance import is_unlikely, tail
+from mentalspace.engine.incidents import resolve
 from mentalspace.engine.rates import DAY_S, HOUR_S, Reading
 from mentalspace.engine.runbook import Metric
 from mentalspace.engine.watch.rate import fires
 from mentalspace.engine.watch.state import Past, State, next_state
-from tests.engine.books import BOUNCED, BOUNCES, DELIVERED, LOW, Books
+from tests.engine.books import BOUNCED, BOUNCES, DELIVERED, LEAVING, LOW, Books
 
 # Chance -------------------------------------------------------------------------------------
 
@@ -246,3 +247,38 @@ async def test_opt_outs_are_people_of_people_and_open_an_incident(books: Books) 
     assert await books.text("toy.left") == "3 of 10"
     assert await books.tick(timedelta(minutes=6)) == 1
     assert await books.admin.fetchval("select rule_id from incident") == "toy.leaving"
+
+
+async def test_a_share_beyond_its_line_is_one_incident_until_it_is_back(books: Books) -> None:
+    """Beyond its line and no more beyond chance, it is not over; on the good side of its line it
+    is; and what goes beyond again after a person resolved it is the same incident, come back."""
+    for n in range(10):
+        await books.write("delivered", person=f"p{n}")
+    for n in range(3):
+        await books.leave(f"p{n}")
+    assert await books.tick() == 1
+    for n in range(10, 40):
+        await books.write("delivered", person=f"p{n}")
+    await books.tick(timedelta(minutes=1))
+    await books.tick(timedelta(minutes=11))
+    assert (await books.text("toy.left"), await books.state(LEAVING)) == (
+        "7.50% of 40",
+        "recovering",
+    )
+    assert await _recovered(books) is None
+    for n in range(40, 70):
+        await books.write("delivered", person=f"p{n}")
+    await books.tick(timedelta(seconds=30))
+    assert await books.state(LEAVING) == "normal"
+    assert await _recovered(books) is not None
+    async with books.database.as_oncall() as connection:
+        incident = await connection.fetchval("select id from incident")
+        assert await resolve(connection, incident, "Noor")
+    for n in range(3, 10):
+        await books.leave(f"p{n}")
+    assert await books.tick(timedelta(minutes=1)) == 0
+    [again] = await books.admin.fetch("select id, status, recovered_at from incident")
+    assert (again["id"], again["status"], again["recovered_at"]) == (incident, "open", None)
+    assert await books.admin.fetchval(
+        "select count(*) from timeline where kind = 'incident_regressed'"
+    )

@@ -421,3 +421,27 @@ async def test_who_waits_is_touched_though_another_of_theirs_rests(books: Books)
     assert await books.tick() == 1
     people = "select facts ->> 'failed_recipients' from incident"
     assert await books.admin.fetchval(people) == "4", "p10 rests, p9 waits"
+
+
+async def test_a_figure_of_a_practice_without_a_credential_is_told_all_the_same(
+    books: Books,
+) -> None:
+    """By the first credential of the room, without that practice's name: its disk is full too."""
+    full = replace(DELIVERED, id="toy.full", measure=None, gauge=True, op=Op.BELOW, target=0.8)
+    fills = replace(
+        LOW, id="toy.fills", kind=AlertKind.GAUGE, metric=full.id, op=Op.ABOVE, threshold=0.9
+    )
+    overview = replace(books.overview, metrics=(full,), alerts=(fills,))
+    books.books = replace(books.books, rooms=(replace(books.books.rooms[0], overview=overview),))
+    other = await books.admin.fetchval(
+        "insert into practice (slug, name, timezone) values ('bare', 'Bare Practice', 'UTC')"
+        " returning id"
+    )
+    await books.admin.execute(
+        "insert into room_gauge (practice_id, integration, metric, subject, value, n, seen)"
+        " values ($1, 'toy', 'toy.full', 'disk', 0.95, 100, '95% of it')",
+        other,
+    )
+    assert await books.tick() == 1
+    facts = await books.admin.fetchval("select facts ->> 'seen' from incident")
+    assert facts == f"disk of practice {str(other)[:8]}: 95% of it"

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mentalspace.kernel.checkup import DnsRecord
     from mentalspace.workflows.doctor import CredentialLine, Report, RoomFinding
     from mentalspace.workflows.doctor.queries import Answer
-    from mentalspace.workflows.doctor.touched import Touched
 
 WIDTH = 100
 ROWS = 3
@@ -70,8 +69,8 @@ def _credentials(report: Report) -> Iterator[str]:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
     yield from _wrapped("Last callback: ", "; ".join(_callbacks(report)))
-    if people := sum(line.touched.people for line in report.credentials):
-        first = min((t.next_at for t in _touched(report) if t.next_at), default=None)
+    if people := report.touched.people:
+        first = report.touched.next_at
         comes = f"; the next appointment among them is {_moment(first)}" if first else ""
         yield f"{people} {'person is' if people == 1 else 'people are'} not reached{comes}"
     if resting := sum(line.resting for line in report.credentials):
@@ -94,10 +93,6 @@ def _heard(heard: Heard, now: datetime) -> str:
     last = f"{in_words(_minutes(heard.at, now))} ago" if heard.at else "none yet"
     silent = f", {heard.taken} accepted since without a word: suspicious"
     return f"{last}{silent if heard.is_suspicious else ''}"
-
-
-def _touched(report: Report) -> list[Touched]:
-    return [line.touched for line in report.credentials]
 
 
 def _wait(number: int) -> str:

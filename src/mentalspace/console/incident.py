@@ -37,13 +37,13 @@ from mentalspace.engine.remedy import read_standing
 from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
-from mentalspace.workflows.doctor import StatusLine, read_status
+from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_status
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.evidence import read_evidence
 
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
-    "resolved": "Resolved. The same cause would open a new incident.",
+    "resolved": "Resolved. The same cause would open a new incident, or a share this one again.",
     "archived": "Archived. It comes back by itself when it gets worse.",
     "unarchived": "It is in the list again.",
     "too_late": "Nothing changed: it was done already.",
@@ -77,12 +77,14 @@ async def incident(visit: Visit) -> Response:
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
-    # Both are asked when a person opens the page, not at every refresh of it.
+    # All are asked when a person opens the page, not at every refresh of it.
     checks: list[Answer] = []
-    status_page = None
+    status_page = witness = None
     if not visit.is_fragment:
-        checks, status_page = await asyncio.gather(
-            diagnose(visit, found["case_id"], found["rule_id"]), _status_page(visit, found)
+        checks, status_page, witness = await asyncio.gather(
+            diagnose(visit, found["case_id"], found["rule_id"]),
+            _status_page(visit, found),
+            _witness(visit, found, group),
         )
     issue = _issue(visit, rule, found["rule_id"])
     return await visit.show(
@@ -120,6 +122,7 @@ async def incident(visit: Visit) -> Response:
         diagnosis=beside(evidence, checks),
         status_then=next((one for one in evidence if one.kind == "status_page"), None),
         status_page=status_page,
+        witness=witness,
         may_act=visit.person.may("incidents.act"),
         buttons=await remedy.buttons(visit, found, standing),
         standing=standing,
@@ -177,6 +180,17 @@ async def _status_page(visit: Visit, found: Any) -> StatusLine | None:
     async with open_client(live=found["live"]) as client:
         provider = room.provider(found["provider"])
         return await read_status(visit.services, room.name, provider, found["live"], client)
+
+
+async def _witness(visit: Visit, found: Any, group: Group | None) -> Witness | None:
+    """What the provider answers just now, while that says whose it is; others' credentials are
+    on-call's to ask."""
+    if not visit.is_oncall or found["credential_id"] is None or found["resolved_at"] is not None:
+        return None
+    if found["integration"] not in visit.services.rooms or found["drill"] is not None:
+        return None
+    known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
+    return await ask_around(visit.services, found["credential_id"], known)
 
 
 def _issue(visit: Visit, rule: AlertRule | None, rule_id: str) -> Issue | None:

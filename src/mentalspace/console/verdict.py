@@ -68,5 +68,5 @@ def _elsewhere(facts: Mapping[str, Any], provider: str) -> str | None:
     if over:
         return None
     if not elsewhere["asked"]:
-        return f"No other credential has asked {provider} since this began: nothing to compare with"
+        return f"No other credential has asked {provider} since this began; see what it answers now"
     return f"No other credential got a good answer from {provider} since this began"

@@ -133,7 +133,10 @@ class Evaluator:
             look, past = looks.get(subject.credential_id, _UNSEEN), pasts[subject.credential_id]
             # A drill cannot wait, and nobody is misled by it.
             hasty = rule if subject.drill is None else replace(rule, pending_s=0.0)
-            state = next_state(hasty, judged=look.value is not None, fires=look.fires, past=past)
+            judged = look.value is not None
+            state = next_state(
+                hasty, judged=judged, fires=look.fires, past=past, lingers=look.lingers
+            )
             seen.append((subject, state, look))
         await keep(connection, room.room, rule, seen)
         alerting = [subject for subject, state, _look in seen if state is State.ALERTING]

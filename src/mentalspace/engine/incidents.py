@@ -45,7 +45,9 @@ _OPEN = f"""
 insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
   title, fault, since, facts, drill, ack_due_at, next_escalation_at, resolve_within_s,
   resolve_due_at, cause)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+  greatest($10::timestamptz, (select max(resolved_at) from incident b where b.key = $1)),
+  $11, $12,
   app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s', $15::integer,
   app.now() + $15 * interval '1 s', $16)
 on conflict (key) where status <> 'resolved'
@@ -54,6 +56,17 @@ do update set facts = incident.facts || excluded.facts, recovered_at = null,
                   then excluded.severity else incident.severity end
 returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered
+"""
+# A share looks back over its window ($2): what a person resolved within it and what fires again is
+# one trouble, and its incident is open once more.
+_SAME = """
+update incident set status = 'open', recovered_at = coalesce(recovered_at, resolved_at),
+       resolved_at = null, resolved_by = null
+ where id = (select id from incident
+              where key = $1 and status = 'resolved' and drill is null and lead_id is null
+                and resolved_at > app.now() - $2 * interval '1 s'
+              order by resolved_at desc limit 1)
+   and not exists (select from incident o where o.key = $1 and o.status <> 'resolved')
 """
 # Another watcher, who does not tell credentials apart, saw it first: it is the same incident.
 _ADOPT = """
@@ -71,6 +84,8 @@ async def open_incident(
     if new.credential_id is not None and new.drill is None:
         pooled = [pooled_key(new.rule_id, new.facts.get("provider")), pooled_key(new.rule_id, None)]
         await connection.execute(_ADOPT, new.key, new.credential_id, new.practice_id, pooled)
+    if "metric" in new.facts and new.drill is None:
+        await connection.execute(_SAME, new.key, float(new.facts["window_s"]))
     rung = escalation.rung(new.severity)
     row = await connection.fetchrow(
         _OPEN,

@@ -18,11 +18,14 @@ LONG = timedelta(minutes=15)
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """A quarter of an hour: how long the oldest had waited at most in it, of how many."""
+    """A quarter of an hour: how long the oldest had waited at most in it, of how many. `still` of
+    them wait at this moment, the oldest for `standing`."""
 
     at: datetime
     oldest: timedelta
     number: int
+    standing: timedelta = timedelta()
+    still: int = 0
 
 
 def draw_queue(quarters: Sequence[Waited]) -> Chart:
@@ -48,7 +51,7 @@ def _text(quarters: Sequence[Waited]) -> str:
         return "Nothing waited longer than a minute."
     worst = max(waited, key=lambda each: each.oldest)
     last = quarters[-1]
-    now = f"; now {words.span(last.oldest)}, of {last.number:,}" if last.oldest else "; none now"
+    now = f"; now {words.span(last.standing)}, of {last.still:,}" if last.still else "; none now"
     return (
         f"Longest wait {words.span(worst.oldest)}, in {len(waited)} of {len(quarters)} quarters of"
         f" an hour one over a minute{now}. The line is {words.span(LONG)}."

@@ -32,7 +32,8 @@ with told as materialized (
 ), seen as materialized (
   select coalesce(first.case_id, t.case_id) as case_id,
          nullif(t.case_id, coalesce(first.case_id, t.case_id)) as later,
-         d.integration, c.provider, p.name as practice, d.recipient_key, t.delivery_id,
+         d.integration, c.provider, array[p.id::text, p.name] as practice,
+         d.recipient_key, t.delivery_id,
          t.at, (t.at at time zone $1)::date as day, (app.now() at time zone $1)::date as today
     from told t cross join lateral (
       select integration, recipient_key, credential_id, practice_id, drill from delivery
@@ -152,6 +153,8 @@ def _seen(row: Any) -> Seen:
     counts = {date.fromisoformat(day): number for day, number in row["days"].items()}
     today = row["today"]
     told = {name: row[name] for name in _TOLD} | {"later": row["later"] or {}}
+    # Two may bear one name.
+    told["practices"] = [name for _id, name in row["practices"]]
     new, quiet = came(list(counts), today)
     days = [today - timedelta(days=ago) for ago in reversed(range(DAYS))]
     return Seen(**told, days=[(day, counts.get(day, 0)) for day in days], new=new, quiet=quiet)

@@ -89,7 +89,8 @@ with waited as (
 )
 select q.integration, m.at,
        max(least(coalesce(q.until, app.now()), m.at + interval '15 min') - q.due_at) as oldest,
-       count(*) as number
+       count(*) as number, max(app.now() - q.due_at) filter (where q.until is null) as standing,
+       count(*) filter (where q.until is null) as still
   from generate_series($2::timestamptz, app.now(), interval '15 min') as m (at)
   join queued q on q.due_at < m.at + interval '15 min' and (q.until is null or q.until > m.at)
  group by 1, 2 order by 1, 2
@@ -159,7 +160,9 @@ async def read_queues(
 
 
 def _waited(at: datetime, row: Any | None) -> Waited:
-    return Waited(at, row["oldest"], row["number"]) if row else Waited(at, timedelta(), 0)
+    if row is None:
+        return Waited(at, timedelta(), 0)
+    return Waited(at, row["oldest"], row["number"], row["standing"] or timedelta(), row["still"])
 
 
 def _by(rows: Sequence[Any], name: str) -> defaultdict[UUID, list[tuple[datetime, bool]]]:

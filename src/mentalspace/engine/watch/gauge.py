@@ -13,18 +13,30 @@ from mentalspace.engine.runbook import AlertRule, Metric, Op, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 from mentalspace.engine.watch.rate import healthy_failures
 
-# A figure is its practice's, not a credential's: of several the first one tells of it.
+# A figure is its practice's, not a credential's: of several the first one tells of it. Of a
+# practice that has none the first of the whole room does, or a full disk and lost bytes would be
+# told nobody; it bears no name, for it stands with another practice.
 _GAUGES = """
-select c.id as credential_id, g.subject, g.value, g.n, g.bad, g.seen
+with first as materialized (
+  select distinct on (c.drill) c.id from credential c join practice p on p.id = c.practice_id
+   where c.integration = $4 and c.active
+   order by c.drill, p.is_default desc, p.slug, c.rank, c.id
+)
+select c.id as credential_id, g.value, g.n, g.bad, g.seen,
+       case when g.practice_id = c.practice_id then g.subject
+            else g.subject || ' of practice ' || left(g.practice_id::text, 8) end as subject
   from credential c
-  join room_gauge g on g.practice_id = c.practice_id and g.integration = c.integration
+  join room_gauge g on g.integration = c.integration and (g.practice_id = c.practice_id
+    or c.id in (select id from first) and not exists (
+      select from credential o where o.practice_id = g.practice_id
+         and o.integration = g.integration and o.active and o.drill is not distinct from c.drill))
    and g.drill = coalesce(c.drill, '') and g.metric = $2
    and g.measured_at > app.now() - $3 * interval '1 s'
  where c.id = any ($1) and not exists (
    select from credential o
     where o.practice_id = c.practice_id and o.integration = c.integration and o.active
       and o.drill is not distinct from c.drill and (o.rank, o.id) < (c.rank, c.id))
- order by g.subject
+ order by subject
 """
 
 
@@ -34,7 +46,7 @@ async def look_at_gauges(
     metric = room.overview.metric(rule.metric)
     assert metric is not None, f"{rule.id} watches no metric; `runbook check` says so"
     looks = dict.fromkeys(ids(subjects), nothing("not measured lately"))
-    for row in await connection.fetch(_GAUGES, ids(subjects), metric.id, FRESH_S):
+    for row in await connection.fetch(_GAUGES, ids(subjects), metric.id, FRESH_S, room.room):
         look = _look(rule, metric, row)
         if _is_worse(rule, look, looks[row["credential_id"]]):
             looks[row["credential_id"]] = look

@@ -49,7 +49,8 @@ class Look:
     """What was seen. Without a `value` there is nothing to judge by, and `seen` says why.
 
     `seen` is for people and names nobody; `since` is when the trouble began. `first_step` is what
-    to do, where what was seen says more than the rule does.
+    to do, where what was seen says more than the rule does. What `lingers` is beyond the line,
+    though perhaps by chance: enough to stay an incident, not to be one.
     """
 
     value: float | None
@@ -61,6 +62,7 @@ class Look:
     case_id: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     first_step: str | None = None
+    lingers: bool = False
 
 
 def nothing(why: str) -> Look:

@@ -24,12 +24,18 @@ select distinct on (credential_id) credential_id, fault, case_id
 
 def fires(rule: AlertRule, reading: Reading) -> bool:
     """Beyond the rule's line, and less likely than one in a thousand at the metric's target."""
+    return beyond(rule, reading) and is_unlikely(
+        reading.bad, reading.n, healthy_failures(rule, reading.metric)
+    )
+
+
+def beyond(rule: AlertRule, reading: Reading) -> bool:
+    """Beyond the rule's line, be it by chance. An incident that was opened lasts so long: four of
+    thirty who want no more are the same trouble when there are forty, and when a fifth comes."""
     if reading.value is None or rule.threshold is None:
         return False
     below = rule.op is Op.BELOW
-    if reading.value >= rule.threshold if below else reading.value <= rule.threshold:
-        return False
-    return is_unlikely(reading.bad, reading.n, healthy_failures(rule, reading.metric))
+    return reading.value < rule.threshold if below else reading.value > rule.threshold
 
 
 def healthy_failures(rule: AlertRule, metric: Metric) -> float:
@@ -72,6 +78,7 @@ def _look(rule: AlertRule, reading: Reading, whose: tuple[str, str | None] | Non
         value=reading.value,
         n=reading.n,
         fires=fires(rule, reading),
+        lingers=beyond(rule, reading),
         seen=reading.text,
         since=reading.first_bad_at,
         fault=fault,

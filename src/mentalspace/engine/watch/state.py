@@ -39,8 +39,11 @@ class Past:
     successes: int
 
 
-def next_state(rule: AlertRule, *, judged: bool, fires: bool, past: Past) -> State:
-    """Silence is a state of its own and never recovery; recovery takes its hold and successes.
+def next_state(
+    rule: AlertRule, *, judged: bool, fires: bool, past: Past, lingers: bool = False
+) -> State:
+    """Silence is a state of its own and never recovery; recovery takes its hold and successes, and
+    that what is counted no longer `lingers` beyond the line, be it by chance or not.
 
     What has alerted once needs no second patience while its incident is open.
     """
@@ -56,4 +59,5 @@ def next_state(rule: AlertRule, *, judged: bool, fires: bool, past: Past) -> Sta
     held = past.state is State.RECOVERING and past.for_s >= rule.hold_s
     # With no hold there is nothing to stand in first.
     held = held or rule.hold_s == 0
-    return State.NORMAL if held and past.successes >= rule.resolves_after else State.RECOVERING
+    well = held and not lingers and past.successes >= rule.resolves_after
+    return State.NORMAL if well else State.RECOVERING

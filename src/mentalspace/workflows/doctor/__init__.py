@@ -10,6 +10,7 @@ from mentalspace.workflows.doctor.report import (
 )
 from mentalspace.workflows.doctor.verdict import Verdict
 from mentalspace.workflows.doctor.why import Standing, why
+from mentalspace.workflows.doctor.witness import Witness, ask_around
 
 __all__ = [
     "AlertLine",
@@ -19,6 +20,8 @@ __all__ = [
     "Standing",
     "StatusLine",
     "Verdict",
+    "Witness",
+    "ask_around",
     "examine",
     "read_status",
     "why",

@@ -72,7 +72,7 @@ async def call(
     room itself looks at with this credential."""
     adapter = await adapters.of(row["practice_id"], row["id"])
     room = services.rooms[row["integration"]]
-    answered, examined = _ask(services, adapter, row), []
+    answered, examined = ask(services, adapter, row), []
     if room.examine is not None:
         checkup = Checkup(
             room.provider(row["provider"]).title, adapter, services.settings.environment, look_up
@@ -84,7 +84,8 @@ async def call(
     return found, examined
 
 
-async def _ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
+async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
+    """One harmless question, and the runbook's word on its answer."""
     provider = services.rooms[row["integration"]].provider(row["provider"])
     try:
         seen = await _in_time(adapter)
@@ -153,9 +154,11 @@ def health(row: Any) -> list[RoomFinding]:
     found.append(finding(row, "queue age", state, text))
     if row["refused"]:
         found.append(finding(row, "callbacks", "bad", _refused(row), "ours"))
-    for name in ("held", "unknown"):
-        if row[name]:
-            found.append(finding(row, name, "warning", f"{row[name]} wait for a person"))
+    if row["held"]:
+        found.append(finding(row, "held", "warning", f"{row['held']} wait for a person"))
+    if row["unknown"]:
+        text = f"{row['unknown']} are asked after by themselves; a person is shown what stays so"
+        found.append(finding(row, "unknown", "warning", text))
     return found
 
 

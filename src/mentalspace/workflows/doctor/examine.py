@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -45,7 +46,7 @@ from mentalspace.workflows.doctor.report import (
     RoomFinding,
     StatusLine,
 )
-from mentalspace.workflows.doctor.touched import Touched, read_touched
+from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
 
 # So many credentials are asked at once.
@@ -127,7 +128,7 @@ async def _report(
     (lines, called, domain), (rates, alerts, own) = asked, read
     domain = [*domain, *more]
     own = [*own, *(_of_gauge(room, metric, gauge) for metric, gauge in gauges)]
-    now = await _now(services)
+    now, touched = await _now(services, [row["id"] for row in rows])
     findings = [*called, *domain, *own]
     troubled = any(f.state == "bad" and f.check in ("provider", "breaker") for f in findings)
     findings += [_of_status(room, said, troubled) for said in status]
@@ -145,6 +146,7 @@ async def _report(
         answers=answers,
         gauges=gauges,
         findings=findings,
+        touched=touched,
     )
 
 
@@ -329,7 +331,7 @@ def _alert(rule: AlertRule, states: Sequence[Any], incidents: Sequence[Any]) -> 
 
 def _of_reading(room: str, reading: Reading) -> RoomFinding:
     metric = reading.metric
-    target = f"target {metric.op.value} {metric.target:g}"
+    target = f"target {metric.op.value} {metric.target_text}"
     text = f"{metric.title} {reading.text} in 24 h, {target}"
     state: State = "warning" if reading.on_target is False else "good"
     return RoomFinding(room, metric.id, "rate", state, text)
@@ -362,6 +364,7 @@ async def _answers(book: RoomRunbook, reading: ReadAs) -> list[Answer]:
     ]
 
 
-async def _now(services: Services) -> Any:
+async def _now(services: Services, ids: Sequence[UUID]) -> tuple[datetime, Touched]:
     async with services.database.as_oncall() as connection:
-        return await connection.fetchval("select app.now()")
+        now: datetime = await connection.fetchval("select app.now()")
+        return now, await read_all_touched(connection, ids)

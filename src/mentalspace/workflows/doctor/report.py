@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -96,7 +96,8 @@ class AlertLine:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`domain` are the room's own checks; `findings` everything, also what the lines show."""
+    """`domain` are the room's own checks; `findings` everything, also what the lines show.
+    `touched` are the people behind all of its credentials, each once."""
 
     room: str
     title: str
@@ -111,6 +112,7 @@ class Report:
     answers: Sequence[Answer]
     gauges: Sequence[tuple[Metric, Gauge]]
     findings: Sequence[RoomFinding]
+    touched: Touched = field(default_factory=Touched)
 
     @property
     def checks(self) -> list[RoomFinding]:
@@ -132,6 +134,7 @@ class Report:
             "ok": self.ok,
             "at": self.now.isoformat(),
             "verdict": asdict(self.verdict),
+            "touched": self.touched.public(),
             "credentials": [_credential(line) for line in self.credentials],
             "findings": [asdict(finding) for finding in self.findings],
             "status_pages": [asdict(line) for line in self.status],

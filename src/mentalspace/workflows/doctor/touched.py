@@ -31,7 +31,7 @@ select credential_id, count(distinct recipient_key) as people, min(starts_at) as
         select d.credential_id, d.recipient_key, a.starts_at from delivery d {COMING}
          where d.credential_id = any ($1) and d.drill is null and {ENDED_WITHOUT}
            and d.ended_at > app.now() - interval '1 day') without
- group by 1
+ group by grouping sets ((), (credential_id))
 """
 
 
@@ -55,4 +55,17 @@ async def read_touched(
     """By credential: whose message is due and has not left, is unknown or held, or ended within a
     day without arriving and nothing told them otherwise. What is well has no entry."""
     rows = await connection.fetch(_TOUCHED, list(credential_ids))
-    return {row["credential_id"]: Touched(row["people"], row["next_at"]) for row in rows}
+    return {
+        row["credential_id"]: Touched(row["people"], row["next_at"])
+        for row in rows
+        if row["credential_id"] is not None
+    }
+
+
+async def read_all_touched(connection: Connection, credential_ids: Sequence[UUID]) -> Touched:
+    """Of all these credentials as one: who waits behind two of them is one person."""
+    rows = await connection.fetch(_TOUCHED, list(credential_ids))
+    return next(
+        (Touched(row["people"], row["next_at"]) for row in rows if row["credential_id"] is None),
+        Touched(),
+    )

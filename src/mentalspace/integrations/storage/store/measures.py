@@ -64,7 +64,9 @@ select practice_id, min(hour) as hour from storage.traffic
 _PRACTICES = """
 select p.id, p.timezone, app.now() as now from practice p
  where $1::text is not null and p.is_drill or $1 is null and not p.is_drill
- order by p.is_default desc, p.slug
+ order by exists (select from credential c where c.practice_id = p.id
+                     and c.integration = 'storage' and c.active and c.drill is not distinct from $1)
+          desc, p.is_default desc, p.slug
 """
 _IS_OLD = """
 select coalesce(max(counted_at) < app.now() - $1 * interval '1 s', true) from storage.usage
