@@ -27,6 +27,7 @@ DEEDS: Mapping[str, str] = {
     "client.reach_changed":     "Changed a client’s address or number",
     "client.read":              "Read a client’s page",
     "client.reminders_changed": "Changed a client’s reminders",
+    "client_shredded":          "Destroyed a client’s key and documents for good",
     "client.told_by_phone":     "Told a client by telephone",
     "clients.listed":           "Listed clients",
     "clients.read":             "Read the list of clients",

@@ -36,7 +36,7 @@ from mentalspace.integrations.storage.refusal import (
 )
 from mentalspace.integrations.storage.scan.verdict import Verdict
 from mentalspace.integrations.storage.shipping import forget_sealed
-from mentalspace.integrations.storage.store import objects
+from mentalspace.integrations.storage.store import holds, objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
     acting,
@@ -174,6 +174,8 @@ async def move(desk: Desk, deed: Deed, source: tuple[str, str], target: Target) 
                 raise Refused(NO_BUCKET)
             require_fitting(found, limits)
             place = (target.bucket, target.name)
+            if client_of(target.name) != client_of(source[1]):
+                await holds.wait(connection)
             moved = await objects.rename(connection, source, found.version, place)
             if moved is None:
                 await _require_unchanged(connection, source, found)

@@ -17,7 +17,7 @@ from mentalspace.integrations.storage.refusal import (
     Refused,
 )
 from mentalspace.integrations.storage.shipping import forget_sealed
-from mentalspace.integrations.storage.store import archive, objects
+from mentalspace.integrations.storage.store import archive, holds, objects
 from mentalspace.integrations.storage.store.acting import (
     Deed,
     acting,
@@ -86,6 +86,7 @@ async def _restore(
         removed.label,
     )
     async with acting(desk.database, deed) as connection:
+        await holds.wait(connection)
         file_id, replaced = await archive.restore(connection, removed.id, again)
         keeps = await objects.keeps_removed(connection, bucket)
         await desk.database.go_on_as_worker(connection, practice_id)

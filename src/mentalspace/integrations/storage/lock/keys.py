@@ -2,7 +2,7 @@
 
 A file's own key stands beside its row, wrapped under that; what is under the practice's seal is the
 client's alone. So a rotation seals one key a client anew and touches no file, and with a client's
-key their files are gone, in every copy of the disk. Nothing destroys one yet.
+key their files are gone, in every copy of the disk; `shred` destroys one.
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ update storage.hold set lifted_by = app.user_id(), lifted_at = app.now(), lifted
  where id = $1 and lifted_at is null and follows is null
 returning kind, held_id
 """
+_WAIT = "select storage.await_holds(app.practice())"
 _KNOWN = "select true from storage.hold where id = $1 and lifted_at is null"
 _IS_CLIENT = "select storage.is_client($1)"
 
@@ -55,6 +56,11 @@ async def add(connection: Connection, kind: Kind, held_id: UUID, reason: str) ->
     except asyncpg.NoDataFoundError as error:
         raise Refused(NO_OBJECT) from error
     return made
+
+
+async def wait(connection: Connection) -> None:
+    """For whoever holds or destroys just then, before a row is taken that they may want."""
+    await connection.execute(_WAIT)
 
 
 async def in_force(connection: Connection, held_id: UUID | None = None) -> list[Hold]:
