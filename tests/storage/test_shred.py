@@ -88,8 +88,8 @@ async def test_a_clients_documents_end(surface: Surface, client: str, tmp_path: 
     # Whoever brings bytes and row back from a backup of before has nothing that opens them.
     shutil.copytree(tmp_path / "backup", surface.shelf.root, dirs_exist_ok=True)
     await surface.admin.execute(
-        "insert into storage.file (practice_id, id, bucket_id, name, version, metadata, key_id, locked)"
-        " values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into storage.file (practice_id, id, bucket_id, name, version, metadata, key_id,"
+        " locked) values ($1, $2, $3, $4, $5, $6, $7, $8)",
         *(row[name] for name in ("practice_id", "id", "bucket_id", "name", "version", "metadata",
                                  "key_id", "locked")),
     )  # fmt: skip
