@@ -294,12 +294,13 @@ class MentalSpace:
         async with (
             open_client(live=False) as sheltered,
             open_client(live=True) as live,
-            connect(services.login_url, size=4, name="mentalspace worker") as heart,
+            connect(services.login_url, size=4, name="mentalspace worker") as loops,
+            connect(services.login_url, size=1, name="mentalspace worker") as heart,
         ):
             clients = {False: sheltered, True: live}
-            pager = self._pager(services, heart, clients[self.settings.is_production])
+            pager = self._pager(services, loops, clients[self.settings.is_production])
             adapters = Adapters(
-                heart, services.vault, services.rooms, clients, self.settings.site_url
+                loops, services.vault, services.rooms, clients, self.settings.site_url
             )
             lanes = LaneWorker(
                 database=services.database,
@@ -314,20 +315,21 @@ class MentalSpace:
                 site_url=self.settings.site_url,
             )
             yield Worker(
-                database=heart,
+                database=loops,
+                heart=heart,
                 login_url=services.login_url,
                 queue=services.queue,
                 lanes=lanes,
                 inbox=services.inbox,
-                evaluator=Evaluator(heart, runbooks),
+                evaluator=Evaluator(loops, runbooks),
                 pager=pager,
-                alarm=Alarm(heart, pager),
-                silence=SilenceKeeper(heart, adapters, services.inbox.reactor),
+                alarm=Alarm(loops, pager),
+                silence=SilenceKeeper(loops, adapters, services.inbox.reactor),
                 clock=services.clock,
                 chores={
                     **chores(services, adapters),
-                    **self._dead_man(heart, clients[self.settings.is_production]),
-                    **self._traces(heart, clients[self.settings.is_production]),
+                    **self._dead_man(loops, clients[self.settings.is_production]),
+                    **self._traces(loops, clients[self.settings.is_production]),
                 },
             )
 

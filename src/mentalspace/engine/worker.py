@@ -35,9 +35,11 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """`chores` are further jobs by name and interval, which `main` adds."""
+    """`chores` are further jobs by name and interval, which `main` adds. `heart` is a database of
+    its own: whatever the loops wait for, the heart beats and says so."""
 
     database: Database
+    heart: Database
     login_url: str
     queue: Queue
     lanes: LaneWorker
@@ -62,7 +64,7 @@ class Worker:
                 repeat(
                     "beat",
                     BEAT_EVERY_S,
-                    lambda: beat(self.database, name, "worker", loops),
+                    lambda: beat(self.heart, name, "worker", loops),
                     finished,
                 )
             )

@@ -88,11 +88,12 @@ def _of_loops(stalled: Sequence[Stalled]) -> State:
 
 def _of_silence(row: Any, rows: Sequence[Any]) -> State:
     for_so_long = f"Silent for {span(row['silent_s'])}"
-    others = [o for o in rows if o["kind"] == row["kind"] and o["silent_s"] < _DEAD_AFTER_S]
-    if not others:
-        return State(for_so_long, "bad", "nothing is sent, and no rule is looked at")
-    if any(o["host"] == row["host"] and o["age_s"] < row["age_s"] for o in others):
+    same = [o for o in rows if o["kind"] == row["kind"] and o["process"] != row["process"]]
+    # It began when this one had ended, whatever has become of it since.
+    if any(o["host"] == row["host"] and o["age_s"] <= row["silent_s"] + 1 for o in same):
         return State("Ended", "idle", "another one took its place")
+    if not any(o["silent_s"] < _DEAD_AFTER_S for o in same):
+        return State(for_so_long, "bad", "nothing is sent, and no rule is looked at")
     return State(for_so_long, "warn", "another one goes on")
 
 
