@@ -7,6 +7,7 @@ import hashlib
 import math
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -19,10 +20,13 @@ from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.landed import Landed, ShelfLandings
 from mentalspace.integrations.storage.s3.shelf import PART, S3Shelf, open_s3
+from mentalspace.integrations.storage.shelf import Shelf
 from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.settings import S3Place, load_settings
 from tests.house import until
+from tests.storage import script
 from tests.storage.conftest import PDF, PNG, Surface, set_otherwise
+from tests.storage.script import play
 
 BUCKET = "client-documents"
 LARGE = PDF + bytes(range(256)) * 50_000  # of two parts
@@ -54,6 +58,12 @@ def shelf(place: S3Place) -> S3Shelf:
 
 def names(shelf: S3Shelf) -> set[str]:
     return {one.version for practice in shelf.practices() for one in shelf.versions(practice)}
+
+
+def lying(shelf: Shelf, practice_id: UUID) -> set[tuple[str, int]]:
+    """The practice's versions, and how long each is."""
+    versions = [one.version for one in shelf.versions(practice_id)]
+    return {(version, shelf.size(practice_id, version)) for version in versions}
 
 
 def unfinished(shelf: S3Shelf) -> int:
@@ -96,6 +106,38 @@ async def test_a_file_goes_in_and_comes_out(bucket: Surface, shelf: S3Shelf) -> 
         assert (await bucket.call("GET", gone)).told == ("404", "not_found")
     assert await bucket.expire(f"{bucket.ben}/s3-") == 2
     assert len(names(shelf)) == len(before) - 1
+
+
+async def test_every_verb_answers_as_over_a_disk(
+    surface: Surface, bucket: Surface, shelf: S3Shelf
+) -> None:
+    """The same requests over both: the same status, words, headers and bytes to each, and as much
+    is left on either shelf, of which nothing can be read, and swept."""
+    shelves: tuple[Shelf, Shelf] = (surface.shelf, shelf)
+    before = [lying(each, surface.lakeside) for each in shelves]
+    on_disk = await play(surface, f"{surface.alma}/on-disk")
+    over_s3 = await play(bucket, f"{surface.alma}/over-s3")
+    for what, told in on_disk.items():
+        assert over_s3[what] == told, what
+    fine = {what for what, (http, *_) in on_disk.items() if http < 300}
+    assert set(on_disk) - fine == {
+        "upload over it", "another type", "beyond its end", "nothing there", "moved away",
+        "no second time", "deleted", "delete it twice",
+    }  # fmt: skip
+    assert on_disk["all of it"][2] == script.PIECES
+    assert on_disk["moved"][2] == script.LARGE
+    left, database = [], surface.services.database
+    for each, there in zip(shelves, before, strict=True):
+        new = lying(each, surface.lakeside) - there
+        left.append(sorted(size for _version, size in new))
+        for version, size in new:
+            with closing(each.open(surface.lakeside, version, 0, size)) as source:
+                assert PDF[:30] not in source.read(size)
+        await sweep(database, each, grace_s=-5)
+        async with Landing(each, surface.lakeside) as landing:
+            await landing.publish()
+        assert (await sweep(database, each, grace_s=-5)).unnamed_of[surface.lakeside] == 1
+    assert left[0] == left[1] != []
 
 
 async def test_an_upload_that_breaks_was_never_there(bucket: Surface, shelf: S3Shelf) -> None:
