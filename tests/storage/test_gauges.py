@@ -80,6 +80,24 @@ async def test_a_bucket_is_as_full_as_its_quota_says(surface: Surface) -> None:
     await surface.call("PUT", f"/bucket/{BUCKET}", {"quota": None})
 
 
+async def test_copies_cost_what_is_kept_and_what_is_read_back(surface: Surface) -> None:
+    """By the gigabyte and month, and by the gigabyte out; what was removed and is kept lies there
+    too."""
+    for name in ("a", "b"):
+        await surface.put(f"{BUCKET}/{surface.alma}/{name}.pdf", PDF * 1000)
+    await surface.call("DELETE", f"/object/{BUCKET}/{surface.alma}/b.pdf")
+    await surface.admin.execute(
+        "update storage.transfer set size_bytes = 20000000000 where way = 'up'"
+    )
+    kept = 2 * len(PDF) * 1000 / 1e9
+    found = (await _measured(surface))["cost", "copies"]
+    assert found.value == pytest.approx(kept * 0.0213 + 40 * 0.09)
+    assert (
+        found.seen
+        == "about 3.60 USD a month: " + size(kept * 1e9) + " kept, 40.0 GB out in 30 days"
+    )
+
+
 async def test_an_hour_is_held_against_the_same_hour_of_other_weeks(surface: Surface) -> None:
     """The middle one of them; with fewer than two weeks nothing is called unusual. Hours beside
     that one carried as much, so that clocks which change meanwhile are no matter."""

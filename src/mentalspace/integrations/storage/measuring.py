@@ -29,6 +29,11 @@ EVERYTHING = "all buckets"
 # Below this an hour counts as one of so much: nought has no multiple.
 _LEAST_USUAL = 1_000_000
 _SHOWN_CODES = 4
+# Beyond what a plan includes.
+# source: https://supabase.com/docs/guides/platform/manage-your-usage/storage-size
+USD_A_GB_KEPT = 0.0213
+# source: https://supabase.com/docs/guides/platform/manage-your-usage/egress
+USD_A_GB_OUT = 0.09
 
 
 async def look_at_disk(database: Database, root: Path) -> None:
@@ -56,6 +61,7 @@ async def measure(database: Database, quota_bytes: int, *, drill: str | None = N
             *_refused(sums),
             *_times(sums),
             *_fill(sums, quota_bytes),
+            *_cost(sums),
             *await _bandwidth(connection, sums, drill),
             *_lost(sums),
             *_disk(sums),
@@ -118,6 +124,16 @@ def _fill(sums: Sums, quota_bytes: int) -> Iterator[Gauge]:
 def _filled(practice_id: UUID, subject: str, files: int, used: int, quota: int) -> Gauge:
     seen = f"{size(used)} of {size(quota)} in {files:,} files, {used / quota:.1%}"
     return Gauge(practice_id, "storage.bucket_usage", subject, used / quota, seen, used)
+
+
+def _cost(sums: Sums) -> Iterator[Gauge]:
+    """About what the copies of a practice's documents cost a month, had it no plan: as many bytes
+    lie at the provider as here, and each is read back once."""
+    for practice_id, rows in _by_practice(sums.usage).items():
+        kept, out = sum(row["size_bytes"] for row in rows), sums.month_up.get(practice_id, 0)
+        cost = kept / 1e9 * USD_A_GB_KEPT + out / 1e9 * USD_A_GB_OUT
+        seen = f"about {cost:.2f} USD a month: {size(kept)} kept, {size(out)} out in 30 days"
+        yield Gauge(practice_id, "storage.cost", "copies", cost, seen)
 
 
 async def _bandwidth(connection: Connection, sums: Sums, drill: str | None) -> list[Gauge]:

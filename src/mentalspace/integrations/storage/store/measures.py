@@ -94,6 +94,13 @@ select practice_id, bucket_id, files, size_bytes, quota_bytes from counted
 on conflict (practice_id, bucket_id, drill) do update set files = excluded.files,
   size_bytes = excluded.size_bytes, quota_bytes = excluded.quota_bytes, counted_at = app.now()
 """
+# A copy of each is read back once.
+_MONTH_UP = """
+select practice_id, sum(size_bytes)::int8 as size_bytes from storage.moved
+ where drill is not distinct from $1 and way = 'up' and fault = 'none'
+   and at > app.now() - interval '30 days'
+ group by 1
+"""
 _USAGE = """
 select practice_id, bucket_id, files, size_bytes, quota_bytes from storage.usage
  where drill = coalesce($1, '') order by practice_id, bucket_id
@@ -136,6 +143,7 @@ class Sums:
     copy_times: Sequence[Any]
     carried: Sequence[Any]  # bytes of the last hour
     usage: Sequence[Any]
+    month_up: Mapping[UUID, int]  # bytes that landed in thirty days
     swept: Sequence[Any]
     disk: Any | None
     first_hour: Mapping[UUID, datetime]
@@ -154,6 +162,10 @@ async def read_sums(connection: Connection, drill: str | None) -> Sums:
         copy_times=await connection.fetch(_COPY_TIMES, drill, DAY_S),
         carried=await connection.fetch(_HOUR, drill, HOUR_S),
         usage=await connection.fetch(_USAGE, drill),
+        month_up={
+            row["practice_id"]: row["size_bytes"]
+            for row in await connection.fetch(_MONTH_UP, drill)
+        },
         swept=await connection.fetch(_SWEPT, drill),
         disk=await connection.fetchrow(_DISK, drill),
         first_hour={
