@@ -105,6 +105,35 @@ async def test_a_group_is_over_with_its_last_practice(stage: Stage) -> None:
     assert "Looks recovered, at 1 more practice" in page
 
 
+async def test_a_button_of_a_group_is_for_all_of_it(stage: Stage) -> None:
+    """Counted for each first; where it is done already it stays; a member's own page acts on that
+    practice alone."""
+    lead, member = await _struck(stage, stage.mesa), await _struck(stage, stage.lakeside)
+    path = f"/incidents/{lead}/acts/pause"
+    data = {"reason": "their status page says so", "minutes": "60"}
+    async with visitor(stage, "oncall") as http:
+        async with http.get(path) as answer:
+            page = await answer.text()
+        # Mesa's lanes stand still already.
+        assert "At 1 of 2 credentials of the group" in page and "Lakeside" in page
+        await stage.owner.execute("update lane set state = 'open', paused_by = null")
+        async with http.get(f"/incidents/{lead}") as answer:
+            assert "At 2 of 2 credentials of the group" in await answer.text()
+        data["csrf"] = await _csrf(http)
+        async with http.post(path, data={**data, "reason": ""}) as answer:
+            assert answer.status == 409
+        async with http.post(path, data=data) as answer:
+            assert "4 lanes paused. What waits is kept. At 2 credentials" in await answer.text()
+        async with http.post(f"/incidents/{member}/acts/resume", data=data) as answer:
+            assert "The lanes run again" in await answer.text()
+    open_at = await stage.owner.fetch(
+        "select distinct practice_id from lane l join credential c on c.id = l.credential_id"
+        " where c.provider = 'resend' and l.state = 'open' and l.practice_id = any ($1)",
+        [stage.mesa, stage.lakeside],
+    )
+    assert [row["practice_id"] for row in open_at] == [stage.lakeside]
+
+
 async def test_the_archive_gives_back_what_got_worse_or_came_back(stage: Stage) -> None:
     """Archived by its button, it leaves the list; with many more people it is in it again, and says
     why. What had recovered and fails again says that it came back."""

@@ -127,7 +127,9 @@ async def incident(visit: Visit) -> Response:
         buttons=await remedy.buttons(visit, found, standing),
         standing=standing,
         done=_DONE.get(visit.query("done"))
-        or remedy.told(visit.query("done"), visit.query("count")),
+        or remedy.told(
+            visit.query("done"), visit.query("count"), visit.query("places"), visit.query("not")
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from mentalspace.console import words
 from mentalspace.console.door import Missing, Visit
+from mentalspace.console.queries.group import members_of
 from mentalspace.console.queries.incident import find_incident
 from mentalspace.engine.remedy import (
     NAMES,
@@ -15,7 +16,10 @@ from mentalspace.engine.remedy import (
     Name,
     Preflight,
     Standing,
+    act_together,
     preflights,
+    preflights_together,
+    read_all,
     read_standing,
 )
 from mentalspace.engine.remedy.act import LONGEST_REASON, Order, act
@@ -24,6 +28,8 @@ from mentalspace.kernel.errors import Refused
 
 # How long what is set by hand may last, in minutes; the first is proposed.
 LASTS = (60, 15, 240, 720, 1440)
+# Of a larger group the page of an incident counts so many, and the page of a button all.
+COUNTED_AT_ONCE = 20
 
 
 async def ask(visit: Visit) -> Response:
@@ -45,23 +51,49 @@ async def do(visit: Visit) -> Response:
             incident = await find_incident(connection, incident_id)
             if incident is None:
                 raise Missing
-            done = await act(connection, incident_id, name, order, _title(visit, incident))
+            members = await members_of(connection, incident_id)
+            if members:
+                ids, title = [id_ for id_, _name in members], _title(visit, incident)
+                everywhere = await act_together(connection, ids, name, order, title)
+            else:
+                done = await act(connection, incident_id, name, order, _title(visit, incident))
     except Refused as error:
         return await _page(visit, refused=words.sentence(str(error)), http=409)
+    if members:
+        told = f"count={everywhere.count}&places={everywhere.places}&not={everywhere.refused}"
+        return visit.go(f"/incidents/{incident_id}?done={name}&{told}")
     return visit.go(f"/incidents/{incident_id}?done={name}&count={done.count}")
 
 
-async def buttons(visit: Visit, incident: Any, standing: Standing | None) -> list[Preflight]:
-    """What may be done about it, each with what it would do; none for an incident of nobody's."""
+async def buttons(
+    visit: Visit, incident: Any, standing: Standing | None, *, everywhere: bool = False
+) -> list[Preflight]:
+    """What may be done about it, each with what it would do; none for an incident of nobody's. Of
+    one that leads a group for all of it, counted by the pages of the buttons if it is large."""
     if standing is None:
         return []
+    async with visit.services.database.as_oncall() as connection:
+        members = await members_of(connection, incident["id"])
+        counted = members if everywhere else members[:COUNTED_AT_ONCE]
+        every = await read_all(connection, counted) if members else []
+    if every:
+        price = price_of(visit, incident["integration"])
+        return preflights_together(every, _title(visit, incident), price)
     return preflights(standing, _title(visit, incident), price_of(visit, incident["integration"]))
 
 
-def told(name: str, count: str) -> str | None:
-    """What has been done, for the page that is shown afterwards."""
+def told(name: str, count: str, places: str = "", refused: str = "") -> str | None:
+    """What has been done, for the page that is shown afterwards; of a group at how many places."""
     if name not in NAMES or not count.isdecimal() or len(count) > 6:
         return None
+    said = _told(name, count)
+    if places.isdecimal() and refused.isdecimal() and len(places + refused) < 10:
+        said += f" At {places} credentials of the group"
+        said += f"; {refused} stayed as they were." if int(refused) else "."
+    return said
+
+
+def _told(name: Name, count: str) -> str:
     done = Done(name, int(count))
     messages = words.count(done.count, "message")
     return {
@@ -84,7 +116,7 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         standing = await read_standing(connection, incident_id) if incident else None
     if incident is None or standing is None:
         raise Missing
-    looked = await buttons(visit, incident, standing)
+    looked = await buttons(visit, incident, standing, everywhere=True)
     return await visit.show(
         "remedy.html",
         http=http,

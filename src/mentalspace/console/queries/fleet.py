@@ -190,10 +190,12 @@ def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:
         word = {"open": "Stopped by hand", "closed": "Forced open"}[credential["override_state"]]
         return State(word, "warn", credential["override_reason"] or "no reason was given")
     if lanes:
-        return State("Paused", "bad", "nothing is sent until the cause is gone; nothing is lost")
+        went = _went(credential) or "nothing is sent until the cause is gone; nothing is lost"
+        return State("Paused", "bad", went)
     match credential["breaker"]:
         case "open":
-            return State("Breaker open", "bad", "the provider keeps failing; nothing is sent")
+            went = _went(credential) or "nothing is sent"
+            return State("Breaker open", "bad", f"the provider keeps failing; {went}")
         case "half_open":
             return State("Probing", "warn", "one message is being tried; its outcome decides")
     if (credential["recent"] or "").endswith("FF"):
@@ -205,6 +207,11 @@ def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:
     if credential["last_good_at"] is None:
         return State("No call yet", "idle", "no call has succeeded so far")
     return State("Working", "ok", "the last calls were answered")
+
+
+def _went(credential: Any) -> str | None:
+    """That what waits here leaves by the next provider, where it does."""
+    return "what waits goes over to the next provider" if credential["went_over"] else None
 
 
 def _by_credential(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:

@@ -51,6 +51,14 @@ async def read_whole(
     return whole, await read_facts(connection, whole, group.members, about), group
 
 
+async def members_of(connection: Connection, incident_id: UUID) -> list[tuple[UUID, str]]:
+    """Each incident of a group that is not resolved, with its practice's name, the lead first;
+    empty where it leads none. Runs as on-call."""
+    rows = await connection.fetch(_MEMBERS, incident_id)
+    opened = [row for row in rows if row["status"] != "resolved"]
+    return [(r["id"], r["practice_name"] or "all") for r in opened] if len(opened) > 1 else []
+
+
 async def _read_group(connection: Connection, incident_id: UUID) -> Group | None:
     members = await connection.fetch(_MEMBERS, incident_id)
     if len(members) < 2:

@@ -3,18 +3,30 @@
 from mentalspace.engine.remedy.act import Done, act, act_on_credential
 from mentalspace.engine.remedy.preflight import NAMES, Name, Preflight, preflight, preflights
 from mentalspace.engine.remedy.standing import Fallback, Standing, read_credential, read_standing
+from mentalspace.engine.remedy.together import (
+    DoneTogether,
+    One,
+    act_together,
+    preflights_together,
+    read_all,
+)
 
 __all__ = [
     "NAMES",
     "Done",
+    "DoneTogether",
     "Fallback",
     "Name",
+    "One",
     "Preflight",
     "Standing",
     "act",
     "act_on_credential",
+    "act_together",
     "preflight",
     "preflights",
+    "preflights_together",
+    "read_all",
     "read_credential",
     "read_standing",
 ]
