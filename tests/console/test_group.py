@@ -127,7 +127,7 @@ async def test_a_button_of_a_group_is_for_all_of_it(stage: Stage) -> None:
         async with http.post(f"/incidents/{member}/acts/resume", data=data) as answer:
             assert "The lanes run again" in await answer.text()
     open_at = await stage.owner.fetch(
-        "select distinct practice_id from lane l join credential c on c.id = l.credential_id"
+        "select distinct l.practice_id from lane l join credential c on c.id = l.credential_id"
         " where c.provider = 'resend' and l.state = 'open' and l.practice_id = any ($1)",
         [stage.mesa, stage.lakeside],
     )
