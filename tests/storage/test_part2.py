@@ -6,15 +6,17 @@ import base64
 import io
 import json
 import zipfile
+from dataclasses import replace
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import aiohttp
+import asyncpg
 import pytest
 
 from mentalspace.integrations.storage.bundle import NOTICE_NAME
 from mentalspace.integrations.storage.notice import LONG, PAGE, SHORT
-from tests.storage.conftest import PDF, PNG, Reply, Surface
+from tests.storage.conftest import PDF, PNG, Reply, Surface, Who
 
 BUCKET = "client-documents"
 
@@ -169,7 +171,7 @@ async def test_an_administrator_labels_off_by_no_other_way(surface: Surface) -> 
     taking it off leaves it."""
     place = await labelled(surface)
     who = surface.who["administrator"].claims()
-    with pytest.raises(Exception, match="take a label off"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="take a label off"):
         async with surface.services.database.as_user(who) as connection:
             await connection.execute(
                 "update storage.file set label = null where bucket_id = $1 and name = $2",
@@ -232,3 +234,50 @@ async def test_what_leaves_by_a_link_is_accounted_for(surface: Surface) -> None:
     assert (by[guarded["id"]]["purpose"], by[guarded["id"]]["recipient"]) == (
         "not_stated", "biller",
     )  # fmt: skip
+
+
+async def test_what_comes_for_a_marked_client_is_labelled(surface: Surface) -> None:
+    """Whoever adds it, and however it comes among theirs: sent by the client, or moved there. An
+    administrator may take one mark off; ending it for all of them is theirs alone too."""
+    async with surface.http.post(
+        f"{surface.url}/v1/clients",
+        json={"external_id": "marked", "name": "Cleo", "part2": True},
+        headers={"Authorization": f"Bearer {surface.token('front_desk')}"},
+    ) as answer:
+        made = await answer.json()
+    assert made["part2"] is True
+    cleo = Who("client", surface.lakeside, uuid4(), UUID(made["id"]))
+    surface = replace(surface, who={**surface.who, "cleo": cleo})
+    sent, moved = (f"{made['id']}/{uuid4()}.pdf" for _ in range(2))
+    assert (await surface.put(f"{BUCKET}/{sent}", who="cleo")).http == 200
+    await surface.put(other := f"{BUCKET}/{surface.ben}/{uuid4()}.pdf")
+    assert await label_of(surface, other) is None
+    body = {"bucketId": BUCKET, "sourceKey": other.split("/", 1)[1], "destinationKey": moved}
+    assert (await surface.call("POST", "/object/move", body)).http == 200
+    for name in (sent, moved):
+        assert await label_of(surface, f"{BUCKET}/{name}") == "part2"
+    why = {"reason": "A landlord's letter"}
+    assert (await surface.call("DELETE", f"/label/{BUCKET}/{sent}", why)).http == 200
+    assert await label_of(surface, f"{BUCKET}/{sent}") is None
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="take the mark off"):
+        async with surface.services.database.as_user(
+            surface.who["front_desk"].claims()
+        ) as connection:
+            await connection.execute(
+                "update client set part2 = false where id = $1", cleo.client_id
+            )
+
+
+async def test_older_versions_are_labelled_with_their_file(surface: Surface) -> None:
+    """Marking a file marks what was kept of it, which brings the notice when it is read, and the
+    mark when it is restored."""
+    place, png = new(surface), {"content-type": "image/png"}
+    await surface.put(place)
+    first = (await surface.call("GET", f"/object/info/{place}")).body["version"]
+    assert (await surface.call("PUT", f"/object/{place}", data=PNG, headers=png)).http == 200
+    assert (await surface.call("PUT", f"/label/{place}", {"label": "part2"})).http == 200
+    older = await surface.call("GET", f"/version/{first}")
+    assert (older.raw, told(older)) == (PDF, True)
+    assert (await surface.call("DELETE", f"/object/{place}")).http == 200
+    assert (await surface.call("POST", f"/version/{first}/restore")).http == 200
+    assert await label_of(surface, place) == "part2"

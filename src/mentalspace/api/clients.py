@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +27,7 @@ routes = APIRouter(tags=["clients"])
 
 _COLUMNS = """
 select id, external_id, name, email, phone, phone_e164, phone_kind, phone_problem, timezone,
-       language, created_at, updated_at from client
+       language, part2, created_at, updated_at from client
 """
 _LIST = (
     _COLUMNS
@@ -37,8 +38,8 @@ _LIST = (
 """
 )
 _INSERT = """
-insert into client (practice_id, external_id, name, email, phone, timezone, language)
-values ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'))
+insert into client (practice_id, external_id, name, email, phone, timezone, language, part2)
+values ($1, $2, $3, $4, $5, $6, coalesce($7, 'en'), $8)
 on conflict (practice_id, external_id) do nothing
 returning id
 """
@@ -51,6 +52,11 @@ class NewClient(Body):
     phone: Phone | None = None
     timezone: Zone | None = None
     language: Language | None = None
+    part2: bool = Field(
+        default=False,
+        description="Treated for a substance use disorder, under 42 CFR Part 2: each of their"
+        " documents is labelled as it comes.",
+    )
 
 
 class Reach(Body):
@@ -74,6 +80,7 @@ class Client(Out):
     phone_problem: str | None
     timezone: str | None
     language: str
+    part2: bool
     created_at: datetime
     updated_at: datetime
 
@@ -124,6 +131,7 @@ async def create(
                 new.phone,
                 new.timezone,
                 new.language,
+                new.part2,
             )
             if client_id is None:
                 text = "the practice has a client under that external_id"

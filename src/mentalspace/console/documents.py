@@ -60,7 +60,7 @@ _CONTENT = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'self'; form-action 'none'",
     "referrer-policy": "no-referrer",
 }
-_DONE = frozenset({"stored", "marked", "unmarked"})
+_DONE = frozenset({"stored", "marked", "unmarked", "all_marked", "none_marked"})
 
 
 class _Stale(Refused):
@@ -167,6 +167,8 @@ async def _page(visit: Visit, refused: str | None = None) -> Response:
         documents=[_shown(each, visit, of, who) for each in found],
         most=MOST if len(found) == MOST else None,
         shelves=shelves,
+        may_mark=visit.person.may("clients.write") and not of["is_client"],
+        may_unmark=visit.person.role == "administrator",
         largest=most,
         done=_done(visit),
         refused=None if refused is None else why(refused, of["language"], most=most),
@@ -197,6 +199,7 @@ async def about(visit: Visit) -> dict[str, Any]:
         "path": path,
         "form": form,
         "is_client": is_client,
+        "part2": found["part2"],
         "zone": found["timezone"] or found["practice_timezone"],
         "log_in": f"/login?next={quote(path)}",
     }

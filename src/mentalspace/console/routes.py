@@ -223,6 +223,8 @@ _CHANGES: tuple[tuple[str, Handler, Permission | None], ...] = (
     ("/clients/{id}/reminders", client.choose, "clients.write"),
     ("/clients/{id}/reach", client.put_right, "clients.write"),
     ("/clients/{id}/texts", texts.reply_to_client, "texts.write"),
+    ("/clients/{id}/documents/label", document_mark.mark_client, "clients.write"),
+    ("/clients/{id}/documents/unlabel", document_mark.unmark_client, "clients.write"),
     ("/clients/{id}/documents/{document}/label", document_mark.mark, "clients.read"),
     ("/clients/{id}/documents/{document}/unlabel", document_mark.unmark, "clients.read"),
     ("/texts/{key}", texts.reply_to_nameless, "texts.write"),

@@ -37,7 +37,7 @@ _DAY = _TOLD.format(
 _OF_CLIENT = _TOLD.format(which="a.client_id = $1", order="a.starts_at desc", limit="$2")
 _CLIENT = """
 select k.id, k.external_id, k.name, k.email, k.phone, k.timezone, k.language,
-       k.phone_e164, k.phone_kind, k.phone_problem, p.timezone as practice_timezone
+       k.phone_e164, k.phone_kind, k.phone_problem, k.part2, p.timezone as practice_timezone
   from client k join practice p on p.id = k.practice_id where k.id = $1
 """
 _CLIENTS = """

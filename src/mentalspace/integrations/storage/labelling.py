@@ -39,11 +39,17 @@ async def label_file(desk: Desk, deed: Deed, place: tuple[str, str], label: Labe
 
 async def take_label_off(desk: Desk, deed: Deed, place: tuple[str, str], reason: str) -> Stored:
     """The file as it was. The reason stands in the audit. Raises Refused, also without one."""
-    said = " ".join(reason.split())
+    said = reason_of(reason)
+    return await _change(desk, deed, place, None, "document_unlabelled", reason=said)
+
+
+def reason_of(given: str) -> str:
+    """In one line. Raises Refused for what says nothing."""
+    said = " ".join(given.split())
     if not SHORTEST_REASON <= len(said) <= LONGEST_REASON or not said.isprintable():
         text = f"reason: say why in {SHORTEST_REASON} to {LONGEST_REASON} characters; it is kept"
         raise Refused(BAD_REQUEST, text)
-    return await _change(desk, deed, place, None, "document_unlabelled", reason=said)
+    return said
 
 
 async def _change(

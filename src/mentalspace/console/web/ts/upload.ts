@@ -110,7 +110,8 @@ export class Upload {
   async #recall(): Promise<void> {
     if (!this.#survives) return;
     // Another label is another upload: the server has heard of the label as it began.
-    const place = `${this.#target.folder}/${this.named.label ?? ""}`;
+    const { folder } = this.#target;
+    const place = this.named.label === undefined ? folder : `${folder}/${this.named.label}`;
     this.#key = await journal.digestOf(this.file, this.#target.bucket, place);
     this.#url = journal.find(this.#key, this.#target.person)?.url ?? null;
     this.#asked = this.#url === null;
