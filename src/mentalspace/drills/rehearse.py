@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from mentalspace.drills import paging, second_factor, uploads, ways
+from mentalspace.drills import loop_hangs, paging, second_factor, uploads, ways
 from mentalspace.drills.sheet import Sheet
 from mentalspace.engine.runbook import Rehearsal
 from mentalspace.engine.services import Services
@@ -28,6 +28,7 @@ REHEARSERS: Mapping[Callable[[Services, str], Rehearser], Acts] = {
     paging.Paging: paging.ACTS,
     ways.Ways: ways.ACTS,
     uploads.Uploads: uploads.ACTS,
+    loop_hangs.LoopHangs: loop_hangs.ACTS,
 }
 ACTS = {name: act for acts in REHEARSERS.values() for name, act in acts.items()}
 

@@ -66,18 +66,23 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
 _HELD = """
 select id, key, drill from incident
  where status <> 'resolved' and recovered_at is null and rule_id = $1 and key <> all ($2)
-   and drill is null
+   and drill is not distinct from $3
 """
 
 
 async def held(connection: Connection, rule_id: str) -> frozenset[str]:
     """The keys of what is found and not over."""
-    rows = await connection.fetch(_HELD, rule_id, [])
+    rows = await connection.fetch(_HELD, rule_id, [], None)
     return frozenset(row["key"].removeprefix(f"{rule_id}:") for row in rows)
 
 
 async def hold(
-    connection: Connection, escalation: Escalation, rule_id: str, found: Mapping[str, str]
+    connection: Connection,
+    escalation: Escalation,
+    rule_id: str,
+    found: Mapping[str, str],
+    *,
+    drill: str | None = None,
 ) -> int:
     """Open an incident for each thing found, by its key, titled in words; note that those found no
     more are over. How many were opened. May run anywhere, at any time."""
@@ -103,10 +108,10 @@ async def hold(
             fault="ours",
             since=now,
             facts={"first_step": rule.first_step, "count_text": rule.title},
-            drill=None,
+            drill=drill,
         )
         opened += await open_incident(connection, escalation, new)
     keys = [f"{rule_id}:{key}" for key in found]
-    for row in await connection.fetch(_HELD, rule_id, keys):
+    for row in await connection.fetch(_HELD, rule_id, keys, drill):
         await note_recovery(connection, row["id"], 0, row["drill"])
     return opened

@@ -10,7 +10,7 @@ from typing import Any
 from mentalspace.engine.standstill import in_words, where
 
 # A turn that takes longer says what it waits for.
-LONG_TURN_S = 5.0
+LONG_TURN_S = 2.0
 
 
 @dataclass(slots=True)

@@ -71,7 +71,7 @@ class Watchman:
             stands = [one for one in stalled if one.process in told or not (silent or one.fails)]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
-                found |= {one.process: _stands_still(stands, one) for one in stands}
+                found |= {one.process: stands_still(stands, one) for one in stands}
                 await hold(connection, self.escalation, "house.loop_silent", found)
         self._seen, self._told = frozenset(silent), frozenset(twice)
         self._stalled = frozenset(one.process for one in stalled)
@@ -81,7 +81,7 @@ class Watchman:
         return twice
 
 
-def _stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
+def stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
     """One incident a process, whichever of its loops hang or fail."""
     mine = [one for one in stalled if one.process == of.process]
     hang = ", ".join(one.name for one in mine if not one.fails)
