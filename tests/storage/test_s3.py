@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import aiohttp
 import pytest
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.server import ThreadedMotoServer
+from werkzeug.serving import make_server
 
 from mentalspace.integrations.storage.disk.landing import Landing
+from mentalspace.integrations.storage.disk.reading import Content, open_file, read
 from mentalspace.integrations.storage.disk.sweep import sweep
 from mentalspace.integrations.storage.document import ON_SHELF, Document
 from mentalspace.integrations.storage.landed import Landed, ShelfLandings
@@ -29,6 +34,7 @@ from tests.storage.conftest import PDF, PNG, Surface, set_otherwise
 from tests.storage.script import play
 
 BUCKET = "client-documents"
+BELOW = "/storage/v1/s3"
 LARGE = PDF + bytes(range(256)) * 50_000  # of two parts
 
 
@@ -250,6 +256,55 @@ def test_a_version_is_no_path(shelf: S3Shelf) -> None:
         shelf.where(UUID(int=1), "../../etc/passwd")
     with pytest.raises(FileNotFoundError):
         shelf.size(UUID(int=1), str(UUID(int=2)))
+
+
+@pytest.fixture
+def below() -> Iterator[str]:
+    """Where S3 is spoken below a path, as Supabase does; a request elsewhere is not found."""
+    moto = DomainDispatcherApplication(create_backend_app)
+
+    def app(environ: dict[str, Any], start: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if not path.startswith(BELOW):
+            start("404 Not Found", [])
+            return [b""]
+        raw = {name: environ[name].removeprefix(BELOW) for name in ("RAW_URI", "REQUEST_URI")}
+        return moto({**environ, **raw, "PATH_INFO": path.removeprefix(BELOW)}, start)
+
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    serving = threading.Thread(target=server.serve_forever)
+    serving.start()
+    yield f"http://127.0.0.1:{server.server_port}{BELOW}"
+    server.shutdown()
+    serving.join()
+    server.server_close()
+
+
+async def test_a_bucket_may_lie_below_a_path(below: str) -> None:
+    """In one request and in parts, read, listed, copied and deleted, at an address like that of
+    Supabase's own S3."""
+    place = load_settings(
+        {
+            "MENTALSPACE_STORAGE_S3": f"{below}/papers",
+            "MENTALSPACE_STORAGE_S3_KEY": "k",
+            "MENTALSPACE_STORAGE_S3_SECRET": "s",
+        }
+    ).storage_s3
+    assert place == S3Place(below, "papers", "us-east-1", "k", "s")
+    shelf, practice, copy = open_s3(place), uuid4(), str(uuid4())
+    shelf.client.create_bucket(Bucket="papers")
+    for content in (PNG, LARGE):
+        async with Landing(shelf, practice) as landing:
+            await landing.write(content)
+            await landing.publish()
+        kept = Content(practice, landing.version, len(content), landing.key)
+        stretch = await open_file(shelf, kept, 0, len(content))
+        assert b"".join([piece async for piece in read(stretch)]) == content
+    shelf.link(practice, landing.version, copy)
+    assert len(list(shelf.versions(practice))) == 3
+    shelf.delete(practice, copy)
+    assert shelf.missing(practice, [copy]) == [copy]
+    shelf.client.close()
 
 
 def test_an_address_that_is_none_is_named() -> None:

@@ -350,7 +350,7 @@ def _storage_s3(environment: Mapping[str, str], mistakes: list[str]) -> S3Place 
     if not value:
         return None
     parts = _split(value)
-    bucket = parts.path.strip("/")
+    path, _, bucket = parts.path.rstrip("/").rpartition("/")
     inside = parts.hostname in ("127.0.0.1", "localhost")
     if parts.scheme != "https" and not (parts.scheme == "http" and inside):
         mistakes.append("MENTALSPACE_STORAGE_S3: give the service's address, with https://")
@@ -358,7 +358,7 @@ def _storage_s3(environment: Mapping[str, str], mistakes: list[str]) -> S3Place 
         mistakes.append("MENTALSPACE_STORAGE_S3: end the address with the bucket's name")
     if (key is None) != (secret is None):
         mistakes.append("MENTALSPACE_STORAGE_S3_KEY: give it and its secret, or neither")
-    endpoint = f"{parts.scheme}://{parts.netloc}"
+    endpoint = f"{parts.scheme}://{parts.netloc}{path}"
     return S3Place(endpoint, bucket, region, key, secret)
 
 
