@@ -27,6 +27,7 @@ DEEDS: Mapping[str, str] = {
     "client.reach_changed":     "Changed a client’s address or number",
     "client.part2_marked":      "Marked a client’s documents as Part 2",
     "client.part2_unmarked":    "Ended marking a client’s documents as Part 2",
+    "client.removed_documents_read": "Looked through a client’s deleted documents",
     "client.read":              "Read a client’s page",
     "client.reminders_changed": "Changed a client’s reminders",
     "client_shredded":          "Destroyed a client’s key and documents for good",

@@ -50,13 +50,13 @@ from mentalspace.practice.saying.facts import Language, language_of
 # Forms that carry a file begin so; what they carry is measured as it is taken in.
 STREAMS = ("/documents/add/", "/portal/documents/add/")
 
-_BUCKETS = (CLIENT_DOCUMENTS, INSURANCE_CARDS, CONSENTS, SIGNATURES)
+BUCKETS = (CLIENT_DOCUMENTS, INSURANCE_CARDS, CONSENTS, SIGNATURES)
 # What a form's address calls them; into the others other pages put something.
 _SHELVES = {"documents": CLIENT_DOCUMENTS, "cards": INSURANCE_CARDS}
 _SIDES = ("front", "back", "")
 _LONGEST_NAME = 200
 # A file in a frame of ours: whatever it is, it runs nothing and leads nowhere.
-_CONTENT = {
+CONTENT = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'self'; form-action 'none'",
     "referrer-policy": "no-referrer",
 }
@@ -111,7 +111,7 @@ async def content(visit: Visit) -> Response:
         if error.refusal is NO_OBJECT:
             raise Missing from error
         answer = PlainTextResponse(str(error), error.refusal.true)
-    answer.headers.update({**HEADERS, **_CONTENT})
+    answer.headers.update({**HEADERS, **CONTENT})
     return answer
 
 
@@ -152,7 +152,7 @@ class _Empty(Refused):
 async def _page(visit: Visit, refused: str | None = None) -> Response:
     of = await about(visit)
     async with visit.reading() as connection:
-        found = await documents_of(connection, of["id"], _BUCKETS)
+        found = await documents_of(connection, of["id"], BUCKETS)
         shelves = await _shelves(connection, of["id"])
     people = {each.added_by for each in found if each.added_by is not None}
     who = await names_of(visit.services.database, people)
@@ -221,7 +221,7 @@ async def _shelves(connection: Connection, client_id: UUID) -> dict[str, dict[st
 
 async def found_by(visit: Visit, client_id: UUID) -> Filed:
     async with visit.reading() as connection:
-        found = await find_document(connection, client_id, _BUCKETS, visit.id("document"))
+        found = await find_document(connection, client_id, BUCKETS, visit.id("document"))
     if found is None:
         raise Missing
     return found

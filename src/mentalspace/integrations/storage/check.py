@@ -75,11 +75,16 @@ class Landed:
         )
 
 
+def is_readable(found: Stored) -> bool:
+    """Whether it was looked at, and is given to whoever may see it."""
+    return found.scanned in ("clean", "released")
+
+
 def require_checked(found: Stored) -> None:
     """Raises Refused for what nobody may read: not yet, or not at all."""
     if found.scanned == "infected":
         raise Refused(SEALED)
-    if found.scanned not in ("clean", "released"):
+    if not is_readable(found):
         raise Refused(BEING_CHECKED)
 
 

@@ -79,7 +79,12 @@ async def list_deleted(request: Request) -> Response:
 
 async def read(request: Request) -> Response:
     """A version, by its name alone: a removed one, or a file's."""
-    deed, version = await deed_of(request, "object.get_authenticated"), _version(request)
+    deed = await deed_of(request, "object.get_authenticated")
+    return await give_version(request, deed, _version(request))
+
+
+async def give_version(request: Request, deed: Deed, version: str) -> Response:
+    """As the request's headers ask for it. Raises Refused."""
     desk = desk_for(request)
     found, key = await _found(request, desk, deed, version)
     if request.method == "HEAD":

@@ -41,6 +41,18 @@ select * from (
    order by name, archived_at desc
 ) last where why = 'deleted' order by archived_at desc, name limit $3 offset $4
 """
+# In a client's folders; of one file alone if it is named. Whether a file is there instead.
+_OF_CLIENT = f"""
+select {_REMOVED}, exists (
+         select from storage.file f
+          where f.id = archived.file_id
+             or f.bucket_id = archived.bucket_id and f.name = archived.name) as is_there
+  from storage.archived
+ where bucket_id = any ($1) and storage.client_of(name) = $2 and starts_with(name, $2::text || '/')
+   and ($3::uuid is null or file_id = $3 or (bucket_id, name) = (
+     select f.bucket_id, f.name from storage.file f where f.id = $3))
+ order by archived_at desc, version limit $4
+"""
 _RESTORE = """
 with old as (select version from storage.file where bucket_id = $2 and name = $3)
 insert into storage.file (practice_id, bucket_id, name, owner, owner_id, version, metadata,
@@ -111,6 +123,16 @@ async def deleted_in(
     """Names that no file has any more, each with what was there last; the newest first."""
     rows = await connection.fetch(_DELETED, bucket, prefix, limit, offset)
     return [_removed(row) for row in rows]
+
+
+async def removed_of(
+    connection: Connection, client_id: UUID, buckets: Sequence[str], file_id: UUID | None, most: int
+) -> list[tuple[Removed, bool]]:
+    """What was removed of a client's documents, or of one; and whether a file is there in its
+    place, or it is one of that file. The newest first."""
+    rows = await connection.fetch(_OF_CLIENT, list(buckets), client_id, file_id, most)
+    split = [(values.pop("is_there"), values) for values in map(dict, rows)]
+    return [(_removed(values), is_there) for is_there, values in split]
 
 
 async def restore(connection: Connection, file_id: UUID, again: NewFile) -> tuple[UUID, str | None]:
