@@ -498,11 +498,14 @@ class MentalSpace:
 
     def _actions(self, vault: Vault | None = None) -> Mapping[str, Any]:
         """`vault` knows kept recipients; without one, the names alone are of use."""
+        from urllib.parse import urlsplit
+
         from mentalspace.engine.steps import ENGINE_ACTIONS
         from mentalspace.engine.suppression import SUPPRESSING
         from mentalspace.practice.task import open_task
         from mentalspace.workflows.fall_back import fall_back_with
         from mentalspace.workflows.landline import mark_landline_with
+        from mentalspace.workflows.wording import name_wording_with
 
         known = vault or self.vault()
         return {
@@ -511,6 +514,9 @@ class MentalSpace:
             "open_task": open_task,
             "fall_back": fall_back_with(self._mail_desk(known, "runbook")),
             "mark_landline": mark_landline_with(known),
+            "name_wording": name_wording_with(
+                known, urlsplit(self.settings.site_url).hostname or ""
+            ),
         }
 
     def _reactor(self, runbooks: Runbooks, vault: Vault) -> Reactor:

@@ -66,7 +66,13 @@ async def test_what_was_held_back_is_counted_with_who_was_told_otherwise(stage: 
         mail = await stage.owner.fetchval(_INSTEAD, text)
         if status:
             await succeed(stage.owner, mail)
+    for text in texts:
+        await record(
+            stage.owner, "wording_named", practice_id=stage.lakeside, delivery_id=text,
+            data={"kind": "reminder", "language": "en", "signs": ["“click here”"]}, actor="worker",
+        )  # fmt: skip
     page = await _read(stage, incident)
+    assert "“Reminder” in English, 3 texts: “click here”" in page
     assert _big(page, "people") == "3 people"
     assert "2 not reached yet" in page
     assert "1 told, 1 about to be; 1 got nothing" in page

@@ -133,7 +133,7 @@ def _then(visit: Visit, one: Try, *, falls_back: bool) -> Sequence[str]:
         case = visit.services.runbooks.case(one.case_id)
     except LookupError:
         return ()
-    left_out = {"note"} if falls_back else {"note", "fall_back"}
+    left_out = {"note", "name_wording"} | (set() if falls_back else {"fall_back"})
     return [words.step(step.do, step.params) for step in case.steps if step.do not in left_out]
 
 

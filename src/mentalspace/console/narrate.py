@@ -209,6 +209,12 @@ def _looked_up(data: Data, provider: str) -> str:
     return f"{provider} was asked what this number is: {words.phone_kind(str(kind))}"
 
 
+def _wording(data: Data, _provider: str) -> str:
+    signs = ", ".join(data.get("signs") or ()) or "nothing that is known to look like spam"
+    what = words.kind(str(data.get("kind", "text")))
+    return f"The text was “{what}” in {words.language(str(data.get('language', 'en')))}: {signs}"
+
+
 def _got_worse(data: Data, _provider: str) -> str:
     before, now = data.get("before"), data.get("people")
     return f"It got worse in the archive, and is open again: {before} people then, {now} now"
@@ -260,6 +266,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "not_told_otherwise": ("warn", _with("No mail went in its place", "reason")),
     "number_looked_up":   ("info", _looked_up),
     "marked_landline":    ("warn", _fixed("Kept on the client: this number takes no texts")),
+    "wording_named":      ("info", _wording),
     "moved":              ("warn", _moved),
     "lane_paused":        ("warn", _paused),
     "lane_slowed":        ("warn", _slowed),

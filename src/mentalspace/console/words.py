@@ -214,6 +214,8 @@ def step(do: str, params: Mapping[str, str]) -> str:
             return "the same news goes by mail, where the client allows it"
         case "suppress":
             return "the address is written to no more"
+        case "name_wording":
+            return "the timeline names the text by its template, and what of it looks like spam"
         case "mark_landline":
             return "the client’s page says that this number takes no texts"
         case "slow_lane":

@@ -83,6 +83,7 @@ STEP_OF = {
     "task_opened": "open_task",
     "note": "note",
     "suppressed": "suppress",
+    "wording_named": "name_wording",
 }
 
 

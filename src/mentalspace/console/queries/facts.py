@@ -123,6 +123,15 @@ select count(*) as messages, count(distinct recipient_key) as people
   from delivery d
  where credential_id = any ($1) and drill is not distinct from $2 and d.attempts = 0 and {RESTS}
 """
+# Which texts a carrier held back, by template, language and what in them looks like spam.
+_WORDING = """
+select t.data ->> 'kind' as kind, t.data ->> 'language' as language, t.data -> 'signs' as signs,
+       count(distinct d.id) as number
+  from incident i join delivery d on d.credential_id = i.credential_id and d.ended_at >= i.since
+   and d.ended_at <= coalesce(i.resolved_at, 'infinity') and d.drill is not distinct from i.drill
+  join timeline t on t.delivery_id = d.id and t.kind = 'wording_named'
+ where i.id = any ($1) group by 1, 2, 3 order by number desc, 1, 2 limit 6
+"""
 _TRIES = """
 select count(*) filter (where a.state = 'succeeded') as good,
        count(*) filter (where a.state in ('failed', 'unknown')) as bad
@@ -243,6 +252,7 @@ async def read_facts(
     return {
         "impact": counted.pop(None),
         "by_incident": counted,
+        "wording": await connection.fetch(_WORDING, ids) if about.returns else [],
         "left": await connection.fetchval(_LEFT, ids, list(about.leavers)),
         "coming": await connection.fetchrow(_COMING, known, drill),
         "resting": await connection.fetchrow(_RESTING, known, drill),

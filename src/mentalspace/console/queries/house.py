@@ -78,6 +78,7 @@ async def read_house_facts(connection: Connection, incident: Any) -> dict[str, A
         "impact": impact,
         "by_incident": {},
         "left": 0,
+        "wording": [],
         "coming": await connection.fetchrow(_COMING),
         "resting": {"messages": impact["resting"], "people": impact["people_resting"]},
         "tries": await connection.fetchrow(_TRIES, incident["since"], over),
