@@ -15,6 +15,7 @@ from playwright.async_api import Browser, expect
 
 from mentalspace.console.audit_csv import COLUMNS, harmless, written
 from mentalspace.console.audit_form import Asked
+from mentalspace.console.audit_words import details
 from mentalspace.console.payload_parts import parts_of
 from mentalspace.practice.audit_search import Entry
 from tests.console.stage import CLIENT, NOBODY, Stage
@@ -250,3 +251,10 @@ async def test_a_held_webhook_is_found_and_read(stage: Stage) -> None:
                 assert (wrong, answer.status) == (wrong, status)
     async with visitor(stage, "admin") as http, http.get(path) as answer:
         assert answer.status == 404, "another practice's"
+
+
+def test_a_recipient_is_told_as_it_was_given() -> None:
+    """Whom something was disclosed to is a name: it keeps its capitals, where a code is put in
+    words."""
+    told = details({"purpose": "not_stated", "recipient": "County Hospital", "role": "biller"})
+    assert told == "purpose: not stated, recipient: County Hospital"

@@ -40,7 +40,7 @@ DEEDS: Mapping[str, str] = {
     "code_asked":               "Asked for a log-in code",
     "document_copied":          "Copied a document",
     "document_deleted":         "Deleted a document",
-    "document_disclosed":       "Was given a Part 2 document by a link",
+    "document_disclosed":       "Part 2 document given out by a link",
     "document_labelled":        "Marked a document as Part 2",
     "document_link_made":       "Made a link to a document",
     "document_link_refused":    "Came with a link that does not hold",
@@ -103,13 +103,14 @@ def deed(action: str) -> str:
 
 
 def details(data: Mapping[str, Any]) -> str:
-    """The codes beside a deed; a reason as it was given."""
-    said = [
-        str(value) if name == "reason" else f"{plain(name).lower()}: {plain(str(value)).lower()}"
-        for name, value in data.items()
-        if name not in _NOT_SHOWN
-    ]
-    return ", ".join(said)
+    """The codes beside a deed; a reason and a recipient as they were given."""
+    return ", ".join(_detail(name, str(data[name])) for name in data if name not in _NOT_SHOWN)
+
+
+def _detail(name: str, value: str) -> str:
+    if name == "reason":
+        return value
+    return f"{plain(name).lower()}: {value if name == 'recipient' else plain(value).lower()}"
 
 
 def found(number: int, more: bool) -> str:
