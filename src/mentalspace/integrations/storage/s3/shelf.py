@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
+from mentalspace.integrations.storage.disk.thread import THREADS
 from mentalspace.integrations.storage.ours import as_uuid, ours
 from mentalspace.integrations.storage.shelf import Shelved, Source
 from mentalspace.kernel.settings import S3Place
@@ -20,8 +21,6 @@ from mentalspace.kernel.settings import S3Place
 # One part of an upload: what is held of it in memory. S3 takes none below five, but for the last.
 PART = 8 * 2**20
 
-# How many requests at once share the client's lines.
-_LINES = 32
 # A draft is as old as its first part, and so may be what is published of it: an hour would end one
 # that still comes.
 _GRACE_S = 24 * 3600.0
@@ -198,7 +197,7 @@ def open_s3(place: S3Place) -> S3Shelf:
         config=Config(
             signature_version="s3v4",
             s3={"addressing_style": "path"},
-            max_pool_connections=_LINES,
+            max_pool_connections=THREADS,
             connect_timeout=5,
             read_timeout=30,
             retries={"mode": "standard", "max_attempts": 3},

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -15,7 +17,7 @@ import pytest
 from mentalspace.integrations.storage.disk.landing import Landing
 from mentalspace.integrations.storage.disk.reading import Content, FileDamaged, open_file, read
 from mentalspace.integrations.storage.disk.shelf import LANDING, DiskShelf
-from mentalspace.integrations.storage.disk.thread import in_thread
+from mentalspace.integrations.storage.disk.thread import THREADS, in_thread
 from mentalspace.integrations.storage.lock.frames import FRAME, HEAD, locked_size
 
 PRACTICE = UUID(int=7)
@@ -204,3 +206,25 @@ async def test_work_on_the_disk_is_over_before_a_cancelled_caller_goes_on() -> N
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == [True]
+
+
+async def test_files_and_passwords_do_not_wait_for_each_other() -> None:
+    """A bucket that hangs in every thread of ours holds up nothing that waits in asyncio's own, and
+    the other way round."""
+    loop, released = asyncio.get_running_loop(), threading.Event()
+    few = ThreadPoolExecutor(1)
+    loop.set_default_executor(few)
+    try:
+        for hang, other, number in (
+            (in_thread, asyncio.to_thread, THREADS), (asyncio.to_thread, in_thread, 1)
+        ):  # fmt: skip
+            released.clear()
+            hanging = [asyncio.create_task(hang(released.wait)) for _ in range(number)]
+            await asyncio.sleep(0)
+            assert await asyncio.wait_for(other(lambda: 1), 5) == 1
+            released.set()
+            await asyncio.gather(*hanging)
+    finally:
+        released.set()
+        loop.set_default_executor(ThreadPoolExecutor())
+        few.shutdown()
