@@ -75,7 +75,7 @@ async def test_what_is_on_its_way_to_alert_and_what_changed_stand_first(stage: S
         )
         assert "3 of 5 (3 failed since the last success, to 3 people)" in page
         assert re.search(r"Pause sending of Email, Mesa [\w ]+, by Noor: the carrier asked", page)
-        assert re.search(r"to oncall: .{0,80}(not acknowledged|resolved by)", page)
+        assert re.search(r"to oncall: .{0,160}(acknowledged|resolved by)", page)
         await owner.execute(_HANGS)
         page = await read()
         assert page.index("alive, but its loop dispatch has not turned well since") < page.index(

@@ -58,13 +58,17 @@ select c.id, c.integration, c.provider, c.endpoint, p.name as practice_name
   from credential c join practice p on p.id = c.practice_id where c.id = any ($1)
 """
 _PRACTICES = "select id, name from practice where id = any ($1)"
+# Who was paged at once for one incident stands in one line, with the worst of its ends.
 _PAGES = """
-select pg.created_at, pg.sent_at, pg.target, pg.meant, pg.state, pg.error, i.id as incident_id,
-       i.title, i.status, i.acknowledged_by, i.acknowledged_at, i.resolved_by
+select max(pg.created_at) as created_at, max(pg.sent_at) as sent_at,
+       string_agg(distinct pg.meant, ', ' order by pg.meant) as whom,
+       case when bool_or(pg.state = 'failed') then 'failed'
+            when bool_or(pg.state = 'pending') then 'pending' else 'sent' end as state,
+       i.id as incident_id, i.title, i.status, i.acknowledged_by, i.resolved_by
   from page pg join incident i on i.id = pg.incident_id
  where i.drill is null and ($1::uuid is null or i.practice_id = $1)
    and pg.created_at > app.now() - interval '24 hours'
- order by pg.created_at desc, pg.target limit $2
+ group by i.id, pg.step order by 1 desc limit $2
 """
 
 
