@@ -30,7 +30,7 @@ ROOMS = discover_rooms()
 RUNBOOKS = load_runbooks(list(ROOMS.values()), None)
 PROVIDERS = [(room, provider) for room in ROOMS.values() for provider in room.providers]
 CASES = list(RUNBOOKS.cases)
-STEPS = {*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back", "mark_landline"}
+STEPS = {*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back", "mark_landline", "name_wording"}
 
 
 def folder(room: Integration) -> Path:

@@ -33,7 +33,9 @@ from mentalspace.kernel.errors import Evidence, RunbookError
 from mentalspace.kernel.integration import Integration
 
 TODAY = date(2026, 11, 23)
-STEPS = frozenset({*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back", "mark_landline"})
+STEPS = frozenset(
+    {*ENGINE_ACTIONS, *SUPPRESSING, "open_task", "fall_back", "mark_landline", "name_wording"}
+)
 
 DATES = 'owner = "someone"\nreviewed = 2026-11-01\nnext_review = 2027-02-01\n'
 BUSY = f"""+++
