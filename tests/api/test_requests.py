@@ -34,6 +34,7 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("GET", "/v1/deliveries", "deliveries.read"),
     ("GET", f"/v1/deliveries/{NOBODY}", "deliveries.read"),
     ("GET", "/v1/dead-letters", "deliveries.decide"),
+    ("POST", f"/v1/deliveries/{NOBODY}/again", "deliveries.decide"),
     ("POST", "/v1/dead-letters/replays", "deliveries.decide"),
     ("GET", f"/v1/dead-letters/replays/{REPLAY}", "deliveries.decide"),
     ("POST", f"/v1/dead-letters/replays/{REPLAY}/stop", "deliveries.decide"),

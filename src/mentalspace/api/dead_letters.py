@@ -12,6 +12,7 @@ from pydantic import StringConstraints
 from mentalspace.api.fields import Body, Out
 from mentalspace.api.problem import not_found
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine import again
 from mentalspace.engine import replay as engine
 from mentalspace.engine.unheard import ask_once_more, put_away, read_unheard
 from mentalspace.engine.unknown import read_long_unknown
@@ -58,20 +59,34 @@ class Unheard(Out):
     oldest_at: datetime
 
 
+class EndedHeap(Out):
+    """What ended because of one case and may go again; `gone` may not, because what it names is
+    not here any more."""
+
+    integration: str
+    case_id: str | None
+    may_go: int
+    gone: int
+    oldest_at: datetime
+
+
 class Heaps(Out):
-    """`unknown` and `unheard` are every integration's, whatever was asked for: none of it is
+    """`ended` were not held: refused, failed or expired, of a kind that is never there twice.
+    `unknown` and `unheard` are every integration's, whatever was asked for: none of it is
     held."""
 
     items: list[Heap]
+    ended: list[EndedHeap]
     unknown: list[LongUnknown]
     unheard: list[Unheard]
 
 
 class Which(Body):
-    """Both left out, everything that is held."""
+    """Both left out, everything that is held; with `ended`, what ended and may go again instead."""
 
     integration: Word | None = None
     case_id: Word | None = None
+    ended: bool = False
 
 
 class OfProvider(Body):
@@ -106,10 +121,12 @@ async def dead_letters(
 ) -> Heaps:
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection, integration, case_id)
+        ended = await again.preflight(connection, visit.services.rooms, integration, case_id)
         unknown = await read_long_unknown(connection)
         unheard = await read_unheard(connection)
     return Heaps(
         items=[Heap(**asdict(heap)) for heap in heaps],
+        ended=[EndedHeap(**asdict(heap)) for heap in ended],
         unknown=[LongUnknown(**asdict(one)) for one in unknown],
         unheard=[Unheard(**asdict(one)) for one in unheard],
     )
@@ -139,11 +156,10 @@ async def seen_to(visit: Decider, which: OfProvider) -> Changed:
 
 @routes.post("/v1/dead-letters/replays", summary="Send the safe ones again", status_code=202)
 async def start(visit: Decider, which: Which) -> Progress:
-    """At most a thousand at once, under their own keys. Nothing that may be out already goes."""
+    """At most a thousand at once, under their own keys. Nothing that may be out already goes. In
+    the place of what ended, others go, which are not there twice either."""
+    replay_id = await _send(visit, which)
     async with visit.reading() as connection:
-        replay_id, _ = await engine.replay(
-            connection, visit.actor, which.integration, which.case_id
-        )
         seen = await engine.progress(connection, replay_id)
     return _shown(seen or engine.Progress(replay_id, 0, 0, 0, 0, 0))
 
@@ -168,6 +184,16 @@ async def stop(visit: Decider, replay_id: ReplayId) -> Progress:
     async with visit.reading() as connection:
         await engine.stop(connection, replay_id, visit.actor)
     return await replay(visit, replay_id)
+
+
+async def _send(visit: Visit, which: Which) -> str:
+    these = (visit.actor, which.integration, which.case_id)
+    services = visit.services
+    async with visit.reading() as connection:
+        if which.ended:
+            sent = again.send_again(services.database, connection, services.rooms, *these)
+            return (await sent)[0]
+        return (await engine.replay(connection, *these))[0]
 
 
 def _shown(progress: engine.Progress) -> Progress:

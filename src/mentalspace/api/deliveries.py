@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 
 from mentalspace.api.fields import Out
 from mentalspace.api.page import Cursor, Limit, Page, page, position
-from mentalspace.api.problem import not_found
+from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import Visit, allowed
+from mentalspace.engine.again import send_again, standing
 from mentalspace.kernel.delivery import Status
 
 routes = APIRouter(tags=["deliveries"])
@@ -103,6 +104,7 @@ class WholeDelivery(Delivery):
 
 
 Reader = Annotated[Visit, allowed("deliveries.read")]
+Decider = Annotated[Visit, allowed("deliveries.decide")]
 Word = Annotated[str | None, Query(max_length=64, pattern=r"^[a-z0-9_]+$")]
 
 
@@ -154,3 +156,35 @@ async def delivery(visit: Reader, delivery_id: UUID) -> WholeDelivery:
         timeline=[Moment(**dict(moment)) for moment in timeline],
         tries=[Attempt(**dict(attempt)) for attempt in tries],
     )
+
+
+@routes.post(
+    "/v1/deliveries/{delivery_id}/again",
+    summary="Send an ended one again: the delivery that takes its place",
+    status_code=201,
+    responses={404: {}, 409: {}},
+)
+async def once_more(visit: Decider, delivery_id: UUID) -> Delivery:
+    """A document's copy that was refused, has failed or expired, under the name that it has at the
+    provider. 409 says why not."""
+    services = visit.services
+    async with visit.reading() as connection:
+        row = await connection.fetchrow(_COLUMNS + " where id = $1", delivery_id)
+        if row is None:
+            raise not_found()
+        seen = await standing(connection, services.rooms, row["integration"], delivery_id)
+        if seen is None:
+            raise Problem(409, "not_sent_again", "only a document's copy that ended goes again")
+        if not seen.may_go:
+            raise Problem(409, "not_sent_again", seen.why_not or "it does not go again")
+        _, sent = await send_again(
+            services.database, connection, services.rooms, visit.actor, delivery_id=delivery_id
+        )
+    if not sent:
+        raise Problem(
+            409, "not_sent_again", "it was sent again already, or no credential is in use for it"
+        )
+    async with visit.reading() as connection:
+        new = await connection.fetchrow(_COLUMNS + " where id = $1", sent[0])
+    assert new is not None
+    return Delivery(**dict(new))

@@ -14,6 +14,7 @@ from mentalspace.cli.ask import ask
 from mentalspace.cli.system import Json
 
 if TYPE_CHECKING:
+    from mentalspace.engine.again import EndedHeap
     from mentalspace.engine.replay import Heap
     from mentalspace.engine.services import Services
     from mentalspace.engine.unheard import Unheard
@@ -25,6 +26,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     def replay(
         integration: Annotated[str | None, typer.Option(help="Only this room's.")] = None,
         case: Annotated[str | None, typer.Option(help="Only what met this case.")] = None,
+        ended: Annotated[
+            bool, typer.Option("--ended", help="What ended and may go again, not what is held.")
+        ] = False,
         yes: Annotated[bool, typer.Option("--yes", help="Send the safe ones again.")] = False,
         as_json: Json = False,
     ) -> None:
@@ -33,12 +37,13 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         What may be out already is never among it: look each up at its provider. What is unknown
         for over ten minutes, and what was taken and never heard of, is told as well.
         """
-        heaps, unknown, unheard, sent = ask(
-            make(), lambda services: _replay(services, integration, case, yes)
+        heaps, over, unknown, unheard, sent = ask(
+            make(), lambda services: _replay(services, integration, case, ended, yes)
         )
         if as_json:
             shown = {
                 "heaps": [asdict(heap) for heap in heaps],
+                "ended": [asdict(one) for one in over],
                 "unknown": [asdict(one) for one in unknown],
                 "unheard": [asdict(one) for one in unheard],
                 "sent": sent,
@@ -58,9 +63,14 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
                 f" {heap.perhaps_sent} perhaps sent, {heap.of_no_use} of no use any more,"
                 f" {heap.people} people"
             )
+        for past in over:
+            print(
+                f"{past.case_id or 'no case'} ({past.integration}): {past.may_go} ended and may go"
+                f" again with --ended, {past.gone} not kept here any more"
+            )
         if not heaps:
             print("nothing is held")
-        elif yes:
+        if yes:
             print(f"{sent} go again")
         elif any(heap.safe for heap in heaps):
             print("nothing was changed; --yes sends the safe ones again")
@@ -73,14 +83,23 @@ def _asked(one: LongUnknown) -> str:
 
 
 async def _replay(
-    services: Services, integration: str | None, case: str | None, yes: bool
-) -> tuple[list[Heap], Sequence[LongUnknown], Sequence[Unheard], int]:
+    services: Services, integration: str | None, case: str | None, ended: bool, yes: bool
+) -> tuple[list[Heap], list[EndedHeap], Sequence[LongUnknown], Sequence[Unheard], int]:
+    from mentalspace.engine import again
     from mentalspace.engine.replay import preflight, replay
     from mentalspace.engine.unheard import read_unheard
     from mentalspace.engine.unknown import read_long_unknown
 
     async with services.database.as_oncall() as connection:
         heaps = await preflight(connection, integration, case)
+        over = await again.preflight(connection, services.rooms, integration, case)
         unknown, unheard = await read_long_unknown(connection), await read_unheard(connection)
-        sent = (await replay(connection, "command line", integration, case))[1] if yes else 0
-    return heaps, unknown, unheard, sent
+        these = ("command line", integration, case)
+        if not yes:
+            sent = 0
+        elif ended:
+            new = again.send_again(services.database, connection, services.rooms, *these)
+            sent = len((await new)[1])
+        else:
+            sent = (await replay(connection, *these))[1]
+    return heaps, over, unknown, unheard, sent

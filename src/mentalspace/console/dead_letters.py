@@ -10,6 +10,7 @@ from starlette.responses import Response
 from mentalspace.console import words
 from mentalspace.console.door import Visit
 from mentalspace.console.queries.payload import read_held_webhooks
+from mentalspace.engine import again
 from mentalspace.engine import replay as engine
 from mentalspace.engine.unheard import ask_once_more, put_away, read_unheard
 from mentalspace.engine.unknown import read_long_unknown
@@ -26,6 +27,7 @@ async def dead_letters(visit: Visit) -> Response:
     replay_id = visit.query("replay") if _REPLAY.fullmatch(visit.query("replay")) else None
     async with visit.reading() as connection:
         heaps = await engine.preflight(connection)
+        ended = await again.preflight(connection, visit.services.rooms)
         unknown = await read_long_unknown(connection)
         unheard = await read_unheard(connection)
         webhooks: list[Any] = []
@@ -35,6 +37,7 @@ async def dead_letters(visit: Visit) -> Response:
     return await visit.show(
         "dead_letters.html",
         heaps=heaps,
+        ended=[heap for heap in ended if heap.may_go],
         unknown=[(one, visit.provider_title(one.integration, one.provider)) for one in unknown],
         unheard=[(one, visit.provider_title(one.integration, one.provider)) for one in unheard],
         webhooks=webhooks,
@@ -52,6 +55,21 @@ async def replay(visit: Visit) -> Response:
     async with visit.reading() as connection:
         replay_id, count = await engine.replay(connection, visit.person.name, integration, case_id)
     return visit.go(f"/dead-letters?replay={replay_id}" if count else "/dead-letters?closed=0")
+
+
+async def send_ended(visit: Visit) -> Response:
+    integration, case_id = _heap(visit)
+    services = visit.services
+    async with visit.reading() as connection:
+        replay_id, sent = await again.send_again(
+            services.database,
+            connection,
+            services.rooms,
+            visit.person.name,
+            integration,
+            case_id,
+        )
+    return visit.go(f"/dead-letters?replay={replay_id}" if sent else "/dead-letters?closed=0")
 
 
 async def close(visit: Visit) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from mentalspace.console.door import Forbidden, Missing, Visit
 from mentalspace.console.queries.message import find_message
+from mentalspace.engine.again import send_again
 from mentalspace.engine.db import Connection
 from mentalspace.engine.decisions import give_up, mark_sent, release
 
@@ -29,6 +30,24 @@ async def do_not_send(visit: Visit) -> Response:
 
 async def was_sent(visit: Visit) -> Response:
     return await _decide(visit, mark_sent, "marked_sent")
+
+
+async def once_more(visit: Visit) -> Response:
+    """Send an ended one again: the page of the message that takes its place."""
+    message_id, services = visit.id(), visit.services
+    async with visit.reading() as connection:
+        if await find_message(connection, message_id) is None:
+            raise Missing
+        _, sent = await send_again(
+            services.database,
+            connection,
+            services.rooms,
+            visit.person.name,
+            delivery_id=message_id,
+        )
+    if not sent:
+        return visit.go(f"/messages/{message_id}?done=too_late")
+    return visit.go(f"/messages/{sent[0]}?done=sent_again")
 
 
 async def move_clock(visit: Visit) -> Response:

@@ -24,6 +24,7 @@ from mentalspace.console.queries.message import (
     read_story,
 )
 from mentalspace.console.verdict import evidence_of
+from mentalspace.engine import again
 from mentalspace.engine.silence import MOST_QUESTIONS
 from mentalspace.engine.trace import spans_of
 from mentalspace.engine.trace.ledger import read_stories
@@ -33,6 +34,7 @@ _DONE = {
     "released": "It goes on, under the same key: nobody gets it twice.",
     "given_up": "It will not be sent.",
     "marked_sent": "It counts as accepted, as you found it at the provider.",
+    "sent_again": "It goes again, under the same name there: nothing is there twice.",
     "too_late": "Nothing changed: it was decided already.",
 }
 
@@ -75,6 +77,9 @@ async def message(visit: Visit) -> Response:
             raise Missing
         attempts = await read_attempts(connection, found["id"])
         story = await read_story(connection, found["id"])
+        standing = await again.standing(
+            connection, visit.services.rooms, found["integration"], found["id"]
+        )
         [told] = await read_stories(connection, [found["id"]], with_hooks=False)
         client = None
         if not visit.is_oncall:
@@ -94,6 +99,7 @@ async def message(visit: Visit) -> Response:
         why=why_next(found, provider),
         requests=_requests(story),
         spent=draw_spent([s for s in spans_of(told) if "messaging.message.id" in s.attributes]),
+        again=standing,
         may_decide=visit.person.may("deliveries.decide"),
         done=_DONE.get(visit.query("done")),
         cases={case.id for case in visit.services.runbooks.cases},

@@ -245,6 +245,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "held":               ("warn", _with("Held for a person", "reason")),
     "held_for_hours":     ("idle", _hours),
     "released":           ("info", _fixed("A person let it go on")),
+    "sent_again":         ("info", _fixed("A person sent it again, as another message")),
     "given_up":           ("idle", _fixed("A person decided not to send it")),
     "marked_sent":        ("ok",   _fixed("A person found it at {provider}")),
     "refused":            ("bad",  _fixed("Final: it will not be tried again")),

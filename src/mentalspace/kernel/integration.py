@@ -298,6 +298,20 @@ class Checkup:
 
 
 @dataclass(frozen=True, slots=True)
+class SentAgain:
+    """A kind of delivery that a person may have sent again after it ended: because under its name
+    at the provider nothing is ever there twice.
+
+    `kept` is the database's function of practice and subject that says whether what it is about is
+    still here; `gone` says to a person that it is not.
+    """
+
+    kind: str
+    kept: str
+    gone: str
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """One room. `routes` is an optional FastAPI router factory, kept opaque to the kernel.
 
@@ -317,6 +331,7 @@ class Integration:
     sample: Callable[[str], bytes] | None = None
     examine: Callable[[Checkup], Awaitable[Sequence[Finding]]] | None = None
     opened: Callable[[Settings, Any, Any], Integration] | None = None
+    sent_again: SentAgain | None = None  # the kind whose ended ones may go again, if there is one
 
     def provider(self, name: str) -> Provider:
         for provider in self.providers:

@@ -20,6 +20,7 @@ from mentalspace.kernel.integration import (
     Integration,
     Provider,
     Rate,
+    SentAgain,
     StatusPage,
 )
 from mentalspace.kernel.settings import Settings
@@ -72,4 +73,9 @@ integration = Integration(
     streams=(f"{PREFIX}/",),
     sample=sample_document,
     opened=opened,
+    sent_again=SentAgain(
+        kind="document",
+        kept="storage.version_is_kept",
+        gone="The version it was to copy is not kept here any more",
+    ),
 )

@@ -22,8 +22,11 @@ select f.id, f.bucket_id as bucket, f.name as key, (f.metadata ->> 'size')::bigi
        d.status as copy_status, f.label,
        coalesce(s.state, 'waiting') as scanned
   from storage.file f left join storage.scan s using (practice_id, version)
-  left join delivery d on d.subject_id = f.version::uuid and d.integration = 'storage'
-       and d.kind = 'document'
+  left join lateral (
+    select c.status from delivery c
+     where c.subject_id = f.version::uuid and c.integration = 'storage' and c.kind = 'document'
+     order by c.created_at desc, length(c.idempotency_key) desc, c.idempotency_key desc limit 1
+  ) d on true
  where f.bucket_id = any ($1) and f.archived_at is null and not f.is_delete_marker
    and storage.client_of(f.name) = $2 and starts_with(f.name, $2::text || '/')
 """
@@ -38,8 +41,8 @@ values (app.practice(), $1, $2, app.user_id(), app.user_id()::text, $3)
 @dataclass(frozen=True, slots=True)
 class Filed:
     """A client's document. `display_name` is what people call it, where somebody gave it a name;
-    `copy_status` is its delivery's, None where documents live here alone; `scanned` says whether it
-    was looked at: only `clean` and `released` are shown to anybody."""
+    `copy_status` is its latest delivery's, None where documents live here alone; `scanned` says
+    whether it was looked at: only `clean` and `released` are shown to anybody."""
 
     id: UUID
     bucket: str
