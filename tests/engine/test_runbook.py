@@ -284,6 +284,8 @@ def test_a_diagnosis_must_run(fax: Room, run: str, words: str) -> None:
 # Checking ----------------------------------------------------------------------------------------
 
 LOUD = BUSY.replace("fax.busy", "fax.loud")
+STOPS = BUSY.replace('"retry"', '"wait"').replace('"theirs"', '"ours"')
+TOLD = 'now = "Call {name}."\n'
 
 
 @pytest.mark.parametrize(
@@ -299,6 +301,10 @@ LOUD = BUSY.replace("fax.busy", "fax.loud")
         ({"acme/errors/busy.md": BUSY.replace("https://example.org/busy", "x")}, "no source"),
         ({"acme/errors/busy.md": BUSY.replace("It is busy. Wait.\n", "")}, "no prose"),
         ({"acme/errors/busy.md": BUSY.replace("2027-02-01", "2026-10-01")}, "not after the last"),
+        ({"acme/errors/busy.md": STOPS}, "does not say what to do"),
+        ({"acme/errors/busy.md": STOPS.replace("drill", TOLD + "drill")}, "names {name} in now"),
+        ({"runbook/overview.toml": OVERVIEW + 'press = "reboot"'}, "no button 'reboot' to press"),
+        ({"runbook/overview.toml": OVERVIEW.replace('"case"', '"absence"')}, "no case behind it"),
         ({"runbook/drills/busy.toml": DRILL.split("[expect]")[0]}, "expects nothing"),
         ({"runbook/drills/busy.toml": DRILL.split("[[act]]")[0]}, "does nothing"),
         (

@@ -25,6 +25,7 @@ from mentalspace.console.queries.incident import (
 )
 from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.refused import read_refused
+from mentalspace.console.recommend import Seen, button_first, recommend
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.archive import archive, unarchive
@@ -87,12 +88,30 @@ async def incident(visit: Visit) -> Response:
             _witness(visit, found, group),
         )
     issue = _issue(visit, rule, found["rule_id"])
+    buttons = await remedy.buttons(visit, found, standing)
+    refused_now = refused_hooks if found["status"] != "resolved" else None
+    advised = recommend(
+        Seen(
+            incident=whole,
+            provider=provider,
+            case=case,
+            rule=rule,
+            group=group,
+            buttons=buttons,
+            refused=refused_now,
+            standstill=standstill,
+            next_attempt_at=facts["impact"]["next_attempt_at"],
+        )
+    )
     return await visit.show(
         "incident.html",
         incident=whole,
         facts=facts,
         standstill=standstill,
-        refused_hooks=refused_hooks if found["status"] != "resolved" else None,
+        refused_hooks=refused_now,
+        advised=advised,
+        # Its prose is rendered without any tag of its own.
+        advised_says=Markup(markdown_html(advised.says)) if advised else None,  # noqa: S704
         credential_link=f"/credentials/{found['credential_id']}",
         about=about,
         is_house=found["integration"] == HOUSE,
@@ -124,7 +143,7 @@ async def incident(visit: Visit) -> Response:
         status_page=status_page,
         witness=witness,
         may_act=visit.person.may("incidents.act"),
-        buttons=await remedy.buttons(visit, found, standing),
+        buttons=button_first(buttons, advised),
         standing=standing,
         done=_DONE.get(visit.query("done"))
         or remedy.told(

@@ -76,6 +76,18 @@ DISPOSITION: Mapping[str, str] = {
     "human": "held until a person decides",
 }
 
+# Beside a button that is not recommended: when one takes it all the same.
+TAKEN_WHEN: Mapping[str, str] = {
+    "pause": "If what is sent is wrong: all waits, also what falls due later.",
+    "resume": "Once the cause is gone.",
+    "hold": "If what waits now must not go: a person lets each go, what falls due later goes.",
+    "replay": "Once the cause is gone, for what is held.",
+    "switch": "If it is to take over now, and not after its time of trouble.",
+    "stop_trying": "If the provider asks to be left alone: no probe goes either.",
+    "try_anyway": "Once the provider is known to answer again.",
+    "automatic": "Once what was set by hand has done its work.",
+}
+
 _KIND: Mapping[str, str] = {
     "appointment_created": "Booking confirmation",
     "appointment_updated": "Appointment moved",

@@ -16,12 +16,13 @@ HOUSE = "house"
 
 @dataclass(frozen=True, slots=True)
 class HouseRule:
-    """`first_step` is what a page says to do first."""
+    """`first_step` is what a page says to do first, `now` the same on top of the incident."""
 
     id: str
     title: str
     severity: Severity
     first_step: str
+    now: str
 
 
 HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
@@ -33,18 +34,21 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "Nobody can be paged",
                 Severity.CRITICAL,
                 "mend a way to page under On call, then test the alarm",
+                "Under On call, mend one way to page, then test the alarm there.",
             ),
             HouseRule(
                 "house.channel_fails",
                 "A way to page does not work",
                 Severity.HIGH,
                 "mend it or remove it, then test the alarm",
+                "Under On call, mend this way or remove it, then test the alarm there.",
             ),
             HouseRule(
                 "house.loop_silent",
                 "A part of the worker is silent",
                 Severity.CRITICAL,
                 "mentalspace restart worker, on its host; then its log",
+                "On its host: `mentalspace restart worker`. Nothing is lost or sent twice.",
             ),
             HouseRule(
                 "house.scanner_away",
@@ -52,12 +56,14 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 Severity.HIGH,
                 "look whether ClamAV runs and MENTALSPACE_CLAMAV names it; what waits is read by"
                 " nobody until then",
+                "Start ClamAV, or name it in MENTALSPACE_CLAMAV. What waits is safe.",
             ),
             HouseRule(
                 "house.oncall_gap",
                 "Nobody is on call",
                 Severity.HIGH,
                 "fill the gap with an override under On call",
+                "Under On call, fill the gap with an override.",
             ),
         )
     }

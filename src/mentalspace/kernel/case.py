@@ -96,6 +96,8 @@ class ErrorCase:
     provider: str | None
     overlaid: bool = False
     wait_s: float | None = None  # how long `wait` pauses, where the provider does not say
+    now: str | None = None  # what a person does first, in one line
+    press: str | None = None  # and the button for it
 
     def review_overdue(self, today: date) -> bool:
         return today > self.next_review

@@ -51,6 +51,8 @@ def parse_case(
         integration=integration,
         provider=provider,
         overlaid=overlaid,
+        now=table.maybe_text("now"),
+        press=table.maybe_text("press"),
     )
     table.done()
     return case if len(problems) == before else None

@@ -10,6 +10,7 @@ from itertools import combinations
 from pathlib import Path
 
 from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
+from mentalspace.engine.runbook.check_advice import check_advice
 from mentalspace.engine.runbook.check_rule import check_critical, check_rule
 from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.issue import Issue
@@ -37,6 +38,7 @@ def _room(room: RoomRunbook, today: date, known_steps: frozenset[str]) -> Iterat
     for rule in room.overview.alerts:
         yield from check_rule(rule, room)
     yield from check_critical(room)
+    yield from check_advice(room)
     for drill in room.drills:
         yield from _drill(drill, room, known_steps)
     pages: list[Overview | ErrorCase | Issue] = [room.overview, *room.cases, *room.issues]

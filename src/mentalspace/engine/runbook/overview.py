@@ -160,7 +160,8 @@ class AlertRule:
     credential, this one opens none; `covered_across`: nor while the credential has taken over from
     one that has such an incident. What rules with the same word for a `cause` tell of a provider is
     one group of incidents, at whichever practices. `despite_arrivals`: what was not brought counts,
-    whatever arrived after it, until a person closes the incident.
+    whatever arrived after it, until a person closes the incident. `now` is the one thing to do, on
+    top of the incident, and `press` its button; a case's own goes before.
     """
 
     id: str
@@ -187,6 +188,8 @@ class AlertRule:
     covered_across: bool = False
     cause: str | None = None
     despite_arrivals: bool = False
+    now: str | None = None
+    press: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +325,8 @@ def _alert(table: Table) -> AlertRule:
         covered_across=bool(table.maybe_flag("covered_across")),
         cause=table.maybe_text("cause"),
         despite_arrivals=bool(table.maybe_flag("despite_arrivals")),
+        now=table.maybe_text("now"),
+        press=table.maybe_text("press"),
     )
     table.done()
     return rule

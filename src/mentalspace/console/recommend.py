@@ -1,0 +1,146 @@
+"""The one thing to do about an incident now, in a line, and the button that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from mentalspace.console.queries.group import Group
+from mentalspace.console.queries.processes import Standstill
+from mentalspace.console.queries.refused import RefusedHooks
+from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
+from mentalspace.engine.remedy import Preflight
+from mentalspace.engine.runbook import AlertKind, AlertRule
+from mentalspace.kernel.case import Disposition, ErrorCase
+
+# By itself, without anybody: the engine goes on with what met such a case.
+_BY_ITSELF = frozenset({Disposition.RETRY, Disposition.RECONCILE})
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """`press` is a button's name: one of a remedy's, `secret`, `acknowledge` or `resolve`."""
+
+    says: str
+    press: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What of an incident decides what is to be done."""
+
+    incident: Any
+    provider: str
+    case: ErrorCase | None
+    rule: AlertRule | None
+    group: Group | None
+    buttons: Sequence[Preflight]
+    refused: RefusedHooks | None
+    standstill: Standstill | None
+    next_attempt_at: datetime | None
+
+
+def recommend(seen: Seen) -> Recommendation | None:
+    """None of what is closed, or where the runbook says nothing and nothing mends itself."""
+    incident = seen.incident
+    if incident["status"] == "resolved":
+        return None
+    if incident["recovered_at"] is not None:
+        return _over(incident)
+    if incident["integration"] == HOUSE:
+        return _of_house(seen)
+    of_callbacks = seen.rule is not None and seen.rule.kind is AlertKind.CALLBACKS
+    if of_callbacks and seen.refused and seen.refused.by_secret and seen.refused.fields:
+        return _signing(seen, seen.refused.fields)
+    advised = _of_runbook(seen)
+    if advised is not None:
+        return _unless_done(seen, advised)
+    return _waiting(seen) or _first_step(seen)
+
+
+def _over(incident: Any) -> Recommendation:
+    says = "It looks recovered. See that nothing waits any more, then resolve it."
+    if incident["status"] == "open":
+        return Recommendation(
+            f"{says} Acknowledge it first, if it is to page nobody else.", "resolve"
+        )
+    return Recommendation(says, "resolve")
+
+
+def _of_house(seen: Seen) -> Recommendation | None:
+    rule = HOUSE_RULES.get(seen.incident["rule_id"])
+    if rule is None:
+        return None
+    if seen.standstill is not None and seen.standstill.waits:
+        says = "Somebody holds a lock in the database, named below: that has to end first."
+        return Recommendation(f"{says} Then, if it does not turn by itself: {rule.now}", None)
+    return Recommendation(rule.now, None)
+
+
+def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
+    """A secret that also sends may be right for the one and wrong for the other; one that only
+    signs is not the key."""
+    names = " or ".join(f"`{name}`" for name in fields)
+    return Recommendation(
+        f"Enter the secret that signs {seen.provider}’s webhooks, {names}, on the credential’s"
+        f" page, as {seen.provider} shows it beside the webhook. What sends is accepted: leave any"
+        " other key as it is, and pause nothing.",
+        "secret",
+    )
+
+
+def _of_runbook(seen: Seen) -> Recommendation | None:
+    """The case's own before its rule's."""
+    for page in (seen.case, seen.rule):
+        if page is not None and page.now is not None:
+            return Recommendation(page.now.format_map(_places(seen)), page.press)
+    return None
+
+
+def _places(seen: Seen) -> Mapping[str, str]:
+    incident = seen.incident
+    several = seen.group is not None and seen.group.practices > 1
+    practice = "the practices named below" if several else incident["practice_name"]
+    return {
+        "provider": seen.provider,
+        "practice": practice or "the practice",
+        "endpoint": incident["endpoint"] or "the credential",
+    }
+
+
+def _unless_done(seen: Seen, advised: Recommendation) -> Recommendation:
+    """What somebody has done already is not asked for again."""
+    button = next((one for one in seen.buttons if one.name == advised.press), None)
+    if button is None or not button.already:
+        return advised
+    return Recommendation(f"{button.refusal} Once the cause is gone, resume them.", None)
+
+
+def _waiting(seen: Seen) -> Recommendation | None:
+    """Of what the provider fails in, and what is tried again without anybody."""
+    incident = seen.incident
+    by_itself = seen.case is not None and seen.case.disposition in _BY_ITSELF
+    stopped = incident["breaker"] == "open" or (seen.group is not None and seen.group.stopped)
+    if incident["fault"] != "theirs" or not (stopped or by_itself):
+        return None
+    at = incident["open_until"] if incident["breaker"] == "open" else seen.next_attempt_at
+    when = f" at {at:%H:%M} UTC" if at is not None else ""
+    tried = f"{seen.provider} is tried again by itself{when}, and what waits goes once it answers"
+    first = "Acknowledge" if incident["status"] == "open" else "It is acknowledged"
+    return Recommendation(
+        f"Nothing needs doing at the lanes: {tried}. {first}; post the text below.",
+        "acknowledge" if incident["status"] == "open" else None,
+    )
+
+
+def _first_step(seen: Seen) -> Recommendation | None:
+    step = seen.incident["facts"].get("first_step")
+    return Recommendation(f"{step.rstrip('.')}.", None) if step else None
+
+
+def button_first(buttons: Sequence[Preflight], advised: Recommendation | None) -> list[Preflight]:
+    """The recommended one in front, the others in their order."""
+    press = advised.press if advised else None
+    return sorted(buttons, key=lambda one: one.name != press)

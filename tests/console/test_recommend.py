@@ -1,0 +1,108 @@
+"""What is recommended of an incident: one thing, from the runbook and the state of the lanes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from mentalspace.console.queries.refused import RefusedHooks
+from mentalspace.console.recommend import Seen, button_first, recommend
+from mentalspace.engine.remedy import Preflight
+from mentalspace.engine.runbook import Runbooks, load_runbooks
+from mentalspace.integrations import discover_rooms
+
+BOOKS: Runbooks = load_runbooks(list(discover_rooms().values()), None)
+AT = datetime(2026, 11, 28, 18, 1, tzinfo=UTC)
+PAUSE = Preflight("pause", "Pause the lanes", None, False, ("9 would wait.",), {}, True, True, True)
+HOLD = replace(PAUSE, name="hold", title="Hold what is due")
+
+
+def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
+    incident = {
+        "status": "open",
+        "recovered_at": None,
+        "integration": rule.partition(".")[0],
+        "rule_id": rule,
+        "fault": "ours",
+        "breaker": "closed",
+        "open_until": None,
+        "practice_name": "Mesa",
+        "endpoint": "mesa",
+        "facts": {"first_step": "Check Twilio status"},
+        **changes,
+    }
+    return Seen(
+        incident=MappingProxyType(incident),
+        provider="Twilio",
+        case=BOOKS.case(case) if case else None,
+        rule=None if rule.startswith("house.") else BOOKS.alert(rule),
+        group=None,
+        buttons=[HOLD, PAUSE],
+        refused=None,
+        standstill=None,
+        next_attempt_at=None,
+    )
+
+
+_OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
+
+
+@pytest.mark.parametrize(
+    ("seen", "said", "press"),
+    [
+        (
+            _seen("sms.budget_burns", "sms.no_answer", **_OUT),
+            "Nothing needs doing at the lanes: Twilio is tried again by itself at 18:01 UTC, and"
+            " what waits goes once it answers. Acknowledge; post the text below.",
+            "acknowledge",
+        ),
+        (
+            _seen("sms.credential_refused", "sms.unauthorized"),
+            "The lane resumes by itself",
+            "secret",
+        ),
+        (_seen("sms.credential_refused", "sms.account_suspended"), "Change no key", None),
+        (_seen("sms.texts_filtered", "sms.filtered"), "Pause the lanes of Mesa until", "pause"),
+        (_seen("sms.budget_burns", "sms.filtered"), "Pause the lanes of Mesa until", "pause"),
+        (_seen("house.loop_silent"), "`mentalspace restart worker`", None),
+        (_seen("sms.texts_filtered", recovered_at=AT), "then resolve it", "resolve"),
+        (_seen("sms.delivery_rate_low"), "Check Twilio status.", None),
+    ],
+)
+def test_one_thing_is_recommended(seen: Seen, said: str, press: str | None) -> None:
+    advised = recommend(seen)
+    assert advised is not None
+    assert said in advised.says
+    assert advised.press == press
+
+
+def test_refused_callbacks_want_the_secret_that_signs() -> None:
+    """And not a new key; one that only fell silent wants no secret at all."""
+    seen = _seen("email.callbacks_stop")
+    silent = recommend(seen)
+    assert silent is not None
+    assert silent.press is None
+    hooks = RefusedHooks(9, "", True, AT, AT, ["RESEND_WEBHOOK_SECRET"], 3, 3, AT)
+    refused = recommend(replace(seen, refused=hooks))
+    assert refused is not None
+    assert refused.press == "secret"
+    assert "`RESEND_WEBHOOK_SECRET`" in refused.says
+    assert "leave any other key as it is" in refused.says
+
+
+def test_what_is_done_is_not_asked_for_again() -> None:
+    """The recommended button stands first while it can be pressed; nothing is advised of what is
+    closed."""
+    seen = _seen("sms.texts_filtered", "sms.filtered")
+    first, *_rest = button_first(seen.buttons, recommend(seen))
+    assert first.name == "pause"
+    done = replace(PAUSE, refusal="The lanes are paused already, by Ada.", already=True)
+    advised = recommend(replace(seen, buttons=[done]))
+    assert advised is not None
+    assert advised.press is None
+    assert advised.says.startswith("The lanes are paused already, by Ada.")
+    assert recommend(_seen("sms.texts_filtered", status="resolved")) is None
