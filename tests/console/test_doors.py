@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from tests.console.stage import CLIENT, PASSWORD, Owner, Stage
+from tests.console.stage import CLIENT, PASSWORD, Owner, Stage, walk
 
 NAMES = (CLIENT, "Client Number", "Hal Heldperson", "Mesa Number", "client0@", "Gwen Goodrow")
 
@@ -192,6 +192,43 @@ async def test_a_held_message_goes_on_when_a_person_says_so(stage: Stage) -> Non
             assert "decided already" in await answer.text()
     status = await stage.owner.fetchval("select status from delivery where id = $1", stage.held)
     assert status == "pending"
+
+
+async def test_a_refused_copy_of_a_document_goes_again(stage: Stage) -> None:
+    """Dead letters count it and send it, in another message's place; the refused one's own page
+    offers the same before, and leads to that other afterwards."""
+    owner = stage.owner
+    ids = await owner.fetchrow(
+        "with file as (insert into storage.file (practice_id, bucket_id, name, version)"
+        " values ($1, 'client-documents', 'a.pdf', gen_random_uuid()::text) returning version)"
+        " insert into delivery (practice_id, lane_id, credential_id, integration, kind,"
+        " subject_type, subject_id, recipient_key, payload, idempotency_key, traceparent)"
+        " select l.practice_id, l.id, l.credential_id, 'storage', 'document', 'document',"
+        " version::uuid, 'k', '\\x00', 'storage/client-documents/a/b/document', '00-a-b-01'"
+        " from file, lane l where l.practice_id = $1 and l.integration = 'storage'"
+        " and l.class = 'bulk' returning id, subject_id",
+        stage.lakeside,
+    )
+    assert ids is not None
+    await walk(owner, ids["id"], "due", "sending", "refused", last_case="storage.too_large")
+    async with visitor(stage, "frontdesk") as http:
+        async with http.get(f"/messages/{ids['id']}") as answer:
+            assert ">Send again</button>" in await answer.text()
+        async with http.get("/dead-letters") as answer:
+            assert "Send 1 again" in await answer.text()
+        data = {"csrf": await _csrf(http), "integration": "storage", "case": "storage.too_large"}
+        async with http.post("/dead-letters/again", data=data) as answer:
+            text = await answer.text()
+        assert "Sending 1 message again" in text and "Ended: " not in text
+        async with http.post(f"/messages/{ids['id']}/again", data=data) as answer:
+            text = await answer.text()
+    assert "Nothing changed" in text
+    new = await owner.fetchrow(
+        "select id, status from delivery where subject_id = $1 and id <> $2",
+        ids["subject_id"], ids["id"],
+    )  # fmt: skip
+    assert new is not None and new["status"] == "pending"
+    assert f'It was sent again already: <a href="/messages/{new["id"]}"' in text
 
 
 async def test_paused_lanes_are_resumed_from_the_incident(stage: Stage) -> None:
