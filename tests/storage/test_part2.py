@@ -130,7 +130,10 @@ async def test_whatever_is_given_brings_the_notice(surface: Surface) -> None:
         [row] = [each for each in listed if each["name"] == one.rpartition("/")[2]]
         [entry] = [each for each in paged.body["objects"] if f"{BUCKET}/{each['name']}" == one]
         about = (await surface.call("GET", f"/object/info/{one}")).body
-        for said in (row, entry, about, signed, once):
+        [version] = (await surface.call("GET", f"/versions/{one}")).body
+        read = await surface.call("GET", f"/version/{version['version']}")
+        assert (read.raw, told(read)) == (PDF, marked)
+        for said in (row, entry, about, signed, once, version):
             assert (said.get("label"), said.get("notice")) == (
                 ("part2", SHORT) if marked else (None, None)
             )

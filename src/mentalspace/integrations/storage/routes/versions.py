@@ -15,6 +15,7 @@ from mentalspace.integrations.storage.ours import as_uuid
 from mentalspace.integrations.storage.refusal import NO_OBJECT, Refused
 from mentalspace.integrations.storage.restore import restore as restore_version
 from mentalspace.integrations.storage.restore import tell_refused
+from mentalspace.integrations.storage.routes.answer import notice_in
 from mentalspace.integrations.storage.routes.ask import (
     bucket_of,
     deed_of,
@@ -55,8 +56,10 @@ async def list_versions(request: Request) -> Response:
     if current is None and not removed:
         await write_refusal_down(desk.database, deed, "select", bucket, name)
         raise Refused(NO_OBJECT)
-    now = [] if current is None else [{**_row(current[0]), "current": True, "held": current[1]}]
-    return JSONResponse([*now, *map(_removed_row, removed)])
+    now = []
+    if current is not None:
+        now = [{**_row(request, current[0]), "current": True, "held": current[1]}]
+    return JSONResponse([*now, *(_removed_row(request, one) for one in removed)])
 
 
 async def list_deleted(request: Request) -> Response:
@@ -74,7 +77,7 @@ async def list_deleted(request: Request) -> Response:
             desk.database, connection, deed, "documents_deleted_listed",
             bucket=bucket if removed else "",
         )  # fmt: skip
-    return JSONResponse([_removed_row(one) for one in removed])
+    return JSONResponse([_removed_row(request, one) for one in removed])
 
 
 async def read(request: Request) -> Response:
@@ -133,9 +136,9 @@ def _version(request: Request) -> str:
     return given
 
 
-def _removed_row(one: Removed) -> dict[str, Any]:
+def _removed_row(request: Request, one: Removed) -> dict[str, Any]:
     return {
-        **_row(one.stored),
+        **_row(request, one.stored),
         "current": False,
         "held": one.is_held,
         "why": one.why,
@@ -145,7 +148,7 @@ def _removed_row(one: Removed) -> dict[str, Any]:
     }
 
 
-def _row(one: Stored) -> dict[str, Any]:
+def _row(request: Request, one: Stored) -> dict[str, Any]:
     """`added_at` is when this version came, or its file got its name."""
     return {
         "id": str(one.id),
@@ -160,4 +163,5 @@ def _row(one: Stored) -> dict[str, Any]:
         "label": one.label,
         "added_at": one.updated_at.isoformat(),
         "checked": one.scanned or "waiting",
+        **notice_in(request, one.label),
     }
