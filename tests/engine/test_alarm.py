@@ -149,7 +149,9 @@ async def test_a_verdict_that_is_old_is_none(desk: Desk) -> None:
     await desk.bench.admin.execute(
         "update alarm_state set checked_at = clock_timestamp() - interval '10 min'"
     )
-    assert (await verdict(desk)).words.startswith("Nobody can be paged: the pager has been silent")
+    assert (await verdict(desk)).words.startswith(
+        "Nobody can be paged: the worker, which pages, has been"
+    )
 
 
 # Pulses ------------------------------------------------------------------------------------------

@@ -67,7 +67,9 @@ class AlarmState:
         """One line, the worst first; "ok" if there is nothing to say."""
         if self.stale_s is not None:
             minutes = int(self.stale_s // 60)
-            return f"Nobody can be paged: the pager has been silent for {minutes} min"
+            return (
+                f"Nobody can be paged: the worker, which pages, has been silent for {minutes} min"
+            )
         if self.nobody:
             ways = f" ({_some(self.broken)})" if self.broken else " (no way to page is known)"
             return f"Nobody can be paged: {', '.join(self.nobody)}{ways}"
