@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from starlette.responses import Response
@@ -10,15 +11,17 @@ from starlette.responses import Response
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.brewing import read_brewing
-from mentalspace.console.queries.fleet import Card, read_fleet
+from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
 from mentalspace.console.queries.processes import (
+    Process,
     drills_of,
     last_drills,
     read_in_the_way,
     read_processes,
 )
+from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
@@ -51,7 +54,7 @@ async def home(visit: Visit) -> Response:
         heard = await read_heard(connection, visit.services.rooms, ids)
     return await visit.show(
         "fleet.html",
-        fleet=fleet,
+        fleet=_while_silent(fleet, processes),
         room=room,
         incidents=incidents,
         processes=processes,
@@ -66,6 +69,16 @@ async def home(visit: Visit) -> Response:
         heard=heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
+
+
+def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:
+    """No card works while every worker that is heard of is silent, whatever its last calls said."""
+    silent = {p.state.tone == "bad" and not p.stalled for p in processes if p.state.tone != "idle"}
+    if silent != {True}:
+        return fleet
+    state = State("Worker silent", "bad", "no worker is alive: nothing is sent")
+    cards = [replace(c, state=state) if c.state.tone in ("ok", "idle") else c for c in fleet.cards]
+    return replace(fleet, cards=cards)
 
 
 async def _rates(
