@@ -40,7 +40,8 @@ _PLAIN_BYTES = {
     "session.id_hash", "recipient_key.sealed", "audit.hash", "audit.previous", "audit_head.hash",
     "recovery_code.code_hash", "half_log_in.id_hash", "access_token.token_hash",
     "one_time_code.attempt_hash", "one_time_code.code_tag", "attempt_limit.key_hash",
-    "storage.file.locked", "storage.archived.locked",  # wrapped under what storage.key seals
+    # wrapped under what storage.key seals
+    "storage.file.locked", "storage.archived.locked", "storage.upload.locked",
 }  # fmt: skip
 _BYTES = """
 select case n.nspname when 'storage' then 'storage.' else '' end || c.relname || '.' || a.attname

@@ -262,7 +262,7 @@ async def test_a_share_beyond_its_line_is_one_incident_until_it_is_back(books: B
     await books.tick(timedelta(minutes=1))
     await books.tick(timedelta(minutes=11))
     assert (await books.text("toy.left"), await books.state(LEAVING)) == (
-        "7.50% of 40",
+        "7.5% of 40",
         "recovering",
     )
     assert await _recovered(books) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypeAlias
 from uuid import UUID
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from mentalspace.engine.credentials import read_secrets, set_test_only
+from mentalspace.engine.db import connect_owner
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.errors import SettingsError
@@ -19,6 +21,13 @@ from mentalspace.practice.tenancy import adopt_environment, ensure_practice
 
 Admin: TypeAlias = "asyncpg.Connection[Any]"
 KEYS = {"RESEND_API_KEY": "re_one", "RESEND_WEBHOOK_SECRET": "whsec_one"}
+
+
+@pytest.fixture
+async def admin(admin_url: str) -> AsyncIterator[Admin]:
+    """As a start of the house has it: what is set is written into the audit."""
+    async with connect_owner(admin_url) as owner:
+        yield owner
 
 
 def settings(home: Path, **environment: str) -> Settings:

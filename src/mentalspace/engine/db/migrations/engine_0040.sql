@@ -1,7 +1,7 @@
 -- Who waits in the database, and who is in the way. The roles that may look see no other session by
 -- themselves: this shows of each its process, and of its query the shape, without a value.
 create function app.query_shape(query text) returns text language sql immutable
-  set search_path = pg_catalog as $$
+  set search_path = pg_catalog, pg_temp as $$
   select left(regexp_replace(regexp_replace(regexp_replace(regexp_replace(regexp_replace(query,
     '/\*.*?(\*/|$)|--[^\n]*', ' ', 'g'),
     '\$([A-Za-z_]\w*|)\$.*?(\$\1\$|$)', '?', 'g'),
@@ -13,7 +13,7 @@ $$;
 create function app.lock_waits() returns table (
   waiter int, waits_as text, waits_s float8, waiting_query text,
   holder int, held_by text, holder_state text, held_s float8, holder_query text)
-language sql stable security definer set search_path = pg_catalog as $$
+language sql stable security definer set search_path = pg_catalog, pg_temp as $$
   select w.pid, coalesce(w.application_name, ''),
          extract(epoch from clock_timestamp() - coalesce(w.state_change, w.query_start))::float8,
          coalesce(app.query_shape(w.query), ''),
