@@ -314,7 +314,7 @@ async def test_a_failed_drill_says_what_did_not_hold(stage: Stage) -> None:
 async def test_a_silent_worker_is_seen(stage: Stage) -> None:
     """A process that stopped beating is shown as silent, and nothing above it is calm."""
     await stage.owner.execute("update incident set status = 'resolved'")
-    calm, alarm = "Nothing waits for an on-call engineer", "No worker is heard of"
+    calm, alarm = "Nothing waits for an on-call engineer", "Silent for 1 min"
     async with visitor(stage, "oncall") as http:
         async with http.get("/") as answer:
             said = await answer.text()
@@ -324,7 +324,6 @@ async def test_a_silent_worker_is_seen(stage: Stage) -> None:
         )
         async with http.get("/") as answer:
             said = await answer.text()
-            assert "Silent for 1 min" in said
             assert (calm in said, alarm in said) == (False, True)
 
 
