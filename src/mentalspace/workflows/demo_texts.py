@@ -30,14 +30,19 @@ ZONES = (
 _FATES = {
     "03": "answer:1",
     "04": "answer:1",
-    "05": "stop",
     "06": "30006",  # a landline
     "07": "30003",  # off, or out of reach
     "08": "answer:Is there parking near you?",
 }
+# One of them all: of two in a hundred the practice's words would be to blame, and an alarm says so.
+_LEAVES = {"+12125550105": "stop"}
 # By an address of the sandbox's: room and provider.
 DEMO_OPTIONS: Mapping[tuple[str, str], Mapping[str, Any]] = MappingProxyType(
-    {("sms", "twilio"): {"fates": {f"+1???55501{last}": fate for last, fate in _FATES.items()}}}
+    {
+        ("sms", "twilio"): {
+            "fates": {f"+1???55501{last}": fate for last, fate in _FATES.items()} | _LEAVES
+        }
+    }
 )
 AGREED = 10  # of those who share an area
 
