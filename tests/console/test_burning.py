@@ -127,11 +127,14 @@ async def test_a_secret_is_entered_where_the_refused_callbacks_are_told(stage: S
 
     before = await kept()
     async with visitor(stage, "oncall") as http:
+        async with http.get("/?room=email") as answer:
+            assert "The last one was refused" in words(await answer.text())
         for where in (path, f"/incidents/{stage.incident}"):
             async with http.get(where) as answer:
                 said = words(await answer.text())
             assert "Compare and enter: webhook_secret , as the provider" in said
             assert "5 times within 7 h 45 min" in said
+            assert "Whom it touches:" in said
         csrf = {"csrf": await _csrf(http)}
 
         async def enter(**fields: str) -> tuple[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.brewing import read_brewing
-from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
+from mentalspace.console.queries.fleet import URGENCY, Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
 from mentalspace.console.queries.processes import (
@@ -21,9 +21,10 @@ from mentalspace.console.queries.processes import (
     read_in_the_way,
     read_processes,
 )
+from mentalspace.console.queries.refused import read_refusing
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
-from mentalspace.engine.heard import read_heard
+from mentalspace.engine.heard import Heard, read_heard
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 
@@ -52,9 +53,11 @@ async def home(visit: Visit) -> Response:
         drills = await last_drills(connection)
         ids = [card.credential["id"] for card in fleet.cards]
         heard = await read_heard(connection, visit.services.rooms, ids)
+        refusing = await read_refusing(connection, ids)
     return await visit.show(
         "fleet.html",
-        fleet=_while_silent(fleet, processes),
+        refusing=refusing,
+        fleet=_while_silent(_while_deaf(fleet, refusing, heard), processes),
         room=room,
         incidents=incidents,
         processes=processes,
@@ -69,6 +72,25 @@ async def home(visit: Visit) -> Response:
         heard=heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
+
+
+def _while_deaf(fleet: Fleet, refusing: Set[UUID], heard: Mapping[UUID, Heard]) -> Fleet:
+    """No card works while nothing is known of what its provider took."""
+    cards = [
+        replace(card, state=_deaf(card.credential["id"], refusing, heard) or card.state)
+        if card.state.tone == "ok"
+        else card
+        for card in fleet.cards
+    ]
+    return replace(fleet, cards=sorted(cards, key=lambda card: URGENCY[card.state.tone]))
+
+
+def _deaf(credential_id: UUID, refusing: Set[UUID], heard: Mapping[UUID, Heard]) -> State | None:
+    if credential_id in refusing:
+        return State("Callbacks refused", "warn", "messages leave; what became of them is refused")
+    if heard[credential_id].is_suspicious:
+        return State("No callbacks", "warn", "messages leave, and nothing is heard of them")
+    return None
 
 
 def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:

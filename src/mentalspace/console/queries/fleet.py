@@ -100,7 +100,7 @@ class _Seen:
     @property
     def is_calm(self) -> bool:
         stuck = self.backlog is not None and self.backlog["stuck"]
-        return _URGENCY[self.state.tone] == _URGENCY["ok"] and not stuck
+        return URGENCY[self.state.tone] == URGENCY["ok"] and not stuck
 
 
 async def read_fleet(
@@ -161,7 +161,7 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
         )
         for each in shown
     ]
-    return sorted(cards, key=lambda card: _URGENCY[card.state.tone])
+    return sorted(cards, key=lambda card: URGENCY[card.state.tone])
 
 
 def _calm(seen: Iterable[_Seen]) -> list[Calm]:
@@ -182,7 +182,7 @@ def _calm(seen: Iterable[_Seen]) -> list[Calm]:
     ]
 
 
-_URGENCY = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
+URGENCY = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
 
 
 def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:

@@ -12,20 +12,30 @@ from uuid import UUID
 from mentalspace.engine.db import Connection
 from mentalspace.engine.silence import ASK_AFTER_S, MOST_QUESTIONS
 from mentalspace.kernel.integration import Provider
+from mentalspace.workflows.doctor.touched import COMING
 
 # From when a provider took a message until the last question about it.
 ASKED_FOR_S = sum(ASK_AFTER_S * 2**number for number in range(MOST_QUESTIONS))
-_READ = """
-select r.refused, r.code, r.since, r.last_at, d.*
-  from hook_refusal r
- cross join lateral (
-   select count(*) as unheard, count(*) filter (where ask_at is not null) as to_ask,
-          min(ask_at) as next_at
-     from delivery where credential_id = r.credential_id and status = 'accepted' and drill is null
-      and accepted_at > app.now() - interval '7 days') d
- where r.credential_id = $1 and r.last_at > coalesce(
+# Of a refusal `r`: no callback was taken since.
+_LASTS = """
+r.last_at > coalesce(
    (select max(received_at) from inbox where credential_id = r.credential_id), '-infinity')
 """
+_READ = f"""
+select r.refused, r.code, r.since, r.last_at, n.*
+  from hook_refusal r
+ cross join lateral (
+   select count(*) as unheard, count(distinct d.recipient_key) as people,
+          min(a.starts_at) as appointment_at,
+          count(*) filter (where d.ask_at is not null) as to_ask, min(d.ask_at) as next_at
+     from delivery d {COMING}
+    where d.credential_id = r.credential_id and d.status = 'accepted' and d.drill is null
+      and d.accepted_at > app.now() - interval '7 days') n
+ where r.credential_id = $1 and {_LASTS}
+"""
+_REFUSING = (
+    f"select r.credential_id from hook_refusal r where r.credential_id = any ($1) and {_LASTS}"
+)
 _WHY: Mapping[str, str] = MappingProxyType(
     {
         "signature": "their signature does not verify: the secret that signs them differs from the"
@@ -41,7 +51,8 @@ _WHY: Mapping[str, str] = MappingProxyType(
 @dataclass(frozen=True, slots=True)
 class RefusedHooks:
     """None was taken since. `fields` are the names of the secrets that sign callbacks; of the
-    messages taken and not spoken of, `to_ask` are asked after, the first at `next_at`."""
+    messages taken and not spoken of, to so many `people`, `to_ask` are asked after, the first at
+    `next_at`; `appointment_at` is the first that one of them is about."""
 
     refused: int
     why: str
@@ -50,6 +61,8 @@ class RefusedHooks:
     last_at: datetime
     fields: Sequence[str]
     unheard: int
+    people: int
+    appointment_at: datetime | None
     to_ask: int
     next_at: datetime | None
     asked_for_s: float = ASKED_FOR_S
@@ -73,6 +86,14 @@ async def read_refused(
         last_at=row["last_at"],
         fields=[field.name for field in provider.credential_fields if field.signs],
         unheard=row["unheard"],
+        people=row["people"],
+        appointment_at=row["appointment_at"],
         to_ask=row["to_ask"],
         next_at=row["next_at"],
     )
+
+
+async def read_refusing(connection: Connection, credential_ids: Sequence[UUID]) -> set[UUID]:
+    """Those whose last callback was refused. As on-call."""
+    rows = await connection.fetch(_REFUSING, list(credential_ids))
+    return {row["credential_id"] for row in rows}
