@@ -267,8 +267,8 @@ async def test_a_share_beyond_its_line_is_one_incident_until_it_is_back(books: B
     )
     assert await _recovered(books) is None
     for n in range(40, 70):
-        await books.write("delivered", person=f"p{n}")
-    await books.tick(timedelta(seconds=30))
+        await books.write("delivered", person=f"p{n}", ago=timedelta(seconds=5))
+    await books.tick(timedelta(minutes=20))
     assert await books.state(LEAVING) == "normal"
     assert await _recovered(books) is not None
     async with books.database.as_oncall() as connection:
