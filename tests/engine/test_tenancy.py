@@ -46,7 +46,7 @@ ONCALL = {
         subject_id client_id recipient_key status idempotency_key due_at next_attempt_at expires_at
         attempts starts reconciliations first_attempt_at claimed_by claimed_at provider_message_id
         last_case held_reason traceparent drill created_at accepted_at ended_at carries_phi
-        alone batch_id unknown_at weight ask_at questions put_away hours""",
+        alone batch_id unknown_at weight ask_at questions put_away hours purged_at""",
     "public.vendor_agreement": """id practice_id vendor kind signed_on expires_on recorded_at
         revoked_at drill""",
     "public.attempt": """id practice_id lane_id credential_id integration purpose state
