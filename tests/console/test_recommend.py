@@ -86,7 +86,7 @@ def test_refused_callbacks_want_the_secret_that_signs() -> None:
     silent = recommend(seen)
     assert silent is not None
     assert silent.press is None
-    hooks = RefusedHooks(9, "", True, AT, AT, ["RESEND_WEBHOOK_SECRET"], 3, 3, AT)
+    hooks = RefusedHooks(9, "", True, AT, AT, ["RESEND_WEBHOOK_SECRET"], 3, 2, AT, 3, AT)
     refused = recommend(replace(seen, refused=hooks))
     assert refused is not None
     assert refused.press == "secret"
