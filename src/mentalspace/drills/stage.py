@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from mentalspace.drills.past import History, age, keep_open, stall, write_history
 from mentalspace.emulator.accounts import account_id
 from mentalspace.engine.agreement import NewAgreement, add_agreement
@@ -143,7 +145,17 @@ class Stage:
         await self.end()
 
     async def end(self) -> None:
-        """Its credential, incidents, suppressions and messages are over."""
+        """Its credential, incidents, suppressions and messages are over. A worker may be at the
+        same ones: whom the database gives up begins anew."""
+        for left in (2, 1, 0):
+            try:
+                await self._end()
+                break
+            except asyncpg.DeadlockDetectedError:
+                if not left:
+                    raise
+
+    async def _end(self) -> None:
         async with connect_owner(self.services.admin_url) as owner:
             await owner.execute(
                 "update credential set active = false where drill = $1", self.run_id
