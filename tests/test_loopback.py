@@ -10,7 +10,7 @@ import apprise
 import pytest
 from aiohttp import web
 
-from mentalspace.main import keep_loopback_direct
+from mentalspace.kernel.interpreter import keep_loopback_direct
 
 
 async def test_a_page_to_this_machine_takes_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

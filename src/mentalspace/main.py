@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from mentalspace.engine.kept_secret import kept_secret
+from mentalspace.kernel.interpreter import keep_loopback_direct, keep_what_is_there
 from mentalspace.kernel.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class MentalSpace:
         class Server(uvicorn.Server):
             async def startup(self, sockets: list[Any] | None = None) -> None:
                 await super().startup(sockets)
-                _keep_what_is_there()
+                keep_what_is_there()
 
         Server(config).run()
 
@@ -272,7 +272,7 @@ class MentalSpace:
             loop.add_signal_handler(number, stop.set)
         opened = self.open_services(pool_size=20, name="mentalspace worker")
         async with opened as services, self._worker(services) as worker:
-            _keep_what_is_there()
+            keep_what_is_there()
             await worker.run(stop)
 
     @asynccontextmanager
@@ -555,13 +555,6 @@ class MentalSpace:
         return lambda actor, rooms, per_minute: start_game_day(services, actor, rooms, per_minute)
 
 
-def _keep_what_is_there() -> None:
-    """Once a process has started, what it has loaded stays. The collector need not look at it again
-    and again: each full look took ninety milliseconds, in which nobody was answered."""
-    gc.collect()
-    gc.freeze()
-
-
 async def _tell_what_waits(admin_url: str, say: Say) -> None:
     """A live credential without its vendor's agreement sends nothing that names a client."""
     from mentalspace.engine.agreement import standings
@@ -591,14 +584,6 @@ async def _answers(url: str) -> bool:
         return False
     await connection.close()
     return True
-
-
-def keep_loopback_direct(environment: MutableMapping[str, str]) -> None:
-    """Pages to this machine stay on it: the library that sends them obeys proxy variables."""
-    both = ("no_proxy", "NO_PROXY")
-    known = filter(None, (environment.get(name) for name in both))
-    hosts = ",".join(dict.fromkeys([*known, "127.0.0.1", "localhost", "::1"]))
-    environment.update(dict.fromkeys(both, hosts))
 
 
 def run() -> None:

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import quote
 from uuid import UUID
 
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 
 from mentalspace.console.document_words import say, size
-from mentalspace.console.documents import BUCKETS, CONTENT, about
-from mentalspace.console.door import HEADERS, Missing, Visit
+from mentalspace.console.documents import BUCKETS, about, in_a_frame
+from mentalspace.console.door import Missing, Visit
 from mentalspace.integrations.storage.check import is_readable
 from mentalspace.integrations.storage.refusal import NO_OBJECT, NOT_ALLOWED, Refused
 from mentalspace.integrations.storage.restore import restore as restore_version
@@ -36,14 +36,7 @@ async def content(visit: Visit) -> Response:
     """A removed version's bytes, to look at or to keep."""
     await about(visit)
     deed = deed_for(visit.request, visit.person, "object.get_authenticated")
-    try:
-        answer = await give_version(visit.request, deed, str(visit.id("version")))
-    except Refused as error:
-        if error.refusal is NO_OBJECT:
-            raise Missing from error
-        answer = PlainTextResponse(str(error), error.refusal.true)
-    answer.headers.update({**HEADERS, **CONTENT})
-    return answer
+    return await in_a_frame(give_version(visit.request, deed, str(visit.id("version"))))
 
 
 async def restore(visit: Visit) -> Response:

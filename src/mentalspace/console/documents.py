@@ -6,7 +6,7 @@ Either way the file is kept by the same hands, as whoever is signed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import quote
 from uuid import UUID, uuid4
@@ -56,7 +56,7 @@ _SHELVES = {"documents": CLIENT_DOCUMENTS, "cards": INSURANCE_CARDS}
 _SIDES = ("front", "back", "")
 _LONGEST_NAME = 200
 # A file in a frame of ours: whatever it is, it runs nothing and leads nowhere.
-CONTENT = {
+_CONTENT = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'self'; form-action 'none'",
     "referrer-policy": "no-referrer",
 }
@@ -103,15 +103,24 @@ async def content(visit: Visit) -> Response:
     of = await about(visit)
     found = await found_by(visit, of["id"])
     deed = deed_for(visit.request, visit.person, "object.get_authenticated")
-    desk = desk_for(visit.request)
+    database = desk_for(visit.request).database
+
+    async def given() -> Response:
+        async with counting_failure(database, deed, "down", found.bucket):
+            return await give(visit.request, deed, (found.bucket, found.key))
+
+    return await in_a_frame(given())
+
+
+async def in_a_frame(giving: Awaitable[Response]) -> Response:
+    """A file as a page may show it, or why it is not given, in words. Raises Missing."""
     try:
-        async with counting_failure(desk.database, deed, "down", found.bucket):
-            answer = await give(visit.request, deed, (found.bucket, found.key))
+        answer = await giving
     except Refused as error:
         if error.refusal is NO_OBJECT:
             raise Missing from error
         answer = PlainTextResponse(str(error), error.refusal.true)
-    answer.headers.update({**HEADERS, **CONTENT})
+    answer.headers.update({**HEADERS, **_CONTENT})
     return answer
 
 
