@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from mentalspace.console.chart import draw
-from mentalspace.console.fleet import _while_deaf, _while_silent
+from mentalspace.console.fleet import _while_silent, _while_unheard
 from mentalspace.console.queries.fleet import Card, Fleet, Outcomes
 from mentalspace.console.queries.processes import Process
 from mentalspace.console.words import State
@@ -29,18 +29,12 @@ def test_no_card_works_while_every_worker_is_silent() -> None:
 
 
 def test_no_card_works_while_its_provider_is_not_heard() -> None:
-    """Callbacks that are refused, or do not come though messages were taken, stand on the card,
-    which goes before those that work; what is worse stays what it is."""
-    ids = [UUID(int=n) for n in range(4)]
+    """Of what it took: it stands on the card, which goes before those that work; what is worse
+    stays what it is."""
+    ids = [UUID(int=n) for n in range(3)]
     works = Card({"id": ids[0]}, WORKS, (), None, 0, Touched(), Outcomes(), draw([]))
     cards = [works, *(replace(works, credential={"id": each}) for each in ids[1:])]
-    cards[3] = replace(cards[3], state=State("Paused", "bad", ""))
+    cards[2] = replace(cards[2], state=State("Paused", "bad", ""))
     quiet, silent = Heard(True, None, 0, None), Heard(True, None, 3, None)
-    heard = dict.fromkeys(ids, quiet) | {ids[2]: silent}
-    shown = _while_deaf(Fleet(cards, (), ()), {ids[1], ids[3]}, heard).cards
-    assert [card.state.word for card in shown] == [
-        "Paused",
-        "Callbacks refused",
-        "No callbacks",
-        "Working",
-    ]
+    shown = _while_unheard(Fleet(cards, (), ()), {ids[0]: quiet, ids[1]: silent, ids[2]: silent})
+    assert [card.state.word for card in shown.cards] == ["Paused", "No callbacks", "Working"]

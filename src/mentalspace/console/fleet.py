@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -37,8 +37,10 @@ async def home(visit: Visit) -> Response:
     room = visit.query("room") or None
     if room is not None and room not in visit.services.rooms:
         raise Missing
+    async with visit.services.database.as_oncall() as connection:
+        refusing = await read_refusing(connection)
     async with visit.reading() as connection:
-        fleet = await read_fleet(connection, recipients, room)
+        fleet = await read_fleet(connection, recipients, refusing, room)
         incidents = await open_incidents(connection)
         brewing = await read_brewing(connection, visit.services.runbooks)
         changes = await read_changes(connection)
@@ -53,11 +55,10 @@ async def home(visit: Visit) -> Response:
         drills = await last_drills(connection)
         ids = [card.credential["id"] for card in fleet.cards]
         heard = await read_heard(connection, visit.services.rooms, ids)
-        refusing = await read_refusing(connection, ids)
     return await visit.show(
         "fleet.html",
         refusing=refusing,
-        fleet=_while_silent(_while_deaf(fleet, refusing, heard), processes),
+        fleet=_while_silent(_while_unheard(fleet, heard), processes),
         room=room,
         incidents=incidents,
         processes=processes,
@@ -74,23 +75,16 @@ async def home(visit: Visit) -> Response:
     )
 
 
-def _while_deaf(fleet: Fleet, refusing: Set[UUID], heard: Mapping[UUID, Heard]) -> Fleet:
-    """No card works while nothing is known of what its provider took."""
+def _while_unheard(fleet: Fleet, heard: Mapping[UUID, Heard]) -> Fleet:
+    """No card works while nothing is heard of what its provider took."""
+    state = State("No callbacks", "warn", "messages leave, and nothing is heard of them")
     cards = [
-        replace(card, state=_deaf(card.credential["id"], refusing, heard) or card.state)
-        if card.state.tone == "ok"
+        replace(card, state=state)
+        if card.state.tone == "ok" and heard[card.credential["id"]].is_suspicious
         else card
         for card in fleet.cards
     ]
     return replace(fleet, cards=sorted(cards, key=lambda card: URGENCY[card.state.tone]))
-
-
-def _deaf(credential_id: UUID, refusing: Set[UUID], heard: Mapping[UUID, Heard]) -> State | None:
-    if credential_id in refusing:
-        return State("Callbacks refused", "warn", "messages leave; what became of them is refused")
-    if heard[credential_id].is_suspicious:
-        return State("No callbacks", "warn", "messages leave, and nothing is heard of them")
-    return None
 
 
 def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -104,12 +104,15 @@ class _Seen:
 
 
 async def read_fleet(
-    connection: Connection, recipient_cases: Sequence[str], room: str | None = None
+    connection: Connection,
+    recipient_cases: Sequence[str],
+    refusing: Set[UUID],
+    room: str | None = None,
 ) -> Fleet:
     """A card for each credential in use, worst first: of a crowd, for each that is not calm. All of
-    `room`, where it is asked for."""
+    `room`, where it is asked for. `refusing` are those whose last callback was refused."""
     rows = await connection.fetch(sql.CREDENTIALS)
-    seen = await _look(connection, rows, recipient_cases)
+    seen = await _look(connection, rows, recipient_cases, refusing)
     shown = seen
     if room is not None:
         shown = [each for each in seen if each.credential["integration"] == room]
@@ -124,7 +127,10 @@ async def read_fleet(
 
 
 async def _look(
-    connection: Connection, rows: Sequence[Any], recipient_cases: Sequence[str]
+    connection: Connection,
+    rows: Sequence[Any],
+    recipient_cases: Sequence[str],
+    refusing: Set[UUID],
 ) -> list[_Seen]:
     ids = [row["id"] for row in rows]
     lanes = _by_credential(await connection.fetch(sql.PAUSED, ids))
@@ -134,7 +140,9 @@ async def _look(
     return [
         _Seen(
             credential=row,
-            state=_state(row, lanes[row["id"]], backlog.get(row["id"])),
+            state=_state(
+                row, lanes[row["id"]], backlog.get(row["id"]), is_refusing=row["id"] in refusing
+            ),
             lanes=lanes[row["id"]],
             backlog=backlog.get(row["id"]),
             outcomes=_outcomes(outcomes[row["id"]]),
@@ -185,7 +193,9 @@ def _calm(seen: Iterable[_Seen]) -> list[Calm]:
 URGENCY = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
 
 
-def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:
+def _state(
+    credential: Any, lanes: Sequence[Any], backlog: Any | None, *, is_refusing: bool
+) -> State:
     if credential["override_state"]:
         word = {"open": "Stopped by hand", "closed": "Forced open"}[credential["override_state"]]
         return State(word, "warn", credential["override_reason"] or "no reason was given")
@@ -204,6 +214,8 @@ def _state(credential: Any, lanes: Sequence[Any], backlog: Any | None) -> State:
         return State("Incident open", "warn", "it is not well, whatever the last calls said")
     if backlog and (backlog["held"] or backlog["unknown"]):
         return State("Needs a look", "warn", "messages are held or their outcome is unknown")
+    if is_refusing:
+        return State("Callbacks refused", "warn", "messages leave; what became of them is refused")
     if credential["last_good_at"] is None:
         return State("No call yet", "idle", "no call has succeeded so far")
     return State("Working", "ok", "the last calls were answered")

@@ -33,9 +33,7 @@ select r.refused, r.code, r.since, r.last_at, n.*
       and d.accepted_at > app.now() - interval '7 days') n
  where r.credential_id = $1 and {_LASTS}
 """
-_REFUSING = (
-    f"select r.credential_id from hook_refusal r where r.credential_id = any ($1) and {_LASTS}"
-)
+_REFUSING = f"select r.credential_id from hook_refusal r where {_LASTS}"
 _WHY: Mapping[str, str] = MappingProxyType(
     {
         "signature": "their signature does not verify: the secret that signs them differs from the"
@@ -93,7 +91,7 @@ async def read_refused(
     )
 
 
-async def read_refusing(connection: Connection, credential_ids: Sequence[UUID]) -> set[UUID]:
-    """Those whose last callback was refused. As on-call."""
-    rows = await connection.fetch(_REFUSING, list(credential_ids))
+async def read_refusing(connection: Connection) -> set[UUID]:
+    """The credentials whose last callback was refused. As on-call."""
+    rows = await connection.fetch(_REFUSING)
     return {row["credential_id"] for row in rows}
