@@ -12,7 +12,6 @@ from uuid import UUID
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.services import Services
-from mentalspace.kernel.checkup import State
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.doctor.credentials import ask, finding
 from mentalspace.workflows.doctor.report import RoomFinding
@@ -37,15 +36,15 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """`own` and `others` are (state, what was answered), without a name."""
+    """What was found through the credential itself, and through others."""
 
-    own: tuple[State, str]
-    others: Sequence[tuple[State, str]]
+    own: RoomFinding
+    others: Sequence[RoomFinding]
 
     @property
     def says(self) -> str:
         """Which way it points, in words; of one credential alone it says what was answered."""
-        own, well = self.own[0] == "good", [s for s, _text in self.others if s == "good"]
+        own, well = self.own.state == "good", [f for f in self.others if f.state == "good"]
         if not self.others:
             return "it answers a harmless question" if own else "it fails a harmless question too"
         if own and len(well) == len(self.others):
@@ -54,6 +53,8 @@ class Witness:
             return "it answers this credential, and not all of the others"
         if well:
             return "it answers others and not this credential: more likely ours"
+        if {self.own.whose, *(each.whose for each in self.others)} == {"ours"}:
+            return "it answers, and refuses the others too: see whether they were changed together"
         return "it fails the others too: more likely theirs"
 
 
@@ -76,8 +77,7 @@ async def ask_around(
             services.database, services.vault, services.rooms, clients, services.settings.site_url
         )
         found = await asyncio.gather(*(_one(services, adapters, row) for row in (own, *others)))
-    first, *rest = [(each.state, each.text) for each in found]
-    return Witness(first, rest)
+    return Witness(found[0], found[1:])
 
 
 async def _one(services: Services, adapters: Adapters, row: Any) -> RoomFinding:
