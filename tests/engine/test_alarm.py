@@ -371,6 +371,48 @@ async def test_what_hangs_is_not_over_because_something_else_is_silent(desk: Des
     assert await rules(desk) == {"house.loop_silent": False}
 
 
+@pytest.mark.parametrize("table", ["pulse", "heartbeat"])
+async def test_heartbeats_that_nobody_can_read_are_an_alarm_that_names_who_locks_them(
+    desk: Desk, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchman is not held up by the lock: at its second look it opens an incident and sends
+    the page itself. Loops turn on, the verdict is kept, what was told before stays told; and it is
+    over once the lock is."""
+    monkeypatch.setattr("mentalspace.engine.pulse.LOCKED_AFTER_S", 0.05)
+    database, holder = desk.bench.database, desk.bench.admin
+    await beat(database, "worker:x", "worker")
+    await pulses(desk, "dispatch", "evaluate", "page")
+    watchman = Watchman(database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0)
+    watchman._began_at -= 60.0
+    past = "update pulse set beat_at = beat_at - interval '2 min' where name = 'dispatch'"
+    await holder.execute(past)
+    assert [await watchman.tick(), await watchman.tick()] == [[], ["dispatch"]]
+    await holder.execute("set application_name = $$somebody's psql$$")
+    try:
+        await holder.execute(f"begin; lock table {table} in access exclusive mode")
+        assert [await watchman.tick(), await watchman.tick()] == [[], ["heartbeats"]]
+        await pulses(desk, "dispatch", "evaluate", "page")
+        async with open_client(live=False) as client:
+            assert not await DeadMan(database, client, "http://127.0.0.1:9/ping").tick()
+        await Alarm(database, desk.pager).tick()
+        pid = await holder.fetchval("select pg_backend_pid()")
+    finally:
+        await holder.execute("rollback; reset application_name")
+    titles = "select title from incident where recovered_at is null order by opened_at"
+    assert [row["title"] for row in await holder.fetch(titles)] == [
+        "The dispatcher is silent: what is due is not sent",
+        f"The heartbeats cannot be read: table {table} locked by pid {pid}, application"
+        " somebody's psql (idle in transaction)",
+    ]
+    assert any("The heartbeats cannot be read" in text for _target, text in desk.pages)
+    judged = "select checked_at > clock_timestamp() - interval '1 min' from alarm_state"
+    assert await holder.fetchval(judged)
+    await pulses(desk, "dispatch", "evaluate", "page")
+    await beat(database, "worker:x", "worker")
+    assert await watchman.tick() == []
+    assert await holder.fetch(titles) == []
+
+
 async def test_each_rule_of_the_house_has_a_page_whose_queries_run(desk: Desk) -> None:
     """What to do stands in it, and its diagnosis is SQL that an on-call engineer may run."""
     books = load_runbooks(list(discover_rooms().values()), None)

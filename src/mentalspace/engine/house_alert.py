@@ -89,9 +89,11 @@ async def hold(
     found: Mapping[str, str],
     *,
     drill: str | None = None,
+    more: bool = False,
 ) -> int:
     """Open an incident for each thing found, by its key, titled in words; note that those found no
-    more are over. How many were opened. May run anywhere, at any time."""
+    more are over, unless there may be `more` than could be looked at. How many were opened. May run
+    anywhere, at any time."""
     rule, opened = HOUSE_RULES[rule_id], 0
     now = await connection.fetchval("select app.now()")
     for key, title in found.items():
@@ -117,6 +119,8 @@ async def hold(
             drill=drill,
         )
         opened += await open_incident(connection, escalation, new)
+    if more:
+        return opened
     keys = [f"{rule_id}:{key}" for key in found]
     for row in await connection.fetch(_HELD, rule_id, keys, drill):
         await note_recovery(connection, row["id"], 0, row["drill"])

@@ -14,6 +14,7 @@ from datetime import timedelta
 from mentalspace.engine.db import CONNECTION_LOST, Database
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.loops import Loops
+from mentalspace.engine.pulse import bound_waits
 from mentalspace.kernel.clock import OffsetClock
 
 BEAT_EVERY_S = 1.0
@@ -59,8 +60,9 @@ async def repeat(
 
 async def beat(database: Database, name: str, kind: str, loops: Loops | None = None) -> None:
     """Say that this process lives, and how its loops fare. The instant is real, whatever the demo's
-    clock shows."""
+    clock shows. It does not wait for a lock: the next beat tries again."""
     async with database.as_dispatcher() as connection:
+        await bound_waits(connection)
         await connection.execute(
             "insert into heartbeat (process, kind, host, pid, loops) values ($1, $2, $3, $4, $5)"
             " on conflict (process) do update set beat_at = clock_timestamp(),"

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+import asyncpg
+
 from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.log import get_logger
 
 BEAT_EVERY_S = 5.0
 # After so long without a beat a loop is silent. A restart of the worker takes a few seconds.
@@ -23,6 +26,13 @@ LOOPS: Mapping[str, str] = MappingProxyType(
         "page": "The pager is silent: nobody is paged",
     }
 )
+
+# Nobody who beats or watches waits longer: for a lock, or for an answer.
+LOCKED_AFTER_S = 2.0
+ANSWERS_WITHIN_S = 5.0
+LOCKED = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError)
+
+log = get_logger(__name__)
 
 _BEAT = """
 insert into pulse (name) values ($1) on conflict (name) do update set beat_at = clock_timestamp()
@@ -59,6 +69,8 @@ select * from (
 """
 # Who waits in the database, and who is in the way: see engine_0040.sql.
 _LOCK_WAITS = "select * from app.lock_waits() order by waits_s desc, held_s desc"
+# Who holds the heartbeats themselves: see engine_0042.sql.
+_HEARTBEAT_LOCKS = "select * from app.heartbeat_locks() order by held_s desc nulls last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +130,34 @@ class LockWait:
     holder_query: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeartbeatLock:
+    """A backend that keeps others from a table of heartbeats; a prepared transaction has none."""
+
+    relation: str
+    holder: int | None
+    held_by: str
+    holder_state: str
+    held_s: float | None
+    holder_query: str
+
+    @property
+    def words(self) -> str:
+        """`table pulse locked by pid 4711, application psql (idle in transaction)`."""
+        if self.holder is None:
+            return f"table {self.relation} locked by {self.holder_state}"
+        by = f"pid {self.holder}, application {self.held_by or 'without a name'}"
+        return f"table {self.relation} locked by {by} ({self.holder_state})"
+
+
+async def bound_waits(connection: Connection) -> None:
+    """For the rest of its transaction whatever takes too long raises one of `LOCKED`."""
+    await connection.execute(
+        f"set local lock_timeout = {LOCKED_AFTER_S * 1000:.0f};"
+        f" set local statement_timeout = {ANSWERS_WITHIN_S * 1000:.0f}"
+    )
+
+
 async def stalled_loops(connection: Connection, after_s: float = HANGS_AFTER_S) -> list[Stalled]:
     """Those of living processes that hang, or fail each time; the longest first in each."""
     rows = await connection.fetch(_STALLED, after_s)
@@ -138,18 +178,30 @@ async def lock_waits(connection: Connection) -> list[LockWait]:
     return [LockWait(**dict(row)) for row in await connection.fetch(_LOCK_WAITS)]
 
 
+async def heartbeat_locks(connection: Connection) -> list[HeartbeatLock]:
+    """Who keeps the heartbeats from being read or written; asked without touching them."""
+    return [HeartbeatLock(**dict(row)) for row in await connection.fetch(_HEARTBEAT_LOCKS)]
+
+
 def beating(
     database: Database, name: str, work: Callable[[], Awaitable[object]]
 ) -> Callable[[], Awaitable[object]]:
-    """The same work, after which the loop's pulse beats; at most every few seconds."""
+    """The same work, after which the loop's pulse beats; at most every few seconds.
+
+    A pulse whose table is locked is no reason to stop the work: the watchman tells of the lock.
+    """
     beaten_at = 0.0
 
     async def worked() -> object:
         nonlocal beaten_at
         result = await work()
         if time.monotonic() - beaten_at >= BEAT_EVERY_S:
-            async with database.as_dispatcher() as connection:
-                await connection.execute(_BEAT, name)
+            try:
+                async with database.as_dispatcher() as connection:
+                    await bound_waits(connection)
+                    await connection.execute(_BEAT, name)
+            except LOCKED as error:
+                log.error("pulse_not_written", kind=name, error=type(error).__name__)
             beaten_at = time.monotonic()
         return result
 

@@ -1,22 +1,27 @@
-"""Notices a loop that has fallen silent, from every process that still runs; and tells the outside
-each minute that all is well, so that silence there is the alarm."""
+"""Notices a loop that has fallen silent, from every process that still runs, and heartbeats that
+cannot be read; and tells the outside each minute that all is well, so that silence there is the
+alarm."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mentalspace.engine.alarm import read_alarm
-from mentalspace.engine.db import Database
+from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.house_alert import held, hold
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client
 from mentalspace.engine.pulse import (
     HANGS_AFTER_S,
+    LOCKED,
     LOOPS,
     SILENT_AFTER_S,
     Stalled,
+    bound_waits,
+    heartbeat_locks,
     silent_loops,
     stalled_loops,
 )
@@ -28,6 +33,9 @@ PING_EVERY_S = 60.0
 PING_WITHIN_S = 10.0
 # Whoever pings has evaluated and paged within so long.
 FRESH_S = 30.0
+# What is told when nobody can know which loop is silent.
+UNREAD = "heartbeats"
+_RULE = "house.loop_silent"
 
 log = get_logger(__name__)
 
@@ -45,6 +53,7 @@ class Watchman:
     _seen: frozenset[str] = frozenset()
     _told: frozenset[str] = frozenset()
     _stalled: frozenset[str] = frozenset()
+    _unread: bool = False
 
     async def tick(self) -> list[str]:
         """Open an incident for each silent loop, and note those that beat again; which are silent.
@@ -52,33 +61,64 @@ class Watchman:
         Right after a start everything looks silent, and so it does once a database comes back:
         one must have been silent for a while, and at two looks. The other loops live in the worker:
         while it is silent, they are no news of their own. Nor does a loop that hangs, or fails each
-        time, begin to while another is silent; one that did before still does.
+        time, begin to while another is silent; one that did before still does. Heartbeats that
+        cannot be read at two looks are an alarm by themselves.
         """
         if time.monotonic() - self._began_at < self.patience_s:
             return []
-        async with self.database.as_dispatcher() as connection:
-            silent = await silent_loops(connection, self.patience_s)
-            twice = [
-                name
-                for name in silent
-                if name in self._seen
-                and ("worker" not in silent or name == "worker" or name in self._told)
-            ]
-            stalled = await stalled_loops(connection, self.hangs_s)
-            known = await held(connection, "house.loop_silent")
+        try:
+            async with _bounded(self.database) as connection:
+                silent = await silent_loops(connection, self.patience_s)
+                stalled = await stalled_loops(connection, self.hangs_s)
+        except LOCKED as error:
+            return await self._tell_unread(error)
+        self._unread = False
+        return await self._tell(silent, stalled)
+
+    async def _tell(self, silent: Sequence[str], stalled: Sequence[Stalled]) -> list[str]:
+        twice = [
+            name
+            for name in silent
+            if name in self._seen
+            and ("worker" not in silent or name == "worker" or name in self._told)
+        ]
+        async with _bounded(self.database) as connection:
+            known = await held(connection, _RULE)
             # Right after the database was away every loop has failed for long, once.
             told = known if silent else known | self._stalled
             stands = [one for one in stalled if one.process in told or not (silent or one.fails)]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
                 found |= {one.process: stands_still(stands, one) for one in stands}
-                await hold(connection, self.escalation, "house.loop_silent", found)
+                await hold(connection, self.escalation, _RULE, found)
         self._seen, self._told = frozenset(silent), frozenset(twice)
         self._stalled = frozenset(one.process for one in stalled)
         if {"worker", "page"} & set(twice):
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()
         return twice
+
+    async def _tell_unread(self, error: Exception) -> list[str]:
+        """Whoever pages may be silent as well, and nobody would know: so pages leave from here."""
+        log.error("heartbeats_not_read", error=type(error).__name__)
+        if not self._unread:
+            self._unread = True
+            return []
+        async with _bounded(self.database) as connection:
+            locks = await heartbeat_locks(connection)
+            why = "; ".join(lock.words for lock in locks) or "no answer in time"
+            found = {UNREAD: f"The heartbeats cannot be read: {why}"}
+            await hold(connection, self.escalation, _RULE, found, more=True)
+        await self.send_pages()
+        return [UNREAD]
+
+
+@asynccontextmanager
+async def _bounded(database: Database) -> AsyncIterator[Connection]:
+    """Whoever watches must not be held up by what holds up the others."""
+    async with database.as_dispatcher() as connection:
+        await bound_waits(connection)
+        yield connection
 
 
 def stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
@@ -103,12 +143,16 @@ class DeadMan:
 
     async def tick(self) -> bool:
         """Call it if this installation evaluated and could page somebody; else leave it be."""
-        async with self.database.as_dispatcher() as connection:
-            silent = await silent_loops(connection, FRESH_S)
-            alarm = await read_alarm(connection)
-            known = await connection.fetchval(
-                "select count(*) from pulse where name in ('evaluate', 'page')"
-            )
+        try:
+            async with _bounded(self.database) as connection:
+                silent = await silent_loops(connection, FRESH_S)
+                alarm = await read_alarm(connection)
+                known = await connection.fetchval(
+                    "select count(*) from pulse where name in ('evaluate', 'page')"
+                )
+        except LOCKED as error:
+            log.error("heartbeat_withheld", kind=UNREAD, error=type(error).__name__)
+            return False
         if silent or known < 2 or alarm.stale_s is not None or "oncall" in alarm.nobody:
             log.error("heartbeat_withheld", kind=",".join(silent), reason=alarm.words)
             return False

@@ -9,7 +9,14 @@ from typing import Any
 
 from mentalspace.console.words import State, span
 from mentalspace.engine.db import Connection
-from mentalspace.engine.pulse import LockWait, Stalled, faltering_loops, lock_waits
+from mentalspace.engine.pulse import (
+    LOCKED,
+    LockWait,
+    Stalled,
+    bound_waits,
+    faltering_loops,
+    lock_waits,
+)
 
 _DEAD_AFTER_S = 10.0
 _HEARTBEATS = """
@@ -137,7 +144,13 @@ async def read_standstill(connection: Connection, incident: Any) -> Standstill |
     """For an open incident of a loop that is silent or hangs; None for any other."""
     if incident["rule_id"] != "house.loop_silent" or incident["status"] == "resolved":
         return None
-    troubled = [one for one in await read_processes(connection) if one.is_troubled]
+    try:
+        # It is told as well when the heartbeats are locked, and then the page opens all the same.
+        async with connection.transaction():
+            await bound_waits(connection)
+            troubled = [one for one in await read_processes(connection) if one.is_troubled]
+    except LOCKED:
+        troubled = []
     return Standstill(troubled, await read_in_the_way(connection))
 
 
