@@ -50,6 +50,36 @@ insert into hook_refusal (credential_id, practice_id, code, refused, since, last
 select id, practice_id, 'signature', 4, app.now() - interval '5 min', app.now()
   from credential where endpoint = 'crowd-9'
 """
+# Some of its calls are not answered.
+_IN_PART = """
+insert into attempt (practice_id, lane_id, credential_id, integration, state, idempotency_key,
+  worker, deadline_s, finished_at, evidence_kind, fault, traceparent)
+select l.practice_id, l.id, l.credential_id, 'sms', case when n < 4 then 'unknown' else 'succeeded'
+       end, 'part/' || n, 'w', 10, app.now() - interval '1 min', case when n < 4 then 'timeout' end,
+       case when n < 4 then 'theirs' end, '00-0-0-00'
+  from lane l join credential c on c.id = l.credential_id cross join generate_series(1, 9) n
+ where c.endpoint = 'crowd-11'
+"""
+# All calls are answered: of the first what was taken is filtered, of the second nothing is heard.
+_TAKEN = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+  idempotency_key, status, accepted_at, ended_at, last_case, traceparent)
+select l.practice_id, l.id, l.credential_id, 'sms', 'reminder', 'r' || n,
+       'taken/' || w.status || n, w.status, app.now() - w.ago, app.now() - w.ago + w.took,
+       w.last_case, '00-0-0-00'
+  from (values ('crowd-13', 'failed', 3, interval '2 min', interval '4 s', 'sms.filtered'),
+               ('crowd-15', 'delivered', 10, interval '1 hour', interval '4 s', null),
+               ('crowd-15', 'accepted', 3, interval '5 min', null, null))
+         as w (endpoint, status, number, ago, took, last_case)
+  join credential c on c.endpoint = w.endpoint join lane l on l.credential_id = c.id
+ cross join generate_series(1, w.number) n
+"""
+_LAST_HEARD = """
+insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, state,
+                   received_at)
+select practice_id, id, 'sms', 'twilio', 'last', '', 'processed', app.now() - interval '6 min'
+  from credential where endpoint = 'crowd-15'
+"""
 
 
 @pytest.mark.database
@@ -58,6 +88,8 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
     await stage.owner.execute(_STUCK)
     await stage.owner.execute(_INCIDENT)
     await stage.owner.execute(_REFUSED)
+    for troubled in (_IN_PART, _TAKEN, _LAST_HEARD):
+        await stage.owner.execute(troubled)
 
     async def read(path: str) -> tuple[int, str]:
         async with http.get(path) as answer:
@@ -68,11 +100,15 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
 
     async with visitor(stage, "oncall") as http:
         _, page = await read("/")
-        assert cards(page) == {"crowd-3", "crowd-5", "crowd-7", "crowd-9"}
+        assert cards(page) == {f"crowd-{n}" for n in (3, 5, 7, 9, 11, 13, 15)}
         assert "Incident open" in page
         assert "Callbacks refused" in page
+        assert "3 of 9 calls were not answered in the last 10 min" in page
+        assert "3 of 3 messages that Twilio took did not arrive in the last 10 min" in page
+        assert "3 taken and then not brought" in page
+        assert "No callback for 6 min; usually within 4 s" in page
         said = re.search(r"<b>SMS</b>: (\d+) credentials of (\d+) practices calm", page)
-        assert said and int(said[1]) >= 11 and int(said[2]) >= 11
+        assert said and int(said[1]) >= 8 and int(said[2]) >= 8
         _, page = await read("/?room=sms")
         assert len(cards(page)) == 15
         assert "credentials of" not in page

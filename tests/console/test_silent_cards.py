@@ -1,40 +1,105 @@
-"""A card of the fleet while every worker is silent, or its provider is not heard."""
+"""What a card of the fleet says: as the doctor judges, as loud as it is grave, and never of calm
+while nothing is sent."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+import pytest
+
 from mentalspace.console.chart import draw
-from mentalspace.console.fleet import _while_silent, _while_unheard
-from mentalspace.console.queries.fleet import Card, Fleet, Outcomes
+from mentalspace.console.fleet import _while_silent
+from mentalspace.console.queries.card_state import WORKS, Told, states_of
+from mentalspace.console.queries.fleet import Calm, Card, Fleet, Outcomes
+from mentalspace.console.queries.lately import Change, grouped
 from mentalspace.console.queries.processes import Process
 from mentalspace.console.words import State
 from mentalspace.engine.heard import Heard
+from mentalspace.engine.runbook import load_runbooks
+from mentalspace.integrations import discover_rooms
+from mentalspace.workflows.doctor.lately import Lately, judge_lately
 from mentalspace.workflows.doctor.touched import Touched
 
-WORKS = State("Working", "ok", "the last calls were answered")
+ID = UUID(int=1)
+WELL = {
+    "id": ID, "override_state": None, "override_reason": None, "breaker": "closed", "recent": "SS",
+    "went_over": 0, "incident_title": None, "incident_severity": None, "incident_recovered": False,
+    "last_good_at": datetime(2026, 11, 28, tzinfo=UTC),
+}  # fmt: skip
 
 
-def test_no_card_works_while_every_worker_is_silent() -> None:
+def said(told: Told | None = None, **more: Any) -> list[str]:
+    return [state.word for state in states_of({**WELL, **more}, (), None, told or Told())]
+
+
+def test_no_card_works_and_no_crowd_is_calm_while_every_worker_is_silent() -> None:
     card = Card({}, WORKS, (), None, 0, Touched(), Outcomes(), draw([]))
-    fleet = Fleet([card, replace(card, state=State("Paused", "bad", ""))], (), ())
+    cards = [card, replace(card, state=State("Paused", "bad", ""))]
+    fleet = Fleet(cards, [Calm("sms", 300, 300, Outcomes(), None)], ())
     silent = Process("a", "worker", "h", 1, 900, 90, State("Silent for 90 s", "bad", ""), ())
     alive = replace(silent, name="b", state=State("Alive", "ok", ""))
     ended = replace(alive, name="c", state=State("Ended", "idle", ""))
-    said = [c.state.word for c in _while_silent(fleet, [ended, silent]).cards]
-    assert said == ["Worker silent", "Paused"]
+    shown = _while_silent(fleet, [ended, silent])
+    assert [c.state.word for c in shown.cards] == ["Worker silent", "Paused"]
+    assert [group.well for group in shown.calm] == [False]
     assert _while_silent(fleet, [silent, alive]) is fleet
     assert _while_silent(fleet, []) is fleet
 
 
-def test_no_card_works_while_its_provider_is_not_heard() -> None:
-    """Of what it took: it stands on the card, which goes before those that work; what is worse
-    stays what it is."""
-    ids = [UUID(int=n) for n in range(3)]
-    works = Card({"id": ids[0]}, WORKS, (), None, 0, Touched(), Outcomes(), draw([]))
-    cards = [works, *(replace(works, credential={"id": each}) for each in ids[1:])]
-    cards[2] = replace(cards[2], state=State("Paused", "bad", ""))
-    quiet, silent = Heard(True, None, 0, None), Heard(True, None, 3, None)
-    shown = _while_unheard(Fleet(cards, (), ()), {ids[0]: quiet, ids[1]: silent, ids[2]: silent})
-    assert [card.state.word for card in shown.cards] == ["Paused", "No callbacks", "Working"]
+def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
+    """Who wants no more texts is a matter for the day; a real fault beside it comes first."""
+    opt_outs = {"incident_title": "Opt-out rate over 5%", "incident_severity": "medium"}
+    [state] = states_of({**WELL, **opt_outs}, (), None, Told())
+    assert (state.word, state.tone) == ("For the day", "info")
+    assert said(**opt_outs, recent="SFF") == ["Failing", "For the day"]
+    assert said(incident_title="Out", incident_severity="critical") == ["Incident open"]
+    assert said(incident_title="Out", incident_severity="high", incident_recovered=True) == [
+        "Recovered"
+    ]
+    assert said() == ["Working"]
+
+
+def test_a_card_says_what_the_doctor_finds() -> None:
+    """Refused and missing callbacks too; the worst first."""
+    silent = Heard(True, None, 0, None, late=3, usual_s=4.6, quiet_s=360)
+    [state] = states_of(WELL, (), None, Told(heard={ID: silent}))
+    assert "no callback for 6 min; usually within 5 s" in state.meaning
+    quiet = replace(silent, late=2)
+    assert said(Told(heard={ID: quiet})) == ["Working"]
+    assert said(Told(refusing={ID}, heard={ID: silent})) == ["Callbacks refused"]
+    troubles = judge_lately(Lately(9, 0, 0, 0, 0, 4, 0, "sms.filtered"), "Twilio", _BOOKS)
+    [word, also] = said(Told(troubles={ID: troubles}, heard={ID: silent}))
+    assert (word, also) == ("Not arriving", "No callbacks")
+
+
+_BOOKS = load_runbooks(list(discover_rooms().values()), None)
+
+
+@pytest.mark.parametrize(
+    ("lately", "told"),
+    [
+        (Lately(20, 7, 7, 2, 0, 0, 0, None), "7 of 20 calls were not answered in the last 10 min"),
+        (Lately(9, 9, 3, 0, 0, 0, 0, None), "9 of 9 calls failed at Twilio, 3 of them without"),
+        (Lately(9, 0, 0, 0, 1, 4, 0, "sms.filtered"), "4 of 5 messages that Twilio took did not"),
+        (Lately(9, 1, 1, 2, 30, 1, 3, "sms.filtered"), None),  # one of each may be anything
+        (Lately(300, 5, 5, 2, 0, 0, 0, None), None),  # as on the best of days
+        (Lately(30, 7, 7, 10, 40, 20, 10, "sms.filtered"), None),  # it is over
+    ],
+)
+def test_a_part_that_fails_is_said_until_it_is_over(lately: Lately, told: str | None) -> None:
+    found = judge_lately(lately, "Twilio", _BOOKS)
+    assert [told in trouble.text for trouble in found if told] == ([True] if told else [])
+    assert bool(found) is bool(told)
+
+
+def test_what_somebody_did_often_is_one_line() -> None:
+    now = datetime(2026, 11, 28, tzinfo=UTC)
+    rules = [Change(now - timedelta(minutes=n), "reminders.changed") for n in range(20)]
+    silence = Change(now - timedelta(minutes=3), "Silenced a rule", "Noor")
+    assert [(c.what, c.count, c.at) for c in grouped([silence, *rules])] == [
+        ("reminders.changed", 20, now),
+        ("Silenced a rule", 1, silence.at),
+    ]

@@ -91,8 +91,7 @@ def _callbacks(report: Report) -> Iterator[str]:
 
 def _heard(heard: Heard, now: datetime) -> str:
     last = f"{in_words(_minutes(heard.at, now))} ago" if heard.at else "none yet"
-    silent = f", {heard.taken} accepted since without a word: suspicious"
-    return f"{last}{silent if heard.is_suspicious else ''}"
+    return f"{last}{f': {heard.words}' if heard.is_suspicious else ''}"
 
 
 def _wait(number: int) -> str:

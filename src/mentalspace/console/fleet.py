@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -11,22 +11,24 @@ from starlette.responses import Response
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.brewing import read_brewing
-from mentalspace.console.queries.fleet import URGENCY, Card, Fleet, read_fleet
+from mentalspace.console.queries.card_state import Told
+from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
 from mentalspace.console.queries.processes import (
     Process,
     drills_of,
     last_drills,
-    read_in_the_way,
     read_processes,
 )
 from mentalspace.console.queries.refused import read_refusing
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
-from mentalspace.engine.heard import Heard, read_heard
+from mentalspace.engine.heard import read_heard
+from mentalspace.engine.in_the_way import read_in_the_way
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
+from mentalspace.workflows.doctor.lately import read_troubles
 
 
 async def home(visit: Visit) -> Response:
@@ -38,9 +40,13 @@ async def home(visit: Visit) -> Response:
     if room is not None and room not in visit.services.rooms:
         raise Missing
     async with visit.services.database.as_oncall() as connection:
-        refusing = await read_refusing(connection)
+        told = Told(
+            await read_refusing(connection),
+            await read_troubles(connection, visit.services.runbooks, visit.services.rooms),
+            await read_heard(connection, visit.services.rooms),
+        )
     async with visit.reading() as connection:
-        fleet = await read_fleet(connection, recipients, refusing, room)
+        fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)
         brewing = await read_brewing(connection, visit.services.runbooks)
         changes = await read_changes(connection)
@@ -53,12 +59,12 @@ async def home(visit: Visit) -> Response:
         waits = await read_in_the_way(connection) if troubled else []
         pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
-        ids = [card.credential["id"] for card in fleet.cards]
-        heard = await read_heard(connection, visit.services.rooms, ids)
+    fleet = _while_silent(fleet, processes)
     return await visit.show(
         "fleet.html",
-        refusing=refusing,
-        fleet=_while_silent(_while_unheard(fleet, heard), processes),
+        refusing=told.refusing,
+        fleet=fleet,
+        uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards),
         room=room,
         incidents=incidents,
         processes=processes,
@@ -70,31 +76,24 @@ async def home(visit: Visit) -> Response:
         pages=pages,
         deeds=DEEDS,
         rates=rates,
-        heard=heard,
+        heard=told.heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
 
 
-def _while_unheard(fleet: Fleet, heard: Mapping[UUID, Heard]) -> Fleet:
-    """No card works while nothing is heard of what its provider took."""
-    state = State("No callbacks", "warn", "messages leave, and nothing is heard of them")
-    cards = [
-        replace(card, state=state)
-        if card.state.tone == "ok" and heard[card.credential["id"]].is_suspicious
-        else card
-        for card in fleet.cards
-    ]
-    return replace(fleet, cards=sorted(cards, key=lambda card: URGENCY[card.state.tone]))
-
-
 def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:
-    """No card works while every worker that is heard of is silent, whatever its last calls said."""
+    """No card works while every worker that is heard of is silent, whatever its last calls said,
+    and no crowd is calm."""
     silent = {p.state.tone == "bad" and not p.stalled for p in processes if p.state.tone != "idle"}
     if silent != {True}:
         return fleet
     state = State("Worker silent", "bad", "no worker is alive: nothing is sent")
-    cards = [replace(c, state=state) if c.state.tone in ("ok", "idle") else c for c in fleet.cards]
-    return replace(fleet, cards=cards)
+    cards = [
+        replace(c, state=state) if c.state.tone in ("ok", "info", "idle") else c
+        for c in fleet.cards
+    ]
+    calm = [replace(group, well=False) for group in fleet.calm]
+    return replace(fleet, cards=cards, calm=calm)
 
 
 async def _rates(

@@ -289,21 +289,6 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def lock_advice(held_by: str, pid: int) -> str:
-    """What to do about who holds a lock in the database, by the name it gave."""
-    program = held_by.rpartition(" ")[0] if held_by[-1:].isdigit() else held_by
-    match program:
-        case "mentalspace worker" | "mentalspace api":
-            what = program.partition(" ")[2]
-            return f"It is ours: mentalspace restart {what} lets go of it, and loses nothing."
-        case "mentalspace psql":
-            return "Somebody has mentalspace psql open: have them end their transaction."
-    return (
-        "It is not one of ours: have whoever runs it end the transaction, or end it as the owner"
-        f" with select pg_terminate_backend({pid}), once you know what it is."
-    )
-
-
 def relative(at: datetime, now: datetime) -> str:
     """`4 min ago` or `in 3 h`; nearer than a minute it does not tick, so that pages hold still."""
     apart = now - at

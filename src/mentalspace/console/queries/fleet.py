@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mentalspace.console.chart import Bucket, Chart, draw
 from mentalspace.console.queries import fleet_sql as sql
+from mentalspace.console.queries.card_state import URGENCY, Told, states_of
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
 from mentalspace.workflows.doctor.touched import Touched, read_touched
@@ -26,13 +27,15 @@ ENOUGH = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Messages of the last hour. `recipient` failed by nobody's fault of ours or theirs."""
+    """Messages of the last hour. `recipient` failed by nobody's fault of ours or theirs; of the
+    `failed` so many were `lost`: taken first, and then not brought."""
 
     delivered: int = 0
     accepted: int = 0
     failed: int = 0
     recipient: int = 0
     unfinished: int = 0
+    lost: int = 0
 
     def __add__(self, other: Outcomes) -> Outcomes:
         return Outcomes(
@@ -41,6 +44,7 @@ class Outcomes:
             self.failed + other.failed,
             self.recipient + other.recipient,
             self.unfinished + other.unfinished,
+            self.lost + other.lost,
         )
 
     @property
@@ -53,12 +57,14 @@ class Outcomes:
         """The share that a provider took, rounded down; None where there are too few to say."""
         if self.judged < ENOUGH:
             return None
-        taken = self.delivered + self.accepted
+        taken = self.delivered + self.accepted + self.lost
         return f"{int(taken / self.judged * 1000) / 10:g} %"
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
+    """`state` is the worst that is said of it; `also` whatever else there is to say."""
+
     credential: Any
     state: State
     lanes: Sequence[Any]
@@ -67,17 +73,20 @@ class Card:
     touched: Touched
     outcomes: Outcomes
     chart: Chart
+    also: Sequence[State] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Calm:
-    """Credentials of one integration that need nobody, told together."""
+    """Credentials of one integration that need nobody, told together; while nothing is sent at all
+    they are not `well`."""
 
     integration: str
     number: int
     practices: int
     outcomes: Outcomes
     last_good_at: datetime | None
+    well: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class _Seen:
     """A credential, and what decides whether anybody must look at it."""
 
     credential: Any
-    state: State
+    states: Sequence[State]
     lanes: Sequence[Any]
     backlog: Any | None
     outcomes: Outcomes
@@ -100,19 +109,19 @@ class _Seen:
     @property
     def is_calm(self) -> bool:
         stuck = self.backlog is not None and self.backlog["stuck"]
-        return URGENCY[self.state.tone] == URGENCY["ok"] and not stuck
+        return URGENCY[self.states[0].tone] == URGENCY["ok"] and not stuck
 
 
 async def read_fleet(
     connection: Connection,
     recipient_cases: Sequence[str],
-    refusing: Set[UUID],
+    told: Told,
     room: str | None = None,
 ) -> Fleet:
     """A card for each credential in use, worst first: of a crowd, for each that is not calm. All of
-    `room`, where it is asked for. `refusing` are those whose last callback was refused."""
+    `room`, where it is asked for. What was `told` of them weighs as the doctor weighs it."""
     rows = await connection.fetch(sql.CREDENTIALS)
-    seen = await _look(connection, rows, recipient_cases, refusing)
+    seen = await _look(connection, rows, recipient_cases, told)
     shown = seen
     if room is not None:
         shown = [each for each in seen if each.credential["integration"] == room]
@@ -130,7 +139,7 @@ async def _look(
     connection: Connection,
     rows: Sequence[Any],
     recipient_cases: Sequence[str],
-    refusing: Set[UUID],
+    told: Told,
 ) -> list[_Seen]:
     ids = [row["id"] for row in rows]
     lanes = _by_credential(await connection.fetch(sql.PAUSED, ids))
@@ -140,9 +149,7 @@ async def _look(
     return [
         _Seen(
             credential=row,
-            state=_state(
-                row, lanes[row["id"]], backlog.get(row["id"]), is_refusing=row["id"] in refusing
-            ),
+            states=states_of(row, lanes[row["id"]], backlog.get(row["id"]), told),
             lanes=lanes[row["id"]],
             backlog=backlog.get(row["id"]),
             outcomes=_outcomes(outcomes[row["id"]]),
@@ -159,7 +166,8 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
     cards = [
         Card(
             credential=each.credential,
-            state=each.state,
+            state=each.states[0],
+            also=each.states[1:],
             lanes=each.lanes,
             backlog=each.backlog,
             later=later.get(each.credential["id"], 0),
@@ -190,42 +198,6 @@ def _calm(seen: Iterable[_Seen]) -> list[Calm]:
     ]
 
 
-URGENCY = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
-
-
-def _state(
-    credential: Any, lanes: Sequence[Any], backlog: Any | None, *, is_refusing: bool
-) -> State:
-    if credential["override_state"]:
-        word = {"open": "Stopped by hand", "closed": "Forced open"}[credential["override_state"]]
-        return State(word, "warn", credential["override_reason"] or "no reason was given")
-    if lanes:
-        went = _went(credential) or "nothing is sent until the cause is gone; nothing is lost"
-        return State("Paused", "bad", went)
-    match credential["breaker"]:
-        case "open":
-            went = _went(credential) or "nothing is sent"
-            return State("Breaker open", "bad", f"the provider keeps failing; {went}")
-        case "half_open":
-            return State("Probing", "warn", "one message is being tried; its outcome decides")
-    if (credential["recent"] or "").endswith("FF"):
-        return State("Failing", "warn", "the last tries failed by the provider’s fault")
-    if credential["has_incident"]:
-        return State("Incident open", "warn", "it is not well, whatever the last calls said")
-    if backlog and (backlog["held"] or backlog["unknown"]):
-        return State("Needs a look", "warn", "messages are held or their outcome is unknown")
-    if is_refusing:
-        return State("Callbacks refused", "warn", "messages leave; what became of them is refused")
-    if credential["last_good_at"] is None:
-        return State("No call yet", "idle", "no call has succeeded so far")
-    return State("Working", "ok", "the last calls were answered")
-
-
-def _went(credential: Any) -> str | None:
-    """That what waits here leaves by the next provider, where it does."""
-    return "what waits goes over to the next provider" if credential["went_over"] else None
-
-
 def _by_credential(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:
     found: defaultdict[UUID, list[Any]] = defaultdict(list)
     for row in rows:
@@ -236,7 +208,10 @@ def _by_credential(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:
 def _outcomes(rows: Iterable[Any]) -> Outcomes:
     counts: dict[str, int] = defaultdict(int)
     for row in rows:
-        counts[_outcome(row["status"], row["by_recipient"])] += row["number"]
+        outcome = _outcome(row["status"], row["by_recipient"])
+        counts[outcome] += row["number"]
+        if outcome == "failed" and row["taken"]:
+            counts["lost"] += row["number"]
     return Outcomes(**counts)
 
 

@@ -14,8 +14,8 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
        s.override_reason, s.override_until,
        case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until,
        c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
-       exists (select from incident i where i.credential_id = c.id and i.status <> 'resolved'
-                  and i.drill is null and i.archived_at is null) as has_incident,
+       worst.title as incident_title, worst.severity as incident_severity,
+       worst.recovered_at is not null as incident_recovered,
        (select count(*) from timeline t
          where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
            and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
@@ -32,6 +32,13 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
      where o.practice_id = c.practice_id and o.integration = c.integration and o.active
        and o.drill is null and o.id <> c.id
      order by o.rank, o.created_at, o.id limit 1) next on true
+  left join lateral (
+    select i.title, i.severity, i.recovered_at from incident i
+     where i.credential_id = c.id and i.status <> 'resolved' and i.drill is null
+       and i.archived_at is null
+     order by i.recovered_at is not null,
+              array_position(array['critical', 'high', 'medium', 'low'], i.severity)
+     limit 1) worst on true
  where c.active and c.drill is null and not p.is_drill
  order by c.integration, p.is_default desc, p.name, c.endpoint
 """
@@ -73,8 +80,8 @@ with seen as (
      and status in ('refused', 'bounced', 'failed') and ended_at > app.now() - interval '1 hour'
 )
 select d.credential_id, d.status, d.status = 'bounced' or d.last_case = any ($2) as by_recipient,
-       count(*) as number
-  from seen join delivery d on d.id = seen.id group by 1, 2, 3
+       d.accepted_at is not null as taken, count(*) as number
+  from seen join delivery d on d.id = seen.id group by 1, 2, 3, 4
 """
 TRIES = """
 select credential_id,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,8 @@ from mentalspace.workflows.secret_entry import TITLE
 
 HOURS = 2
 MOST = 12
+# What was done often is one line; so many deeds of a kind are read.
+_READ = 200
 PAGES = 8
 
 # A person's button at a credential or an incident; a drill's are nobody's news.
@@ -75,7 +78,7 @@ select max(pg.created_at) as created_at, max(pg.sent_at) as sent_at,
 @dataclass(frozen=True, slots=True)
 class Change:
     """`what` is a sentence's beginning or a deed of the audit; `who` is None where nobody wrote it
-    down. `credential` is where, with its names."""
+    down. `credential` is where, with its names. Done `count` times by them, it is the last."""
 
     at: datetime
     what: str
@@ -84,15 +87,16 @@ class Change:
     credential: Any | None = None
     practice: str | None = None
     incident_id: UUID | None = None
+    count: int = 1
 
 
 async def read_changes(connection: Connection) -> list[Change]:
-    """The latest first, as whoever asks may see them."""
+    """The latest first, each deed of each person once, as whoever asks may see them."""
     since = timedelta(hours=HOURS)
-    acts = await connection.fetch(_ACTS, since, MOST)
-    secrets = await connection.fetch(_SECRETS, since, MOST)
-    noted = await connection.fetch(_AUDIT, since, MOST, list(SETTINGS))
-    silences = await connection.fetch(_SILENCES, since, MOST)
+    acts = await connection.fetch(_ACTS, since, _READ)
+    secrets = await connection.fetch(_SECRETS, since, _READ)
+    noted = await connection.fetch(_AUDIT, since, _READ, list(SETTINGS))
+    silences = await connection.fetch(_SILENCES, since, _READ)
     setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
     # Entered on the credential's page it is an act already, with the person's name.
     told = {row["credential_id"] for row in acts if row["what"] == TITLE}
@@ -118,7 +122,17 @@ async def read_changes(connection: Connection) -> list[Change]:
         ),
         *(Change(row["at"], row["what"], row["who"], row["reason"]) for row in silences),
     ]  # fmt: skip
-    return sorted(changes, key=lambda one: one.at, reverse=True)[:MOST]
+    return grouped(changes)[:MOST]
+
+
+def grouped(changes: Iterable[Change]) -> list[Change]:
+    """One person's deeds of one kind as the latest of them, with their number; the latest first."""
+    latest: dict[tuple[str, str | None], Change] = {}
+    for one in sorted(changes, key=lambda one: one.at, reverse=True):
+        key = (one.what, one.who)
+        known = latest.get(key)
+        latest[key] = one if known is None else replace(known, count=known.count + 1)
+    return list(latest.values())
 
 
 async def read_last_pages(connection: Connection, practice_id: UUID | None) -> list[Any]:

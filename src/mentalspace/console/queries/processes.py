@@ -9,14 +9,8 @@ from typing import Any
 
 from mentalspace.console.words import State, span
 from mentalspace.engine.db import Connection
-from mentalspace.engine.pulse import (
-    LOCKED,
-    LockWait,
-    Stalled,
-    bound_waits,
-    faltering_loops,
-    lock_waits,
-)
+from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
+from mentalspace.engine.pulse import LOCKED, LOOPS, Stalled, bound_waits, faltering_loops
 
 _DEAD_AFTER_S = 10.0
 _HEARTBEATS = """
@@ -70,6 +64,8 @@ async def read_processes(connection: Connection) -> list[Process]:
 
 def _process(row: Any, rows: Sequence[Any], stalled: Sequence[Stalled]) -> Process:
     mine = [one for one in stalled if one.process == row["process"]]
+    # Without which nothing is sent, judged or paged is named first.
+    mine.sort(key=lambda one: one.name not in LOOPS)
     alive = row["silent_s"] < _DEAD_AFTER_S
     return Process(
         row["process"],
@@ -102,34 +98,6 @@ def _of_silence(row: Any, rows: Sequence[Any]) -> State:
     if not any(o["silent_s"] < _DEAD_AFTER_S for o in same):
         return State(for_so_long, "bad", "nothing is sent, and no rule is looked at")
     return State(for_so_long, "warn", "another one goes on")
-
-
-@dataclass(frozen=True, slots=True)
-class InTheWay:
-    """Who holds a lock that the `waiting` programs wait for, one of them for `longest_s`."""
-
-    holder: LockWait
-    waiting: Sequence[str]
-    longest_s: float
-
-
-async def read_in_the_way(connection: Connection) -> list[InTheWay]:
-    """The one first that somebody has waited for longest; mostly none."""
-    by_holder: dict[int, list[LockWait]] = {}
-    waits = await lock_waits(connection)
-    for one in waits:
-        by_holder.setdefault(one.holder, []).append(one)
-    # Who waits in line behind another that waits is not the cause.
-    waiters = {one.waiter for one in waits}
-    return [
-        InTheWay(
-            holder=mine[0],
-            waiting=sorted({one.waits_as or "a program without a name" for one in mine}),
-            longest_s=max(one.waits_s or 0.0 for one in mine),
-        )
-        for pid, mine in by_holder.items()
-        if pid not in waiters
-    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
+from mentalspace.workflows.doctor.lately import Trouble
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
 from mentalspace.workflows.doctor.touched import Touched
 
@@ -130,8 +131,8 @@ def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
     return [finding(row, "agreement", state, text)]
 
 
-def health(row: Any) -> list[RoomFinding]:
-    """What our own ledger says of it."""
+def health(row: Any, called: RoomFinding) -> list[RoomFinding]:
+    """What our own ledger says of it, beside what its provider answered just now."""
     last = row["last_good_at"]
     good = f"{last:%Y-%m-%d %H:%M} UTC" if last else "none yet"
     # Where nothing was ever sent there is nothing to miss.
@@ -139,7 +140,12 @@ def health(row: Any) -> list[RoomFinding]:
     found = [finding(row, "last good call", missed, good)]
     if row["breaker"] != "closed":
         text = f"the breaker is {row['breaker'].replace('_', ' ')}"
+        if called.state == "good":
+            text += "; a harmless question is answered, so that the next probe may close it"
         found.append(finding(row, "breaker", "bad", text, "theirs"))
+    elif called.state == "bad" and called.whose == "theirs":
+        text = "closed all the same: it fails in part, or has only begun to, and what is due goes"
+        found.append(finding(row, "breaker", "warning", text))
     if row["paused"]:
         found.append(finding(row, "lanes", "bad", f"paused: {row['paused']}", "ours"))
     if row["breaker"] != "closed" or row["paused"] or row["went_over"]:
@@ -160,6 +166,10 @@ def health(row: Any) -> list[RoomFinding]:
         text = f"{row['unknown']} are asked after by themselves; a person is shown what stays so"
         found.append(finding(row, "unknown", "warning", text))
     return found
+
+
+def of_lately(row: Any, trouble: Trouble) -> RoomFinding:
+    return finding(row, trouble.check, trouble.state, trouble.text, trouble.whose)
 
 
 def _refused(row: Any) -> str:
@@ -200,8 +210,7 @@ def callbacks(row: Any, provider: Provider, heard: Heard) -> RoomFinding:
     last = f"{heard.at:%Y-%m-%d %H:%M} UTC" if heard.at else "none yet"
     if not heard.is_suspicious:
         return finding(row, "last callback", "good", last)
-    text = f"{last}, and {heard.taken} accepted since without a word: suspicious"
-    return finding(row, "last callback", "warning", text)
+    return finding(row, "last callback", "warning", f"{last}: {heard.words}")
 
 
 def line(row: Any, called: RoomFinding, touched: Touched, heard: Heard) -> CredentialLine:

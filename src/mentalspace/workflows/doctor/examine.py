@@ -14,13 +14,21 @@ from uuid import UUID
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import standings
 from mentalspace.engine.heard import read_heard
+from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.process import DEAD_AFTER_S
 from mentalspace.engine.pulse import Stalled, faltering_loops
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
 from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of_each
-from mentalspace.engine.runbook import AlertRule, AlertState, CheckKind, Metric, RoomRunbook
+from mentalspace.engine.runbook import (
+    AlertRule,
+    AlertState,
+    CheckKind,
+    Measure,
+    Metric,
+    RoomRunbook,
+)
 from mentalspace.engine.services import Services
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.engine.watch.state import URGENCY
@@ -35,8 +43,10 @@ from mentalspace.workflows.doctor.credentials import (
     health,
     line,
     look_ups,
+    of_lately,
 )
 from mentalspace.workflows.doctor.files import look_at_files
+from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
 from mentalspace.workflows.doctor.report import (
@@ -65,7 +75,8 @@ select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
  where c.id = any ($1)
 """
 _INCIDENTS = """
-select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as subject, i.fault
+select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as subject, i.fault,
+       i.severity in ('critical', 'high') as is_grave
   from incident i join credential c on c.id = i.credential_id
  where i.status <> 'resolved' and c.id = any ($1)
 """
@@ -130,7 +141,9 @@ async def _report(
     own = [*own, *(_of_gauge(room, metric, gauge) for metric, gauge in gauges)]
     now, touched = await _now(services, [row["id"] for row in rows])
     findings = [*called, *domain, *own]
-    troubled = any(f.state == "bad" and f.check in ("provider", "breaker") for f in findings)
+    troubled = any(
+        f.state == "bad" and f.check in ("provider", "breaker", "calls") for f in findings
+    )
     findings += [_of_status(room, said, troubled) for said in status]
     return Report(
         room=room,
@@ -169,6 +182,7 @@ async def _ask_all(
         ids = [row["id"] for row in rows]
         touched = await read_touched(connection, ids)
         heard = await read_heard(connection, services.rooms, ids)
+        troubles = await read_troubles(connection, services.runbooks, services.rooms, ids)
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
@@ -180,7 +194,8 @@ async def _ask_all(
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
             findings += going_live(services, found)
-        findings += [*health(row), callbacks(row, provider, heard[row["id"]])]
+        findings += [*health(row, called), callbacks(row, provider, heard[row["id"]])]
+        findings += [of_lately(row, one) for one in troubles.get(row["id"], ())]
         domain += own
     return lines, findings, together(domain)
 
@@ -278,6 +293,7 @@ async def _from_ledger(
         incidents = await connection.fetch(_INCIDENTS, ids)
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
         stalled = await faltering_loops(connection) if rows else []
+        in_the_way = await read_in_the_way(connection) if stalled else []
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -285,7 +301,8 @@ async def _from_ledger(
             book.room,
             row["subject"],
             "alert",
-            "bad",
+            # A matter for the day is no failure of either side.
+            "bad" if row["is_grave"] else "warning",
             services.runbooks.alert(row["rule_id"]).title,
             "theirs" if row["fault"] == "theirs" else "ours",
         )
@@ -295,6 +312,7 @@ async def _from_ledger(
     if rows and not workers:
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
+    findings += [_of_lock(book.room, one) for one in in_the_way]
     findings += [_of_loop(book.room, one) for one in stalled]
     return rates, alerts, findings
 
@@ -305,6 +323,11 @@ def _of_loop(room: str, one: Stalled) -> RoomFinding:
     state: State = "bad" if one.is_long or one.fails else "warning"
     cure = f"mentalspace restart {one.kind}, on its host; the issue house.loop_silent has the rest"
     return RoomFinding(room, one.kind, "worker", state, text, "ours", cure)
+
+
+def _of_lock(room: str, one: InTheWay) -> RoomFinding:
+    """Whoever restarts a loop that waits for somebody else's lock does it in vain."""
+    return RoomFinding(room, "database", "lock", "bad", one.words, "ours", one.advice)
 
 
 def _live(book: RoomRunbook) -> list[AlertRule]:
@@ -334,7 +357,17 @@ def _of_reading(room: str, reading: Reading) -> RoomFinding:
     target = f"target {metric.op.value} {metric.target_text}"
     text = f"{metric.title} {reading.text} in 24 h, {target}"
     state: State = "warning" if reading.on_target is False else "good"
-    return RoomFinding(room, metric.id, "rate", state, text)
+    return RoomFinding(
+        room, metric.id, "rate", state, f"{text}{_late(reading) if state == 'warning' else ''}"
+    )
+
+
+def _late(reading: Reading) -> str:
+    """That most messages arrived in time, and it is callbacks that came late."""
+    times, metric = reading.times, reading.metric
+    if metric.measure is not Measure.DELIVERY_TIME or times is None or times.p50 >= metric.target:
+        return ""
+    return f"; half were heard of within {max(1.0, times.p50):.0f} s: late callbacks make the rest"
 
 
 async def _gauges(

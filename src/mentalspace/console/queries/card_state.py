@@ -1,0 +1,106 @@
+"""What a card of the fleet says of its credential: all that is known, the worst first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from mentalspace.console.words import State, Tone
+from mentalspace.engine.heard import Heard
+from mentalspace.workflows.doctor.lately import Trouble
+
+URGENCY: Mapping[Tone, int] = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
+WORKS = State("Working", "ok", "the last calls were answered")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the doctor judges by as well, by credential: whose last callback was refused, what went
+    wrong of late, and when each was heard of."""
+
+    refusing: Set[UUID] = frozenset()
+    troubles: Mapping[UUID, Sequence[Trouble]] = field(default_factory=dict)
+    heard: Mapping[UUID, Heard] = field(default_factory=dict)
+
+
+def states_of(
+    credential: Any, lanes: Sequence[Any], backlog: Any | None, told: Told
+) -> list[State]:
+    """Never empty. What a person set by hand comes first; of what weighs alike, what says more."""
+    id_: UUID = credential["id"]
+    found = [
+        *_of_lanes(credential, lanes),
+        *(_of_trouble(one) for one in told.troubles.get(id_, ())),
+        *_of_incident(credential),
+        *_of_calls(credential),
+    ]
+    if backlog and (backlog["held"] or backlog["unknown"]):
+        found.append(State("Needs a look", "warn", "messages are held or their outcome is unknown"))
+    if id_ in told.refusing:
+        found.append(
+            State("Callbacks refused", "bad", "messages leave; what became of them is refused")
+        )
+    heard = told.heard.get(id_)
+    if heard is not None and heard.is_suspicious and id_ not in told.refusing:
+        found.append(State("No callbacks", "warn", heard.words))
+    by_hand = _of_override(credential)
+    worst = sorted(found, key=lambda state: URGENCY[state.tone])
+    return [*by_hand, *worst] or [_calm(credential)]
+
+
+def _of_override(credential: Any) -> list[State]:
+    if not credential["override_state"]:
+        return []
+    word = {"open": "Stopped by hand", "closed": "Forced open"}[credential["override_state"]]
+    return [State(word, "warn", credential["override_reason"] or "no reason was given")]
+
+
+def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
+    """Whether anything is let through at all."""
+    if lanes:
+        went = _went(credential) or "nothing is sent until the cause is gone; nothing is lost"
+        return [State("Paused", "bad", went)]
+    match credential["breaker"]:
+        case "open":
+            went = _went(credential) or "nothing is sent"
+            return [State("Breaker open", "bad", f"the provider keeps failing; {went}")]
+        case "half_open":
+            return [State("Probing", "warn", "one message is being tried; its outcome decides")]
+    return []
+
+
+def _of_trouble(trouble: Trouble) -> State:
+    return State(trouble.word, "bad" if trouble.state == "bad" else "warn", trouble.text)
+
+
+def _of_incident(credential: Any) -> list[State]:
+    """As loud as it is grave: what is a matter for the day does not look like an outage."""
+    title = credential["incident_title"]
+    if title is None:
+        return []
+    if credential["incident_recovered"]:
+        return [State("Recovered", "info", f"“{title}” looks recovered, and waits to be closed")]
+    if credential["incident_severity"] in ("critical", "high"):
+        return [State("Incident open", "bad", f"“{title}”, whatever the last calls said")]
+    return [
+        State("For the day", "info", f"calls are answered; “{title}” is open, and stops nothing")
+    ]
+
+
+def _of_calls(credential: Any) -> list[State]:
+    if (credential["recent"] or "").endswith("FF"):
+        return [State("Failing", "warn", "the last tries failed by the provider’s fault")]
+    return []
+
+
+def _calm(credential: Any) -> State:
+    if credential["last_good_at"] is None:
+        return State("No call yet", "idle", "no call has succeeded so far")
+    return WORKS
+
+
+def _went(credential: Any) -> str | None:
+    """That what waits here leaves by the next provider, where it does."""
+    return "what waits goes over to the next provider" if credential["went_over"] else None

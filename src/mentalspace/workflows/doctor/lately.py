@@ -1,0 +1,155 @@
+"""How each credential fared in the last minutes: one judgement, for its card and for the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from mentalspace.engine.db import Connection
+from mentalspace.engine.runbook import Runbooks
+from mentalspace.kernel.case import Fault
+from mentalspace.kernel.checkup import State, Whose
+from mentalspace.kernel.integration import Integration
+
+MINUTES = 10
+# One may be anything.
+FEWEST = 2
+# Smaller parts fail on the best of days: of what was taken, and of calls.
+_PART_LOST = 0.2
+_PART_FAILED = 0.1
+# After so many that went well what failed before them is over.
+_OVER_AFTER = 10
+_WHOSE: Mapping[Fault, Whose] = {Fault.OURS: "ours", Fault.THEIRS: "theirs"}
+_UNANSWERED = ("timeout", "reset", "connect")
+
+# $1 credentials, all in use if none are given; $2 the cases that are the recipients' own, $3 the
+# kinds of evidence that are no answer. Some ended well since the last that did not.
+_READ = f"""
+with clock as materialized (
+  select app.now() - interval '{MINUTES} min' as since
+)
+select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
+  from clock cross join credential c
+ cross join lateral (
+    select count(*) as tried, count(*) filter (where theirs) as failed,
+           count(*) filter (where theirs and silent) as unanswered,
+           count(*) filter (where well and finished_at > bad_at) as well_since
+      from (select a.finished_at, a.state = 'succeeded' as well, a.fault = 'theirs' as theirs,
+                   a.evidence_kind = any ($3) as silent,
+                   max(a.finished_at) filter (where a.fault = 'theirs') over () as bad_at
+              from attempt a
+             where a.credential_id = c.id and a.drill is null and a.state <> 'open'
+               and a.finished_at > clock.since) tries) calls
+ cross join lateral (
+    select count(*) filter (where arrived) as arrived, count(*) filter (where lost) as lost,
+           count(*) filter (where arrived and ended_at > lost_at) as arrived_since,
+           mode() within group (order by last_case) filter (where lost) as case_id
+      from (select *, max(ended_at) filter (where lost) over () as lost_at
+              from (select d.ended_at, d.last_case, d.status = 'delivered' as arrived,
+                           d.status = 'failed' and coalesce(d.last_case <> all ($2), true) as lost
+                      from delivery d
+                     where d.credential_id = c.id and d.drill is null
+                       and d.accepted_at is not null and d.ended_at > clock.since) ended) dated
+    ) ends
+ where c.active and c.drill is null and ($1::uuid[] is null or c.id = any ($1))
+   and (calls.failed > 0 or ends.lost > 0)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Lately:
+    """Of the last ten minutes: how many calls were `tried`, `failed` by the provider's fault and,
+    of these, were `unanswered`; `well_since` the last of them. Of what it took `arrived` and `lost`
+    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`."""
+
+    tried: int
+    failed: int
+    unanswered: int
+    well_since: int
+    arrived: int
+    lost: int
+    arrived_since: int
+    case_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong, for a line of the doctor (`check`, `text`) and for a card's badge (`word`)."""
+
+    check: str
+    word: str
+    state: State
+    text: str
+    whose: Whose | None
+
+
+async def read_troubles(
+    connection: Connection,
+    runbooks: Runbooks,
+    rooms: Mapping[str, Integration],
+    credential_ids: Sequence[UUID] | None = None,
+) -> dict[UUID, list[Trouble]]:
+    """By credential, the weightiest first; of all that are in use if none are given. As on-call."""
+    recipients = [case.id for case in runbooks.cases if case.fault is Fault.RECIPIENT]
+    ids = None if credential_ids is None else list(credential_ids)
+    rows = await connection.fetch(_READ, ids, recipients, list(_UNANSWERED))
+    found: dict[UUID, list[Trouble]] = {}
+    for row in rows:
+        title = rooms[row["integration"]].provider(row["provider"]).title
+        lately = Lately(**{name: row[name] for name in Lately.__dataclass_fields__})
+        found[row["credential_id"]] = judge_lately(lately, title, runbooks)
+    return found
+
+
+def judge_lately(lately: Lately, title: str, runbooks: Runbooks) -> list[Trouble]:
+    """What was taken and lost, and what was not answered, while it is not over."""
+    found = [_of_lost(lately, title, runbooks), _of_calls(lately, title)]
+    return [one for one in found if one is not None]
+
+
+def _of_lost(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
+    ended = lately.arrived + lately.lost
+    if (
+        lately.lost < FEWEST
+        or lately.lost < _PART_LOST * ended
+        or lately.arrived_since >= _OVER_AFTER
+    ):
+        return None
+    why, whose = _case(runbooks, lately.case_id)
+    text = (
+        f"{lately.lost} of {ended} messages that {title} took did not arrive in the last"
+        f" {MINUTES} min{why}"
+    )
+    return Trouble("delivery", "Not arriving", "bad", text, whose)
+
+
+def _case(runbooks: Runbooks, case_id: str | None) -> tuple[str, Whose | None]:
+    try:
+        case = runbooks.case(case_id) if case_id else None
+    except LookupError:
+        case = None
+    if case is None:
+        return "", None
+    return f": {case.title} ({case.id})", _WHOSE.get(case.fault)
+
+
+def _of_calls(lately: Lately, title: str) -> Trouble | None:
+    if (
+        lately.failed < FEWEST
+        or lately.failed < _PART_FAILED * lately.tried
+        or lately.well_since >= _OVER_AFTER
+    ):
+        return None
+    well = lately.tried - lately.failed
+    how = (
+        "were not answered"
+        if lately.unanswered == lately.failed
+        else f"failed at {title}, {lately.unanswered} of them without an answer"
+        if lately.unanswered
+        else f"failed at {title}"
+    )
+    part = "; the others were answered" if well else ""
+    text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{part}"
+    word = "Fails in part" if well else "Failing"
+    return Trouble("calls", word, "bad", text, "theirs")
