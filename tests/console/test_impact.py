@@ -99,6 +99,7 @@ async def test_who_asks_for_no_more_is_counted_and_nothing_else(stage: Stage) ->
     page = await _read(stage, incident)
     assert _big(page, "people") == "2 people" and _big(page, "next") == "None"
     assert "2 clients asked so far." in page and "are late" not in page
+    assert "/acts/pause" not in page and "Acknowledge</button>" in page
 
 
 _TEXT = """

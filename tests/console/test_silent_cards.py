@@ -51,7 +51,10 @@ def test_no_card_works_and_no_crowd_is_calm_while_every_worker_is_silent() -> No
 
 def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
     """Who wants no more texts is a matter for the day; a real fault beside it comes first."""
-    opt_outs = {"incident_title": "Opt-out rate over 5%", "incident_severity": "medium"}
+    opt_outs: dict[str, Any] = {
+        "incident_title": "Opt-out rate over 5%",
+        "incident_severity": "medium",
+    }
     [state] = states_of({**WELL, **opt_outs}, (), None, Told())
     assert (state.word, state.tone) == ("For the day", "info")
     assert said(**opt_outs, recent="SFF") == ["Failing", "For the day"]

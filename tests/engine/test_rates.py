@@ -249,6 +249,27 @@ async def test_opt_outs_are_people_of_people_and_open_an_incident(books: Books) 
     assert await books.admin.fetchval("select rule_id from incident") == "toy.leaving"
 
 
+async def test_what_a_person_closed_comes_back_by_something_new_alone(books: Books) -> None:
+    """The window still holds those who left before: nobody is paged of them anew, and whoever looks
+    is told; one who leaves afterwards opens it again."""
+    for n in range(10):
+        await books.write("delivered", person=f"p{n}")
+    for n in range(3):
+        await books.leave(f"p{n}")
+    assert await books.tick() == 1
+    incident = await books.admin.fetchval("select id from incident")
+    async with books.database.as_oncall() as connection:
+        assert await resolve(connection, incident, "Noor")
+    await books.tick(timedelta(minutes=6))
+    assert await books.admin.fetchval("select status from incident") == "resolved"
+    told = await books.admin.fetchval("select detail ->> 'seen' from alert_state where key like $1",
+                                      f"{LEAVING.id}:%")  # fmt: skip
+    assert told == "3 of 10; nothing new since it was closed"
+    await books.leave("p4")
+    await books.tick(timedelta(minutes=6))
+    assert await books.admin.fetch("select id, status from incident") == [(incident, "open")]
+
+
 async def test_a_share_beyond_its_line_is_one_incident_until_it_is_back(books: Books) -> None:
     """Beyond its line and no more beyond chance, it is not over; on the good side of its line it
     is; and what goes beyond again after a person resolved it is the same incident, come back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mentalspace.console import remedy
-from mentalspace.console.about import about_of
+from mentalspace.console.about import About, about_of
 from mentalspace.console.diagnosis import beside, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
@@ -34,7 +34,7 @@ from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
 from mentalspace.engine.outbound import open_client
-from mentalspace.engine.remedy import read_standing
+from mentalspace.engine.remedy import Preflight, read_standing
 from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
@@ -42,6 +42,8 @@ from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_s
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.evidence import read_evidence
 
+# What undoes another act.
+_SETS_GOING = ("resume", "automatic", "replay")
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
     "resolved": "Resolved. The same cause would open a new incident, or a share this one again.",
@@ -88,7 +90,7 @@ async def incident(visit: Visit) -> Response:
             _witness(visit, found, group),
         )
     issue = _issue(visit, rule, found["rule_id"])
-    buttons = await remedy.buttons(visit, found, standing)
+    buttons = _fitting(await remedy.buttons(visit, found, standing), about)
     refused_now = refused_hooks if found["status"] != "resolved" else None
     advised = recommend(
         Seen(
@@ -150,6 +152,11 @@ async def incident(visit: Visit) -> Response:
             visit.query("done"), visit.query("count"), visit.query("places"), visit.query("not")
         ),
     )
+
+
+def _fitting(buttons: Sequence[Preflight], about: About) -> list[Preflight]:
+    """Whoever wants no more is not helped by lanes that stand still; a lane can be set going."""
+    return [one for one in buttons if not about.leavers or one.name in _SETS_GOING]
 
 
 def _struck(group: Group | None, facts: Mapping[str, Any]) -> list[tuple[Any, int]]:

@@ -24,6 +24,7 @@ from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRun
 from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
+from mentalspace.engine.watch.old_news import find_old
 from mentalspace.engine.watch.standing import SOONEST_S, find_due, keep, pasts_of
 from mentalspace.engine.watch.state import State, next_state
 
@@ -138,12 +139,13 @@ class Evaluator:
                 hasty, judged=judged, fires=look.fires, past=past, lingers=look.lingers
             )
             seen.append((subject, state, look))
-        await keep(connection, room.room, rule, seen)
         alerting = [subject for subject, state, _look in seen if state is State.ALERTING]
         covered = await find_covered(connection, rule, alerting)
+        old = await find_old(connection, room, rule, alerting)
+        await keep(connection, room.room, rule, [_aged(one, old) for one in seen])
         for subject, state, look in seen:
             if state is State.ALERTING:
-                quiet = subject.credential_id in covered or is_silenced(
+                quiet = subject.credential_id in {*covered, *old} or is_silenced(
                     silences, room.room, rule.id, subject
                 )
                 if not quiet:
@@ -197,6 +199,14 @@ class Evaluator:
         blind = await connection.fetchval(_BLINDNESS, _blindness(rule), rule.id)
         if blind is not None:
             await note_recovery(connection, blind, 0, None)
+
+
+def _aged(one: tuple[Subject, State, Look], old: Collection[UUID]) -> tuple[Subject, State, Look]:
+    """Whoever looks is told why nobody is."""
+    subject, state, look = one
+    if subject.credential_id not in old:
+        return one
+    return subject, state, replace(look, seen=f"{look.seen}; nothing new since it was closed")
 
 
 _UNSEEN = Look(None, False, "nothing to judge by")
