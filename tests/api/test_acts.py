@@ -42,3 +42,35 @@ async def test_an_act_is_looked_at_done_and_refused(api: Api) -> None:
     assert unknown.http == 422
     nobody = await api.call("GET", f"/v1/incidents/{uuid4()}/acts", role="oncall")
     assert nobody.http == 404
+
+
+async def test_a_credentials_lanes_are_paused_and_opened_without_an_incident(api: Api) -> None:
+    """By its room and its endpoint: what each would do, then one of them, with a reason and an end,
+    once; it stands in the timeline as the console's does. For on-call alone, and nothing else."""
+    path = "/v1/lanes/email/mesa/acts"
+    looked = (await api.call("GET", path, role="oncall")).body["items"]
+    assert [one["name"] for one in looked] == ["pause", "resume", "hold"]
+    assert (looked[0]["refusal"], looked[1]["refusal"]) == (None, "No lane is paused.")
+    assert (looked[0]["needs_reason"], looked[0]["needs_expiry"]) == (True, True)
+    how = {"reason": "their own maintenance", "minutes": 30}
+    assert (await api.call("POST", f"{path}/pause", how)).http == 403
+    missing = await api.call("POST", f"{path}/pause", {"reason": "why"}, role="oncall")
+    assert (missing.http, missing.body["code"]) == (422, "expiry_missing")
+    done = await api.call("POST", f"{path}/pause", how, role="oncall")
+    assert (done.http, done.body["name"], done.body["count"]) == (200, "pause", 2)
+    again = await api.call("POST", f"{path}/pause", how, role="oncall")
+    assert (again.http, again.body["code"]) == (409, "not_now")
+    told = await api.admin.fetchrow(
+        "select t.data from timeline t join lane l on l.id = t.lane_id join credential c"
+        " on c.id = l.credential_id where t.kind = 'acted' and c.endpoint = 'mesa'"
+        " and c.integration = 'email' order by t.id desc limit 1"
+    )
+    assert "their own maintenance" in told["data"]
+    opened = await api.call("POST", f"{path}/resume", {}, role="oncall")
+    assert (opened.http, opened.body["count"]) == (200, 2)
+    held = await api.call("POST", f"{path}/hold", {"reason": "why"}, role="oncall")
+    assert (held.http, held.body["detail"]) == (409, "Nothing is due that could be held.")
+    assert (await api.call("POST", f"{path}/switch", how, role="oncall")).http == 422
+    for nowhere in ("email/nobody", "fax/mesa"):
+        answer = await api.call("POST", f"/v1/lanes/{nowhere}/acts/pause", how, role="oncall")
+        assert answer.http == 404

@@ -41,5 +41,13 @@ async def test_a_rule_is_read_silenced_and_loud_again(api: Api) -> None:
     told = (await api.call("GET", f"/v1/alerts/rules/{RULE}", role="oncall")).body
     assert {each["silence_id"] for each in told["standings"]} == {made.body["id"]}
     path = f"/v1/alerts/silences/{made.body['id']}/lift"
-    assert (await api.call("POST", path, {}, role="oncall")).body == []
+    other = await silence(rule_id="email.queue_stands", hours=1, reason="moving")
+    first = (await api.call("GET", "/v1/alerts/silences?limit=1", role="oncall")).body
+    assert [each["id"] for each in first["items"]] == [other.body["id"]]
+    following = f"/v1/alerts/silences?limit=1&cursor={first['next']}"
+    last = (await api.call("GET", following, role="oncall")).body
+    assert ([each["id"] for each in last["items"]], last["next"]) == ([made.body["id"]], None)
+    ended = f"/v1/alerts/silences/{other.body['id']}/lift"
+    assert len((await api.call("POST", ended, {}, role="oncall")).body["items"]) == 1
+    assert (await api.call("POST", path, {}, role="oncall")).body == {"items": [], "next": None}
     assert (await api.call("POST", path, {}, role="oncall")).http == 404

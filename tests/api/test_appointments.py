@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import pytest
 
+from mentalspace.practice.person import Role
 from mentalspace.practice.token import mint_token
-from tests.api.conftest import Api
+from tests.api.conftest import Api, Reply
 
 
 async def test_book_move_cancel(api: Api, booking: dict[str, Any]) -> None:
@@ -206,6 +207,39 @@ async def test_a_number_is_put_right_however_it_is_typed(api: Api) -> None:
     assert await api.admin.fetchval(audited, made["id"]) == 2
     others = await api.call("PATCH", path, {"phone": "202 555 0143"}, practice="mesa")
     assert others.http == 404
+
+
+async def test_the_part_2_mark_goes_on_by_staff_and_comes_off_by_administrators(api: Api) -> None:
+    """Off it comes with a reason alone, and what is refused changes nothing else either; each
+    change is audited once."""
+    made = await _made(api)
+    path = f"/v1/clients/{made['id']}"
+
+    async def put(role: Role = "administrator", **to: Any) -> Reply:
+        return await api.call("PATCH", path, to, role=role)
+
+    for _twice in range(2):
+        marked = await put("front_desk", part2=True)
+        assert (marked.http, marked.body["part2"]) == (200, True)
+    why = "Marked by mistake: another client's form"
+    wrong = await put("front_desk", part2=False, reason=why, email="ana@demo.example")
+    assert (wrong.http, wrong.body["code"]) == (403, "administrator_only")
+    wrong = await put(part2=False, reason=" ", email="ana@demo.example")
+    assert (wrong.http, wrong.body["errors"][0]["pointer"]) == (422, "/body/reason")
+    now = (await api.call("GET", path)).body
+    assert (now["part2"], now["email"]) == (True, None)
+    ended = await put(part2=False, reason=why, email="ana@demo.example")
+    assert (ended.body["part2"], ended.body["email"]) == (False, "ana@demo.example")
+    audited = await api.admin.fetch(
+        "select action, data ->> 'reason' as reason from audit"
+        " where action ~ 'client.part2' and subject = $1 order by seq",
+        made["id"],
+    )
+    assert [tuple(row) for row in audited] == [
+        ("client.part2_marked", None),
+        ("client.part2_unmarked", why),
+    ]
+    assert (await api.call("PATCH", path, {"part2": True}, practice="mesa")).http == 404
 
 
 async def test_tasks(api: Api) -> None:

@@ -68,6 +68,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("POST", f"/v1/incidents/{NOBODY}/unarchive", "incidents.act"),
     ("GET", f"/v1/incidents/{NOBODY}/acts", "incidents.act"),
     ("POST", f"/v1/incidents/{NOBODY}/acts/{NOBODY}", "incidents.act"),
+    ("GET", f"/v1/lanes/{NOBODY}/{NOBODY}/acts", "incidents.act"),
+    ("POST", f"/v1/lanes/{NOBODY}/{NOBODY}/acts/{NOBODY}", "incidents.act"),
     ("GET", "/v1/tickets", "incidents.read"),
     ("POST", f"/v1/tickets/{NOBODY}/close", "incidents.act"),
     ("GET", "/v1/alerts", "incidents.read"),

@@ -187,6 +187,31 @@ def test_a_rule_is_silenced_and_its_hours_set(environment: dict[str, str]) -> No
     assert re.search(r"^\[480, 1080\] +\[570, 720\] +t$", week.stdout, re.MULTILINE), week.stdout
 
 
+def test_a_rooms_lanes_are_paused_and_opened(environment: dict[str, str]) -> None:
+    """`lane` says what it would do, then does it, at one endpoint or at all of a room; what cannot
+    be done is one line, and changes nothing."""
+    pause = ("lane", "pause", "--for", "1h", "--reason", "the carrier asked")
+    looked = mentalspace(environment, *pause, "sms", "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    assert "sms/default (Lakeside" in looked.stdout
+    done = mentalspace(environment, *pause, "sms/default")
+    assert "done. Pause the lanes: 2 lanes" in done.stdout, done.stderr
+    again = mentalspace(environment, *pause, "sms/default")
+    assert (again.returncode, len(again.stderr.splitlines())) == (2, 1)
+    assert "paused already, by command line until" in again.stderr
+    rest = mentalspace(environment, *pause, "sms")
+    assert "sms/default (Lakeside" in rest.stdout
+    assert "left as it is" in rest.stdout
+    opened = mentalspace(environment, "lane", "open", "sms")
+    places = set(re.findall(r"sms/\S+", looked.stdout))
+    assert len(places) > 1
+    assert opened.stdout.count("done. Resume the lanes: 2 lanes") == len(places)
+    nothing = mentalspace(environment, "lane", "hold", "sms", "--reason", "why")
+    assert "Nothing is due that could be held." in nothing.stderr
+    nowhere = mentalspace(environment, "lane", "open", "fax")
+    assert nowhere.stderr.strip() == "mentalspace: no credential fax is in use"
+
+
 def test_the_audit_is_searched(environment: dict[str, str]) -> None:
     """`audit search` finds what was done, and that it was itself asked; no day is a mistake."""
     assert "nothing fits" in mentalspace(environment, "audit", "search", "--did", "x.y").stdout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from mentalspace.api.fields import Body, Out
 from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine.db import Connection
-from mentalspace.engine.remedy import Name, Standing, preflights, read_standing
+from mentalspace.engine.remedy import NAMES, Name, Standing, preflights, read_standing
 from mentalspace.engine.remedy import act as do_it
 from mentalspace.engine.remedy.act import Order
 from mentalspace.engine.runbook import Price
@@ -70,8 +70,13 @@ async def acts(visit: Actor, incident_id: UUID) -> Preflights:
     """Changes nothing. The numbers are of this moment."""
     async with visit.services.database.as_oncall() as connection:
         standing = await _standing(connection, incident_id)
+    return shown(visit, standing, NAMES)
+
+
+def shown(visit: Visit, standing: Standing, names: Sequence[Name]) -> Preflights:
+    """What each of these would do now."""
     price = _price(visit, standing.integration)
-    looked = preflights(standing, _title(visit, standing.integration), price)
+    looked = preflights(standing, title_of(visit, standing.integration), price)
     return Preflights(
         items=[
             Preflight(
@@ -86,6 +91,7 @@ async def acts(visit: Actor, incident_id: UUID) -> Preflights:
                 needs_expiry=one.needs_expiry,
             )
             for one in looked
+            if one.name in names
         ]
     )
 
@@ -101,12 +107,11 @@ async def act(visit: Actor, incident_id: UUID, name: Name, how: How) -> Done:
     async with visit.services.database.as_oncall() as connection:
         standing = await _standing(connection, incident_id)
         order = Order(visit.actor, how.reason, how.minutes)
-        title = _title(visit, standing.integration)
+        title = title_of(visit, standing.integration)
         try:
             done = await do_it(connection, incident_id, name, order, title)
         except Refused as error:
-            http = 409 if error.code == "not_now" else 422
-            raise Problem(http, error.code, str(error)) from error
+            raise not_done(error) from error
     return Done(name=done.name, count=done.count, replay=done.replay)
 
 
@@ -117,7 +122,12 @@ async def _standing(connection: Connection, incident_id: UUID) -> Standing:
     return standing
 
 
-def _title(visit: Visit, integration: str) -> Callable[[str], str]:
+def not_done(error: Refused) -> Problem:
+    """Why nothing has changed."""
+    return Problem(409 if error.code == "not_now" else 422, error.code, str(error))
+
+
+def title_of(visit: Visit, integration: str) -> Callable[[str], str]:
     room = visit.services.rooms.get(integration)
     titles = {provider.name: provider.title for provider in room.providers} if room else {}
     return lambda provider: titles.get(provider, provider)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from mentalspace.api.fields import Body, Out
-from mentalspace.api.page import Limit
+from mentalspace.api.page import Cursor, Limit, Page, page, position
 from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine.alert_board import BoardLine, read_board
@@ -23,8 +23,10 @@ from mentalspace.engine.alert_silence import (
     Silence,
     add_silence,
     lift_silence,
+    page_of_silences,
     standing_silences,
 )
+from mentalspace.engine.db import Connection
 from mentalspace.kernel.errors import Refused
 
 routes = APIRouter(tags=["alerts"])
@@ -186,9 +188,9 @@ async def rule(
 
 
 @routes.get("/v1/alerts/silences", summary="Silences that hold now, the next to end first")
-async def silences(visit: Reader) -> list[SilenceOut]:
+async def silences(visit: Reader, limit: Limit = 50, cursor: Cursor = None) -> Page[SilenceOut]:
     async with visit.reading() as connection:
-        return [_silence(each) for each in await standing_silences(connection)]
+        return await _page(connection, limit, cursor)
 
 
 @routes.post("/v1/alerts/silences", summary="Page nobody of it for a while", status_code=201)
@@ -212,12 +214,13 @@ async def silence(visit: Actor, wanted: SilenceIn) -> SilenceOut:
 
 
 @routes.post("/v1/alerts/silences/{silence_id}/lift", summary="It ends now", responses={404: {}})
-async def lift(visit: Actor, silence_id: UUID) -> list[SilenceOut]:
-    """The answer is what is still silenced. One that has ended already is not found."""
+async def lift(visit: Actor, silence_id: UUID) -> Page[SilenceOut]:
+    """The answer is what is still silenced, its first page. One that has ended already is not
+    found."""
     async with visit.services.database.as_oncall() as connection:
         if not await lift_silence(connection, silence_id, visit.actor):
             raise not_found()
-        return [_silence(each) for each in await standing_silences(connection)]
+        return await _page(connection, 50, None)
 
 
 def _about(line: BoardLine) -> dict[str, Any]:
@@ -265,6 +268,12 @@ def _standing(each: Stands) -> dict[str, Any]:
 
 def _change(change: Change) -> ChangeOut:
     return ChangeOut(state=change.state.value, at=change.at)
+
+
+async def _page(connection: Connection, limit: int, cursor: str | None) -> Page[SilenceOut]:
+    after_at, after_id = position(cursor)
+    rows = await page_of_silences(connection, after_at, after_id, limit + 1)
+    return page(rows, limit, "until_at", SilenceOut)
 
 
 def _silence(silence: Silence) -> SilenceOut:

@@ -18,8 +18,10 @@ from mentalspace.api.problem import Fault, Problem, not_found
 from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine.db import Connection
 from mentalspace.integrations.sms.number import NotANumber
+from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.phi import Phi
 from mentalspace.workflows.appointment_texts import note_number
+from mentalspace.workflows.client_mark import mark_client, may_unmark, unmark_client
 from mentalspace.workflows.client_reach import change_reach
 from mentalspace.workflows.reminder_rules import ClientUnknown
 
@@ -64,6 +66,12 @@ class Reach(Body):
 
     email: Email | None = None
     phone: Phone | None = None
+    part2: bool | None = Field(
+        default=None,
+        description="Whether each document that comes from now on is labelled under 42 CFR Part 2."
+        " An administrator takes the mark off, with a `reason`; what is here stays labelled.",
+    )
+    reason: str = Field(default="", max_length=500, description="Kept in the audit.")
 
 
 class Client(Out):
@@ -148,7 +156,7 @@ async def create(
 
 @routes.patch(
     "/v1/clients/{client_id}",
-    summary="Put an address or a number right",
+    summary="Put an address or a number right, or the Part 2 mark",
     responses={404: {}},
 )
 async def put_right(
@@ -156,8 +164,35 @@ async def put_right(
 ) -> Client:
     """As on the page *Not reached*: what waits for them goes there, and the task that asked for it
     is done. A number that nobody could dial is refused; a landline is kept, and gets no texts."""
-    if to.email is None and to.phone is None:
-        raise Problem(422, "nothing_to_change", "give email, phone, or both")
+    if to.email is None and to.phone is None and to.part2 is None:
+        raise Problem(422, "nothing_to_change", "give email, phone or part2")
+    if to.part2 is False:
+        _may_unmark(visit, to.reason)
+    if to.email is not None or to.phone is not None:
+        await _change_reach(visit, client_id, to)
+    async with visit.reading() as connection:
+        found = await _read(connection, client_id)
+        if to.part2 is None:
+            return found
+        if to.part2:
+            await mark_client(connection, visit.person, client_id)
+        else:
+            await unmark_client(connection, visit.person, client_id, to.reason)
+        return await _read(connection, client_id)
+
+
+def _may_unmark(visit: Visit, reason: str) -> None:
+    """Before anything is changed."""
+    try:
+        may_unmark(visit.person, reason)
+    except Refused as error:
+        if error.code == "administrator_only":
+            raise Problem(403, error.code, str(error)) from error
+        fault = Fault("/body/reason", error.code, str(error), "say why the mark comes off")
+        raise Problem(422, error.code, "see errors", errors=(fault,)) from error
+
+
+async def _change_reach(visit: Visit, client_id: UUID, to: Reach) -> None:
     try:
         await change_reach(
             visit.services,
@@ -172,8 +207,6 @@ async def put_right(
         fault = Fault("/body/phone", error.code, str(error), "write it like +1 212 555 0100")
         text = "nobody could dial this number; see errors"
         raise Problem(422, "number_wrong", text, errors=(fault,)) from error
-    async with visit.reading() as connection:
-        return await _read(connection, client_id)
 
 
 async def _read(connection: Connection, client_id: UUID) -> Client:

@@ -11,13 +11,17 @@ from mentalspace.console import words
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.remedy import LASTS, price_of, told
-from mentalspace.engine.remedy import Name, Standing, preflights, read_credential
-from mentalspace.engine.remedy.act import LONGEST_REASON, Order, act_on_credential
+from mentalspace.engine.remedy import (
+    WITHOUT_INCIDENT,
+    Standing,
+    act_on_credential,
+    preflights,
+    read_credential,
+)
+from mentalspace.engine.remedy.act import LONGEST_REASON, Order
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.secret_entry import enter_secret
 
-# What needs no incident. The rest changes whom messages go through, and belongs to one.
-OFFERED: tuple[Name, ...] = ("pause", "resume")
 _ENTERED = (
     "The new secret is in use. Lanes that the old one had stopped run again, and what waits goes."
 )
@@ -48,7 +52,7 @@ async def credential(visit: Visit) -> Response:
 
 async def do(visit: Visit) -> Response:
     name = str(visit.request.path_params["name"])
-    offered = next((one for one in OFFERED if one == name), None)
+    offered = next((one for one in WITHOUT_INCIDENT if one == name), None)
     if offered is None:
         raise Missing
     minutes = visit.field("minutes")
@@ -120,7 +124,7 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
 def _looked(visit: Visit, row: Any, standing: Standing) -> list[Any]:
     price = price_of(visit, row["integration"])
     looked = preflights(standing, _title(visit, row), price)
-    return [one for one in looked if one.name in OFFERED]
+    return [one for one in looked if one.name in WITHOUT_INCIDENT]
 
 
 def _title(visit: Visit, row: Any) -> Any:

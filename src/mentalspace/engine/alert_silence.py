@@ -60,6 +60,15 @@ select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.
   from alert_silence s left join practice p on p.id = s.practice_id
  where s.lifted_at is null and s.until_at > app.now() order by s.until_at
 """
+# A page of the same: after an instant and an id, if any, so many.
+_PAGE = """
+select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
+       s.until_at
+  from alert_silence s
+ where s.lifted_at is null and s.until_at > app.now()
+   and ($1::timestamptz is null or (s.until_at, s.id) > ($1, $2::uuid))
+ order by s.until_at, s.id limit $3
+"""
 _RECENT = """
 select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
        s.until_at, s.lifted_at, s.lifted_by, p.name as practice_name
@@ -89,6 +98,13 @@ SILENCED_UNTIL = """
 async def standing_silences(connection: Connection) -> list[Silence]:
     """Those that hold now, the next to end first."""
     return [_silence(row) for row in await connection.fetch(_STANDING)]
+
+
+async def page_of_silences(
+    connection: Connection, after_at: datetime | None, after_id: UUID | None, number: int
+) -> list[Any]:
+    """Rows of so many that hold now, after the one that ends then, the next to end first."""
+    return list(await connection.fetch(_PAGE, after_at, after_id, number))
 
 
 async def past_silences(connection: Connection) -> list[Silence]:

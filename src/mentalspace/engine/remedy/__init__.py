@@ -1,6 +1,7 @@
 """What a person may do about an incident: first what it would do, in numbers, then the act."""
 
 from mentalspace.engine.remedy.act import Done, act, act_on_credential
+from mentalspace.engine.remedy.named import WITHOUT_INCIDENT, Named, find_named
 from mentalspace.engine.remedy.preflight import NAMES, Name, Preflight, preflight, preflights
 from mentalspace.engine.remedy.standing import Fallback, Standing, read_credential, read_standing
 from mentalspace.engine.remedy.together import (
@@ -13,16 +14,19 @@ from mentalspace.engine.remedy.together import (
 
 __all__ = [
     "NAMES",
+    "WITHOUT_INCIDENT",
     "Done",
     "DoneTogether",
     "Fallback",
     "Name",
+    "Named",
     "One",
     "Preflight",
     "Standing",
     "act",
     "act_on_credential",
     "act_together",
+    "find_named",
     "preflight",
     "preflights",
     "preflights_together",
