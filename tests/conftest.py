@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 import asyncpg
 import pytest
+from argon2 import PasswordHasher
 from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser
 from pytest_asyncio import is_async_test
@@ -21,6 +22,7 @@ from mentalspace.engine.db.migrate import ensure_database, login_url, migrate
 from mentalspace.engine.log import configure_logs
 from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
+from mentalspace.practice import password
 from tests.browser import headless
 from tests.databases import Databases, read_contents
 from tests.house import House, running_house
@@ -59,6 +61,26 @@ def logs() -> Iterator[Path]:
     with tempfile.NamedTemporaryFile("w", suffix=".log") as stream:
         configure_logs("test", cast(Any, stream))
         yield Path(stream.name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> Iterator[pytest.MonkeyPatch]:
+    """Most demos here are seeded for one question, and a real hash costs as much as a page. Undone
+    by `passwords_at_their_price`; every program of ours pays it too."""
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(password, "_HASHER", cheap)
+        patch.setattr(password, "_NOBODY", cheap.hash("nobody's password"))
+        yield patch
+
+
+@pytest.fixture
+def passwords_at_their_price(cheap_passwords: pytest.MonkeyPatch) -> Iterator[None]:
+    cheap = password._HASHER, password._NOBODY
+    cheap_passwords.undo()
+    yield
+    for name, value in zip(("_HASHER", "_NOBODY"), cheap, strict=True):
+        cheap_passwords.setattr(password, name, value)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ _FULL = 400_000  # bytes
 # Everything that statements other than insert, update, delete and truncate leave behind. A copy has
 # its original's object ids and transaction numbers.
 _SHAPE = """
-select md5(string_agg(line, ' ' order by line)) from (
+select bit_xor(hashtextextended(line, 0)) from (
   select concat_ws(',', 'class', oid, relname, relkind, relowner, relacl, relrowsecurity,
                    relforcerowsecurity, reloptions) as line
     from pg_class where oid >= 16384 and relpersistence <> 't'
@@ -55,7 +55,7 @@ select setval(format('%I.%I', schemaname, sequencename)::regclass, start_value, 
 """
 _END_SESSIONS = """
 select bool_and(pg_terminate_backend(pid, 10000)) from pg_stat_activity
- where datname = $1 and pid <> pg_backend_pid()
+ where datname = current_database() and pid <> pg_backend_pid()
 """
 
 
@@ -63,7 +63,7 @@ select bool_and(pg_terminate_backend(pid, 10000)) from pg_stat_activity
 class Contents:
     """What a migrated database holds before anybody used it: rows by table, in binary."""
 
-    shape: str
+    shape: int
     tables: Sequence[tuple[str, str]]
     rows: Mapping[tuple[str, str], bytes]
     counters: Mapping[str, int]
@@ -92,14 +92,14 @@ class Databases:
         return name
 
     async def _take_back(self, name: str) -> None:
+        async with _connected(with_database(self.url, name)) as its:
+            await its.fetchval(_END_SESSIONS)
+            wiped = await _wipe(its, self.contents)
+        if wiped:
+            self.clean.append(name)
+            return
         async with _connected(self.url) as server:
-            await server.fetchval(_END_SESSIONS, name)
-            async with _connected(with_database(self.url, name)) as its:
-                wiped = await _wipe(its, self.contents)
-            if wiped:
-                self.clean.append(name)
-            else:
-                await server.execute(f'drop database "{name}" with (force)')
+            await server.execute(f'drop database "{name}" with (force)')
 
 
 async def read_contents(url: str) -> Contents:

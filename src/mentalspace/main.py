@@ -206,8 +206,10 @@ class MentalSpace:
         import uvicorn
 
         from mentalspace.engine.log import configure_logs
+        from mentalspace.engine.queue import load_library
 
         configure_logs("api")
+        load_library()
         config = uvicorn.Config(
             self._asgi,
             factory=True,
@@ -260,8 +262,10 @@ class MentalSpace:
     def run_worker(self) -> None:
         """Lanes, inboxes, dispatch, alerts and pages, until SIGTERM."""
         from mentalspace.engine.log import configure_logs
+        from mentalspace.engine.queue import load_library
 
         configure_logs("worker")
+        load_library()
         keep_loopback_direct(os.environ)
         asyncio.run(self._run_worker())
 

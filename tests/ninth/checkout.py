@@ -45,7 +45,6 @@ class Checkout:
             "PATH": os.environ["PATH"],
             "HOME": os.environ.get("HOME", "/"),
             "PYTHONPATH": str(self.path / "src"),
-            "PYTHONPYCACHEPREFIX": str(self.home / "bytecode"),
             "MENTALSPACE_HOME": str(self.home),
             **self.environment,
             **more,
@@ -82,10 +81,19 @@ class Checkout:
         }
 
 
+def _leave_behind(folder: str, names: list[str]) -> set[str]:
+    """What pytest compiled names the file it read; what a neighbour compiles just now is in a file
+    that it then renames."""
+    if Path(folder).name == "__pycache__":
+        return {name for name in names if "-pytest-" in name or not name.endswith(".pyc")}
+    return (_LEFT_BEHIND - {"__pycache__"}) & set(names)
+
+
 def check_out(into: Path, of: Path = ROOT) -> Checkout:
-    """A copy of the project as it stands. What mypy knows comes along: reading it anew is slow."""
+    """A copy of the project as it stands. What mypy knows and what Python compiled come along:
+    reading it all anew is slow."""
     path = into / "checkout"
-    shutil.copytree(of, path, ignore=lambda _folder, names: _LEFT_BEHIND & set(names))
+    shutil.copytree(of, path, ignore=_leave_behind)
     if of == ROOT and (known := ROOT / ".mypy_cache").exists():
         shutil.copytree(known, path / known.name)
     return Checkout(path, into / "home")

@@ -140,6 +140,7 @@ async def test_tries_side_by_side_are_all_counted(staff: Staff) -> None:
     assert codes.count("locked") == 15
 
 
+@pytest.mark.usefixtures("passwords_at_their_price")
 async def test_a_refusal_does_not_tell_who_is_known(staff: Staff) -> None:
     """An unknown address gets the words of a wrong password, about as late, and no audit name."""
     texts: set[str] = set()

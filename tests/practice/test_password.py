@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mentalspace.practice import password
+
+pytestmark = pytest.mark.usefixtures("passwords_at_their_price")
 
 
 def test_nobodys_password_costs_what_anybodys_does() -> None:

@@ -13,21 +13,18 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
-from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
-from pgqueuer.adapters.persistence.qb import (
-    QueryBuilderEnvironment,
-    QueryQueueBuilder,
-    QuerySchedulerBuilder,
-)
-from pgqueuer.adapters.persistence.queries import Queries
-from pgqueuer.core.qm import QueueManager
-from pgqueuer.domain.settings import DBSettings
-from pgqueuer.models import Job, QueueStatistics
 
 from mentalspace.engine.log import get_logger
+
+if TYPE_CHECKING:
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+    from pgqueuer.adapters.persistence.queries import Queries
+    from pgqueuer.core.qm import QueueManager
+    from pgqueuer.domain.settings import DBSettings
+    from pgqueuer.models import Job, QueueStatistics
 
 QUEUE_ROLE = "mentalspace_queue"
 QUEUE_SCHEMA = "queue"
@@ -52,11 +49,33 @@ class WakeUp:
     priority: int
 
 
+def load_library() -> None:
+    """A third of a second of processor: a process that serves spends it as it starts, and a
+    command that queues nothing never does."""
+    import pgqueuer.adapters.persistence.queries
+    import pgqueuer.core.qm  # noqa: F401
+
+
 def _settings() -> DBSettings:
+    from pgqueuer.domain.settings import DBSettings
+
     return DBSettings(db_schema=QUEUE_SCHEMA)
 
 
+def _driver(connection: asyncpg.Connection[Any]) -> AsyncpgDriver:
+    from pgqueuer.adapters.drivers.asyncpg import AsyncpgDriver
+
+    return AsyncpgDriver(connection)
+
+
 def _queries(driver: AsyncpgDriver) -> Queries:
+    from pgqueuer.adapters.persistence.qb import (
+        QueryBuilderEnvironment,
+        QueryQueueBuilder,
+        QuerySchedulerBuilder,
+    )
+    from pgqueuer.adapters.persistence.queries import Queries
+
     settings = _settings()
     return Queries(
         driver,
@@ -68,7 +87,7 @@ def _queries(driver: AsyncpgDriver) -> Queries:
 
 async def install_queue(admin: asyncpg.Connection[Any]) -> None:
     """Create or upgrade the queue's schema, and the one role that may use it."""
-    queries = _queries(AsyncpgDriver(admin))
+    queries = _queries(_driver(admin))
     if await queries.schema_is_installed():
         await queries.upgrade()
     else:
@@ -111,7 +130,7 @@ class Queue:
         if not wakeups:
             return 0
         async with self._turn:
-            ids = await _queries(AsyncpgDriver(await self._live())).enqueue(
+            ids = await _queries(_driver(await self._live())).enqueue(
                 [w.kind for w in wakeups],
                 [w.payload.encode() for w in wakeups],
                 [w.priority for w in wakeups],
@@ -130,7 +149,7 @@ class Queue:
 
     async def _sizes(self) -> list[QueueStatistics]:
         async with self._turn:
-            return await _queries(AsyncpgDriver(await self._live())).queue_size()
+            return await _queries(_driver(await self._live())).queue_size()
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -163,9 +182,11 @@ async def run_queue(
 async def _consume(
     url: str, handlers: Mapping[str, Handler], stop: asyncio.Event, at_once: int
 ) -> None:
+    from pgqueuer.core.qm import QueueManager
+
     connection = await _connect(url)
     try:
-        driver = AsyncpgDriver(connection)
+        driver = _driver(connection)
         manager = QueueManager(_queries(driver), channel=_settings().channel)
         for kind, handler in handlers.items():
             _register(manager, kind, handler)

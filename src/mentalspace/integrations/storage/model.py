@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+PREFIX = "/storage/v1"  # where Supabase Storage's addresses begin
+
 CLIENT_DOCUMENTS = "client-documents"
 INSURANCE_CARDS = "client-insurance-cards"
 CONSENTS = "telehealth-consents"

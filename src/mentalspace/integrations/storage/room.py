@@ -11,7 +11,7 @@ from mentalspace.integrations.storage.document import (
     sample_document,
 )
 from mentalspace.integrations.storage.landed import ShelfLandings
-from mentalspace.integrations.storage.routes import PREFIX, routes
+from mentalspace.integrations.storage.model import PREFIX
 from mentalspace.integrations.storage.supabase.adapter import SupabaseAdapter
 from mentalspace.kernel.integration import (
     Credential,
@@ -62,6 +62,13 @@ def opened(settings: Settings, database: Any, vault: Any) -> Integration:
         return SupabaseAdapter(http, credential, landings)
 
     return replace(integration, providers=(replace(supabase, adapter=adapter),))
+
+
+def routes() -> Any:
+    """Only who serves them loads them, and with them the web."""
+    from mentalspace.integrations.storage.routes import routes
+
+    return routes()
 
 
 integration = Integration(

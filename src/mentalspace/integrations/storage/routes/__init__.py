@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from mentalspace.integrations.storage.model import PREFIX
 from mentalspace.integrations.storage.refusal import NO_ROUTE, Refused
 from mentalspace.integrations.storage.routes import (
     bucket,
@@ -23,8 +24,6 @@ from mentalspace.integrations.storage.routes import (
     versions,
 )
 from mentalspace.integrations.storage.routes.answer import Handler, refusal, served
-
-PREFIX = "/storage/v1"
 
 
 async def _status(_request: Request) -> Response:
