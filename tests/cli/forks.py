@@ -32,8 +32,9 @@ def serve(where: str) -> None:
         door.listen()
         gc.freeze()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        heard: list[Any] = [door, 0]
         while True:
-            ready, _, _ = select.select([door, 0], [], [])
+            ready, _, _ = select.select(heard, [], [])
             if 0 in ready:
                 return
             caller, _ = door.accept()
@@ -52,9 +53,10 @@ def _attend(caller: socket.socket) -> None:
     if child == 0:
         caller.close()
         _become(call, fds)
-    watch = os.pidfd_open(child)
-    ready, _, _ = select.select([caller, watch], [], [])
-    if watch not in ready:
+    ended = os.pidfd_open(child)
+    awaited: list[Any] = [caller, ended]
+    ready, _, _ = select.select(awaited, [], [])
+    if ended not in ready:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     caller.sendall(str(os.waitstatus_to_exitcode(status)).encode())
