@@ -67,8 +67,8 @@ async def test_a_group_tells_its_own_sums(stage: Stage) -> None:
     assert _big(page, "people") == "7 people"
     assert _big(of_one, "people") == "2 people"
     assert "<b>In 2 practices</b>" in page
-    assert "7 clients in 2 practices touched so far, 7 not reached yet, first" in page
-    assert "7 people in 2 practices touched, 7 of them not reached" in paper
+    assert "7 clients in 2 practices touched so far: 7 not reached yet; first" in page
+    assert "7 people in 2 practices touched when this was written: 7 not reached yet" in paper
     assert "2 people touched" in paper_of_one
     assert f"paged and taken with incident {lead}" in paper_of_one
     # Mesa never had a good answer, and Lakeside had.
@@ -102,6 +102,8 @@ async def test_a_group_is_over_with_its_last_practice(stage: Stage) -> None:
         async with http.get(f"/incidents/{lead}") as answer:
             page = await answer.text()
     assert "Messages go out again" in page
+    assert "It is over since" in page and "Over, not closed" in page
+    assert not re.search('badge bad">.{1,300}High', page.partition("<h1>")[0])
     assert "Looks recovered, at 1 more practice" in page
 
 
@@ -115,7 +117,8 @@ async def test_a_button_of_a_group_is_for_all_of_it(stage: Stage) -> None:
         async with http.get(path) as answer:
             page = await answer.text()
         # Mesa's lanes stand still already.
-        assert "At 1 of 2 credentials of the group" in page and "Lakeside" in page
+        assert re.search(r"At 1 of 2 credentials of the group: \d+ messages? due and not", page)
+        assert "Lakeside" in page
         await stage.owner.execute("update lane set state = 'open', paused_by = null")
         async with http.get(f"/incidents/{lead}") as answer:
             assert "At 2 of 2 credentials of the group" in await answer.text()

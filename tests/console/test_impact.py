@@ -7,7 +7,7 @@ from uuid import UUID
 
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.ledger import record
-from tests.console.stage import Stage, succeed, walk
+from tests.console.stage import Stage, fail, succeed, walk
 from tests.console.test_doors import NAMES, visitor
 from tests.console.test_group import _big
 
@@ -38,7 +38,7 @@ async def test_an_incident_of_the_house_counts_who_waits_in_all_practices(stage:
     assert practices == 2
     page = await _read(stage, incident)
     assert int(_big(page, "people").split()[0]) >= people
-    assert "in 2 practices; the oldest was due 10 min ago" in page
+    assert "in 2 practices. The oldest was due 10 min ago" in page
     assert _big(page, "next").startswith("in ")
     assert int(re.findall(r"<b>(\d+)</b> waiting, kept", page)[0]) >= len(due)
     assert "some messages to clients are late" in page
@@ -53,7 +53,7 @@ async def test_an_incident_of_the_house_counts_who_waits_in_all_practices(stage:
         "update delivery set accepted_at = app.now() where id = $1", due[0]["id"]
     )
     late = await _read(stage, incident)
-    assert _big(late, "people") == "1 person" and "1 message left late" in late
+    assert _big(late, "people") == "1 person" and "Reached late, in 1 practice." in late
     assert _big(late, "next") == "None"
     assert "No message is late so far." in calm or "messages to clients are late" in calm
 
@@ -74,11 +74,42 @@ async def test_what_was_held_back_is_counted_with_who_was_told_otherwise(stage: 
     page = await _read(stage, incident)
     assert "“Reminder” in English, 3 texts: “click here”" in page
     assert _big(page, "people") == "3 people"
-    assert "2 not reached yet" in page
-    assert "1 told, 1 about to be; 1 got nothing" in page
+    assert "1 not reached yet + 1 not reached, and not tried again + 1 told another way = 3" in page
+    assert "Of the 1 not reached yet 1 is about to be told another way." in page
     assert "some text messages to clients were taken on their way and did not arrive" in page
     story = page.partition('aria-label="Timeline"')[2].partition("</ol>")[0]
     assert "Paused the lane" not in story
+
+
+async def test_everybody_stands_in_one_part_and_the_parts_add_up(stage: Stage) -> None:
+    """Whatever became of each, and by the worst where somebody has two messages; whoever has one
+    coming and is not among them is told with what it is."""
+    owner = stage.owner
+    known = await owner.fetch(
+        "select distinct on (recipient_key) id, attempts from delivery where practice_id = $1"
+        " and integration = 'email' and status = 'pending' and due_at <= app.now()"
+        " order by recipient_key, attempts desc",
+        stage.mesa,
+    )
+    dropped, lost, otherwise, reached, open_ = sorted(known, key=lambda d: -d["attempts"])
+    await fail(owner, otherwise["id"], 500, "x", "email.server_error", "retry", "theirs")
+    await owner.execute("update delivery set status = 'refused' where id = $1", otherwise["id"])
+    await succeed(owner, await owner.fetchval(_TEXT, otherwise["id"]))
+    await walk(owner, lost["id"], "due", "sending", "refused")
+    await walk(owner, dropped["id"], "cancelled")
+    await succeed(owner, reached["id"])
+    await succeed(owner, await owner.fetchval(_SECOND, open_["id"], -5))
+    await owner.execute(
+        "update delivery set recipient_key = 'later' where id = $1",
+        await owner.fetchval(_SECOND, open_["id"], 120),
+    )
+    page = await _read(stage, stage.incident)
+    assert _big(page, "people") == "5 people"
+    assert (
+        "1 not reached yet + 1 not reached, and not tried again + 1 reached since + 1 told another"
+        " way + 1 with nothing to be told any more = 5 people." in page
+    )
+    assert re.search(r"\d+ more .* an e-mail due in the next 24 hours; the first <time", page)
 
 
 async def test_who_asks_for_no_more_is_counted_and_nothing_else(stage: Stage) -> None:
@@ -109,6 +140,14 @@ select l.practice_id, l.id, l.credential_id, 'sms', d.kind, 'r' || d.id, 'held/'
        app.now() - interval '5 min', app.now(), '00-0-0-00', 'appointment', d.subject_id
   from lane l join delivery d on d.practice_id = l.practice_id and d.id = $1
  where l.integration = 'sms' and l.class = 'bulk' limit 1 returning id
+"""
+_SECOND = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+  idempotency_key, due_at, next_attempt_at, traceparent, subject_type, subject_id)
+select practice_id, lane_id, credential_id, integration, 'second', recipient_key,
+       'second/' || $2::int || id, app.now() + $2 * interval '1 min', app.now(), '00-0-0-00',
+       subject_type, subject_id
+  from delivery where id = $1 returning id
 """
 _INSTEAD = """
 insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,

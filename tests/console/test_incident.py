@@ -90,7 +90,7 @@ async def test_a_text_is_ready_to_be_posted(stage: Stage) -> None:
         text = await _post(http, stage)
         assert text.startswith("E-mails to clients (Investigating)")
         assert re.search(
-            r"5 clients touched so far, 5 not reached yet, first appointment \d\d:\d\d", text
+            r"5 clients touched so far: 5 not reached yet; first appointment \d\d:\d\d", text
         )
         path, data = f"/incidents/{stage.incident}/acknowledge", {"csrf": await _csrf(http)}
         async with http.post(path, data=data):

@@ -56,8 +56,8 @@ _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
     [
         (
             _seen("sms.budget_burns", "sms.no_answer", **_OUT),
-            "Nothing needs doing at the lanes: Twilio is tried again by itself at 18:01 UTC, and"
-            " what waits goes once it answers. Acknowledge; post the text below.",
+            "Nothing needs doing at the lanes: Twilio is tried again by itself, and what waits goes"
+            " once it answers. Acknowledge; post the text below.",
             "acknowledge",
         ),
         (
@@ -78,6 +78,9 @@ def test_one_thing_is_recommended(seen: Seen, said: str, press: str | None) -> N
     assert advised is not None
     assert said in advised.says
     assert advised.press == press
+    # When is told in the zone of whoever reads, and not here.
+    assert "UTC" not in advised.says
+    assert advised.next_try_at == (AT if "tried again" in said else None)
 
 
 def test_refused_callbacks_want_the_secret_that_signs() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from mentalspace.console.queries.people import NAMES
 from mentalspace.console.status_text import status_text
 
 THREE = datetime(2026, 11, 28, 3, 5, tzinfo=UTC)
@@ -14,7 +16,13 @@ MOVED = {"kind": "moved", "at": THREE.replace(minute=12), "data": {"count": 8}}
 
 
 def told(
-    *, moved: bool, waiting: int = 0, practices: int = 1, kind: str | None = None, **incident: Any
+    *,
+    moved: bool,
+    waiting: int = 0,
+    practices: int = 1,
+    kind: str | None = None,
+    touched: dict[str, Any] | None = None,
+    **incident: Any,
 ) -> str:
     known = {
         "practice_timezone": "UTC",
@@ -26,7 +34,11 @@ def told(
         "resolved_at": None,
         **incident,
     }
-    impact = {"people": 8, "people_left": 0, "waiting": waiting, "next_appointment_at": None}
+    impact: dict[str, Any] = {
+        **dict.fromkeys((*NAMES, "waiting"), 0),
+        **{"people": 8, "people_reached": 8, "waiting": waiting, "next_appointment_at": None},
+        **(touched or {}),
+    }
     story = [{"kind": "lane_paused", "at": THREE, "data": {}}, *([MOVED] if moved else [])]
     return status_text(known, {"impact": impact, "story": story}, practices, kind).text
 
@@ -67,3 +79,19 @@ def test_nobody_is_told_that_what_went_out_is_late(kind: str, words: str) -> Non
         for wrong in ("late", "is kept", "is sent as soon as", "go out again"):
             assert wrong not in text
     assert words in told(moved=False, kind=kind)
+
+
+def test_a_text_keeps_to_one_zone_and_adds_up() -> None:
+    """Whatever hours it tells are the practice's, and it names each part of whom it touched."""
+    text = told(
+        moved=True,
+        practice_timezone="America/Phoenix",
+        touched={
+            "people_left": 3, "people_open": 2, "people_lost": 1, "people_reached": 5,
+            "next_appointment_at": THREE.replace(hour=16),
+        },
+    )  # fmt: skip
+    hours = re.findall(r"\d\d:\d\d (\S+) on", text)
+    assert len(hours) >= 3
+    assert set(hours) == {"MST"}
+    assert "2 not reached yet, 1 not reached, and not tried again, 5 reached since" in text

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mentalspace.console.verdict import verdict
+from mentalspace.console.verdict import not_the_network, our_own_calls, verdict
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,33 @@ def test_a_second_witness_is_one_that_was_asked(
     told = verdict(incident, {"latest": None, "elsewhere": elsewhere}, "Resend").elsewhere
     assert (said is None) == (told is None)
     assert said is None or said in (told or "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "http", "said"),
+    [
+        ("malformed", 200, "Resend answers, but nothing in it can be read: "),
+        ("timeout", None, "Resend does not answer in time: "),
+        ("http", 500, "Resend answers, and fails at its own end: "),
+        ("connect", None, "Resend cannot be reached: "),
+    ],
+)
+def test_how_a_provider_fails_is_said_as_it_was_seen(
+    kind: str, http: int | None, said: str
+) -> None:
+    """An answer that cannot be read is an answer: the network has carried it."""
+    latest = {"evidence_kind": kind, "http": http, "code": None, "good_after_at": None}
+    incident = {"fault": "theirs", "integration": "email", "facts": {}}
+    found = verdict(incident, {"latest": latest, "elsewhere": None}, "Resend")
+    assert found.because.startswith(said)
+    assert (not_the_network(latest, "Resend") is not None) == (kind == "malformed")
+
+
+def test_our_own_calls_speak_while_it_is_theirs_and_lasts() -> None:
+    """Beside a status page that says all is well; once it is over they say nothing more."""
+    facts = {"tries": {"bad": 5, "good": 3}}
+    lasting = {"fault": "theirs", "recovered_at": None, "status": "open"}
+    assert our_own_calls(lasting, facts) == (5, 8)
+    assert our_own_calls({**lasting, "recovered_at": 1}, facts) is None
+    assert our_own_calls({**lasting, "fault": "ours"}, facts) is None
+    assert our_own_calls(lasting, {"tries": {"bad": 0, "good": 3}}) is None

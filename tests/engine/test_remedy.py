@@ -252,6 +252,7 @@ async def test_a_switch_that_happened_by_itself_is_not_offered_again(desk: Desk)
     await desk.bench.turn()
     looked = await desk.look("switch")
     assert looked.already
+    assert (looked.refusal or "").startswith("Already going by Acme.")
     assert "Switched by itself: 2 messages have gone to Acme since" in (looked.refusal or "")
     assert "gets what is new once one try of it goes well" in (looked.refusal or "")
     assert "Switched by itself" in await desk.refusal("switch")

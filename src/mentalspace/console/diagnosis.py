@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mentalspace.console.door import Visit
+from mentalspace.engine.runbook import Runbooks
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.evidence import Kept, checks_of
 
@@ -13,13 +15,15 @@ from mentalspace.workflows.evidence import Kept, checks_of
 @dataclass(frozen=True, slots=True)
 class Seen:
     """One query. `then` is None for who may not see it, or if it was not attached; `now` if it is
-    no longer in the runbook."""
+    no longer in the runbook. `of_cause`: its issue is about what happened, not only about the rule
+    that noticed it."""
 
     title: str
     source: str
     asked: str
     then: Kept | None
     now: Answer | None
+    of_cause: bool
 
     @property
     def unchanged(self) -> bool:
@@ -34,8 +38,22 @@ async def diagnose(visit: Visit, case_id: str | None, rule_id: str) -> list[Answ
     return [await run_check(visit.reading, issue, check) for issue, check in found]
 
 
-def beside(kept: Sequence[Kept], answers: Sequence[Answer]) -> list[Seen]:
-    """Each query once, in the runbook's order; at the end those that only the past knows."""
+def causes_of(runbooks: Runbooks, incident: Any) -> frozenset[str]:
+    """The issues that name its case; where none does, those that its rule names. Empty where
+    nothing tells them apart."""
+    issues = [issue for room in runbooks.rooms for issue in room.issues]
+    case_id, rule_id = incident["case_id"], incident["rule_id"]
+    of_case = frozenset(issue.id for issue in issues if case_id and case_id in issue.cases)
+    return of_case or frozenset(
+        rule.issue for rule in runbooks.alerts if rule.id == rule_id and rule.issue
+    )
+
+
+def beside(
+    kept: Sequence[Kept], answers: Sequence[Answer], causes: frozenset[str] = frozenset()
+) -> list[Seen]:
+    """Each query once, those of the `causes` first, in the runbook's order; at the end those that
+    only the past knows. Without causes all are about it."""
     queries = {(one.source, one.title): one for one in kept if one.kind == "query"}
     seen = [
         Seen(
@@ -44,7 +62,12 @@ def beside(kept: Sequence[Kept], answers: Sequence[Answer]) -> list[Seen]:
             answer.sql,
             queries.pop((answer.issue.id, answer.title), None),
             answer,
+            not causes or answer.issue.id in causes,
         )
         for answer in answers
     ]
-    return seen + [Seen(one.title, one.source, one.asked, one, None) for one in queries.values()]
+    past = [
+        Seen(one.title, one.source, one.asked, one, None, not causes or one.source in causes)
+        for one in queries.values()
+    ]
+    return sorted(seen, key=lambda one: not one.of_cause) + past

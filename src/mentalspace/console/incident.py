@@ -10,9 +10,9 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mentalspace.console import remedy
+from mentalspace.console import impact_words, remedy
 from mentalspace.console.about import About, about_of
-from mentalspace.console.diagnosis import beside, diagnose
+from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
 from mentalspace.console.queries.group import Group, read_whole
@@ -27,7 +27,7 @@ from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.recommend import Seen, button_first, recommend
 from mentalspace.console.status_text import status_text
-from mentalspace.console.verdict import verdict
+from mentalspace.console.verdict import not_the_network, our_own_calls, verdict
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
@@ -109,6 +109,7 @@ async def incident(visit: Visit) -> Response:
         "incident.html",
         incident=whole,
         facts=facts,
+        impact_words=impact_words,
         standstill=standstill,
         refused_hooks=refused_now,
         advised=advised,
@@ -140,7 +141,9 @@ async def incident(visit: Visit) -> Response:
         case_body=Markup(markdown_html(case.body)) if case else None,  # noqa: S704
         issue=issue,
         issue_body=Markup(markdown_html(issue.body)) if issue else None,  # noqa: S704
-        diagnosis=beside(evidence, checks),
+        diagnosis=beside(evidence, checks, causes_of(visit.services.runbooks, found)),
+        own_calls=our_own_calls(whole, facts),
+        not_the_network=not_the_network(facts["latest"], provider),
         status_then=next((one for one in evidence if one.kind == "status_page"), None),
         status_page=status_page,
         witness=witness,

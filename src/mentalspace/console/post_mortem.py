@@ -10,6 +10,7 @@ from uuid import UUID
 
 from mentalspace.console import words
 from mentalspace.console.about import about_of
+from mentalspace.console.impact_words import listed
 from mentalspace.console.narrate import Line, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import find_incident, read_pages
@@ -129,9 +130,9 @@ def _impact(told: Told) -> list[Block]:
     if told.group:
         people += f" in {words.count(told.group.practices, 'practice')}"
     first = impact["next_appointment_at"]
-    touched = f"{people} touched, {impact['people_left']} of them not reached when this was written"
-    if impact["people_otherwise"]:
-        touched += f", {impact['people_otherwise']} told in another way"
+    touched = f"{people} touched"
+    if impact["people"]:
+        touched += f" when this was written: {listed(impact)}"
     if told.facts.get("left"):
         touched = f"{words.count(told.facts['left'], 'person', 'people')} asked for no more"
     appointment = f"; the first appointment touched is {_at(first)}" if first else ""

@@ -21,10 +21,12 @@ _BY_ITSELF = frozenset({Disposition.RETRY, Disposition.RECONCILE})
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`press` is a button's name: one of a remedy's, `secret`, `acknowledge` or `resolve`."""
+    """`press` is a button's name: one of a remedy's, `secret`, `acknowledge` or `resolve`.
+    `next_try_at` is when the provider is tried again by itself, if that is known."""
 
     says: str
     press: str | None
+    next_try_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def recommend(seen: Seen) -> Recommendation | None:
 
 
 def _over(incident: Any) -> Recommendation:
-    says = "It looks recovered. See that nothing waits any more, then resolve it."
+    says = "It is over. See that nobody waits any more, then resolve it."
     if incident["status"] == "open":
         return Recommendation(
             f"{says} Acknowledge it first, if it is to page nobody else.", "resolve"
@@ -126,12 +128,12 @@ def _waiting(seen: Seen) -> Recommendation | None:
     if incident["fault"] != "theirs" or not (stopped or by_itself):
         return None
     at = incident["open_until"] if incident["breaker"] == "open" else seen.next_attempt_at
-    when = f" at {at:%H:%M} UTC" if at is not None else ""
-    tried = f"{seen.provider} is tried again by itself{when}, and what waits goes once it answers"
+    tried = f"{seen.provider} is tried again by itself, and what waits goes once it answers"
     first = "Acknowledge" if incident["status"] == "open" else "It is acknowledged"
     return Recommendation(
         f"Nothing needs doing at the lanes: {tried}. {first}; post the text below.",
         "acknowledge" if incident["status"] == "open" else None,
+        at,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mentalspace.console import words
+from mentalspace.console.impact_words import listed
 from mentalspace.engine.house_alert import HOUSE
 
 # What clients and colleagues call what a room does.
@@ -106,11 +107,13 @@ _OTHER: Mapping[str, _Trouble] = {
 
 @dataclass(frozen=True, slots=True)
 class StatusText:
-    """`state` is one of investigating, identified, monitoring and resolved."""
+    """`state` is one of investigating, identified, monitoring and resolved; every hour of it is in
+    the one `zone`."""
 
     state: str
     title: str
     lines: tuple[str, ...]
+    zone: str
 
     @property
     def text(self) -> str:
@@ -137,7 +140,7 @@ def status_text(
         lines.append(way)
     lines += _touched(facts, zone, practices) if kind not in _OF_NOBODY else []
     lines.append(_next(state, impact, zone, incident, trouble.rest))
-    return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines))
+    return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines), zone)
 
 
 def _late(incident: Any, impact: Any) -> _Trouble:
@@ -200,12 +203,10 @@ def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
     if not impact["people"]:
         return ["No client is known to have missed a message."]
     if not impact["people_left"]:
-        return [f"{people} were touched; all have been reached since."]
-    left = f"{people} touched so far, {impact['people_left']} not reached yet"
-    if otherwise := impact.get("people_otherwise"):
-        left = f"{left}, {otherwise} told in another way"
+        return [f"{people} were touched: {listed(impact)}."]
+    left = f"{people} touched so far: {listed(impact)}"
     if impact["next_appointment_at"] is not None:
-        return [f"{left}, first appointment {_hour(impact['next_appointment_at'], zone)}."]
+        return [f"{left}; first appointment {_hour(impact['next_appointment_at'], zone)}."]
     return [f"{left}; no appointment of theirs is ahead."]
 
 

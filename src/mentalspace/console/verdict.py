@@ -43,10 +43,46 @@ def _because(fault: str, latest: Any | None, provider: str) -> str:
         case "ours":
             return f"{provider} answers, and refuses what we send: {answer}"
         case "theirs":
-            return f"{provider} fails or cannot be reached: {answer}"
+            return f"{_how_it_fails(latest, provider)}: {answer}"
         case "recipient":
             return f"{provider} works; the addresses do not: {answer}"
     return f"The runbook does not say; {answer}"
+
+
+def _how_it_fails(latest: Any | None, provider: str) -> str:
+    """By how we know: one that answers rubbish is reached, and one that is slow is no network's."""
+    match latest["evidence_kind"] if latest else None:
+        case "malformed":
+            return f"{provider} answers, but nothing in it can be read"
+        case "http" | "reply":
+            return f"{provider} answers, and fails at its own end"
+        case "timeout":
+            return f"{provider} does not answer in time"
+        case "reset":
+            return f"{provider} breaks the connection off"
+        case "connect":
+            return f"{provider} cannot be reached"
+    return f"{provider} fails or cannot be reached"
+
+
+def our_own_calls(incident: Any, facts: Mapping[str, Any]) -> tuple[int, int] | None:
+    """How many of our tries failed, of how many since it began, while it is the provider's and not
+    over: they outweigh what its status page says, and what it answers to a harmless question."""
+    tries = facts["tries"]
+    over = incident["recovered_at"] is not None or incident["status"] == "resolved"
+    if incident["fault"] != "theirs" or over or not tries["bad"]:
+        return None
+    return tries["bad"], tries["bad"] + tries["good"]
+
+
+def not_the_network(latest: Any | None, provider: str) -> str | None:
+    """Of an answer that came, whatever it was worth: words about time-outs do not hold."""
+    if latest is None or latest["evidence_kind"] != "malformed":
+        return None
+    return (
+        f"Here {provider} did answer, in time, with what cannot be read: it is no slow network, and"
+        " other integrations need no asking."
+    )
 
 
 def evidence_of(attempt: Any) -> str:

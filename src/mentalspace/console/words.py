@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 Tone = Literal["ok", "info", "warn", "bad", "idle"]
 
@@ -60,6 +60,24 @@ INCIDENT: Mapping[str, State] = {
     "acknowledged": State("Acknowledged", "info", "somebody has taken it; escalation waits"),
     "resolved":     State("Resolved", "ok", "a person said that it is over"),
 }  # fmt: skip
+
+_OVER = State("Over, not closed", "ok", "its cause is gone; somebody looks, and closes it")
+
+
+def severity(incident: Any) -> State:
+    """Of an incident; once its cause is gone it is loud no more."""
+    known = SEVERITY[incident["severity"]]
+    return State(known.word, "idle", known.meaning) if _is_over(incident) else known
+
+
+def incident(found: Any) -> State:
+    """How it stands: one that is over says so, though nobody has closed it."""
+    return _OVER if _is_over(found) else INCIDENT[found["status"]]
+
+
+def _is_over(incident: Any) -> bool:
+    return incident["recovered_at"] is not None and incident["status"] != "resolved"
+
 
 # Why an incident that somebody had, or nobody needed to have, is open once more.
 RETURNED: Mapping[str, str] = {

@@ -10,6 +10,7 @@ from uuid import UUID
 from mentalspace.console.about import About
 from mentalspace.console.queries.fleet_sql import PAUSED
 from mentalspace.console.queries.house import read_house_facts
+from mentalspace.console.queries.people import NUMBERS, PEOPLE
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
@@ -22,9 +23,10 @@ FAILURES = About()
 # then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
 # waits now. Who went over to the next provider is one of them. People are counted by the keyed
 # hash of their address, which differs from practice to practice. What only rests until its hours
-# begin is nobody's trouble, unless a try of it failed. All that if the rule counts it ($2); $3 if
-# it counts what came back, by the cases $4 if any, and not by $5. Whoever was told the same in
-# another way is reached. One line an incident, and one of all, without an id.
+# begin is nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is
+# due within a day. All that if the rule counts it ($2); $3 if it counts what came back, by the
+# cases $4 if any, and not by $5. Whoever was told the same in another way is reached. One line an
+# incident, and one of all, without an id.
 _IMPACT = f"""
 with member as materialized (
   select i.id as incident_id, i.credential_id, i.since, i.resolved_at, i.drill, last.good_at,
@@ -74,7 +76,9 @@ with member as materialized (
 ), told as (
   select touched.incident_id, d.recipient_key, d.status, d.attempts, d.next_attempt_at,
          {RESTS} as rests,
-         d.status in ('accepted', 'delivered') as through, o.told as otherwise, o.coming,
+         d.status in ('accepted', 'delivered') as through, d.status = 'cancelled' as moot,
+         d.status in ('refused', 'failed', 'bounced', 'expired') as ended,
+         o.told as otherwise, o.coming,
          case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
            as starts_at
     from touched join delivery d on d.id = touched.id
@@ -88,20 +92,31 @@ with member as materialized (
          and o.subject_id = d.subject_id and o.id <> d.id and o.kind = d.kind
          and o.created_at >= d.created_at) o
 )
-select incident_id, count(distinct recipient_key) as people, count(*) as messages,
-       count(distinct recipient_key) filter (where not through and not otherwise) as people_left,
-       count(distinct recipient_key) filter (where otherwise) as people_otherwise,
-       count(distinct recipient_key) filter (where coming and not otherwise) as people_coming,
+{PEOPLE}
+, soon as (
+  select count(distinct d.recipient_key) as people_soon, min(d.due_at) as soon_at
+    from member m join delivery d on d.credential_id = m.credential_id
+   where d.drill is not distinct from m.drill and d.status = 'pending'
+     and d.due_at > app.now() and d.due_at <= app.now() + interval '24 hours'
+     and d.recipient_key not in (select recipient_key from told)
+)
+select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
+  from (
+select incident_id, count(*) as messages,
        count(*) filter (where through) as through,
        count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
        count(*) filter (where rests) as resting,
        count(*) filter (where status = 'unknown') as unknown,
        count(*) filter (where status = 'held') as held,
        count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
-       min(starts_at) filter (where not through and not otherwise) as next_appointment_at,
+       count(*) filter (where moot) as cancelled,
+       min(starts_at) filter (where not through and not otherwise and not moot)
+         as next_appointment_at,
        min(next_attempt_at) filter (where status in ('pending', 'due', 'unknown')
          and attempts > 0) as next_attempt_at
-  from told group by grouping sets ((), (incident_id))
+  from told group by grouping sets ((), (incident_id))) sums
+  left join people on people.incident_id is not distinct from sums.incident_id
+ cross join soon
 """
 # Whoever said that they want no more ($2, the reasons) since it began.
 _LEFT = """
@@ -110,12 +125,6 @@ select count(distinct (s.practice_id, s.recipient_key)) as people
    and s.integration = i.integration
  where i.id = any ($1) and s.reason = any ($2) and s.drill is not distinct from i.drill
    and s.created_at between i.since and coalesce(i.resolved_at, 'infinity')
-"""
-_COMING = """
-select count(distinct recipient_key) as people, min(due_at) as first_at
-  from delivery
- where credential_id = any ($1) and drill is not distinct from $2 and status = 'pending'
-   and due_at > app.now() and due_at <= app.now() + interval '24 hours'
 """
 # Untouched by it, so far: they would not leave now if all were well.
 _RESTING = f"""
@@ -138,6 +147,12 @@ select count(*) filter (where a.state = 'succeeded') as good,
   from incident i join attempt a on a.credential_id = i.credential_id
  where i.id = any ($1) and a.finished_at >= i.since
    and a.finished_at <= coalesce(i.resolved_at, 'infinity')
+"""
+# Once it is over: from the first good answer after the last failure ($2) on.
+_AFTER = """
+select count(*) filter (where a.state = 'succeeded') as good,
+       count(*) filter (where a.state in ('failed', 'unknown')) as bad
+  from attempt a where a.credential_id = any ($1) and a.finished_at >= $2
 """
 # Since it began ($3), and not before. What a question about an unknown outcome was answered says
 # less than what the sending met.
@@ -249,12 +264,15 @@ async def read_facts(
             list(about.not_cases),
         )
     }
+    over = incident["recovered_at"]
+    if over is not None and answered:
+        over = min(over, latest["good_after_at"])
     return {
         "impact": counted.pop(None),
+        "after": await connection.fetchrow(_AFTER, known, over) if over is not None else None,
         "by_incident": counted,
         "wording": await connection.fetch(_WORDING, ids) if about.returns else [],
         "left": await connection.fetchval(_LEFT, ids, list(about.leavers)),
-        "coming": await connection.fetchrow(_COMING, known, drill),
         "resting": await connection.fetchrow(_RESTING, known, drill),
         "tries": await connection.fetchrow(_TRIES, ids),
         "latest": latest,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mentalspace.console.queries.people import NUMBERS, PEOPLE
 from mentalspace.engine.db import Connection
 from mentalspace.engine.queued import NEAR, RESTED, RESTS, WAITS
 
@@ -30,35 +31,42 @@ with clock as materialized (
            > greatest(d.due_at, clock.since) + interval '1 minute'
        and not {RESTED}) d
    where c.drill is null
-), told as (
+), every_one as (
   select t.recipient_key, t.practice_id, t.status, t.due_at, t.rests,
-         t.status in ('accepted', 'delivered') as through, a.starts_at
+         t.status in ('accepted', 'delivered') as through, t.status = 'expired' as ended,
+         a.starts_at
     from touched t
     left join appointment a on t.subject_type = 'appointment' and a.id = t.subject_id
      and a.status = 'scheduled' and a.starts_at > app.now()
+), told as (
+  select '00000000-0000-0000-0000-000000000000'::uuid as incident_id, recipient_key, through,
+         ended, false as moot, false as otherwise, false as coming
+    from every_one where not rests
 )
-select count(distinct recipient_key) filter (where not rests) as people,
-       count(distinct practice_id) filter (where not rests) as practices,
-       count(*) filter (where not rests) as messages,
-       count(distinct recipient_key) filter (where not through and not rests) as people_left,
-       count(distinct recipient_key) filter (where through) as people_late,
-       0::int8 as people_otherwise, 0::int8 as people_coming,
-       count(*) filter (where through) as through,
-       count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
-       count(*) filter (where rests) as resting,
-       count(distinct recipient_key) filter (where rests) as people_resting,
-       count(*) filter (where status = 'unknown') as unknown, 0::int8 as held,
-       count(*) filter (where status = 'expired') as ended,
-       min(starts_at) filter (where not through and not rests) as next_appointment_at,
-       min(due_at) filter (where not through and not rests) as oldest_at,
-       null::timestamptz as next_attempt_at
-  from told
-"""
-_COMING = """
-select count(distinct d.recipient_key) as people, min(d.due_at) as first_at
-  from credential c join delivery d on d.credential_id = c.id
- where c.drill is null and d.drill is null and d.status = 'pending' and d.due_at > app.now()
-   and d.due_at <= app.now() + interval '24 hours'
+{PEOPLE}
+, soon as (
+  select count(distinct d.recipient_key) as people_soon, min(d.due_at) as soon_at
+    from credential c join delivery d on d.credential_id = c.id
+   where c.drill is null and d.drill is null and d.status = 'pending' and d.due_at > app.now()
+     and d.due_at <= app.now() + interval '24 hours'
+     and d.recipient_key not in (select recipient_key from told)
+), sums as (
+  select count(distinct practice_id) filter (where not rests) as practices,
+         count(*) filter (where not rests) as messages,
+         count(*) filter (where through) as through,
+         count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
+         count(*) filter (where rests) as resting,
+         count(distinct recipient_key) filter (where rests) as people_resting,
+         count(*) filter (where status = 'unknown') as unknown, 0::int8 as held,
+         count(*) filter (where ended) as ended,
+         0::int8 as cancelled,
+         min(starts_at) filter (where not through and not rests) as next_appointment_at,
+         min(due_at) filter (where not through and not rests) as oldest_at,
+         null::timestamptz as next_attempt_at
+    from every_one
+)
+select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
+  from sums cross join soon left join people on people.incident_id is null
 """
 _TRIES = """
 select count(*) filter (where a.state = 'succeeded') as good,
@@ -76,10 +84,10 @@ async def read_house_facts(connection: Connection, incident: Any) -> dict[str, A
     assert impact is not None
     return {
         "impact": impact,
+        "after": None,
         "by_incident": {},
         "left": 0,
         "wording": [],
-        "coming": await connection.fetchrow(_COMING),
         "resting": {"messages": impact["resting"], "people": impact["people_resting"]},
         "tries": await connection.fetchrow(_TRIES, incident["since"], over),
         "latest": None,

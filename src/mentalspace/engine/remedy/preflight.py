@@ -103,7 +103,11 @@ def _is_switched(s: Standing, title: Title) -> str | None:
         if s.breaker == "closed"
         else "once one try of it goes well; it is tried by itself"
     )
-    return f"Switched by itself: {_went(s, title)}. {here} gets what is new {back}."
+    name = title(s.moved_to or "")
+    return (
+        f"Already going by {name}. Switched by itself: {_went(s, title)}. {here} gets what is new"
+        f" {back}."
+    )
 
 
 def _is_stopped(s: Standing, _title: Title) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -15,6 +15,12 @@ from mentalspace.kernel.errors import Refused
 
 # Of so many practices the page that leads says what the act would do.
 MOST_SHOWN = 5
+# What the first number of a button counts.
+_COUNTED: Mapping[str, str] = {
+    "waiting": "due and not sent yet",
+    "held_safe": "held and of use",
+    "movable": "due that surely have not left",
+}
 # An order that says too little is refused for all of them.
 _OF_THE_ORDER = frozenset({"reason_missing", "reason_unusable", "expiry_missing"})
 
@@ -51,20 +57,29 @@ def _together(name: Name, every: Sequence[One], title: Title, price: Price | Non
     looks = [(one.name, preflight(name, one.standing, title, price)) for one in every]
     able = [(where, look) for where, look in looks if look.refusal is None]
     if not able:
-        refusals = [look.refusal or "" for _where, look in looks]
-        said = (
-            refusals[0] if len(set(refusals)) == 1 else "At none of the practices can it be done."
-        )
-        first = looks[0][1]
-        return replace(first, refusal=said, already=all(look.already for _w, look in looks))
+        done = any(look.already for _where, look in looks)
+        first = next(look for _where, look in looks if look.already is done)
+        return replace(first, refusal=_nowhere(looks), already=done)
     first = able[0][1]
     numbers = {key: sum(look.numbers[key] for _w, look in able) for key in first.numbers}
     counted = next(iter(numbers.values()), 0)
-    head = f"At {len(able):,} of {len(every):,} credentials of the group: {counted:,} messages."
+    what = f"{counted:,} message{'' if counted == 1 else 's'} {_COUNTED[next(iter(numbers))]}"
+    head = f"At {len(able):,} of {len(every):,} credentials of the group: {what}."
     lines = [f"{where}: {look.would[0]}" for where, look in able[:MOST_SHOWN]]
     if len(able) > MOST_SHOWN:
         lines.append(f"And so on at {len(able) - MOST_SHOWN:,} more.")
     return replace(first, would=(head, *lines), numbers=numbers)
+
+
+def _nowhere(looks: Sequence[tuple[str, Preflight]]) -> str:
+    """Why it cannot be done at any of them; where it is done already, that first."""
+    if len({look.refusal for _where, look in looks}) == 1:
+        return looks[0][1].refusal or ""
+    told = sorted(looks, key=lambda one: not one[1].already)
+    said = [f"{where}: {look.refusal}" for where, look in told[:MOST_SHOWN]]
+    if len(told) > MOST_SHOWN:
+        said.append(f"And so on at {len(told) - MOST_SHOWN:,} more.")
+    return " ".join(said)
 
 
 async def act_together(
