@@ -38,19 +38,19 @@ async def diagnose(visit: Visit, case_id: str | None, rule_id: str) -> list[Answ
     return [await run_check(visit.reading, issue, check) for issue, check in found]
 
 
-def causes_of(runbooks: Runbooks, incident: Any) -> frozenset[str]:
-    """The issues that name its case; where none does, those that its rule names. Empty where
-    nothing tells them apart."""
+def causes_of(runbooks: Runbooks, incident: Any) -> frozenset[str] | None:
+    """The issues that name its case, perhaps none; of an incident without a case, those that its
+    rule names. None where nothing tells them apart."""
     issues = [issue for room in runbooks.rooms for issue in room.issues]
     case_id, rule_id = incident["case_id"], incident["rule_id"]
-    of_case = frozenset(issue.id for issue in issues if case_id and case_id in issue.cases)
-    return of_case or frozenset(
-        rule.issue for rule in runbooks.alerts if rule.id == rule_id and rule.issue
-    )
+    if case_id:
+        return frozenset(issue.id for issue in issues if case_id in issue.cases)
+    named = [rule.issue for rule in runbooks.alerts if rule.id == rule_id and rule.issue]
+    return frozenset(named) or None
 
 
 def beside(
-    kept: Sequence[Kept], answers: Sequence[Answer], causes: frozenset[str] = frozenset()
+    kept: Sequence[Kept], answers: Sequence[Answer], causes: frozenset[str] | None = None
 ) -> list[Seen]:
     """Each query once, those of the `causes` first, in the runbook's order; at the end those that
     only the past knows. Without causes all are about it."""
@@ -62,12 +62,12 @@ def beside(
             answer.sql,
             queries.pop((answer.issue.id, answer.title), None),
             answer,
-            not causes or answer.issue.id in causes,
+            causes is None or answer.issue.id in causes,
         )
         for answer in answers
     ]
     past = [
-        Seen(one.title, one.source, one.asked, one, None, not causes or one.source in causes)
+        Seen(one.title, one.source, one.asked, one, None, causes is None or one.source in causes)
         for one in queries.values()
     ]
     return sorted(seen, key=lambda one: not one.of_cause) + past
