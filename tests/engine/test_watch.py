@@ -445,3 +445,27 @@ async def test_a_figure_of_a_practice_without_a_credential_is_told_all_the_same(
     assert await books.tick() == 1
     facts = await books.admin.fetchval("select facts ->> 'seen' from incident")
     assert facts == f"disk of practice {str(other)[:8]}: 95% of it"
+
+
+async def test_what_our_own_check_finds_alerts_until_it_answers_again(books: Books) -> None:
+    """No message met it: a rule on the case fires all the same, and is over by our next check."""
+    refused = replace(rule(AlertKind.CASE, 1, cases=("toy.key",)), resolves_after=1, hold_s=0)
+    with_rules(books, refused)
+    answer = """
+    insert into credential_check (credential_id, practice_id, answered_at, good, since, case_id,
+                                  fault, said)
+    values ($1, $2, app.now(), $3, app.now(), 'toy.key', 'ours', 'Acme answered 401')
+    on conflict (credential_id) do update set good = excluded.good, answered_at = app.now()
+    """
+    about = (books.credential_id, books.practice_id)
+    await books.admin.execute(answer, *about, False)
+    assert await books.tick() == 1
+    [incident] = await books.admin.fetch("select fault, facts ->> 'seen' as seen from incident")
+    assert incident["fault"] == "ours"
+    assert incident["seen"].startswith("Acme answered 401; found by our own check at ")
+    await books.tick(timedelta(seconds=6))
+    assert await books.admin.fetchval("select recovered_at from incident") is None
+    await books.advance(timedelta(seconds=6))
+    await books.admin.execute(answer, *about, True)
+    await books.tick()
+    assert await books.admin.fetchval("select recovered_at from incident") is not None

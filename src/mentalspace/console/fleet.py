@@ -23,6 +23,7 @@ from mentalspace.console.queries.processes import (
 )
 from mentalspace.console.queries.refused import read_refusing
 from mentalspace.console.words import State
+from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
@@ -44,6 +45,7 @@ async def home(visit: Visit) -> Response:
             await read_refusing(connection),
             await read_troubles(connection, visit.services.runbooks, visit.services.rooms),
             await read_heard(connection, visit.services.rooms),
+            await read_checked(connection),
         )
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)

@@ -7,6 +7,7 @@ from random import Random
 from typing import TypeAlias
 
 from mentalspace.engine.adapters import Adapters
+from mentalspace.engine.credential_check import LOOK_EVERY_S, check_credentials
 from mentalspace.engine.metrics import fold_tally, known_of
 from mentalspace.engine.rollup import FOLD_EVERY_S, Folder
 from mentalspace.engine.services import Services
@@ -51,6 +52,10 @@ def chores(services: Services, adapters: Adapters) -> Chores:
     return {
         "agreements": (AGREEMENTS_EVERY_S, lambda: tell_of_ends(database, services.rooms)),
         "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(database)),
+        "check_credentials": (
+            LOOK_EVERY_S,
+            lambda: check_credentials(database, adapters, services.runbooks),
+        ),
         "check_files": (CHECK_EVERY_S, lambda: check_files(services)),
         "count_files": (COUNT_EVERY_S, lambda: count_files(services)),
         "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console.words import State, Tone
+from mentalspace.engine.credential_check import Checked
 from mentalspace.engine.heard import Heard
 from mentalspace.workflows.doctor.lately import Trouble
 
@@ -18,11 +19,12 @@ WORKS = State("Working", "ok", "the last calls were answered")
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the doctor judges by as well, by credential: whose last callback was refused, what went
-    wrong of late, and when each was heard of."""
+    wrong of late, when each was heard of, and who failed our own check."""
 
     refusing: Set[UUID] = frozenset()
     troubles: Mapping[UUID, Sequence[Trouble]] = field(default_factory=dict)
     heard: Mapping[UUID, Heard] = field(default_factory=dict)
+    checked: Mapping[UUID, Checked] = field(default_factory=dict)
 
 
 def states_of(
@@ -30,11 +32,13 @@ def states_of(
 ) -> list[State]:
     """Never empty. What a person set by hand comes first; of what weighs alike, what says more."""
     id_: UUID = credential["id"]
+    troubles = told.troubles.get(id_, ())
     found = [
         *_of_lanes(credential, lanes),
-        *(_of_trouble(one) for one in told.troubles.get(id_, ())),
+        *_of_check(told.checked.get(id_)),
+        *(_of_trouble(one) for one in troubles),
         *_of_incident(credential),
-        *_of_calls(credential),
+        *_of_calls(credential, troubles),
     ]
     if backlog and (backlog["held"] or backlog["unknown"]):
         found.append(State("Needs a look", "warn", "messages are held or their outcome is unknown"))
@@ -71,6 +75,13 @@ def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
     return []
 
 
+def _of_check(checked: Checked | None) -> list[State]:
+    if checked is None or not checked.is_sure:
+        return []
+    word = "Key refused" if checked.fault == "ours" else "No good answer"
+    return [State(word, "bad", checked.words)]
+
+
 def _of_trouble(trouble: Trouble) -> State:
     return State(trouble.word, "bad" if trouble.state == "bad" else "warn", trouble.text)
 
@@ -89,8 +100,10 @@ def _of_incident(credential: Any) -> list[State]:
     ]
 
 
-def _of_calls(credential: Any) -> list[State]:
-    if (credential["recent"] or "").endswith("FF"):
+def _of_calls(credential: Any, troubles: Sequence[Trouble]) -> list[State]:
+    """What is counted already is not said twice."""
+    counted = any(one.check == "calls" for one in troubles)
+    if not counted and (credential["recent"] or "").endswith("FF"):
         return [State("Failing", "warn", "the last tries failed by the provider’s fault")]
     return []
 

@@ -76,10 +76,11 @@ on conflict (key) do update set state = excluded.state, checked_at = excluded.ch
   since = case when alert_state.state = excluded.state then alert_state.since else app.now() end
 """
 # Messages that went since the rule last held. Of rules on failures in a row ($3) one failure
-# begins anew.
+# begins anew. Where no message met the trouble, a good answer to our own check is one that went.
 _SUCCESSES = """
-select w.credential_id, n.went
-  from unnest($1::uuid[], $2::timestamptz[]) as w (credential_id, alerted_at)
+select w.credential_id, n.went + checked.well as went
+  from unnest($1::uuid[], $2::timestamptz[], $4::uuid[])
+       as w (credential_id, alerted_at, incident_id)
  cross join lateral (
    select count(*) as went from attempt a join attempt_delivery ad on ad.attempt_id = a.id
     where a.credential_id = w.credential_id and a.state = 'succeeded'
@@ -89,6 +90,12 @@ select w.credential_id, n.went
                             where credential_id = w.credential_id
                               and fault in ('ours', 'theirs')) end,
         '-infinity')) n
+ cross join lateral (
+   select count(*) as well from credential_check k join incident i on i.id = w.incident_id
+    where $3 and k.credential_id = w.credential_id and k.good and k.answered_at > w.alerted_at
+      and not exists (select from attempt a
+                       where a.credential_id = w.credential_id and a.fault in ('ours', 'theirs')
+                         and a.finished_at > i.since)) checked
 """
 
 
@@ -145,6 +152,7 @@ async def pasts_of(
             [subject.credential_id for subject in waiting],
             [subject.alerted_at for subject in waiting],
             rule.kind in OF_CASES,
+            [subject.incident_id for subject in waiting],
         )
         went = {row["credential_id"]: row["went"] for row in rows}
     return {
