@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,10 +17,10 @@ from mentalspace.engine.house_alert import HOUSE_RULES
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.process import beat, repeat
-from mentalspace.engine.pulse import beating, lock_waits, stalled_loops
+from mentalspace.engine.pulse import Stalled, beating, lock_waits, stalled_loops
 from mentalspace.engine.runbook import load_runbooks
 from mentalspace.engine.standstill import where
-from mentalspace.engine.watchman import DeadMan, Watchman
+from mentalspace.engine.watchman import DeadMan, Watchman, began_of, stands_still
 from mentalspace.integrations import discover_rooms
 from tests.engine.desk import Desk
 from tests.engine.test_oncall import person, rota
@@ -196,6 +196,8 @@ async def test_a_silent_loop_is_noticed_and_paged(desk: Desk, loop: str) -> None
     assert await watchman.tick() == []
     assert await watchman.tick() == [loop]
     assert await rules(desk) == {"house.loop_silent": False}
+    incident = await desk.incident()
+    assert 119 < (incident["opened_at"] - incident["since"]).total_seconds() < 200
     assert bool(desk.pages) == (loop in ("worker", "page"))
     await desk.bench.admin.execute(past.replace("- interval", "+ interval"))
     assert await watchman.tick() == []
@@ -267,8 +269,8 @@ async def _service() -> AsyncIterator[tuple[list[str], str]]:
 
 async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: Desk) -> None:
     """Whichever loop it is, and though another worker's turns; one incident a process, with a page
-    of the runbook that says what to type. One that fails each time is told at the second look:
-    right after the database was away they all have failed."""
+    of the runbook that says what to type. One that fails each time is told once it has failed
+    again: right after a lock is let go, or the database was away, they all have failed."""
     await pulses(desk, "dispatch", "evaluate", "page")
     database, never, stop = desk.bench.database, asyncio.Event(), asyncio.Event()
     loops = Loops()
@@ -308,10 +310,34 @@ async def test_a_loop_that_hangs_in_a_living_worker_is_an_alarm_of_ours(desk: De
         "update heartbeat set started_at = started_at - interval '1 hour',"
         ' loops = \'{"probe": {"every_s": 1, "failures": 3}}\''
     )
-    await watchman.tick()
-    assert await rules(desk) == {"house.loop_silent": True}
+    for _look in range(3):
+        await watchman.tick()
+        assert await rules(desk) == {"house.loop_silent": True}
+    await desk.bench.admin.execute(
+        'update heartbeat set loops = \'{"probe": {"every_s": 1, "failures": 4}}\''
+    )
     await watchman.tick()
     assert await rules(desk) == {"house.loop_silent": False}
+
+
+def test_a_process_that_stands_still_is_named_by_what_matters() -> None:
+    """Whoever is woken reads first that nothing is sent, and not that old log-ins are kept."""
+    now = datetime.now(UTC)
+
+    def loop(name: str, failures: int = 0) -> Stalled:
+        return Stalled(
+            "worker:a", "worker", "vm", 7, name, now, now - timedelta(seconds=len(name)), 300.0,
+            1.0, failures, None, None, None, None,
+        )  # fmt: skip
+
+    every = [loop("forget_log_ins"), loop("demo_day"), loop("page", 2), loop("dispatch")]
+    assert stands_still(every, every[0]) == (
+        "A living worker hangs in dispatch, 2 more and fails in page (vm, pid 7)"
+    )
+    assert stands_still(every[:2], every[0]).startswith(
+        "A living worker hangs in forget_log_ins, demo_day ("
+    )
+    assert began_of(every) == {"worker:a": now - timedelta(seconds=14)}
 
 
 async def test_who_waits_for_a_lock_sees_who_holds_it_and_no_value(desk: Desk) -> None:

@@ -164,7 +164,7 @@ class Alarm:
             now: datetime = await connection.fetchval("select app.now()")
             channels = {c.key: c.label for c in await self._channels(connection)}
             failing = await failing_of(connection, list(channels))
-            nobody = await self._unreached(connection, failing, now)
+            nobody = await self._unreached(connection, set(failing), now)
             broken = sorted(channels[key] for key in failing)
             await connection.execute(
                 "update alarm_state set nobody = $1, broken = $2, checked_at = clock_timestamp()",
@@ -173,9 +173,15 @@ class Alarm:
             )
             # One incident each: what carries several ways fails for all of them at once.
             unreached = {"any": f"Nobody can be paged: {', '.join(nobody)}"} if nobody else {}
-            await hold(connection, escalation, "house.nobody_paged", unreached)
+            began = sorted(failing.values()) or [now]
+            # Ways fail one by one: with the last of them nobody is reached any more.
+            await hold(
+                connection, escalation, "house.nobody_paged", unreached, since={"any": began[-1]}
+            )
             failed = {"any": f"A way to page does not work: {_some(broken)}"} if broken else {}
-            await hold(connection, escalation, "house.channel_fails", failed)
+            await hold(
+                connection, escalation, "house.channel_fails", failed, since={"any": began[0]}
+            )
             await hold(connection, escalation, "house.oncall_gap", await _gaps(connection, now))
 
     async def _channels(self, connection: Connection) -> list[Channel]:

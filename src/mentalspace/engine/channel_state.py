@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from mentalspace.engine.channel import Outcome
 from mentalspace.engine.db import Connection
@@ -26,10 +27,11 @@ async def note_outcomes(connection: Connection, outcomes: Sequence[Outcome]) -> 
             await connection.execute(_NOTE, channel.key, channel.label, outcome.error)
 
 
-async def failing_of(connection: Connection, keys: Sequence[str]) -> set[str]:
-    """Those of them that failed when they were last tried."""
+async def failing_of(connection: Connection, keys: Sequence[str]) -> Mapping[str, datetime]:
+    """Those of them that failed when they were last tried, each with since when."""
     rows = await connection.fetch(
-        "select key from page_channel where failing_since is not null and key = any ($1)",
+        "select key, failing_since from page_channel"
+        " where failing_since is not null and key = any ($1)",
         list(keys),
     )
-    return {row["key"] for row in rows}
+    return {row["key"]: row["failing_since"] for row in rows}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 
 from mentalspace.engine.db import Connection
@@ -88,12 +89,14 @@ async def hold(
     rule_id: str,
     found: Mapping[str, str],
     *,
+    since: Mapping[str, datetime] = MappingProxyType({}),
     drill: str | None = None,
     more: bool = False,
 ) -> int:
     """Open an incident for each thing found, by its key, titled in words; note that those found no
-    more are over, unless there may be `more` than could be looked at. How many were opened. May run
-    anywhere, at any time."""
+    more are over, unless there may be `more` than could be looked at. How many were opened. `since`
+    is when what was found began, by its key; now, where that is not known. May run anywhere, at
+    any time."""
     rule, opened = HOUSE_RULES[rule_id], 0
     now = await connection.fetchval("select app.now()")
     for key, title in found.items():
@@ -114,7 +117,7 @@ async def hold(
             severity=rule.severity,
             title=title,
             fault="ours",
-            since=now,
+            since=min(since.get(key, now), now),
             facts={"first_step": rule.first_step, "count_text": rule.title},
             drill=drill,
         )

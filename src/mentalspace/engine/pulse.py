@@ -37,8 +37,9 @@ log = get_logger(__name__)
 _BEAT = """
 insert into pulse (name) values ($1) on conflict (name) do update set beat_at = clock_timestamp()
 """
+# On the house's clock, by which incidents are told.
 _SILENT = """
-select name from (
+select name, app.now() - (clock_timestamp() - beat_at) as since from (
   select name, beat_at from pulse
   union all
   select 'worker', max(beat_at) from heartbeat where kind = 'worker' having count(*) > 0
@@ -54,7 +55,7 @@ HANGS_AFTER_S = 180.0
 _FAILS_SHOWN_AFTER_S = 15.0
 _HANGS_SHOWN_AFTER_S = 60.0
 _STALLED = """
-select * from (
+select *, app.now() - idle_s * interval '1 s' as began_at from (
   select h.process, h.kind, h.host, h.pid, l.key as name, h.started_at,
          coalesce((l.value ->> 'well_at')::timestamptz, h.started_at) as since,
          extract(epoch from clock_timestamp()
@@ -75,9 +76,9 @@ _HEARTBEAT_LOCKS = "select * from app.heartbeat_locks() order by held_s desc nul
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """A loop of a living process that has not turned well since `since`. `error` is its last
-    failure, at `failed_at`, of any time; `waits` is what its turn waits for, if it does.
-    Both name nobody."""
+    """A loop of a living process that has not turned well since `since`, which is `began_at` on the
+    house's clock. `error` is its last failure, at `failed_at`, of any time; `waits` is what its
+    turn waits for, if it does. Both name nobody."""
 
     process: str
     kind: str
@@ -85,6 +86,7 @@ class Stalled:
     pid: int
     name: str
     since: datetime
+    began_at: datetime
     idle_s: float
     every_s: float
     failures: int
@@ -208,7 +210,9 @@ def beating(
     return worked
 
 
-async def silent_loops(connection: Connection, after_s: float = SILENT_AFTER_S) -> list[str]:
-    """Those that have beaten once and no more, the worst first."""
+async def silent_loops(
+    connection: Connection, after_s: float = SILENT_AFTER_S
+) -> Mapping[str, datetime]:
+    """Those that have beaten once and no more, each with its last beat; the worst first."""
     rows = await connection.fetch(_SILENT, list(LOOPS), after_s)
-    return [row["name"] for row in rows]
+    return {row["name"]: row["since"] for row in rows}

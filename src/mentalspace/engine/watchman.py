@@ -5,9 +5,10 @@ alarm."""
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Connection, Database
@@ -36,6 +37,9 @@ FRESH_S = 30.0
 # What is told when nobody can know which loop is silent.
 UNREAD = "heartbeats"
 _RULE = "house.loop_silent"
+# The loops by whose silence people go without, the worst first. The others keep house.
+MATTER = ("dispatch", "evaluate", "page", "clock", "silence")
+MOST_NAMED = 3
 
 log = get_logger(__name__)
 
@@ -52,7 +56,7 @@ class Watchman:
     _began_at: float = field(default_factory=time.monotonic)
     _seen: frozenset[str] = frozenset()
     _told: frozenset[str] = frozenset()
-    _stalled: frozenset[str] = frozenset()
+    _failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     _unread: bool = False
 
     async def tick(self) -> list[str]:
@@ -61,8 +65,9 @@ class Watchman:
         Right after a start everything looks silent, and so it does once a database comes back:
         one must have been silent for a while, and at two looks. The other loops live in the worker:
         while it is silent, they are no news of their own. Nor does a loop that hangs, or fails each
-        time, begin to while another is silent; one that did before still does. Heartbeats that
-        cannot be read at two looks are an alarm by themselves.
+        time, begin to while another is silent; one that did before still does. One that fails is
+        news once it has failed again since it was seen first: what was in its way may be gone.
+        Heartbeats that cannot be read at two looks are an alarm by themselves.
         """
         if time.monotonic() - self._began_at < self.patience_s:
             return []
@@ -75,7 +80,7 @@ class Watchman:
         self._unread = False
         return await self._tell(silent, stalled)
 
-    async def _tell(self, silent: Sequence[str], stalled: Sequence[Stalled]) -> list[str]:
+    async def _tell(self, silent: Mapping[str, datetime], stalled: Sequence[Stalled]) -> list[str]:
         twice = [
             name
             for name in silent
@@ -84,19 +89,33 @@ class Watchman:
         ]
         async with _bounded(self.database) as connection:
             known = await held(connection, _RULE)
-            # Right after the database was away every loop has failed for long, once.
-            told = known if silent else known | self._stalled
-            stands = [one for one in stalled if one.process in told or not (silent or one.fails)]
+            stands = [
+                one
+                for one in stalled
+                if one.process in known or (not silent and (not one.fails or self._goes_on(one)))
+            ]
             if twice or not silent:
                 found = {name: LOOPS[name] for name in twice}
                 found |= {one.process: stands_still(stands, one) for one in stands}
-                await hold(connection, self.escalation, _RULE, found)
+                began = {**{name: silent[name] for name in twice}, **began_of(stands)}
+                await hold(connection, self.escalation, _RULE, found, since=began)
         self._seen, self._told = frozenset(silent), frozenset(twice)
-        self._stalled = frozenset(one.process for one in stalled)
+        self._failures = {
+            key: self._failures.get(key, one.failures)
+            for one in stalled
+            for key in [(one.process, one.name)]
+        }
         if {"worker", "page"} & set(twice):
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()
         return twice
+
+    def _goes_on(self, one: Stalled) -> bool:
+        """Whether a loop that fails was seen before, and its turns have failed once more since, or
+        one of them lasts. Right after a lock is let go, or the database was away, every loop has
+        failed for long."""
+        first = self._failures.get((one.process, one.name))
+        return first is not None and (one.waits is not None or one.failures > first)
 
     async def _tell_unread(self, error: Exception) -> list[str]:
         """Whoever pages may be silent as well, and nobody would know: so pages leave from here."""
@@ -122,14 +141,33 @@ async def _bounded(database: Database) -> AsyncIterator[Connection]:
 
 
 def stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
-    """One incident a process, whichever of its loops hang or fail."""
-    mine = [one for one in stalled if one.process == of.process]
-    hang = ", ".join(one.name for one in mine if not one.fails)
-    fail = ", ".join(one.name for one in mine if one.fails)
-    said = " and ".join(
-        [*([f"hangs in {hang}"] if hang else []), *([f"fails in {fail}"] if fail else [])]
-    )
+    """One incident a process, whichever of its loops hang or fail: named by those that matter, the
+    worst first, and the others counted."""
+    mine = sorted((one for one in stalled if one.process == of.process), key=_matters)
+    hang = _named([one.name for one in mine if not one.fails])
+    fail = _named([one.name for one in mine if one.fails])
+    verbs = [*([f"hangs in {hang}"] if hang else []), *([f"fails in {fail}"] if fail else [])]
+    said = " and ".join(reversed(verbs) if mine[0].fails else verbs)
     return f"A living {of.kind} {said} ({of.host}, pid {of.pid})"
+
+
+def began_of(stalled: Sequence[Stalled]) -> Mapping[str, datetime]:
+    """When the first of each process's loops last turned well."""
+    began: dict[str, datetime] = {}
+    for one in stalled:
+        began[one.process] = min(began.get(one.process, one.began_at), one.began_at)
+    return began
+
+
+def _matters(one: Stalled) -> int:
+    return MATTER.index(one.name) if one.name in MATTER else len(MATTER)
+
+
+def _named(names: Sequence[str]) -> str:
+    """`dispatch, evaluate, 2 more`: of what keeps house only where nothing else stands still."""
+    shown = [name for name in names if name in MATTER] or list(names[:MOST_NAMED])
+    more = len(names) - len(shown)
+    return ", ".join([*shown, *([f"{more} more"] if more else [])])
 
 
 @dataclass(frozen=True, slots=True)
