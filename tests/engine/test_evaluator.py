@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -174,3 +174,27 @@ async def _until_free(books: Books) -> None:
             "select exists (select from pg_locks where locktype = 'advisory' and granted)"
         ):
             await asyncio.sleep(0.05)
+
+
+async def test_a_failure_is_looked_at_at_once_and_calm_seldom(books: Books) -> None:
+    """Five seconds after a look nothing is asked of a credential that is calm; a failure is asked
+    about by the next tick, however young the last look is."""
+    with_rules(books, FAILING)
+    evaluator = Evaluator(books.database, books.books)
+    await books.try_(["succeeded"], "p0")
+    await evaluator.tick()
+    looked = await _looked(books)
+    await books.advance(timedelta(seconds=6))
+    await evaluator.tick()
+    assert await _looked(books) == looked
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await evaluator.tick() == 1
+    assert await _looked(books) > looked
+
+
+async def _looked(books: Books) -> datetime:
+    looked: datetime = await books.admin.fetchval(
+        "select checked_at from alert_state where rule_id = $1", FAILING.id
+    )
+    return looked

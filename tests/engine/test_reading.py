@@ -13,7 +13,7 @@ from mentalspace.engine import alarm
 from mentalspace.engine.alerts import EVALUATION_LOCK
 from mentalspace.engine.db import migrate
 from mentalspace.engine.dispatch import _EXPIRE
-from mentalspace.engine.rates_sql import EVENTS
+from mentalspace.engine.rates_sql import EVENTS, EVENTS_OF_MANY
 from mentalspace.engine.rollup import FOLD_LOCK, Folder, fold_once, rules_of
 from mentalspace.engine.watch.burn import _TRIED
 from mentalspace.engine.watch.callbacks import _SILENT
@@ -90,8 +90,9 @@ async def test_events_lead_to_their_messages_one_by_one(books: Books) -> None:
     await books.write("delivered", 8, ago=HOUR)
     await books.write("bounced", 2, ago=HOUR, event="toy.bounced")
     ids = [books.credential_id]
-    found = await read(books, EVENTS, ids, [7200.0], False, ["toy.bounced"])
-    assert (found["timeline"], found["delivery"]) == (2, 2)
+    for question in (EVENTS, EVENTS_OF_MANY):
+        found = await read(books, question, ids, [7200.0], False, ["toy.bounced"])
+        assert (found["timeline"], found["delivery"]) == (2, 2)
 
 
 async def test_what_waits_for_another_day_is_not_read(books: Books) -> None:

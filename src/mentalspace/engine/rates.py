@@ -15,6 +15,8 @@ from mentalspace.engine.rates_sql import (
     CODES,
     COUNTS,
     EVENTS,
+    EVENTS_OF_MANY,
+    MANY,
     OPT_OUTS,
     REQUESTS,
     SPREADS,
@@ -249,7 +251,8 @@ async def _more(connection: Connection, metric: Metric, asked: Asked) -> dict[Ke
     """The rows of the measures that have a question of their own."""
     match metric.measure:
         case Measure.EVENT_RATE:
-            rows = await connection.fetch(EVENTS, *asked, list(metric.events))
+            events = EVENTS_OF_MANY if len(asked[0]) > MANY else EVENTS
+            rows = await connection.fetch(events, *asked, list(metric.events))
         case Measure.OPT_OUT_RATE:
             rows = await connection.fetch(OPT_OUTS, *asked, list(metric.reasons))
         case Measure.FAILURE_RATE:

@@ -170,15 +170,14 @@ select k.credential_id, k.span_s, n.*
 )
 # From the few events of these names ($4) to their messages, not the other way round: one by one,
 # for the planner cannot know that they are few.
-EVENTS = (
+_EVENTS = (
     _KEYS
     + f"""
 select o.credential_id, o.span_s, count(distinct d.id) as hits, min(t.at) as first_at
   from (select t.delivery_id, t.at from timeline t
          where t.kind = 'provider_event' and t.data ->> 'event' = any ($4)
            and t.at > (select min(since) from span)
-           and t.practice_id = any (array (select practice_id from credential where id = any ($1)))
-        offset 0) t
+           and {{whose}} offset 0) t
  cross join lateral (
    select d.id, d.credential_id, d.drill, {SETTLED} as settled_at
      from delivery d where d.id = t.delivery_id offset 0) d
@@ -189,6 +188,13 @@ select o.credential_id, o.span_s, count(distinct d.id) as hits, min(t.at) as fir
  group by 1, 2
 """
 )
+# Of many credentials all events are read: their practices' timelines would be walked to the end
+# of each, for the planner takes them for short.
+EVENTS = _EVENTS.format(
+    whose="t.practice_id = any (array (select practice_id from credential where id = any ($1)))"
+)
+EVENTS_OF_MANY = _EVENTS.format(whose="true")
+MANY = 5
 # People: who was reached, and who said in the span that they want no more ($4 their reasons).
 OPT_OUTS = (
     _KEYS

@@ -19,37 +19,47 @@ from mentalspace.engine.watch.rate import faults_of, healthy_failures
 
 # What failed and then went within the window has gone; the recipients' own faults are no failures.
 # Credential by credential, try by try: the planner cannot know how few tries a window holds, and
-# would read every link there is.
+# would read every link there is. Where nothing failed there is nothing to link: each try counts,
+# whatever number of messages it carried.
 _TRIED = """
 with clock as materialized (select app.now() as now
-), tried as materialized (
-  select c.id as credential_id, ad.delivery_id,
-         max(a.finished_at) filter (where a.state = 'succeeded') as good_at,
-         max(a.finished_at) filter (where a.fault in ('ours', 'theirs')) as bad_at,
-         min(a.started_at) filter (where a.fault in ('ours', 'theirs')) as first_bad_at
+), tries as materialized (
+  select c.id as credential_id, a.*,
+         bool_or(a.fault in ('ours', 'theirs')) over (partition by c.id) as troubled
     from clock cross join unnest($1::uuid[]) as c (id)
    cross join lateral (
      select a.id, a.state, a.fault, a.started_at, a.finished_at from attempt a
       where a.credential_id = c.id and a.finished_at > clock.now - $3 * interval '1 s'
         and (a.state = 'succeeded' or a.fault in ('ours', 'theirs'))
      offset 0) a
-   cross join lateral (
-     select ad.delivery_id from attempt_delivery ad where ad.attempt_id = a.id offset 0) ad
-   group by c.id, ad.delivery_id
+), tried as materialized (
+  select t.credential_id, ad.delivery_id,
+         max(t.finished_at) filter (where t.state = 'succeeded') as good_at,
+         max(t.finished_at) filter (where t.fault in ('ours', 'theirs')) as bad_at,
+         min(t.started_at) filter (where t.fault in ('ours', 'theirs')) as first_bad_at
+    from tries t cross join lateral (
+      select ad.delivery_id from attempt_delivery ad where ad.attempt_id = t.id offset 0) ad
+   where t.troubled group by t.credential_id, ad.delivery_id
+), spans as materialized (
+  select w.span_s, clock.now - w.span_s * interval '1 s' as since
+    from clock cross join unnest($2::float8[]) as w (span_s)
 )
-select t.credential_id, w.span_s, count(*) as n, count(*) filter (where b.is_bad) as bad,
+select t.credential_id, k.span_s, count(*) as n, count(*) filter (where b.is_bad) as bad,
        count(distinct who.recipient_key) filter (where b.is_bad) as people,
        min(t.first_bad_at) filter (where b.is_bad) as since
-  from tried t cross join clock
+  from tried t
   left join lateral (
     select d.recipient_key from delivery d
      where t.bad_at is not null and d.id = t.delivery_id offset 0) who on true
- cross join unnest($2::float8[]) as w (span_s)
- cross join lateral (select clock.now - w.span_s * interval '1 s' as since) k
+ cross join spans k
  cross join lateral (
    select t.bad_at > k.since and coalesce(t.good_at <= k.since, true) as is_bad) b
  where greatest(t.good_at, t.bad_at) > k.since
- group by t.credential_id, w.span_s
+ group by t.credential_id, k.span_s
+union all
+select t.credential_id, k.span_s, count(*), 0, 0, null
+  from tries t join spans k on t.finished_at > k.since
+ where not coalesce(t.troubled, false) group by t.credential_id, k.span_s
 """
 
 

@@ -22,6 +22,10 @@ _EVERY_S: Mapping[AlertKind, float] = {
     AlertKind.COST: 60.0,
     AlertKind.CALLBACKS: 60.0,
 }
+# What speaks of tries looks at once where one of ours or the provider's failed, and more seldom
+# where all is calm: without a failure there is nothing to see but its end.
+_OF_TRIES = frozenset({AlertKind.CONSECUTIVE, AlertKind.CASE})
+_CALM_TIMES = 3.0
 # A turn reads about so many hours of messages, so that the longest windows take several turns and
 # none of them takes a second.
 _HOURS_AT_ONCE = 1300.0
@@ -36,20 +40,28 @@ select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, p.
   join practice p on p.id = c.practice_id
  where c.active
 """
-# A drill's credential is looked at every time: its rule must fire within the drill.
+# A drill's credential is looked at every time: its rule must fire within the drill. A failure's
+# time is when it began to be written down: a look of the two seconds after may not have seen it.
 _DUE = """
-with clock as materialized (select app.now() as now), due as (
+with clock as materialized (select app.now() as now), failing as materialized (
+  select a.credential_id, max(a.finished_at) + interval '2 s' as at from attempt a
+   where a.fault in ('ours', 'theirs')
+     and a.finished_at > (select now from clock) - interval '1 min'
+   group by 1
+), due as (
   select r.rule_id, r.number, r.most, c.id as credential_id, c.drill, a.state, a.since,
          coalesce(a.alerted_at, i.opened_at) as alerted_at, i.id as incident_id, i.recovered_at,
          row_number() over (partition by r.number
                             order by c.drill is null, a.checked_at nulls first) as place
-    from clock cross join unnest($1::text[], $2::text[], $3::float8[], $4::int[])
-           with ordinality as r (rule_id, integration, every_s, most, number)
+    from clock cross join unnest($1::text[], $2::text[], $3::float8[], $4::int[], $5::bool[])
+           with ordinality as r (rule_id, integration, every_s, most, of_tries, number)
     join credential c on c.integration = r.integration and c.active
+    left join failing f on f.credential_id = c.id and r.of_tries
     left join alert_state a on a.rule_id = r.rule_id and a.credential_id = c.id
     left join incident i on i.key = r.rule_id || ':' || c.id and i.status <> 'resolved'
-   where c.drill is not null or a.checked_at is null
-      or a.checked_at <= clock.now - r.every_s * interval '1 s'
+   where c.drill is not null or a.checked_at is null or f.at > a.checked_at
+      or a.checked_at <= clock.now - r.every_s * interval '1 s' * case
+           when r.of_tries and i.id is null and a.state in ('normal', 'no_data') then $6 else 1 end
 )
 select rule_id, credential_id, state, since, alerted_at, incident_id, recovered_at
   from due where drill is not null or place <= most order by number, place
@@ -131,6 +143,8 @@ async def find_due(
         [room for room, _rule in rules],
         [every_s(rule, soonest_s) for _room, rule in rules],
         [most_at_once(rule) for _room, rule in rules],
+        [rule.kind in _OF_TRIES for _room, rule in rules],
+        _CALM_TIMES,
     )
     whose = {row["credential_id"]: row for row in await connection.fetch(_WHOSE)} if pairs else {}
     due: dict[str, list[Subject]] = {}
