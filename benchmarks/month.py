@@ -5,10 +5,11 @@ something, beside a bare line at 95%. The rules are the runbook's, the judges th
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import time
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
@@ -18,6 +19,7 @@ from mentalspace.engine.rates_sql import GROWN_AFTER_S
 from mentalspace.engine.runbook import AlertKind, AlertRule, Overview, load_runbooks
 from mentalspace.engine.watch.burn import Tried, burning, spans
 from mentalspace.engine.watch.rate import beyond, fires, healthy_failures
+from mentalspace.engine.watch.standing import SOONEST_S, every_s
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.streak import holds
 from mentalspace.integrations import discover_rooms
@@ -41,10 +43,14 @@ class Send:
 
 @dataclass(slots=True)
 class Standing:
+    """`over_at` is when its latest incident recovered."""
+
     state: State | None = None
     since: float = 0.0
+    looked_at: float | None = None
     alerted_at: float = 0.0
     is_open: bool = False
+    over_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -83,12 +89,18 @@ class Replay:
     standings: dict[str, Standing] = field(default_factory=dict)
 
     def look(self, now: float) -> None:
+        """A tick of the evaluator: the rules whose turn it is."""
         for rule in self.overview.alerts:
-            if rule.id in RULES:
-                self._judge(rule, now)
+            if rule.id in RULES and self._is_due(rule, now):
+                self.judge(rule, now)
 
-    def _judge(self, rule: AlertRule, now: float) -> None:
+    def _is_due(self, rule: AlertRule, now: float) -> bool:
+        looked_at = self.standings.setdefault(rule.id, Standing()).looked_at
+        return looked_at is None or looked_at <= now - every_s(rule, SOONEST_S)
+
+    def judge(self, rule: AlertRule, now: float) -> None:
         standing = self.standings.setdefault(rule.id, Standing())
+        standing.looked_at = now
         judged, firing, lingers = self._sees(rule, now)
         past = Past(
             standing.state, now - standing.since, standing.is_open, self._good_since(rule, now)
@@ -98,11 +110,11 @@ class Replay:
             standing.state, standing.since = state, now
         if state is State.ALERTING:
             standing.alerted_at = now
-            if not standing.is_open and not self._covered(rule):
+            if not standing.is_open and not self._covered(rule, now):
                 standing.is_open = True
                 self.pages.append((rule.id, now))
-        elif state is State.NORMAL:
-            standing.is_open = False
+        elif state is State.NORMAL and standing.is_open:
+            standing.is_open, standing.over_at = False, now
 
     def _sees(self, rule: AlertRule, now: float) -> tuple[bool, bool, bool]:
         if rule.kind is AlertKind.CONSECUTIVE:
@@ -132,9 +144,13 @@ class Replay:
             return good
         return seen.n - seen.bad
 
-    def _covered(self, rule: AlertRule) -> bool:
+    def _covered(self, rule: AlertRule, now: float) -> bool:
+        """Of a share also while what is over still shows in it."""
+        shows_s = rule.window_s if rule.kind is AlertKind.RATE else 0.0
+        others = [self.standings[name] for name in rule.covered_by if name in self.standings]
         return any(
-            name in self.standings and self.standings[name].is_open for name in rule.covered_by
+            other.is_open or (other.over_at is not None and other.over_at > now - shows_s)
+            for other in others
         )
 
 
@@ -154,20 +170,26 @@ def day(
     ]
 
 
-def instants(log: Log) -> Iterator[float]:
-    """Just after each send, and every minute of the days that have any, as the evaluator looks."""
+def turns(rule: AlertRule, log: Log) -> set[float]:
+    """When it looks at anything new: its first turn after each send, and one each minute of the
+    days that have any."""
+    every = every_s(rule, SOONEST_S)
     minutes = {
         begins + LOOK_EVERY_S * step
         for begins in {at // DAY_S * DAY_S for at in log.at}
         for step in range(int(OPEN_S / LOOK_EVERY_S) + 90)
     }
-    yield from sorted(minutes | {at + 1.0 for at in log.at})
+    return minutes | {math.ceil(at / every) * every for at in log.at}
 
 
 def replay(overview: Overview, sends: Sequence[Send]) -> Replay:
     run = Replay(overview, Log(sends))
-    for now in instants(run.log):
-        run.look(now)
+    rules = [rule for rule in overview.alerts if rule.id in RULES]
+    whose = {rule.id: turns(rule, run.log) for rule in rules}
+    for now in sorted(set().union(*whose.values())):
+        for rule in rules:
+            if now in whose[rule.id]:
+                run.judge(rule, now)
     return run
 
 

@@ -160,9 +160,9 @@ class Books:
             reason,
         )
 
-    async def second(self) -> Books:
+    async def second(self, endpoint: str = "second", provider: str = "acme") -> Books:
         """The same practice's next credential, and its lane."""
-        credential_id = await _credential(self.admin, self.practice_id, "second")
+        credential_id = await _credential(self.admin, self.practice_id, endpoint, provider)
         lane_id = await _lane(self.admin, self.practice_id, credential_id)
         return replace(self, credential_id=credential_id, lane_id=lane_id)
 
@@ -239,14 +239,50 @@ class Books:
         await self.advance(after)
         return await Evaluator(self.database, self.books).tick()
 
-    async def paged_rules(self, known: int) -> list[str]:
-        """The rules that opened or reopened an incident, after the first so many."""
+    async def stand_still(self) -> None:
+        """The clock moves by `advance` alone, however slow the machine is. The database is then no
+        other test's."""
+        await self.admin.execute(
+            "create or replace function app.now() returns timestamptz language sql stable as"
+            " $$ select timestamptz '2026-03-02 09:00+00' + (select clock_offset from app.clock) $$"
+        )
+
+    async def try_each(self, those: Sequence[tuple[Books, bool]]) -> None:
+        """One message of each to somebody of their own, at once, and whether it got through."""
+        await self.admin.execute(
+            "with sent as (select * from unnest($2::uuid[], $3::uuid[], $4::bool[])"
+            "   as s (credential_id, lane_id, good)"
+            "), made as ("
+            " insert into delivery (practice_id, lane_id, credential_id, integration, kind,"
+            "  recipient_key, status, idempotency_key, accepted_at, ended_at, attempts,"
+            "  traceparent)"
+            " select $1, lane_id, credential_id, 'toy', 'x', gen_random_uuid()::text,"
+            "  case when good then 'delivered' else 'refused' end, gen_random_uuid()::text,"
+            "  case when good then app.now() end, app.now(), 1, 't' from sent"
+            " returning id, credential_id"
+            "), tried as ("
+            " insert into attempt (practice_id, lane_id, credential_id, integration, state,"
+            "  idempotency_key, worker, deadline_s, started_at, finished_at, fault, traceparent)"
+            " select $1, lane_id, credential_id, 'toy', case when good then 'succeeded'"
+            "  else 'failed' end, 'k', 'w', 10, app.now(), app.now(),"
+            "  case when not good then 'theirs' end, 't' from sent returning id, credential_id)"
+            " insert into attempt_delivery (attempt_id, delivery_id, practice_id)"
+            " select tried.id, made.id, $1 from tried join made using (credential_id)",
+            self.practice_id,
+            [books.credential_id for books, _good in those],
+            [books.lane_id for books, _good in those],
+            [good for _books, good in those],
+        )
+
+    async def paged(self, known: int) -> list[tuple[UUID, str]]:
+        """Whose rules opened or reopened an incident, after the first so many."""
         rows = await self.admin.fetch(
-            "select i.rule_id from timeline t join incident i on i.id = t.incident_id"
-            " where t.kind in ('incident_opened', 'incident_regressed') order by t.id offset $1",
+            "select i.credential_id, i.rule_id from timeline t join incident i"
+            " on i.id = t.incident_id where t.kind in ('incident_opened', 'incident_regressed')"
+            " order by t.id offset $1",
             known,
         )
-        return [row["rule_id"] for row in rows]
+        return [(row["credential_id"], row["rule_id"]) for row in rows]
 
     async def state(self, rule: AlertRule) -> str | None:
         state: str | None = await self.admin.fetchval(
@@ -273,13 +309,16 @@ async def books(admin: asyncpg.Connection[Any], database: Database) -> AsyncIter
     )
 
 
-async def _credential(admin: asyncpg.Connection[Any], practice_id: UUID, endpoint: str) -> UUID:
+async def _credential(
+    admin: asyncpg.Connection[Any], practice_id: UUID, endpoint: str, provider: str = "acme"
+) -> UUID:
     credential_id: UUID = await admin.fetchval(
         "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
-        " secrets, rate_per_s) values ($1, 'toy', 'acme', $2, 'http://127.0.0.1:1', false,"
+        " secrets, rate_per_s) values ($1, 'toy', $3, $2, 'http://127.0.0.1:1', false,"
         " '', 1) returning id",
         practice_id,
         endpoint,
+        provider,
     )
     await admin.execute(
         "insert into credential_state (credential_id, practice_id) values ($1, $2)",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
+from uuid import UUID
 
 from benchmarks.month import RULES, Log, Replay, Send, day, naive_pages, replay
 from mentalspace.engine.runbook import Overview, load_runbooks
 from mentalspace.integrations import discover_rooms
 from tests.engine.books import Books
+
+# Days of which a rule that looked at every send would tell otherwise.
+SEEDS = (7, 9, 21, 22, 27)
 
 
 def _email() -> Overview:
@@ -27,30 +32,50 @@ def _hard_day() -> list[Send]:
         (35, 0.0, slow), (90, 0.0, busy), (6, 1.0, busy), (5, 0.0, busy),
     ):  # fmt: skip
         for _ in range(count):
-            at += least + random.expovariate(1 / more)
+            at += least + round(random.expovariate(1 / more))
             sends.append(Send(at, random.random() >= fails))
     return sends
 
 
+def _made_up_day(seed: int, times: Sequence[float]) -> list[Send]:
+    """Spells of about fifteen messages, each well or ill by chance."""
+    random, fails, sends = Random(seed), 0.02, []
+    for at in times:
+        if random.random() < 1 / 15:
+            fails = random.choice((0.0, 0.02, 0.1, 0.35, 1.0))
+        sends.append(Send(at, random.random() >= fails))
+    return sends
+
+
 async def test_the_database_and_the_campaign_page_at_the_same_moments(books: Books) -> None:
-    """Send by send on a virtual clock: the same rules open and reopen at the same sends."""
+    """Send by send on a clock that moves by hand, at several credentials at once: the same rules
+    open and reopen at the same sends, also those that do not look at each."""
     overview = replace(_email(), room="toy")
     books.books = replace(books.books, rooms=(replace(books.books.rooms[0], overview=overview),))
-    sends = _hard_day()
-    pure = Replay(overview, Log(sends))
-    told: list[tuple[str, int]] = []
-    expected: list[tuple[str, int]] = []
+    await books.stand_still()
+    hard = _hard_day()
+    times = [send.at for send in hard]
+    days = {books.credential_id: (books, Replay(overview, Log(hard)))}
+    for seed in SEEDS:
+        other = await books.second(f"day-{seed}", f"provider-{seed}")
+        sends = _made_up_day(seed, times)
+        days[other.credential_id] = (other, Replay(overview, Log(sends)))
+    told: list[tuple[UUID, str, int]] = []
+    expected: list[tuple[UUID, str, int]] = []
     clock = 0.0
-    for number, send in enumerate(sends):
-        await books.advance(timedelta(seconds=send.at - clock))
-        clock = send.at
-        await books.try_(["succeeded" if send.good else "failed"], f"p{number}", ends=True)
+    for number, at in enumerate(times):
+        await books.advance(timedelta(seconds=at - clock))
+        clock = at
+        await books.try_each([(each, run.log.sends[number].good) for each, run in days.values()])
         await books.tick()
-        told += [(rule, number) for rule in await books.paged_rules(len(told))]
-        pure.look(send.at)
-        expected += [(rule, number) for rule, _at in pure.pages[len(expected) :]]
-    assert told == expected
-    assert {rule for rule, _number in told} == set(RULES), "each of them had something to say"
+        told += [(whose, rule, number) for whose, rule in await books.paged(len(told))]
+        for whose, (_each, run) in days.items():
+            known = len(run.pages)
+            run.look(at)
+            expected += [(whose, rule, number) for rule, _at in run.pages[known:]]
+    assert sorted(told) == sorted(expected)
+    hard_rules = {rule for whose, rule, _number in told if whose == books.credential_id}
+    assert hard_rules == set(RULES), "each of them had something to say"
 
 
 def test_healthy_weeks_are_quiet_and_an_outage_is_not() -> None:
