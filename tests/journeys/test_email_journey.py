@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+import aiohttp
 import pytest
 
 from mentalspace.workflows.appointments import cancel, reschedule
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.demo_oncall import ENGINEERS
 from mentalspace.workflows.sandbox_keeping import keep_sandbox
-from tests.house import House, until
+from tests.console.test_doors import _csrf as csrf_of
+from tests.console.test_doors import log_in
+from tests.house import House, stored_secrets, until
 
 
 async def test_a_booking_is_delivered(house: House) -> None:
@@ -136,6 +140,77 @@ async def test_a_refused_key_pauses_and_pages(house: House) -> None:
     assert on_call in {name.partition(" ")[0].lower() for name in ENGINEERS}
     [delivery] = await house.deliveries()
     assert delivery["status"] == "pending"
+
+
+async def test_a_refused_key_ends_with_the_new_one_that_on_call_enters(house: House) -> None:
+    """From the refusal on the credential's page: a wrong key changes nothing, the secret that signs
+    goes in by itself and opens no lane, the new key is tried and opens them; a lane that a person
+    paused meanwhile waits for a person; what was kept leaves once, and the incident is over."""
+    old, account = await stored_secrets(house), await _account(house)
+    whose = f"/accounts/email/resend/{account['id']}"
+    await house.sandbox("POST", f"{whose}/keys", {"api_key": "re_next"})
+    await house.sandbox("DELETE", f"{whose}/keys/{account['keys'][0]}")
+    await house.book()
+    [incident] = await until(house.incidents)
+    assert incident["rule_id"] == "email.credential_refused"
+    path, jar = f"/credentials/{incident['credential_id']}", aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(house.url, cookie_jar=jar) as http:
+        await log_in(http, "oncall@demo.example", house.app.demo_password)
+        csrf = {"csrf": await csrf_of(http)}
+
+        async def enter(**fields: str) -> tuple[int, str]:
+            given = {f"field-{name}": value for name, value in fields.items()}
+            async with http.post(f"{path}/secret", data={**csrf, **given}) as answer:
+                return answer.status, await answer.text()
+
+        status, page = await enter(api_key="re_mistyped")
+        assert (status, await stored_secrets(house)) == (422, old)
+        assert "refuses it" in page
+        status, page = await enter(webhook_secret="whsec_bmV3LXNlY3JldA==")
+        now = {**old, "webhook_secret": "whsec_bmV3LXNlY3JldA=="}
+        assert (status, await stored_secrets(house)) == (200, now)
+        assert "in use: webhook_secret. As before: api_key." in page
+        assert await _lanes(house) == {"paused": 2}
+        await house.sandbox("PATCH", whose, {"webhook_secret": now["webhook_secret"]})
+        async with house.services.database.as_oncall() as connection:
+            await connection.execute(
+                "update lane set paused_by = 'Noor', paused_until = null"
+                " where credential_id = $1 and class = 'bulk'",
+                incident["credential_id"],
+            )
+        status, page = await enter(api_key="re_next")
+        assert (status, await stored_secrets(house)) == (200, {**now, "api_key": "re_next"})
+        assert "in use: api_key. As before: webhook_secret." in page
+        assert await _lanes(house) == {"paused": 1}
+        await until(lambda: _statuses(house, ["delivered"]))
+        assert len(await house.sandbox("GET", "/mailbox")) == 1
+        await house.advance(timedelta(minutes=11))
+        await until(lambda: _recovered(house))
+        async with http.post(f"/incidents/{incident['id']}/resolve", data=csrf) as answer:
+            assert answer.status == 200
+    [incident] = await house.incidents()
+    assert incident["status"] == "resolved"
+
+
+async def _account(house: House) -> dict[str, Any]:
+    """The default practice's account at Resend, as the sandbox keeps it."""
+    for account in await house.sandbox("GET", "/accounts"):
+        if account["provider"] == "resend" and (account["webhook_url"] or "").endswith("/default"):
+            return dict(account)
+    raise AssertionError("the sandbox has no such account")
+
+
+async def _lanes(house: House) -> dict[str, int]:
+    """How many lanes stand in each state but open."""
+    async with house.services.database.as_oncall() as connection:
+        rows = await connection.fetch(
+            "select state, count(*) as n from lane where state <> 'open' group by state"
+        )
+    return {row["state"]: row["n"] for row in rows}
+
+
+async def _recovered(house: House) -> bool:
+    return all(incident["recovered_at"] for incident in await house.incidents())
 
 
 async def test_what_is_never_heard_of_again_is_asked_after(house: House) -> None:

@@ -3,6 +3,7 @@ new secret is entered."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -20,11 +21,9 @@ from mentalspace.engine.remedy import (
 )
 from mentalspace.engine.remedy.act import LONGEST_REASON, Order
 from mentalspace.kernel.errors import Refused
-from mentalspace.workflows.secret_entry import enter_secret
+from mentalspace.kernel.integration import CredentialField, Provider
+from mentalspace.workflows.secret_entry import enter_secret, is_told
 
-_ENTERED = (
-    "The new secret is in use. Lanes that the old one had stopped run again, and what waits goes."
-)
 _ONE = """
 select c.id, c.integration, c.provider, c.endpoint, c.live, c.rotated_at, c.created_at, c.version,
        p.name as practice_name, p.slug
@@ -78,7 +77,7 @@ async def enter(visit: Visit) -> Response:
     """A new secret from the form: it goes in, and is never shown."""
     given = {name.removeprefix("field-"): visit.field(name) for name in visit.form}
     try:
-        await enter_secret(
+        entered = await enter_secret(
             visit.services,
             visit.id(),
             given,
@@ -88,7 +87,7 @@ async def enter(visit: Visit) -> Response:
         )
     except Refused as error:
         return await _page(visit, refused=words.sentence(str(error)), http=422)
-    return visit.go(f"/credentials/{visit.id()}?done=secret")
+    return visit.go(f"/credentials/{visit.id()}?done=secret&fields={','.join(entered)}")
 
 
 async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) -> Response:
@@ -109,16 +108,39 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         looked=_looked(visit, row, standing),
         acts=acts,
         refused=refused,
-        done=_ENTERED
+        done=_entered(provider, visit.query("fields").split(","))
         if visit.query("done") == "secret"
         else told(visit.query("done"), visit.query("count")),
         fields=provider.credential_fields,
+        purposes={field.name: _purpose(field) for field in provider.credential_fields},
         refused_hooks=refused_hooks,
         credential_link=None,
         lasts=LASTS,
         longest=LONGEST_REASON,
         provider=visit.provider_title(row["integration"], row["provider"]),
     )
+
+
+def _purpose(field: CredentialField) -> str:
+    if not is_told(field):
+        return "the provider signs its callbacks with it; no message needs it"
+    if field.signs:
+        return "messages are sent with it, and callbacks are signed with it"
+    return "messages are sent with it"
+
+
+def _entered(provider: Provider, names: Sequence[str]) -> str | None:
+    """Which of them is in use now, which are as they were, and what follows for what waits."""
+    new = [field for field in provider.credential_fields if field.name in names]
+    kept = [field.name for field in provider.credential_fields if field.name not in names]
+    if not new:
+        return None
+    said = f"The new secret is in use: {', '.join(field.name for field in new)}."
+    if kept:
+        said += f" As before: {', '.join(kept)}."
+    if any(is_told(field) for field in new):
+        return f"{said} Lanes that the old one had stopped run again, and what waits goes."
+    return f"{said} Callbacks are compared with it from now on; lanes stand as they stood."
 
 
 def _looked(visit: Visit, row: Any, standing: Standing) -> list[Any]:

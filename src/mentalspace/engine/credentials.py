@@ -41,7 +41,8 @@ class NewCredential:
     `rank` is its place among the practice's credentials for the integration, and
     `fail_over_after_s` how long it may be out before the next has what waits. `looks_up_numbers`
     lets its provider be asked, for a price, what kind of line a number is. All three are for a new
-    one: a rotation leaves them as they are.
+    one: a rotation leaves them as they are. `resumes`: lanes that the runbook had stopped run
+    again; those that a person paused wait for a person.
     """
 
     practice_id: UUID
@@ -56,6 +57,7 @@ class NewCredential:
     rank: int = 1
     fail_over_after_s: float = 60.0
     looks_up_numbers: bool = False
+    resumes: bool = True
 
 
 async def save_credential(
@@ -113,7 +115,8 @@ async def save_credential(
             provider.name,
             lane_class,
         )
-    await _resume(owner, credential_id, new)
+    if new.resumes:
+        await _resume(owner, credential_id, new)
     return credential_id
 
 
@@ -222,7 +225,8 @@ async def _resume(
     lanes = await owner.fetch(
         "update lane set state = 'open', paused_at = null, paused_until = null,"
         " paused_case = null, paused_by = null, paused_for_phi = false"
-        " where credential_id = $1 and state = 'paused' returning id",
+        " where credential_id = $1 and state = 'paused'"
+        " and coalesce(paused_by, 'runbook') = 'runbook' returning id",
         credential_id,
     )
     for lane in lanes:

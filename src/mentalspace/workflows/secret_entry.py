@@ -36,12 +36,14 @@ async def enter_secret(
     actor: str,
     name: str,
     untried: bool = False,
-) -> None:
-    """What is not given stays as it is. `actor` stands in the audit, `name` beside the credential.
+) -> list[str]:
+    """What is not given stays as it is; the names of the fields that were. `actor` stands in the
+    audit, `name` beside the credential.
 
     Raises Refused, with words that quote nothing of it, if nothing usable is given or the provider
     refuses it; and if the provider cannot be asked, unless it may be taken `untried`. Then nothing
-    has changed. Lanes that the old secret had stopped go on.
+    has changed. Lanes that the runbook had stopped go on, if the provider sees what is new: what
+    only signs callbacks opens none.
     """
     async with services.database.as_oncall() as connection:
         row = await connection.fetchrow(_ONE, credential_id)
@@ -54,7 +56,8 @@ async def enter_secret(
         secrets = {**known, **new}
         if secrets == known:
             raise Refused("the_same", "this is the secret that is in use already")
-        if any(_is_told(field) for field in provider.credential_fields if field.name in new):
+        told = any(is_told(field) for field in provider.credential_fields if field.name in new)
+        if told:
             await _try(services, row, provider, secrets, untried=untried)
         async with owner.transaction():
             await store(
@@ -68,13 +71,13 @@ async def enter_secret(
                     row["base_url"],
                     row["live"],
                     secrets,
+                    resumes=told,
                 ),
                 services.settings,
                 actor=actor,
             )
     async with services.database.as_oncall() as connection:
-        fields = ", ".join(field.name for field in provider.credential_fields if field.name in new)
-        data = {"act": "secret", "title": TITLE, "reason": fields, "minutes": None}
+        data = {"act": "secret", "title": TITLE, "reason": ", ".join(new), "minutes": None}
         await record(
             connection,
             "acted",
@@ -83,6 +86,12 @@ async def enter_secret(
             data=data,
             actor=name,
         )
+    return list(new)
+
+
+def is_told(field: CredentialField) -> bool:
+    """Whether the provider sees it when it is asked: a secret that only signs it never does."""
+    return field.identifies or not field.signs
 
 
 def _usable(provider: Provider, given: Mapping[str, str]) -> dict[str, str]:
@@ -94,11 +103,6 @@ def _usable(provider: Provider, given: Mapping[str, str]) -> dict[str, str]:
         if len(secret) > LONGEST or not secret.isprintable():
             raise Refused("unusable", f"{name}: one line of at most {LONGEST} letters")
     return new
-
-
-def _is_told(field: CredentialField) -> bool:
-    """Whether the provider sees it when it is asked: a secret that only signs it never does."""
-    return field.identifies or not field.signs
 
 
 async def _try(
