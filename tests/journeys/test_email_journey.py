@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import aiohttp
 import pytest
 
+from mentalspace.emulator.accounts import account_id
 from mentalspace.workflows.appointments import cancel, reschedule
 from mentalspace.workflows.demo import system_claims
 from mentalspace.workflows.demo_oncall import ENGINEERS
@@ -146,10 +146,11 @@ async def test_a_refused_key_ends_with_the_new_one_that_on_call_enters(house: Ho
     """From the refusal on the credential's page: a wrong key changes nothing, the secret that signs
     goes in by itself and opens no lane, the new key is tried and opens them; a lane that a person
     paused meanwhile waits for a person; what was kept leaves once, and the incident is over."""
-    old, account = await stored_secrets(house), await _account(house)
-    whose = f"/accounts/email/resend/{account['id']}"
+    old = await stored_secrets(house)
+    account = account_id("email", "resend", old["api_key"])
+    whose = f"/accounts/email/resend/{account}"
     await house.sandbox("POST", f"{whose}/keys", {"api_key": "re_next"})
-    await house.sandbox("DELETE", f"{whose}/keys/{account['keys'][0]}")
+    await house.sandbox("DELETE", f"{whose}/keys/{account}")
     await house.book()
     [incident] = await until(house.incidents)
     assert incident["rule_id"] == "email.credential_refused"
@@ -190,14 +191,6 @@ async def test_a_refused_key_ends_with_the_new_one_that_on_call_enters(house: Ho
             assert answer.status == 200
     [incident] = await house.incidents()
     assert incident["status"] == "resolved"
-
-
-async def _account(house: House) -> dict[str, Any]:
-    """The default practice's account at Resend, as the sandbox keeps it."""
-    for account in await house.sandbox("GET", "/accounts"):
-        if account["provider"] == "resend" and (account["webhook_url"] or "").endswith("/default"):
-            return dict(account)
-    raise AssertionError("the sandbox has no such account")
 
 
 async def _lanes(house: House) -> dict[str, int]:
