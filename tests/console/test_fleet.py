@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from mentalspace.console.queries.fleet import MOST_CARDS
 from tests.console.stage import Stage
 from tests.console.test_doors import visitor
 
@@ -113,3 +114,50 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
         assert len(cards(page)) == 15
         assert "credentials of" not in page
         assert (await read("/?room=fax"))[0] == 404
+
+
+# Of two providers nothing has come back since their last good answers.
+_SILENT = """
+insert into attempt (practice_id, lane_id, credential_id, integration, state, idempotency_key,
+  worker, deadline_s, started_at, finished_at, evidence_kind, fault, traceparent)
+select c.practice_id, l.id, c.id, c.integration, 'unknown', 'silent/' || c.id || n, 'w', 10,
+       app.now() - interval '70 s', app.now() - interval '1 min', 'timeout', 'theirs', '00-0-0-00'
+  from credential c join lane l on l.credential_id = c.id and l.class = 'bulk'
+ cross join generate_series(1, 2) n
+ where c.provider = any ($1) and c.drill is null
+"""
+_ALL_OUT = "update credential_state set breaker = 'open', opened_at = app.now()"
+
+
+@pytest.mark.database
+async def test_an_outage_of_everybody_is_one_page_and_one_cause(stage: Stage) -> None:
+    """Of thirty broken cards two dozen are drawn and the others counted; several providers that are
+    silent at once are our way out, on the fleet and in the doctor, until one of them answers."""
+    await stage.owner.execute(_CROWD.replace("generate_series(1, 15)", "generate_series(1, 30)"))
+    await stage.owner.execute(_ALL_OUT)
+    await stage.owner.execute(
+        "update credential_state set last_good_at = app.now() - '1 h'::interval"
+    )
+    await stage.owner.execute(_SILENT, ["resend"])
+    said = "Resend and Twilio do not answer, all at once: more likely our own way out"
+    async with visitor(stage, "oncall") as http:
+
+        async def read(path: str) -> str:
+            async with http.get(path) as answer:
+                return await answer.text()
+
+        page = await read("/")
+        assert page.count('id="card-') == MOST_CARDS
+        told = [int(n) for n in re.findall(r"</b>, at (\d+) more credentials? of", page)]
+        total = await stage.owner.fetchval("select count(*) from credential where drill is null")
+        assert MOST_CARDS + sum(told) == total
+        assert said not in page
+        await stage.owner.execute(_SILENT.replace("silent/", "more/"), ["twilio"])
+        assert said in await read("/")
+        verdict = await read("/doctor/email")
+        assert said in verdict
+        await stage.owner.execute(
+            "update credential_state s set last_good_at = app.now() from credential c"
+            " where c.id = s.credential_id and c.provider = 'twilio' and c.endpoint = 'crowd-1'"
+        )
+        assert said not in await read("/")

@@ -164,6 +164,14 @@ async def test_a_practices_lanes_are_paused_without_an_incident(stage: Stage) ->
         assert await _paused(stage) == before + 2
         assert "Pause the lanes, for 1 h: the words are being mended" in text
         assert "mentalspace credential set sms --practice lakeside" in text
+        await stage.owner.execute(
+            "update incident set status = 'resolved', resolved_at = app.now(), resolved_by = 'x'"
+        )
+        async with http.get("/") as answer:
+            top, _, cards = (await answer.text()).partition('class="cards"')
+            assert "Nothing waits for an on-call engineer" not in top
+            assert "Noor Haddad paused it" in top
+            assert "Noor Haddad paused it" in cards
         async with http.post(f"{path}/acts/resume", data={**data, "reason": ""}) as answer:
             assert "The lanes run again" in await answer.text()
     assert await _paused(stage) == before

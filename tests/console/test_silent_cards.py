@@ -65,6 +65,17 @@ def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
     assert said() == ["Working"]
 
 
+def test_a_pause_says_whose_it_is() -> None:
+    """What a person stopped has no cause that goes by itself."""
+    by_hand = {"paused_by": "Noor Haddad", "paused_case": None}
+    [state] = states_of(WELL, [by_hand], None, Told())
+    assert (state.word, state.tone) == ("Paused", "bad")
+    assert state.meaning.startswith("Noor Haddad paused it")
+    runbook = {"paused_by": "runbook", "paused_case": "email.unauthorized"}
+    [state] = states_of(WELL, [runbook], None, Told())
+    assert "until the cause is gone" in state.meaning
+
+
 def test_a_card_says_what_the_doctor_finds() -> None:
     """Refused and missing callbacks too; the worst first."""
     silent = Heard(True, None, 0, None, late=3, usual_s=4.6, quiet_s=360)

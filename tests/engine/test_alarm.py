@@ -75,6 +75,59 @@ async def test_a_way_that_fails_is_an_incident_until_it_works(desk: Desk) -> Non
     assert await rules(desk) == {"house.channel_fails": True}
 
 
+async def test_a_way_that_failed_is_tried_again_by_itself(desk: Desk) -> None:
+    """After five minutes, and it alone; once it works the incident is over. The day's test of every
+    way is not put off by it."""
+    await person(desk, "Noor", "noor")
+    desk.refusing.add("noor")
+    await tested(desk)
+    alarm = Alarm(desk.bench.database, desk.pager)
+    desk.refusing.clear()
+    desk.pages.clear()
+    await alarm.tick()
+    assert desk.pages == []
+    await desk.bench.advance(timedelta(minutes=6))
+    await alarm.tick()
+    await alarm.tick()
+    assert desk.targets() == ["noor"]
+    assert await rules(desk) == {"house.channel_fails": True}
+    await desk.bench.admin.execute(
+        "insert into pulse (name, first_at) values ('page', clock_timestamp() - interval '1 hour')"
+    )
+    await desk.bench.advance(timedelta(hours=23, minutes=58))
+    await alarm.tick()
+    assert len(desk.pages) == 6
+
+
+async def test_a_worker_that_starts_again_and_again_is_an_alarm(desk: Desk) -> None:
+    """Three ends within five minutes on one host, though it lives now; two are an update. Over when
+    the last of three is older."""
+    watchman = Watchman(desk.bench.database, desk.pager.runbooks.escalation, desk.pager.tick)
+    watchman._began_at -= 300.0
+    ended = (
+        "insert into heartbeat (process, kind, host, pid, started_at, beat_at) values ($1,"
+        " 'worker', 'host-a', 1, clock_timestamp() - interval '1 min', clock_timestamp() - interval '20 s')"
+    )
+    await beat(desk.bench.database, "worker:now", "worker")
+    for number in range(2):
+        await desk.bench.admin.execute(ended, f"worker:{number}")
+    await watchman.tick()
+    assert await rules(desk) == {}
+    await desk.bench.admin.execute(ended, "worker:2")
+    await watchman.tick()
+    assert await rules(desk) == {"house.restarts": False}
+    [incident] = await desk.bench.admin.fetch("select title, since, opened_at from incident")
+    assert incident["title"] == "The worker on host-a has ended 3 times within five minutes"
+    assert incident["since"] < incident["opened_at"]
+    assert any("has ended 3 times" in text for _target, text in desk.pages)
+    await desk.bench.admin.execute(
+        "update heartbeat set beat_at = beat_at - interval '5 min',"
+        " started_at = started_at - interval '5 min' where process = 'worker:0'"
+    )
+    await watchman.tick()
+    assert await rules(desk) == {"house.restarts": True}
+
+
 @pytest.mark.parametrize("how", ["refuses", "times out", "has a wrong address"])
 async def test_when_nobody_can_be_paged_it_is_said_loudly(
     desk: Desk, how: str, monkeypatch: pytest.MonkeyPatch

@@ -30,6 +30,7 @@ from mentalspace.engine.in_the_way import read_in_the_way
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
+from mentalspace.workflows.doctor.way_out import read_way_out
 
 
 async def home(visit: Visit) -> Response:
@@ -47,6 +48,7 @@ async def home(visit: Visit) -> Response:
             await read_heard(connection, visit.services.rooms),
             await read_checked(connection),
         )
+        way_out = await read_way_out(connection, visit.services.rooms)
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)
@@ -66,11 +68,14 @@ async def home(visit: Visit) -> Response:
         "fleet.html",
         refusing=told.refusing,
         fleet=fleet,
-        uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards),
+        uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards)
+        + sum(group.number for group in fleet.more),
+        unwell=[card for card in fleet.cards if card.state.tone == "bad"],
         room=room,
         incidents=incidents,
         processes=processes,
         troubled=troubled,
+        way_out=way_out,
         waits=waits,
         brewing=brewing,
         changes=changes,

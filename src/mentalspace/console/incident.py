@@ -27,7 +27,12 @@ from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.recommend import Seen, button_first, recommend
 from mentalspace.console.status_text import status_text
-from mentalspace.console.verdict import not_the_network, our_own_calls, verdict
+from mentalspace.console.verdict import (
+    not_the_network,
+    our_own_calls,
+    shows_way_out,
+    verdict,
+)
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
@@ -40,6 +45,7 @@ from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_status
 from mentalspace.workflows.doctor.queries import Answer
+from mentalspace.workflows.doctor.way_out import read_way_out
 from mentalspace.workflows.evidence import read_evidence
 
 # What undoes another act.
@@ -73,6 +79,7 @@ async def incident(visit: Visit) -> Response:
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
+        way_out = await read_way_out(connection, visit.services.rooms)
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
         )
@@ -133,6 +140,7 @@ async def incident(visit: Visit) -> Response:
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         verdict=verdict(whole, facts, provider),
+        way_out=way_out if shows_way_out(whole, provider, way_out) else None,
         status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         rule=rule,

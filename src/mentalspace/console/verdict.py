@@ -10,6 +10,7 @@ from mentalspace.console import words
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.kernel.errors import Evidence
+from mentalspace.workflows.doctor.way_out import WayOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,12 @@ def our_own_calls(incident: Any, facts: Mapping[str, Any]) -> tuple[int, int] | 
     if incident["fault"] != "theirs" or over or not tries["bad"]:
         return None
     return tries["bad"], tries["bad"] + tries["good"]
+
+
+def shows_way_out(incident: Any, provider: str, way_out: WayOut | None) -> bool:
+    """Whether this incident is one of several that have one cause, and that one ours."""
+    over = incident["recovered_at"] is not None or incident["status"] == "resolved"
+    return way_out is not None and not over and provider in way_out.providers
 
 
 def not_the_network(latest: Any | None, provider: str) -> str | None:

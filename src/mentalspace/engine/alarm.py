@@ -25,6 +25,9 @@ from mentalspace.engine.pager import Pager
 from mentalspace.engine.pulse import LOCKED, bound_waits
 
 TEST_EVERY = timedelta(hours=24)
+# A way that failed is tried again by itself, so that what is over does not stand for a day.
+AGAIN_AFTER = timedelta(minutes=5)
+AGAIN = "a way that failed"
 # The first daily test waits until the installation has stood for a while.
 FIRST_TEST_AFTER_S = 600.0
 # A verdict this old is none: whoever judges has fallen silent.
@@ -39,11 +42,16 @@ _CLAIM = """
 update alarm_test set started_at = app.now() where id = (
   select id from alarm_test where started_at is null order by asked_at
    limit 1 for update skip locked)
-returning id
+returning id, asked_by
+"""
+_ASK_AGAIN = """
+insert into alarm_test (asked_by)
+select $1 where not exists (select from alarm_test where asked_at > app.now() - $2::interval)
 """
 _ASK_DAILY = """
 insert into alarm_test (asked_by)
-select 'the day' where not exists (select from alarm_test where asked_at > app.now() - $1::interval)
+select 'the day' where not exists (
+    select from alarm_test where asked_at > app.now() - $1::interval and asked_by <> $3)
    and exists (select from pulse where name = 'page'
                 and first_at < clock_timestamp() - $2 * interval '1 s')
 """
@@ -127,20 +135,24 @@ class Alarm:
             async with self.database.as_dispatcher() as connection:
                 if await connection.fetchval("select pg_try_advisory_xact_lock($1)", DAILY_LOCK):
                     await bound_waits(connection)
-                    await connection.execute(_ASK_DAILY, TEST_EVERY, FIRST_TEST_AFTER_S)
-                test_id = await connection.fetchval(_CLAIM)
+                    await connection.execute(_ASK_DAILY, TEST_EVERY, FIRST_TEST_AFTER_S, AGAIN)
+                asked = await connection.fetchrow(_CLAIM)
         except LOCKED as error:
             # Whether the day asks is read from a pulse; the verdict needs none.
             log.error("alarm_test_not_asked", error=type(error).__name__)
-            test_id = None
-        if test_id is not None:
-            await self.test(test_id)
+            asked = None
+        if asked is not None:
+            await self.test(asked["id"], failing_only=asked["asked_by"] == AGAIN)
         await self.judge()
 
-    async def test(self, test_id: UUID) -> bool:
-        """A test page through every way there is; whether all took it."""
+    async def test(self, test_id: UUID, *, failing_only: bool = False) -> bool:
+        """A test page through every way there is, or those alone that failed last; whether all took
+        it."""
         async with self.database.as_dispatcher() as connection:
             channels = await self._channels(connection)
+            if failing_only:
+                failing = await failing_of(connection, [channel.key for channel in channels])
+                channels = [channel for channel in channels if channel.key in failing]
             now = await connection.fetchval("select app.now()")
         outcomes = await self._try_all(channels, self._test_page(test_id, now))
         passed = bool(outcomes) and all(outcome.state == "sent" for outcome in outcomes)
@@ -164,6 +176,8 @@ class Alarm:
             now: datetime = await connection.fetchval("select app.now()")
             channels = {c.key: c.label for c in await self._channels(connection)}
             failing = await failing_of(connection, list(channels))
+            if failing:
+                await connection.execute(_ASK_AGAIN, AGAIN, AGAIN_AFTER)
             nobody = await self._unreached(connection, set(failing), now)
             broken = sorted(channels[key] for key in failing)
             await connection.execute(

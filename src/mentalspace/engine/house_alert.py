@@ -52,6 +52,15 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "On its host: `mentalspace restart worker`. Nothing is lost or sent twice.",
             ),
             HouseRule(
+                "house.restarts",
+                "The worker starts again and again",
+                Severity.CRITICAL,
+                "the end of the worker's log on its host, and what changed when it began",
+                "On its host: read the end of the worker’s log, and undo what changed when this"
+                " began. What it had in hand is taken back each time; nothing is lost or sent"
+                " twice.",
+            ),
+            HouseRule(
                 "house.scanner_away",
                 "Documents wait for a scanner that is away",
                 Severity.HIGH,

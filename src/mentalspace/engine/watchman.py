@@ -1,6 +1,6 @@
-"""Notices a loop that has fallen silent, from every process that still runs, and heartbeats that
-cannot be read; and tells the outside each minute that all is well, so that silence there is the
-alarm."""
+"""Notices a loop that has fallen silent, from every process that still runs, a worker that starts
+again and again, and heartbeats that cannot be read; and tells the outside each minute that all is
+well, so that silence there is the alarm."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from mentalspace.engine.pulse import (
     Stalled,
     bound_waits,
     heartbeat_locks,
+    read_restarts,
     silent_loops,
     stalled_loops,
 )
@@ -78,7 +79,23 @@ class Watchman:
         except LOCKED as error:
             return await self._tell_unread(error)
         self._unread = False
+        await self._tell_restarts()
         return await self._tell(silent, stalled)
+
+    async def _tell_restarts(self) -> None:
+        """A worker that ends soon after each start is never silent for long, and gets little done;
+        its pager may not live to say so."""
+        async with _bounded(self.database) as connection:
+            found = await read_restarts(connection)
+            titles = {
+                host: f"The worker on {host} has ended {one.ended} times within five minutes"
+                for host, one in found.items()
+            }
+            since = {host: one.since for host, one in found.items()}
+            opened = await hold(connection, self.escalation, "house.restarts", titles, since=since)
+        if opened:
+            log.error("worker_restarts", count=max(one.ended for one in found.values()))
+            await self.send_pages()
 
     async def _tell(self, silent: Mapping[str, datetime], stalled: Sequence[Stalled]) -> list[str]:
         twice = [

@@ -64,8 +64,13 @@ def _of_override(credential: Any) -> list[State]:
 def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
     """Whether anything is let through at all."""
     if lanes:
-        went = _went(credential) or "nothing is sent until the cause is gone; nothing is lost"
-        return [State("Paused", "bad", went)]
+        person = next((lane["paused_by"] for lane in lanes if not lane["paused_case"]), None)
+        waits = (
+            f"{person} paused it, and only a person opens it sooner; nothing is lost"
+            if person
+            else "nothing is sent until the cause is gone; nothing is lost"
+        )
+        return [State("Paused", "bad", _went(credential) or waits)]
     match credential["breaker"]:
         case "open":
             went = _went(credential) or "nothing is sent"

@@ -19,6 +19,8 @@ from mentalspace.workflows.doctor.touched import Touched, read_touched
 BUCKETS = 12
 # More credentials than these are no page: those that are well are told together, room by room.
 CROWD = 12
+# Of an outage that touches everybody so many stand as cards, and the others are counted.
+MOST_CARDS = 24
 # Due for so long and still here is told, whatever the last calls said.
 STUCK_AFTER = timedelta(minutes=5)
 # Below this a percentage says more than is known.
@@ -90,10 +92,21 @@ class Calm:
 
 
 @dataclass(frozen=True, slots=True)
+class More:
+    """Credentials that are no better than those that have cards, told together."""
+
+    integration: str
+    state: State
+    number: int
+    practices: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     cards: Sequence[Card]
     calm: Sequence[Calm]
     rooms: Sequence[str]
+    more: Sequence[More] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +120,12 @@ class _Seen:
     outcomes: Outcomes
 
     @property
+    def stuck(self) -> int:
+        return self.backlog["stuck"] if self.backlog is not None else 0
+
+    @property
     def is_calm(self) -> bool:
-        stuck = self.backlog is not None and self.backlog["stuck"]
-        return URGENCY[self.states[0].tone] == URGENCY["ok"] and not stuck
+        return URGENCY[self.states[0].tone] == URGENCY["ok"] and not self.stuck
 
 
 async def read_fleet(
@@ -118,19 +134,25 @@ async def read_fleet(
     told: Told,
     room: str | None = None,
 ) -> Fleet:
-    """A card for each credential in use, worst first: of a crowd, for each that is not calm. All of
-    `room`, where it is asked for. What was `told` of them weighs as the doctor weighs it."""
+    """A card for each credential in use, worst first: of a crowd, for those that are not calm, and
+    no more than a page holds. All of `room`, where it is asked for. What was `told` of them weighs
+    as the doctor weighs it."""
     rows = await connection.fetch(sql.CREDENTIALS)
     seen = await _look(connection, rows, recipient_cases, told)
     shown = seen
     if room is not None:
         shown = [each for each in seen if each.credential["integration"] == room]
     elif len(seen) > CROWD:
-        shown = [each for each in seen if not each.is_calm]
+        shown = sorted(
+            (each for each in seen if not each.is_calm),
+            key=lambda each: (URGENCY[each.states[0].tone], -each.stuck),
+        )
+    more = shown[MOST_CARDS:] if room is None else []
     calm = () if room is not None or shown is seen else _calm(each for each in seen if each.is_calm)
     return Fleet(
-        cards=await _cards(connection, shown),
+        cards=await _cards(connection, shown[:MOST_CARDS] if more else shown),
         calm=calm,
+        more=_more(more),
         rooms=sorted({row["integration"] for row in rows}),
     )
 
@@ -180,6 +202,20 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
     return sorted(cards, key=lambda card: URGENCY[card.state.tone])
 
 
+def _more(seen: Iterable[_Seen]) -> list[More]:
+    groups: defaultdict[tuple[str, str], list[_Seen]] = defaultdict(list)
+    for each in seen:
+        groups[each.credential["integration"], each.states[0].word].append(each)
+    return [
+        More(room, group[0].states[0], len(group), _practices(group))
+        for (room, _word), group in groups.items()
+    ]
+
+
+def _practices(group: Iterable[_Seen]) -> int:
+    return len({each.credential["practice_id"] for each in group})
+
+
 def _calm(seen: Iterable[_Seen]) -> list[Calm]:
     rooms: defaultdict[str, list[_Seen]] = defaultdict(list)
     for each in seen:
@@ -188,7 +224,7 @@ def _calm(seen: Iterable[_Seen]) -> list[Calm]:
         Calm(
             integration=room,
             number=len(group),
-            practices=len({each.credential["practice_id"] for each in group}),
+            practices=_practices(group),
             outcomes=sum((each.outcomes for each in group), Outcomes()),
             last_good_at=max(
                 (at for each in group if (at := each.credential["last_good_at"])), default=None

@@ -58,6 +58,7 @@ from mentalspace.workflows.doctor.report import (
 )
 from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
+from mentalspace.workflows.doctor.way_out import WayOut, read_way_out
 
 # So many credentials are asked at once.
 AT_ONCE = 8
@@ -294,6 +295,7 @@ async def _from_ledger(
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
         stalled = await faltering_loops(connection) if rows else []
         in_the_way = await read_in_the_way(connection) if stalled else []
+        way_out = await read_way_out(connection, services.rooms)
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -313,6 +315,7 @@ async def _from_ledger(
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
     findings += [_of_lock(book.room, one) for one in in_the_way]
+    findings += [_of_way_out(book.room, way_out)] if way_out is not None else []
     findings += [_of_loop(book.room, one) for one in stalled]
     return rates, alerts, findings
 
@@ -328,6 +331,12 @@ def _of_loop(room: str, one: Stalled) -> RoomFinding:
 def _of_lock(room: str, one: InTheWay) -> RoomFinding:
     """Whoever restarts a loop that waits for somebody else's lock does it in vain."""
     return RoomFinding(room, "database", "lock", "bad", one.words, "ours", one.advice)
+
+
+def _of_way_out(room: str, way_out: WayOut) -> RoomFinding:
+    """Each room's own provider looks broken by it."""
+    text = f"{way_out.words}, since {way_out.since:%H:%M:%S} UTC"
+    return RoomFinding(room, "host", "way out", "bad", text, "ours", way_out.advice)
 
 
 def _live(book: RoomRunbook) -> list[AlertRule]:

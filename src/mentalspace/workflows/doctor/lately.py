@@ -11,6 +11,7 @@ from mentalspace.engine.runbook import Runbooks
 from mentalspace.kernel.case import Fault
 from mentalspace.kernel.checkup import State, Whose
 from mentalspace.kernel.integration import Integration
+from mentalspace.workflows.doctor.way_out import SILENT_KINDS
 
 MINUTES = 10
 # One may be anything.
@@ -21,7 +22,6 @@ _PART_FAILED = 0.1
 # After so many that went well what failed before them is over.
 _OVER_AFTER = 10
 _WHOSE: Mapping[Fault, Whose] = {Fault.OURS: "ours", Fault.THEIRS: "theirs"}
-_UNANSWERED = ("timeout", "reset", "connect")
 
 # $1 credentials, all in use if none are given; $2 the cases that are the recipients' own, $3 the
 # kinds of evidence that are no answer. Some ended well since the last that did not.
@@ -93,7 +93,7 @@ async def read_troubles(
     """By credential, the weightiest first; of all that are in use if none are given. As on-call."""
     recipients = [case.id for case in runbooks.cases if case.fault is Fault.RECIPIENT]
     ids = None if credential_ids is None else list(credential_ids)
-    rows = await connection.fetch(_READ, ids, recipients, list(_UNANSWERED))
+    rows = await connection.fetch(_READ, ids, recipients, list(SILENT_KINDS))
     found: dict[UUID, list[Trouble]] = {}
     for row in rows:
         title = rooms[row["integration"]].provider(row["provider"]).title

@@ -52,6 +52,7 @@ class Verdict:
 
 # What decides, the weightiest first: an answer beats what follows from it.
 _WEIGHT = (
+    "way out",
     "provider",
     "agreement",
     "breaker",
@@ -83,6 +84,8 @@ def judge(findings: Sequence[Looked]) -> Verdict:
     first, sides = bad[0], {f.whose for f in bad if f.whose}
     text = first.text if first.check == "provider" else f"{first.check}: {first.text}"
     more = len({(f.check, f.text) for f in bad}) - 1
+    if first.check == "way out":
+        return Verdict("ours", text, more, len(warnings))
     if len(sides) == 2:
         return Verdict("both", text, more, len(warnings))
     return Verdict(sides.pop() if sides else "unclear", text, more, len(warnings))
