@@ -106,7 +106,8 @@ async def test_a_worker_that_starts_again_and_again_is_an_alarm(desk: Desk) -> N
     watchman._began_at -= 300.0
     ended = (
         "insert into heartbeat (process, kind, host, pid, started_at, beat_at) values ($1,"
-        " 'worker', 'host-a', 1, clock_timestamp() - interval '1 min', clock_timestamp() - interval '20 s')"
+        " 'worker', 'host-a', 1, clock_timestamp() - interval '1 min',"
+        " clock_timestamp() - interval '20 s')"
     )
     await beat(desk.bench.database, "worker:now", "worker")
     for number in range(2):
