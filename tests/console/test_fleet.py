@@ -104,7 +104,9 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
         assert cards(page) == {f"crowd-{n}" for n in (3, 5, 7, 9, 11, 13, 15)}
         assert "Incident open" in page
         assert "Callbacks refused" in page
-        assert "3 of 9 calls were not answered in the last 10 min" in page
+        assert re.search(
+            r"3 of 9 calls were not answered in the last 10 min, the last at [\d:]{8} UTC", page
+        )
         assert "3 of 3 messages that Twilio took did not arrive in the last 10 min" in page
         assert "3 taken and then not brought" in page
         assert "No callback for 6 min; usually within 4 s" in page

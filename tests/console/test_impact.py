@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
+from mentalspace.console.about import about_of
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.ledger import record
+from mentalspace.engine.runbook import load_runbooks
+from mentalspace.integrations import discover_rooms
 from tests.console.stage import Stage, fail, succeed, walk
 from tests.console.test_doors import NAMES, visitor
 from tests.console.test_group import _big
@@ -184,3 +187,11 @@ async def _filtered(stage: Stage) -> tuple[UUID, list[UUID]]:
     )  # fmt: skip
     await owner.execute("update incident set opened_at = app.now() + interval '3 min'")
     return incident, texts
+
+
+def test_who_cannot_be_paged_is_no_client_that_is_not_reached() -> None:
+    """What is late meanwhile has its own incident."""
+    books = load_runbooks(list(discover_rooms().values()), None)
+    for rule_id in ("house.channel_fails", "house.nobody_paged", "house.oncall_gap"):
+        assert about_of(books, rule_id).nobody
+    assert not about_of(books, "house.loop_silent").nobody

@@ -8,6 +8,8 @@ from mentalspace.engine.runbook import AlertKind, Measure, Metric, Runbooks
 
 # They count no message that failed.
 _OF_NO_MESSAGE = frozenset({AlertKind.COST, AlertKind.CALLBACKS, AlertKind.GAUGE})
+# Nor do those about paging: a message that is late has its own trouble.
+_OF_PAGING = frozenset({"house.nobody_paged", "house.channel_fails", "house.oncall_gap"})
 _LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Measure.DELIVERY_TIME})
 
 
@@ -32,6 +34,8 @@ class About:
 
 def about_of(runbooks: Runbooks, rule_id: str) -> About:
     """Of a rule that is gone, or of the house, as of one on failures."""
+    if rule_id in _OF_PAGING:
+        return About(lanes=False)
     try:
         rule = runbooks.alert(rule_id)
     except LookupError:

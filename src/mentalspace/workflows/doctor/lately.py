@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -34,7 +35,8 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
  cross join lateral (
     select count(*) as tried, count(*) filter (where theirs) as failed,
            count(*) filter (where theirs and silent) as unanswered,
-           count(*) filter (where well and finished_at > bad_at) as well_since
+           count(*) filter (where well and finished_at > bad_at) as well_since,
+           max(bad_at) as failed_at
       from (select a.finished_at, a.state = 'succeeded' as well, a.fault = 'theirs' as theirs,
                    a.evidence_kind = any ($3) as silent,
                    max(a.finished_at) filter (where a.fault = 'theirs') over () as bad_at
@@ -59,9 +61,10 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """Of the last ten minutes: how many calls were `tried`, `failed` by the provider's fault and,
-    of these, were `unanswered`; `well_since` the last of them. Of what it took `arrived` and `lost`
-    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`."""
+    """Of the last ten minutes: how many calls were `tried`, `failed` by the provider's fault, last
+    at `failed_at`, and of these were `unanswered`; `well_since` the last of them. Of what it took
+    `arrived` and `lost` messages ended, `arrived_since` the last that was lost; most were lost by
+    `case_id`."""
 
     tried: int
     failed: int
@@ -71,6 +74,7 @@ class Lately:
     lost: int
     arrived_since: int
     case_id: str | None
+    failed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,7 @@ def _of_calls(lately: Lately, title: str) -> Trouble | None:
         else f"failed at {title}"
     )
     part = "; the others were answered" if well else ""
-    text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{part}"
+    last = f", the last at {lately.failed_at:%H:%M:%S} UTC" if lately.failed_at else ""
+    text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}{part}"
     word = "Fails in part" if well else "Failing"
     return Trouble("calls", word, "bad", text, "theirs")
