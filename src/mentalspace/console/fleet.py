@@ -28,6 +28,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
+from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.way_out import read_way_out
@@ -49,6 +50,7 @@ async def home(visit: Visit) -> Response:
             await read_checked(connection),
         )
         way_out = await read_way_out(connection, visit.services.rooms)
+        slots = await read_tight_slots(connection)
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)
@@ -76,6 +78,7 @@ async def home(visit: Visit) -> Response:
         processes=processes,
         troubled=troubled,
         way_out=way_out,
+        slots=slots,
         waits=waits,
         brewing=brewing,
         changes=changes,

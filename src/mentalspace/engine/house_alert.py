@@ -61,6 +61,14 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 " twice.",
             ),
             HouseRule(
+                "house.connections",
+                "The database has hardly a connection left",
+                Severity.CRITICAL,
+                "end the connections of whoever holds most of them; the title names the program",
+                "End the connections of the program in the title, as the runbook below says."
+                " What waits goes on by itself.",
+            ),
+            HouseRule(
                 "house.scanner_away",
                 "Documents wait for a scanner that is away",
                 Severity.HIGH,

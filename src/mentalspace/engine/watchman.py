@@ -28,6 +28,7 @@ from mentalspace.engine.pulse import (
     stalled_loops,
 )
 from mentalspace.engine.runbook import Escalation
+from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.errors import ProviderError, Refused
 
 LOOK_EVERY_S = 10.0
@@ -80,6 +81,7 @@ class Watchman:
             return await self._tell_unread(error)
         self._unread = False
         await self._tell_restarts()
+        await self._tell_connections()
         return await self._tell(silent, stalled)
 
     async def _tell_restarts(self) -> None:
@@ -126,6 +128,16 @@ class Watchman:
             log.error("loop_silent", kind=",".join(twice))
             await self.send_pages()
         return twice
+
+    async def _tell_connections(self) -> None:
+        """While this one is still open: whoever comes next may have none, and the pager neither."""
+        async with _bounded(self.database) as connection:
+            slots = await read_tight_slots(connection)
+            found = {"any": slots.words} if slots else {}
+            opened = await hold(connection, self.escalation, "house.connections", found)
+        if opened:
+            log.error("connections_run_out")
+            await self.send_pages()
 
     def _goes_on(self, one: Stalled) -> bool:
         """Whether a loop that fails was seen before, and its turns have failed once more since, or

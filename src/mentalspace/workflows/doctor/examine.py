@@ -30,6 +30,7 @@ from mentalspace.engine.runbook import (
     RoomRunbook,
 )
 from mentalspace.engine.services import Services
+from mentalspace.engine.slots import read_tight_slots
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.engine.watch.state import URGENCY
 from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
@@ -296,6 +297,7 @@ async def _from_ledger(
         stalled = await faltering_loops(connection) if rows else []
         in_the_way = await read_in_the_way(connection) if stalled else []
         way_out = await read_way_out(connection, services.rooms)
+        slots = await read_tight_slots(connection)
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -315,6 +317,12 @@ async def _from_ledger(
         text = "no worker's heart beats: nothing is being sent"
         findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
     findings += [_of_lock(book.room, one) for one in in_the_way]
+    if slots is not None:
+        findings.append(
+            RoomFinding(
+                book.room, "database", "connections", "bad", slots.words, "ours", slots.advice
+            )
+        )
     findings += [_of_way_out(book.room, way_out)] if way_out is not None else []
     findings += [_of_loop(book.room, one) for one in stalled]
     return rates, alerts, findings

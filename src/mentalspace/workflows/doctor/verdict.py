@@ -53,6 +53,7 @@ class Verdict:
 # What decides, the weightiest first: an answer beats what follows from it.
 _WEIGHT = (
     "way out",
+    "connections",
     "provider",
     "agreement",
     "breaker",
