@@ -128,6 +128,12 @@ select c.practice_id, l.id, c.id, c.integration, 'unknown', 'silent/' || c.id ||
  cross join generate_series(1, 2) n
  where c.provider = any ($1) and c.drill is null
 """
+_FLIPS = """
+insert into credential_check (credential_id, practice_id, answered_at, good, since, fault, said,
+                              recent)
+select id, practice_id, app.now(), true, app.now(), 'theirs', 'Resend answered 503', 'FFS'
+  from credential where provider = 'resend' and drill is null
+"""
 _ALL_OUT = "update credential_state set breaker = 'open', opened_at = app.now()"
 
 
@@ -156,8 +162,10 @@ async def test_an_outage_of_everybody_is_one_page_and_one_cause(stage: Stage) ->
         assert said not in page
         await stage.owner.execute(_SILENT.replace("silent/", "more/"), ["twilio"])
         assert said in await read("/")
+        await stage.owner.execute(_FLIPS)
         verdict = await read("/doctor/email")
         assert said in verdict
+        assert "so ended 2 of our own last 3 checks" in verdict
         await stage.owner.execute(
             "update credential_state s set last_good_at = app.now() from credential c"
             " where c.id = s.credential_id and c.provider = 'twilio' and c.endpoint = 'crowd-1'"

@@ -17,6 +17,7 @@ from mentalspace.console.queries.fleet import Calm, Card, Fleet, Outcomes
 from mentalspace.console.queries.lately import Change, grouped
 from mentalspace.console.queries.processes import Process
 from mentalspace.console.words import State
+from mentalspace.engine.credential_check import Checked
 from mentalspace.engine.heard import Heard
 from mentalspace.engine.runbook import load_runbooks
 from mentalspace.integrations import discover_rooms
@@ -63,6 +64,20 @@ def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
         "Recovered"
     ]
     assert said() == ["Working"]
+
+
+def test_one_good_answer_among_bad_ones_is_no_recovery() -> None:
+    """Our own questions: a refusal counts at once, silence at the second, and what flips stays."""
+    at = datetime(2026, 11, 28, 22, 21, tzinfo=UTC)
+    checked = Checked(at, "storage.server_error", "theirs", "Supabase answered 503", "F")
+    assert said(Told(checked={ID: checked})) == ["Working"]
+    assert said(Told(checked={ID: replace(checked, fault="ours")})) == ["Key refused"]
+    assert said(Told(checked={ID: replace(checked, recent="FF")})) == ["No good answer"]
+    flips = replace(checked, recent="FSFFS")
+    [state] = states_of(WELL, (), None, Told(checked={ID: flips}))
+    assert (state.word, state.tone) == ("Answers in part", "warn")
+    assert state.meaning == "Supabase answered 503; so ended 3 of our own last 5 checks"
+    assert said(Told(checked={ID: replace(checked, recent="FSSSSS")})) == ["Working"]
 
 
 def test_a_pause_says_whose_it_is() -> None:

@@ -19,7 +19,7 @@ from mentalspace.kernel.case import classify
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused
 
 LOOK_EVERY_S = 5.0
-# A sandbox is asked oftener; and whoever failed, until it answers.
+# A sandbox is asked oftener; and whoever failed, until it has answered a few times.
 _ASK_EVERY_S = 300.0
 _ASK_SANDBOX_EVERY_S = 60.0
 _ASK_AGAIN_S = 20.0
@@ -28,6 +28,7 @@ _AT_A_TIME = 20
 _AT_ONCE = 5
 # One question that is not answered may be anything; a refusal is one at once.
 _SURE_AFTER = 2
+_REMEMBERED = 6
 
 log = get_logger(__name__)
 
@@ -36,13 +37,13 @@ log = get_logger(__name__)
 _TAKE = f"""
 with due as (
   select c.id, c.practice_id, c.integration, c.provider, c.live,
-         case when k.good is false then {_ASK_AGAIN_S}
+         case when k.recent like '%F%' then {_ASK_AGAIN_S}
               when c.live then {_ASK_EVERY_S} else {_ASK_SANDBOX_EVERY_S} end as every_s
     from credential c join practice p on p.id = c.practice_id
     left join credential_state s on s.credential_id = c.id
     left join credential_check k on k.credential_id = c.id
    where c.active and c.drill is null and not p.is_drill
-     and (k.good is false or k.credential_id is null
+     and (k.recent like '%F%' or k.credential_id is null
        or s.last_good_at is null or s.last_good_at < app.now() - interval '1 min')
    order by k.asked_at nulls first
 ), taken as (
@@ -56,9 +57,12 @@ with due as (
 )
 select due.* from taken join due on due.id = taken.credential_id where not taken.is_new
 """
-_KEEP = """
+# What the last bad answer said stays, for whoever answers in part.
+_KEEP = f"""
 update credential_check
-   set answered_at = app.now(), good = $2, case_id = coalesce($3, case_id), fault = $4, said = $5,
+   set answered_at = app.now(), good = $2, case_id = coalesce($3, case_id),
+       fault = coalesce($4, fault), said = case when $2 then said else $5 end,
+       recent = right(recent || case when $2 then 'S' else 'F' end, {_REMEMBERED}),
        since = case when good is not distinct from $2 then since else app.now() end,
        times = case when good is not distinct from $2 then times + 1 else 1 end
  where credential_id = $1
@@ -66,30 +70,41 @@ update credential_check
 # The case of the last bad answer stays: its rule is told that it is over. What has gone well since
 # says more.
 _READ = """
-select k.credential_id, k.since, k.times, k.case_id, k.fault, k.said
+select k.credential_id, k.since, k.case_id, k.fault, k.said, k.recent
   from credential_check k left join credential_state s on s.credential_id = k.credential_id
- where k.good is false and k.answered_at > coalesce(s.last_good_at, '-infinity')
+ where k.recent like '%F%' and k.answered_at > coalesce(s.last_good_at, '-infinity')
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A provider's bad answer to a harmless question, the first `since`, so many `times` in a row.
-    `said` names nobody."""
+    """How a provider answers a harmless question: `recent` are the last few, S or F, the newest
+    last, which is so `since`. `said` is its last bad answer, and names nobody."""
 
     since: datetime
-    times: int
     case_id: str | None
     fault: str
     said: str
+    recent: str
 
     @property
-    def is_sure(self) -> bool:
-        return self.fault == "ours" or self.times >= _SURE_AFTER
+    def is_bad(self) -> bool:
+        """The last answer was, and it is no chance."""
+        refused = self.fault == "ours" or self.recent.count("F") >= _SURE_AFTER
+        return self.recent.endswith("F") and refused
+
+    @property
+    def is_partly_bad(self) -> bool:
+        return not self.is_bad and self.recent.count("F") >= _SURE_AFTER
 
     @property
     def words(self) -> str:
-        return f"{self.said}; found by our own check at {self.since:%H:%M} UTC"
+        if "S" not in self.recent:
+            return f"{self.said}; found by our own check at {self.since:%H:%M} UTC"
+        return (
+            f"{self.said}; so ended {self.recent.count('F')} of our own last {len(self.recent)}"
+            " checks"
+        )
 
 
 async def check_credentials(database: Database, adapters: Adapters, runbooks: Runbooks) -> int:
@@ -109,10 +124,14 @@ async def check_credentials(database: Database, adapters: Adapters, runbooks: Ru
 
 
 async def read_checked(connection: Connection) -> Mapping[UUID, Checked]:
-    """The bad answers, by credential. As on-call."""
+    """Whoever gave a bad answer of late, by credential. As on-call."""
     return {
         row["credential_id"]: Checked(
-            row["since"], row["times"], row["case_id"], row["fault"] or "ours", row["said"]
+            row["since"],
+            row["case_id"],
+            row["fault"] or "ours",
+            row["said"],
+            row["recent"],
         )
         for row in await connection.fetch(_READ)
     }

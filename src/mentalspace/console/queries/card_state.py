@@ -81,10 +81,12 @@ def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
 
 
 def _of_check(checked: Checked | None) -> list[State]:
-    if checked is None or not checked.is_sure:
-        return []
-    word = "Key refused" if checked.fault == "ours" else "No good answer"
-    return [State(word, "bad", checked.words)]
+    if checked is not None and checked.is_bad:
+        word = "Key refused" if checked.fault == "ours" else "No good answer"
+        return [State(word, "bad", checked.words)]
+    if checked is not None and checked.is_partly_bad:
+        return [State("Answers in part", "warn", checked.words)]
+    return []
 
 
 def _of_trouble(trouble: Trouble) -> State:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import standings
+from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
@@ -33,7 +34,7 @@ from mentalspace.engine.services import Services
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.engine.status_page import read_status_page
 from mentalspace.engine.watch.state import URGENCY
-from mentalspace.kernel.checkup import DnsAnswer, LookUp, State
+from mentalspace.kernel.checkup import DnsAnswer, LookUp, State, Whose
 from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor.credentials import (
@@ -47,7 +48,7 @@ from mentalspace.workflows.doctor.credentials import (
     of_lately,
 )
 from mentalspace.workflows.doctor.files import look_at_files
-from mentalspace.workflows.doctor.lately import read_troubles
+from mentalspace.workflows.doctor.lately import Trouble, read_troubles
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
 from mentalspace.workflows.doctor.report import (
@@ -185,6 +186,7 @@ async def _ask_all(
         touched = await read_touched(connection, ids)
         heard = await read_heard(connection, services.rooms, ids)
         troubles = await read_troubles(connection, services.runbooks, services.rooms, ids)
+        checked = await read_checked(connection)
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
@@ -198,6 +200,10 @@ async def _ask_all(
             findings += going_live(services, found)
         findings += [*health(row, called), callbacks(row, provider, heard[row["id"]])]
         findings += [of_lately(row, one) for one in troubles.get(row["id"], ())]
+        if (flips := checked.get(row["id"])) is not None and flips.is_partly_bad:
+            # The answer just now is one of several.
+            whose: Whose = "ours" if flips.fault == "ours" else "theirs"
+            findings.append(of_lately(row, Trouble("calls", "", "bad", flips.words, whose)))
         domain += own
     return lines, findings, together(domain)
 
