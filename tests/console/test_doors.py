@@ -314,11 +314,14 @@ async def test_a_failed_drill_says_what_did_not_hold(stage: Stage) -> None:
 async def test_a_silent_worker_is_seen(stage: Stage) -> None:
     """A process that stopped beating is shown as silent, and nothing above it is calm."""
     await stage.owner.execute("update incident set status = 'resolved'")
+    await stage.owner.execute("update lane set state = 'open', paused_case = null")
+    await stage.owner.execute("insert into pulse (name) values ('evaluate')")
     calm, alarm = "Nothing waits for an on-call engineer", "Silent for 1 min"
     async with visitor(stage, "oncall") as http:
         async with http.get("/") as answer:
             said = await answer.text()
             assert (calm in said, alarm in said) == (True, False)
+            assert "The rules were last looked at" in said
         await stage.owner.execute(
             "update heartbeat set beat_at = clock_timestamp() - interval '70 s'"
         )

@@ -27,6 +27,7 @@ from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
+from mentalspace.engine.pulse import last_looked
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
@@ -63,6 +64,7 @@ async def home(visit: Visit) -> Response:
         processes = await read_processes(connection)
         troubled = [process for process in processes if process.is_troubled]
         waits = await read_in_the_way(connection) if troubled else []
+        looked_at = await last_looked(connection)
         pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
     fleet = _while_silent(fleet, processes)
@@ -84,6 +86,7 @@ async def home(visit: Visit) -> Response:
         changes=changes,
         began=[p for p in processes if p.age_s < HOURS * 3600 and p.state.tone != "idle"],
         pages=pages,
+        looked_at=looked_at,
         deeds=DEEDS,
         rates=rates,
         heard=told.heard,

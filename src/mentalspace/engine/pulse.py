@@ -233,6 +233,14 @@ def beating(
     return worked
 
 
+async def last_looked(connection: Connection) -> datetime | None:
+    """When the rules were last looked at, on the house's clock."""
+    at: datetime | None = await connection.fetchval(
+        "select app.now() - (clock_timestamp() - beat_at) from pulse where name = 'evaluate'"
+    )
+    return at
+
+
 async def read_restarts(connection: Connection) -> Mapping[str, Restarts]:
     """By host, where the worker starts again and again."""
     rows = await connection.fetch(_RESTARTS, RESTARTS_WITHIN_S, ENDED_AFTER_S, FEWEST_RESTARTS)
