@@ -128,6 +128,14 @@ select c.practice_id, l.id, c.id, c.integration, 'unknown', 'silent/' || c.id ||
  cross join generate_series(1, 2) n
  where c.provider = any ($1) and c.drill is null
 """
+_TIMED_OUT = """
+insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
+                      title, fault, since, ack_due_at, facts)
+select 'out', 'email.consecutive_failures', 'email.no_answer', 'email', id, practice_id, 'high',
+       'Five mails in a row failed', 'theirs', app.now(), app.now(), '{}'
+  from credential where provider = 'resend' and drill is null limit 1
+returning id
+"""
 _FLIPS = """
 insert into credential_check (credential_id, practice_id, answered_at, good, since, fault, said,
                               recent)
@@ -161,7 +169,14 @@ async def test_an_outage_of_everybody_is_one_page_and_one_cause(stage: Stage) ->
         assert MOST_CARDS + sum(told) == total
         assert said not in page
         await stage.owner.execute(_SILENT.replace("silent/", "more/"), ["twilio"])
-        assert said in await read("/")
+        incident = await stage.owner.fetchval(_TIMED_OUT)
+        page = await read("/")
+        assert said in page
+        assert "Ours, it seems" in page
+        page = await read(f"/incidents/{incident}")
+        assert said in page
+        assert "Look at our own way out first" in page
+        assert "more likely theirs" not in page
         await stage.owner.execute(_FLIPS)
         verdict = await read("/doctor/email")
         assert said in verdict

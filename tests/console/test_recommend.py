@@ -43,6 +43,7 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
         group=None,
         buttons=[HOLD, PAUSE],
         refused=None,
+        way_out=False,
         standstill=None,
         next_attempt_at=None,
     )

@@ -112,6 +112,10 @@ _BOOKS = load_runbooks(list(discover_rooms().values()), None)
     [
         (Lately(20, 7, 7, 2, 0, 0, 0, None), "7 of 20 calls were not answered in the last 10 min"),
         (Lately(9, 9, 3, 0, 0, 0, 0, None), "9 of 9 calls failed at Twilio, 3 of them without"),
+        (
+            Lately(9, 9, 0, 0, 0, 0, 0, None, failed_case="sms.rate_limited"),
+            f"10 min: {_BOOKS.case('sms.rate_limited').title} (sms.rate_limited)",
+        ),
         (Lately(9, 0, 0, 0, 1, 4, 0, "sms.filtered"), "4 of 5 messages that Twilio took did not"),
         (Lately(9, 1, 1, 2, 30, 1, 3, "sms.filtered"), None),  # one of each may be anything
         (Lately(300, 5, 5, 2, 0, 0, 0, None), None),  # as on the best of days

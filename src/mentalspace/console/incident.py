@@ -64,7 +64,11 @@ async def incidents(visit: Visit) -> Response:
         opened = await open_incidents(connection)
         archived = await archived_incidents(connection)
         recent = await recent_incidents(connection)
-    return await visit.show("incidents.html", opened=opened, archived=archived, recent=recent)
+    async with visit.services.database.as_oncall() as connection:
+        way_out = await read_way_out(connection, visit.services.rooms)
+    return await visit.show(
+        "incidents.html", opened=opened, archived=archived, recent=recent, way_out=way_out
+    )
 
 
 async def incident(visit: Visit) -> Response:
@@ -97,6 +101,7 @@ async def incident(visit: Visit) -> Response:
             _witness(visit, found, group),
         )
     issue = _issue(visit, rule, found["rule_id"])
+    way_out = way_out if shows_way_out(whole, provider, way_out) else None
     buttons = _fitting(await remedy.buttons(visit, found, standing), about)
     refused_now = refused_hooks if found["status"] != "resolved" else None
     advised = recommend(
@@ -109,6 +114,7 @@ async def incident(visit: Visit) -> Response:
             buttons=buttons,
             refused=refused_now,
             standstill=standstill,
+            way_out=way_out is not None,
             next_attempt_at=facts["impact"]["next_attempt_at"],
         )
     )
@@ -140,7 +146,7 @@ async def incident(visit: Visit) -> Response:
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
         verdict=verdict(whole, facts, provider),
-        way_out=way_out if shows_way_out(whole, provider, way_out) else None,
+        way_out=way_out,
         status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         rule=rule,

@@ -41,6 +41,7 @@ class Seen:
     buttons: Sequence[Preflight]
     refused: RefusedHooks | None
     standstill: Standstill | None
+    way_out: bool
     next_attempt_at: datetime | None
 
 
@@ -53,6 +54,8 @@ def recommend(seen: Seen) -> Recommendation | None:
         return _over(incident)
     if incident["integration"] == HOUSE:
         return _of_house(seen)
+    if seen.way_out:
+        return _of_way_out(incident)
     of_callbacks = seen.rule is not None and seen.rule.kind is AlertKind.CALLBACKS
     if of_callbacks and seen.refused and seen.refused.by_secret and seen.refused.fields:
         return _signing(seen, seen.refused.fields)
@@ -69,6 +72,15 @@ def _over(incident: Any) -> Recommendation:
             f"{says} Acknowledge it first, if it is to page nobody else.", "resolve"
         )
     return Recommendation(says, "resolve")
+
+
+def _of_way_out(incident: Any) -> Recommendation:
+    """One of several incidents: none of them is mended at its own provider."""
+    return Recommendation(
+        "Look at our own way out first: this host’s network, DNS, proxy and firewall. Nothing needs"
+        " doing at the lanes: what waits goes once it is open again.",
+        "acknowledge" if incident["status"] == "open" else None,
+    )
 
 
 def _of_house(seen: Seen) -> Recommendation | None:

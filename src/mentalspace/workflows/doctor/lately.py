@@ -33,13 +33,16 @@ with clock as materialized (
 select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
   from clock cross join credential c
  cross join lateral (
-    select count(*) as tried, count(*) filter (where theirs) as failed,
-           count(*) filter (where theirs and silent) as unanswered,
+    select count(*) as tried, count(*) filter (where bad) as failed,
+           count(*) filter (where bad and silent) as unanswered,
            count(*) filter (where well and finished_at > bad_at) as well_since,
-           max(bad_at) as failed_at
-      from (select a.finished_at, a.state = 'succeeded' as well, a.fault = 'theirs' as theirs,
+           max(bad_at) as failed_at,
+           mode() within group (order by tried_case) filter (where bad) as failed_case
+      from (select a.finished_at, a.state = 'succeeded' as well, a.case_id as tried_case,
+                   coalesce(a.fault in ('ours', 'theirs'), false) as bad,
                    a.evidence_kind = any ($3) as silent,
-                   max(a.finished_at) filter (where a.fault = 'theirs') over () as bad_at
+                   max(a.finished_at) filter (where a.fault in ('ours', 'theirs')) over ()
+                     as bad_at
               from attempt a
              where a.credential_id = c.id and a.drill is null and a.state <> 'open'
                and a.finished_at > clock.since) tries) calls
@@ -61,10 +64,10 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """Of the last ten minutes: how many calls were `tried`, `failed` by the provider's fault, last
-    at `failed_at`, and of these were `unanswered`; `well_since` the last of them. Of what it took
-    `arrived` and `lost` messages ended, `arrived_since` the last that was lost; most were lost by
-    `case_id`."""
+    """Of the last ten minutes: how many calls were `tried`; `failed`, by its fault or ours, last at
+    `failed_at` and mostly by `failed_case`; were `unanswered` of these; `well_since` the last of
+    them. Of what it took `arrived` and `lost` messages ended, `arrived_since` the last that was
+    lost; most were lost by `case_id`."""
 
     tried: int
     failed: int
@@ -75,6 +78,7 @@ class Lately:
     arrived_since: int
     case_id: str | None
     failed_at: datetime | None = None
+    failed_case: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ async def read_troubles(
 
 def judge_lately(lately: Lately, title: str, runbooks: Runbooks) -> list[Trouble]:
     """What was taken and lost, and what was not answered, while it is not over."""
-    found = [_of_lost(lately, title, runbooks), _of_calls(lately, title)]
+    found = [_of_lost(lately, title, runbooks), _of_calls(lately, title, runbooks)]
     return [one for one in found if one is not None]
 
 
@@ -138,7 +142,7 @@ def _case(runbooks: Runbooks, case_id: str | None) -> tuple[str, Whose | None]:
     return f": {case.title} ({case.id})", _WHOSE.get(case.fault)
 
 
-def _of_calls(lately: Lately, title: str) -> Trouble | None:
+def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
     if (
         lately.failed < FEWEST
         or lately.failed < _PART_FAILED * lately.tried
@@ -155,6 +159,9 @@ def _of_calls(lately: Lately, title: str) -> Trouble | None:
     )
     part = "; the others were answered" if well else ""
     last = f", the last at {lately.failed_at:%H:%M:%S} UTC" if lately.failed_at else ""
-    text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}{part}"
+    why, whose = _case(runbooks, lately.failed_case)
+    text = (
+        f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}{part}{why}"
+    )
     word = "Fails in part" if well else "Failing"
-    return Trouble("calls", word, "bad", text, "theirs")
+    return Trouble("calls", word, "bad", text, whose or "theirs")

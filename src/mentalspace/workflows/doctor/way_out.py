@@ -42,6 +42,7 @@ class WayOut:
     is the first of all."""
 
     providers: tuple[str, ...]
+    integrations: frozenset[str]
     since: datetime
 
     @property
@@ -64,4 +65,8 @@ async def read_way_out(connection: Connection, rooms: Mapping[str, Integration])
     if len(rows) < _FEWEST_PROVIDERS:
         return None
     titles = [rooms[row["integration"]].provider(row["provider"]).title for row in rows]
-    return WayOut(tuple(titles), min(row["since"] for row in rows))
+    return WayOut(
+        tuple(titles),
+        frozenset(row["integration"] for row in rows),
+        min(row["since"] for row in rows),
+    )
