@@ -128,7 +128,7 @@ ONCALL = {
     "public.room_gauge": """practice_id integration metric subject value n bad seen measured_at
         drill""",
     "public.credential_check": """credential_id practice_id asked_at answered_at good since times
-        case_id fault said""",
+        case_id fault said recent""",
     "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",
     "public.payload_opening": """id practice_id what subject opened_by opener role reason opened_at
