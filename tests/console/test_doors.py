@@ -315,6 +315,7 @@ async def test_a_silent_worker_is_seen(stage: Stage) -> None:
     """A process that stopped beating is shown as silent, and nothing above it is calm."""
     await stage.owner.execute("update incident set status = 'resolved'")
     await stage.owner.execute("update lane set state = 'open', paused_case = null")
+    await stage.owner.execute("update attempt set finished_at = finished_at - interval '1 hour'")
     await stage.owner.execute("insert into pulse (name) values ('evaluate')")
     calm, alarm = "Nothing waits for an on-call engineer", "Silent for 1 min"
     async with visitor(stage, "oncall") as http:
