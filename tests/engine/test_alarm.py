@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from mentalspace.engine.alarm import Alarm, AlarmState, ask_test, last_test, read_alarm
+from mentalspace.engine.alarm import AGAIN, Alarm, AlarmState, ask_test, last_test, read_alarm
 from mentalspace.engine.house_alert import HOUSE_RULES
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
@@ -93,6 +93,12 @@ async def test_a_way_that_failed_is_tried_again_by_itself(desk: Desk) -> None:
     await alarm.tick()
     assert desk.targets() == ["noor"]
     assert await rules(desk) == {"house.channel_fails": True}
+    async with desk.bench.database.as_oncall() as connection:
+        test_id = await ask_test(connection, AGAIN)
+    await alarm.tick()
+    async with desk.bench.database.as_oncall() as connection:
+        nothing: Any = await last_test(connection, test_id)
+    assert (nothing["passed"], nothing["results"]) == (True, [])
     await desk.bench.admin.execute(
         "insert into pulse (name, first_at) values ('page', clock_timestamp() - interval '1 hour')"
     )
