@@ -80,9 +80,10 @@ class Watchman:
         except LOCKED as error:
             return await self._tell_unread(error)
         self._unread = False
+        told = await self._tell(silent, stalled)
         await self._tell_restarts()
         await self._tell_connections()
-        return await self._tell(silent, stalled)
+        return told
 
     async def _tell_restarts(self) -> None:
         """A worker that ends soon after each start is never silent for long, and gets little done;
