@@ -127,7 +127,7 @@ ONCALL = {
         next_at settled_at""",
     "public.room_gauge": """practice_id integration metric subject value n bad seen measured_at
         drill""",
-    "public.credential_check": """credential_id practice_id asked_at answered_at good since times
+    "public.credential_check": """credential_id practice_id asked_at answered_at good since
         case_id fault said recent""",
     "public.alarm_state": "only_row nobody broken checked_at",
     "public.appointment": "id practice_id starts_at status",

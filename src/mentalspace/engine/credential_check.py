@@ -63,8 +63,7 @@ update credential_check
    set answered_at = app.now(), good = $2, case_id = coalesce($3, case_id),
        fault = coalesce($4, fault), said = case when $2 then said else $5 end,
        recent = right(recent || case when $2 then 'S' else 'F' end, {_REMEMBERED}),
-       since = case when good is not distinct from $2 then since else app.now() end,
-       times = case when good is not distinct from $2 then times + 1 else 1 end
+       since = case when good is not distinct from $2 then since else app.now() end
  where credential_id = $1
 """
 # The case of the last bad answer stays: its rule is told that it is over. What has gone well since

@@ -38,13 +38,7 @@ class Slots:
     )
 
 
-async def read_slots(connection: Connection) -> Slots:
-    """As the dispatcher or on-call."""
-    row = await connection.fetchrow("select * from app.connection_slots()")
-    return Slots(**row)
-
-
 async def read_tight_slots(connection: Connection) -> Slots | None:
-    """None while there are enough."""
-    slots = await read_slots(connection)
+    """None while there are enough. As the dispatcher or on-call."""
+    slots = Slots(**await connection.fetchrow("select * from app.connection_slots()"))
     return slots if slots.are_tight else None
