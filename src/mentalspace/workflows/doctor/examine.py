@@ -41,6 +41,7 @@ from mentalspace.workflows.doctor.credentials import (
     CREDENTIALS,
     call,
     callbacks,
+    finding,
     going_live,
     health,
     line,
@@ -48,7 +49,7 @@ from mentalspace.workflows.doctor.credentials import (
     of_lately,
 )
 from mentalspace.workflows.doctor.files import look_at_files
-from mentalspace.workflows.doctor.lately import Trouble, read_troubles
+from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
 from mentalspace.workflows.doctor.report import (
@@ -203,7 +204,7 @@ async def _ask_all(
         if (flips := checked.get(row["id"])) is not None and flips.is_partly_bad:
             # The answer just now is one of several.
             whose: Whose = "ours" if flips.fault == "ours" else "theirs"
-            findings.append(of_lately(row, Trouble("calls", "", "bad", flips.words, whose)))
+            findings.append(finding(row, "calls", "bad", flips.words, whose))
         domain += own
     return lines, findings, together(domain)
 
