@@ -84,6 +84,12 @@ async def test_who_takes_the_lead_takes_all(desk: Desk) -> None:
     async with desk.bench.database.as_oncall() as connection:
         assert await resolve(connection, lead["id"], "noor")
     assert {one["status"] for one in await incidents(desk)} == {"resolved"}
+    await desk.tick(MINUTE)
+    again = await incidents(desk)
+    assert [(one["id"], one["lead_id"], one["status"]) for one in again] == [
+        (one["id"], one["lead_id"], "open") for one in [lead, *again[1:]]
+    ], "closed while it lasts, it is the same group again, and not three more incidents"
+    assert (len(again), len(desk.pages)) == (3, 2)
 
 
 async def test_what_is_ours_stays_each_practices_own(desk: Desk) -> None:

@@ -49,18 +49,34 @@ async def test_the_same_cause_opens_no_second_incident(desk: Desk) -> None:
     assert len(desk.pages) == 1
 
 
-async def test_after_a_person_resolved_it_the_cause_opens_a_new_one(desk: Desk) -> None:
-    """A resolved incident stays closed; the same cause later is another incident."""
+async def test_what_is_closed_while_it_lasts_is_the_same_trouble(desk: Desk) -> None:
+    """Open again with its true beginning, and it says who closed it; once it was over, what fails
+    later is another incident, which began after the first was closed."""
     await desk.fail(400)
     await desk.tick()
     first = await desk.incident()
     async with desk.bench.database.as_oncall() as connection:
         assert await resolve(connection, first["id"], "noor")
         assert not await resolve(connection, first["id"], "noor")
+    await desk.tick(MINUTE)
+    again = await desk.incident()
+    assert (again["id"], again["status"], again["since"]) == (first["id"], "open", first["since"])
+    assert (again["recovered_at"], len(desk.pages)) == (None, 2)
+    assert (
+        await desk.bench.admin.fetchval(
+            "select data ->> 'by' from timeline where kind = 'incident_regressed'"
+        )
+        == "noor"
+    )
+    await desk.succeed(1)
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, first["id"], "noor")
+    await desk.bench.advance(2 * MINUTE)
     await desk.fail(400)
     await desk.tick()
-    rows = await desk.bench.admin.fetch("select status from incident order by opened_at, status")
-    assert sorted(row["status"] for row in rows) == ["open", "resolved"]
+    old, new = await desk.bench.admin.fetch("select * from incident order by opened_at")
+    assert (old["id"], old["status"], new["status"]) == (first["id"], "resolved", "open")
+    assert new["since"] > old["resolved_at"]
 
 
 async def test_two_evaluators_at_once_open_one_incident(desk: Desk) -> None:

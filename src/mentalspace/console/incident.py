@@ -52,7 +52,7 @@ from mentalspace.workflows.evidence import read_evidence
 _SETS_GOING = ("resume", "automatic", "replay")
 _DONE = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
-    "resolved": "Resolved. The same cause would open a new incident, or a share this one again.",
+    "resolved": "Resolved. If its cause lasts, it is open again within a minute, and pages again.",
     "archived": "Archived. It comes back by itself when it gets worse.",
     "unarchived": "It is in the list again.",
     "too_late": "Nothing changed: it was done already.",

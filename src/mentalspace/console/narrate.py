@@ -184,6 +184,12 @@ def _lapsed(data: Data, _provider: str) -> str:
     return f"{data.get('by') or 'Whoever'} had it, and it was not over within {within}: open again"
 
 
+def _came_back(data: Data, _provider: str) -> str:
+    if data.get("closed_at"):
+        return f"Open again: {data.get('by') or 'somebody'} closed it while it lasted"
+    return "It came back after it had looked recovered"
+
+
 def _action(data: Data, _provider: str) -> str:
     return f"Asked for: {data.get('text', 'somebody to act')}"
 
@@ -275,7 +281,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "breaker_opened":     ("bad",  _fixed("Breaker opened: {provider} keeps failing")),
     "breaker_closed":     ("ok",   _fixed("Breaker closed: {provider} answers again")),
     "incident_opened":    ("bad",  _opened),
-    "incident_regressed": ("bad",  _fixed("It came back after it had looked recovered")),
+    "incident_regressed": ("bad",  _came_back),
     "incident_recovered": ("ok",   _recovered),
     "seen_by_prometheus": ("info", _fixed("Prometheus sees it as well")),
     "prometheus_resolved": ("info", _fixed("Prometheus sees it no more, or sees nothing any more")),

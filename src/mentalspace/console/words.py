@@ -86,6 +86,15 @@ RETURNED: Mapping[str, str] = {
     "acknowledgment_lapsed": "Not over in time",
 }  # fmt: skip
 
+
+def returned(found: Any) -> str | None:
+    """Of an incident that nobody has: why it is open once more, if it is."""
+    if found["status"] != "open" or not found["returned"]:
+        return None
+    still = found["returned"] == "incident_regressed" and found["closed_at"] is not None
+    return "Still going on" if still else RETURNED[found["returned"]]
+
+
 DISPOSITION: Mapping[str, str] = {
     "retry": "tried again by itself, each wait longer than the last",
     "wait": "the lane pauses until the cause is gone; nothing is lost",

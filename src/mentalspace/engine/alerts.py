@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -209,6 +210,12 @@ def _aged(one: tuple[Subject, State, Look], old: Collection[UUID]) -> tuple[Subj
     return subject, state, replace(look, seen=f"{look.seen}; nothing new since it was closed")
 
 
+def _held_since(subject: Subject) -> datetime:
+    """Of a rule that cannot tell when its trouble began: since when it is seen without a break."""
+    held = subject.state in (State.PENDING, State.ALERTING)
+    return subject.since if held and subject.since else subject.now
+
+
 _UNSEEN = Look(None, False, "nothing to judge by")
 
 
@@ -236,7 +243,7 @@ def _incident(
         severity=severity_of(runbooks, rule, look.case_id),
         title=rule.title,
         fault=look.fault,
-        since=look.since or subject.now,
+        since=look.since or _held_since(subject),
         facts={
             **look.facts,
             "seen": look.seen,

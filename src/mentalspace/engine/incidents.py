@@ -57,16 +57,27 @@ do update set facts = incident.facts || excluded.facts, recovered_at = null,
 returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered
 """
-# A share looks back over its window ($2): what a person resolved within it and what fires again is
-# one trouble, and its incident is open once more.
+# What a person closed while it lasted and what still lasts ($3 is when it began) are one trouble,
+# and so are a share that was resolved within its window ($2) and one that fires again: its incident
+# is open once more, and so is the one that leads it. A house's alarm may not know since when.
 _SAME = """
-update incident set status = 'open', recovered_at = coalesce(recovered_at, resolved_at),
-       resolved_at = null, resolved_by = null
- where id = (select id from incident
-              where key = $1 and status = 'resolved' and drill is null and lead_id is null
-                and resolved_at > app.now() - $2 * interval '1 s'
-              order by resolved_at desc limit 1)
-   and not exists (select from incident o where o.key = $1 and o.status <> 'resolved')
+with last as (
+  select id, lead_id, resolved_by, resolved_at, recovered_at from incident
+   where key = $1 and status = 'resolved' and drill is null
+   order by resolved_at desc limit 1
+), closed as (
+  select * from last
+   where (resolved_at > app.now() - $2 * interval '1 s' and lead_id is null
+      or recovered_at is null and $3::timestamptz <= resolved_at + interval '1 minute')
+     and not exists (select from incident o where o.key = $1 and o.status <> 'resolved')
+), reopened as (
+  update incident i set status = 'open', recovered_at = coalesce(i.recovered_at, i.resolved_at),
+         resolved_at = null, resolved_by = null, archived_at = null
+    from closed
+   where i.id = closed.id or i.id = closed.lead_id and i.status = 'resolved'
+     and not exists (select from incident o where o.key = i.key and o.status <> 'resolved')
+)
+select resolved_by as closed_by, resolved_at as closed_at from closed where recovered_at is null
 """
 # Another watcher, who does not tell credentials apart, saw it first: it is the same incident.
 _ADOPT = """
@@ -80,12 +91,17 @@ update incident i set key = $1, credential_id = $2, practice_id = $3
 async def open_incident(
     connection: Connection, escalation: Escalation, new: NewIncident, *, actor: str = "evaluator"
 ) -> bool:
-    """Whether a new one was opened. One that had recovered and fails again is open once more."""
+    """Whether a new one was opened. One that had recovered and fails again is open once more, and
+    so is one that a person closed while it lasted."""
     if new.credential_id is not None and new.drill is None:
         pooled = [pooled_key(new.rule_id, new.facts.get("provider")), pooled_key(new.rule_id, None)]
         await connection.execute(_ADOPT, new.key, new.credential_id, new.practice_id, pooled)
-    if "metric" in new.facts and new.drill is None:
-        await connection.execute(_SAME, new.key, float(new.facts["window_s"]))
+    window_s = float(new.facts["window_s"]) if "metric" in new.facts else 0.0
+    closed = (
+        await connection.fetchrow(_SAME, new.key, window_s, new.since)
+        if new.drill is None
+        else None
+    )
     rung = escalation.rung(new.severity)
     row = await connection.fetchrow(
         _OPEN,
@@ -109,7 +125,10 @@ async def open_incident(
     assert row is not None
     if not row["is_new"]:
         if row["had_recovered"] is not None:
-            await _regress(connection, row["id"], row["lead_id"], rung, new.drill)
+            told = None
+            if closed is not None:
+                told = {"by": closed["closed_by"], "closed_at": closed["closed_at"].isoformat()}
+            await _regress(connection, row["id"], row["lead_id"], rung, new.drill, told)
         return False
     await record(
         connection,
@@ -151,20 +170,27 @@ def _cause(new: NewIncident) -> str | None:
 
 
 async def _regress(
-    connection: Connection, incident_id: UUID, lead_id: UUID | None, rung: Rung, drill: str | None
+    connection: Connection,
+    incident_id: UUID,
+    lead_id: UUID | None,
+    rung: Rung,
+    drill: str | None,
+    closed: Mapping[str, Any] | None,
 ) -> None:
-    """It was over and fails again. One of a group wakes somebody only if the group was over."""
+    """It was over, or `closed` by somebody, and fails. One of a group wakes somebody only if the
+    group was over."""
+    kind = "incident_regressed"
     if lead_id is None:
-        await reopen(connection, incident_id, rung, drill, "incident_regressed")
+        await reopen(connection, incident_id, rung, drill, kind, data=closed)
         return
-    await record(connection, "incident_regressed", incident_id=incident_id, actor="evaluator")
+    await record(connection, kind, incident_id=incident_id, data=closed, actor="evaluator")
     over = await connection.fetchval(
         "update incident set recovered_at = null where id = $1 and recovered_at is not null"
         " and status <> 'resolved' returning true",
         lead_id,
     )
     if over is not None:
-        await reopen(connection, lead_id, rung, drill, "incident_regressed")
+        await reopen(connection, lead_id, rung, drill, kind, data=closed)
 
 
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
@@ -187,8 +213,8 @@ async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> 
 
 
 async def resolve(connection: Connection, incident_id: UUID, actor: str) -> bool:
-    """A person says it is over, and the whole group it leads. The same cause then opens a new
-    incident."""
+    """A person says it is over, and the whole group it leads. While its cause lasts it is open
+    again at the next look; the same cause later opens a new incident."""
     return await _advance(
         connection,
         incident_id,

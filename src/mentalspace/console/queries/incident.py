@@ -14,12 +14,21 @@ _RETURNED = """
     and t.kind in ('incident_regressed', 'got_worse', 'acknowledgment_lapsed')
   order by t.id desc limit 1) as returned
 """
+# Who closed it while it lasted, if it is open because of that.
+_CLOSED_AT = "back.closed_at, back.closed_by"
+_BACK = """
+left join lateral (
+  select (t.data ->> 'closed_at')::timestamptz as closed_at, t.data ->> 'by' as closed_by
+    from timeline t where t.incident_id = i.id and t.kind = 'incident_regressed'
+   order by t.id desc limit 1) back on i.status <> 'resolved'
+"""
 _LIST = f"""
 select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       i.archived_at, p.name as practice_name, {_RETURNED}
+       i.archived_at, p.name as practice_name, {_RETURNED}, {_CLOSED_AT}
   from incident i left join practice p on p.id = i.practice_id
+  {_BACK}
 """
 # Who is led by an incident that the reader sees stands on that one's page.
 NOT_LED = "not exists (select from incident l where l.id = i.lead_id)"
@@ -45,12 +54,13 @@ _RECENT = (
 """
 )
 _ONE = f"""
-select i.*, {_RETURNED}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
+select i.*, {_RETURNED}, {_CLOSED_AT}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
        p.timezone as practice_timezone, c.provider,
        c.endpoint, c.live, s.breaker, s.open_until, s.last_good_at
   from incident i left join practice p on p.id = i.practice_id
   left join credential c on c.id = i.credential_id
   left join credential_state s on s.credential_id = i.credential_id
+  {_BACK}
  where i.id = $1
 """
 _PAGES = """
