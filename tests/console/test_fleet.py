@@ -170,16 +170,22 @@ async def test_an_outage_of_everybody_is_one_page_and_one_cause(stage: Stage) ->
         assert said not in page
         await stage.owner.execute(_SILENT.replace("silent/", "more/"), ["twilio"])
         incident = await stage.owner.fetchval(_TIMED_OUT)
+        # Nobody listens where they are: that is where the way ends.
+        tried = r"Tried .*no connection opens \(127\.0\.0\.1: refused\); nor is it otherwise with"
         page = await read("/")
         assert said in page
         assert "Ours, it seems" in page
+        assert re.search(tried, page)
+        assert "Look at this host&#39;s network, its routes, and the firewall" in page
         page = await read(f"/incidents/{incident}")
         assert said in page
+        assert re.search(tried, page)
         assert "Look at our own way out first" in page
         assert "more likely theirs" not in page
         await stage.owner.execute(_FLIPS)
         verdict = await read("/doctor/email")
         assert said in verdict
+        assert re.search(tried, verdict)
         assert "so ended 2 of our own last 3 checks" in verdict
         await stage.owner.execute(
             "update credential_state s set last_good_at = app.now() from credential c"

@@ -32,7 +32,7 @@ from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
-from mentalspace.workflows.doctor.way_out import read_way_out
+from mentalspace.workflows.doctor.way_out import look_at_way_out
 
 
 async def home(visit: Visit) -> Response:
@@ -50,8 +50,8 @@ async def home(visit: Visit) -> Response:
             await read_heard(connection, visit.services.rooms),
             await read_checked(connection),
         )
-        way_out = await read_way_out(connection, visit.services.rooms)
         slots = await read_tight_slots(connection)
+    way_out = await look_at_way_out(visit.services)
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)

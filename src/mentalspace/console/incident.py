@@ -45,7 +45,7 @@ from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_status
 from mentalspace.workflows.doctor.queries import Answer
-from mentalspace.workflows.doctor.way_out import read_way_out
+from mentalspace.workflows.doctor.way_out import look_at_way_out, read_way_out
 from mentalspace.workflows.evidence import read_evidence
 
 # What undoes another act.
@@ -83,12 +83,14 @@ async def incident(visit: Visit) -> Response:
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
-        way_out = await read_way_out(connection, visit.services.rooms)
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
         )
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
+    way_out = None
+    if found["status"] != "resolved":
+        way_out = await look_at_way_out(visit.services)
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     # All are asked when a person opens the page, not at every refresh of it.

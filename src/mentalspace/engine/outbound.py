@@ -26,7 +26,7 @@ KEPT_S = 3.0
 _LARGEST_ANSWER_BYTES = 10 * 1024 * 1024
 _LONGEST_RETRY_AFTER_S = 30 * 86_400.0
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?", re.ASCII)
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 USER_AGENT = "MentalSpace/0.1"
 
@@ -82,12 +82,12 @@ class Client:
         try:
             async with asyncio.timeout(_CONNECT_S):
                 found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-                return await _first_open(found)
+                return await first_open(found)
         except (TimeoutError, OSError) as error:
             raise ProviderError(Evidence("connect", code=type(error).__name__)) from error
 
     def _stay_within(self, host: str | None) -> None:
-        if not self.live and host not in _LOOPBACK:
+        if not self.live and host not in LOOPBACK:
             raise Refused("not_live", "without live credentials nothing leaves this machine")
 
     async def _exchange(
@@ -164,7 +164,7 @@ async def open_client(*, live: bool, kept_s: float = KEPT_S) -> AsyncIterator[Cl
         yield Client(session, live)
 
 
-async def _first_open(found: list[tuple[Any, ...]]) -> socket.socket:
+async def first_open(found: list[tuple[Any, ...]]) -> socket.socket:
     """Of a name's addresses, the first that takes a connection. Raises the last one's OSError."""
     loop, failure = asyncio.get_running_loop(), OSError("the name has no address")
     for family, kind, protocol, _name, address in found:

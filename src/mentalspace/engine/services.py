@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mentalspace.engine.db import Database
 from mentalspace.engine.inbox import Inbox
+from mentalspace.engine.lately_found import LatelyFound
 from mentalspace.engine.queue import Queue
 from mentalspace.engine.runbook import Runbooks
 from mentalspace.engine.secrets import Vault
@@ -32,3 +33,4 @@ class Services:
     login_url: str = field(repr=False)
     jwt_secret: str = field(repr=False)  # signs
     jwt_secret_before: str | None = field(repr=False, default=None)  # still holds
+    lately_found: LatelyFound = field(repr=False, default_factory=LatelyFound)

@@ -61,7 +61,7 @@ from mentalspace.workflows.doctor.report import (
 )
 from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
-from mentalspace.workflows.doctor.way_out import WayOut, read_way_out
+from mentalspace.workflows.doctor.way_out import WayOut, look_at_way_out
 
 # So many credentials are asked at once.
 AT_ONCE = 8
@@ -303,8 +303,8 @@ async def _from_ledger(
         workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
         stalled = await faltering_loops(connection) if rows else []
         in_the_way = await read_in_the_way(connection) if stalled else []
-        way_out = await read_way_out(connection, services.rooms)
         slots = await read_tight_slots(connection)
+    way_out = await look_at_way_out(services)
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -351,6 +351,8 @@ def _of_lock(room: str, one: InTheWay) -> RoomFinding:
 def _of_way_out(room: str, way_out: WayOut) -> RoomFinding:
     """Each room's own provider looks broken by it."""
     text = f"{way_out.words}, since {way_out.since:%H:%M:%S} UTC"
+    if way_out.tried is not None:
+        text += f". Tried at {way_out.tried.at:%H:%M:%S} UTC: {way_out.tried.words}"
     return RoomFinding(room, "host", "way out", "bad", text, "ours", way_out.advice)
 
 

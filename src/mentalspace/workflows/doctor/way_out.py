@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Integration
+from mentalspace.workflows.doctor.way_test import WayTest, read_targets, try_way
 
 # What is no answer at all. A provider that says 503 was reached.
 SILENT_KINDS = ("timeout", "reset", "connect")
@@ -15,6 +17,8 @@ SILENT_KINDS = ("timeout", "reset", "connect")
 _FEWEST_CALLS = 2
 _FEWEST_PROVIDERS = 2
 _MINUTES = 10
+# A page that refreshes does not try anew each time.
+_TRIED_WITHIN_S = 20.0
 
 # Per provider, whoever's credential: the calls nothing came back from since its last good answer.
 # A drill breaks one provider on purpose.
@@ -39,11 +43,12 @@ select c.integration, c.provider, min(f.started_at) as since
 @dataclass(frozen=True, slots=True)
 class WayOut:
     """`providers` by their titles: none of them has answered since its first silent call; `since`
-    is the first of all."""
+    is the first of all. `tried` is what came of trying the way a moment ago."""
 
     providers: tuple[str, ...]
     integrations: frozenset[str]
     since: datetime
+    tried: WayTest | None = None
 
     @property
     def words(self) -> str:
@@ -53,10 +58,11 @@ class WayOut:
             " than each of them"
         )
 
-    advice = (
-        "Look at this host's network, DNS, proxy and firewall; what waits is kept and goes on by"
-        " itself"
-    )
+    @property
+    def advice(self) -> str:
+        where = self.tried.advice if self.tried else None
+        look = where or "Look at this host's network, DNS, proxy and firewall"
+        return f"{look}; what waits is kept and goes on by itself"
 
 
 async def read_way_out(connection: Connection, rooms: Mapping[str, Integration]) -> WayOut | None:
@@ -70,3 +76,21 @@ async def read_way_out(connection: Connection, rooms: Mapping[str, Integration])
         frozenset(row["integration"] for row in rows),
         min(row["since"] for row in rows),
     )
+
+
+async def look_at_way_out(services: Services) -> WayOut | None:
+    """The same, tried step by step: that takes three seconds at most, while there is one."""
+    async with services.database.as_oncall() as connection:
+        way_out = await read_way_out(connection, services.rooms)
+        if way_out is None:
+            return None
+        targets = await read_targets(connection, services.rooms)
+        now: datetime = await connection.fetchval("select app.now()")
+
+    async def find_out() -> WayTest:
+        return await try_way(targets, way_out.providers, now)
+
+    tried = await services.lately_found.find(
+        ("way out", way_out.providers), _TRIED_WITHIN_S, find_out
+    )
+    return replace(way_out, tried=tried)
