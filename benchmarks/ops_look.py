@@ -27,7 +27,9 @@ select d.credential_id, count(*), count(*) filter (where d.status = 'delivered')
    and coalesce(d.accepted_at, d.ended_at) > app.now() - $2 * interval '1 s'
  group by 1
 """
-_FORGET_LOOKS = "update alert_state set checked_at = checked_at - interval '1 day'"
+_FORGET_LOOKS = """
+update alert_look set looked_at = array(select at - interval '1 day' from unnest(looked_at) as at)
+"""
 _TURN = """
 select pid, loops -> 'evaluate' ->> 'well_at' as at,
        (loops -> 'evaluate' ->> 'took_s')::float8 as took_s

@@ -71,9 +71,14 @@ async def test_a_rule_blind_to_another_credential_is_blind_still(books: Books) -
         " secrets, rate_per_s from credential returning id"
     )
     await books.admin.execute(
-        "insert into alert_state (key, rule_id, credential_id, practice_id, integration, state,"
-        " checked_at) select rule_id || ':other', rule_id, $1, practice_id, integration, state,"
-        " app.now() + interval '1 hour' from alert_state",
+        "insert into alert_state (key, rule_id, credential_id, practice_id, integration, state)"
+        " select rule_id || ':other', rule_id, $1, practice_id, integration, state"
+        " from alert_state",
+        other,
+    )
+    await books.admin.execute(
+        "update alert_look set whose = array_append(whose, $1),"
+        " looked_at = looked_at || (app.now() + interval '1 hour')",
         other,
     )
     over = "select recovered_at is not null from incident where rule_id = $1"
@@ -193,8 +198,44 @@ async def test_a_failure_is_looked_at_at_once_and_calm_seldom(books: Books) -> N
     assert await _looked(books) > looked
 
 
+async def test_a_look_that_sees_the_same_writes_its_time_alone(books: Books) -> None:
+    """The state's row stays as it is, whichever host looks, and the next one counts the turn from
+    the last look of the other; what is seen anew is written."""
+    with_rules(books, FAILING)
+    await books.try_(["succeeded"], "p0")
+    await books.tick()
+    row, looked = await _row(books), await _looked(books)
+    await books.tick(MINUTE)
+    again = await _looked(books)
+    assert (await _row(books), again - looked >= MINUTE) == (row, True)
+    await books.tick()
+    assert await _looked(books) == again, "another host has just looked"
+    await books.try_(["failed"], "p1")
+    await books.tick(MINUTE)
+    assert await _row(books) != row
+
+
+async def test_who_is_no_longer_active_is_looked_at_no_more(books: Books) -> None:
+    """Nor is it remembered when it last was."""
+    with_rules(books, OPEN)
+    await books.tick()
+    whose = "select whose from alert_look"
+    assert await books.admin.fetchval(whose) == [books.credential_id]
+    await books.admin.execute("update credential set active = false")
+    await forget_changes(books.database)
+    assert await books.admin.fetchval(whose) == []
+
+
+async def _row(books: Books) -> str:
+    """Which version of its row the rule's state is in."""
+    version: str = await books.admin.fetchval(
+        "select ctid || ' ' || xmin from alert_state where rule_id = $1", FAILING.id
+    )
+    return version
+
+
 async def _looked(books: Books) -> datetime:
     looked: datetime = await books.admin.fetchval(
-        "select checked_at from alert_state where rule_id = $1", FAILING.id
+        "select app.looked_at($1, $2)", FAILING.id, books.credential_id
     )
     return looked

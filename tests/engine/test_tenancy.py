@@ -83,7 +83,7 @@ ONCALL = {
         created_at lifted_at lifted_by drill""",
     "public.page": """id incident_id target meant step state tries error next_try_at created_at
         sent_at""",
-    "public.alert_state": """key rule_id state since checked_at detail credential_id practice_id
+    "public.alert_state": """key rule_id state since detail credential_id practice_id
         integration alerted_at""",
     "public.alert_change": "id credential_id practice_id integration rule_id state at",
     "public.alert_silence": """id rule_id integration practice_id reason created_by created_at

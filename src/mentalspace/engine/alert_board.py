@@ -25,9 +25,9 @@ select a.rule_id, a.state, count(*) as number
  group by a.rule_id, a.state
 """
 _WORST = """
-select * from (
-  select a.rule_id, a.credential_id, a.practice_id, a.integration, a.state, a.since, a.checked_at,
-         a.detail, p.name as practice_name, c.provider, c.endpoint,
+select ranked.*, coalesce(app.looked_at(rule_id, credential_id), since) as checked_at from (
+  select a.rule_id, a.credential_id, a.practice_id, a.integration, a.state, a.since, a.detail,
+         p.name as practice_name, c.provider, c.endpoint,
          (select i.id from incident i where i.key = a.key and i.status <> 'resolved')
            as incident_id,
          row_number() over (partition by a.rule_id

@@ -45,6 +45,16 @@ _FORGET_DRILLS = """
 delete from {table} where credential_id in (
   select id from credential where drill is not null and not active)
 """
+# And when those were looked at who send no more.
+_FORGET_LOOKS = """
+update alert_look l set whose = known.whose, looked_at = known.looked_at
+  from (select l.rule_id, coalesce(array_agg(u.id order by u.id) filter (where c.active), '{}')
+                 as whose,
+               coalesce(array_agg(u.at order by u.id) filter (where c.active), '{}') as looked_at
+          from alert_look l cross join unnest(l.whose, l.looked_at) as u (id, at)
+          left join credential c on c.id = u.id group by 1) known
+ where known.rule_id = l.rule_id and known.whose <> l.whose
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +87,4 @@ async def forget_changes(database: Database) -> None:
         await connection.execute(_FORGET, KEPT_DAYS)
         for table in ("alert_change", "alert_state"):
             await connection.execute(_FORGET_DRILLS.format(table=table))
+        await connection.execute(_FORGET_LOOKS)

@@ -208,10 +208,7 @@ async def _count(
         requests = _found(await connection.fetch(REQUESTS, *asked))
     if measure is None or measure in _OF_TIMES:
         times = await _read_times(connection, overview, asked)
-    return {
-        key: replace(_counts(messages.get(key), requests.get(key)), **times.get(key, {}))
-        for key in keys
-    }
+    return {key: _counts(messages.get(key), requests.get(key), times.get(key)) for key in keys}
 
 
 async def _read_times(
@@ -274,10 +271,10 @@ def _found(rows: Sequence[Any]) -> dict[Key, Any]:
     return {(row["credential_id"], row["span_s"]): row for row in rows}
 
 
-def _counts(row: Any | None, asked: Any | None) -> Counts:
+def _counts(row: Any | None, asked: Any | None, times: Mapping[str, Any] | None) -> Counts:
     of_messages = {} if row is None else {name: row[name] for name in _PLAIN}
     of_requests = {} if asked is None else {name: asked[name] for name in ("requests", "theirs")}
-    return Counts(**of_messages, **of_requests)
+    return Counts(**of_messages, **of_requests, **(times or {}))
 
 
 def _times(row: Any, name: str) -> Times | None:

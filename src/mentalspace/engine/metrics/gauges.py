@@ -92,11 +92,16 @@ select 'failing_deliveries', c.practice_id, {_WHERE}, 'case', coalesce(c.case_id
   from failed c group by c.id, 2, 3
 """
 _RULES = """
-with judged as (
+with looked as (
+  select l.rule_id, u.credential_id
+    from alert_look l cross join unnest(l.whose, l.looked_at) as u (credential_id, at)
+   where u.at > app.now() - interval '1 day'
+), judged as (
   select a.rule_id, a.state, coalesce((a.detail ->> 'bad')::float8, 0) as bad,
          coalesce((a.detail ->> 'n')::float8, 0) as n
-    from alert_state a join credential c on c.id = a.credential_id
-   where a.checked_at > app.now() - interval '1 day' and c.active and c.drill is null
+    from looked join alert_state a using (rule_id, credential_id)
+    join credential c on c.id = a.credential_id
+   where c.active and c.drill is null
 )
 select 'rule_states' as name, null::uuid as practice_id,
        jsonb_build_object('rule', rule_id, 'state', state) as labels, count(*)::float8 as value

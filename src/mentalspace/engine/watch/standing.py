@@ -32,10 +32,13 @@ _HOURS_AT_ONCE = 1300.0
 _MOST_AT_ONCE = 600
 _COST_HOURS = 120.0
 
-# Whom a rule may be asked about, each once: a tick has hundreds of them, and ten thousand pairs.
+_STATES: Mapping[str | None, State | None] = {None: None, **{state.value: state for state in State}}
+
+# Whom a rule may be asked about, each once: a tick has hundreds of them, and ten thousand pairs. In
+# the order of a subject's fields, whose last ones are the pair's.
 _WHOSE = """
-select c.id as credential_id, c.practice_id, c.endpoint, c.provider, c.drill, p.timezone as zone,
-       p.opening, s.last_good_at, app.now() as now
+select c.id, c.practice_id, c.provider, c.endpoint, c.drill, p.timezone, p.opening,
+       s.last_good_at, app.now()
   from credential c join credential_state s on s.credential_id = c.id
   join practice p on p.id = c.practice_id
  where c.active
@@ -48,43 +51,72 @@ with clock as materialized (select app.now() as now), failing as materialized (
    where a.fault in ('ours', 'theirs')
      and a.finished_at > (select now from clock) - interval '1 min'
    group by 1
-), due as (
-  select r.rule_id, r.number, r.most, c.id as credential_id, c.drill, a.state, a.since,
-         coalesce(a.alerted_at, i.opened_at) as alerted_at, i.id as incident_id, i.recovered_at,
-         row_number() over (partition by r.number
-                            order by c.drill is null, a.checked_at nulls first) as place
+), looks as materialized (
+  select l.rule_id, u.credential_id, u.at
+    from alert_look l cross join unnest(l.whose, l.looked_at) as u (credential_id, at)
+), turns as materialized (
+  select r.rule_id, r.number, r.most, r.of_tries, r.every_s, c.id as credential_id, c.drill,
+         l.at as looked_at, clock.now, f.at > l.at as has_failed
     from clock cross join unnest($1::text[], $2::text[], $3::float8[], $4::int[], $5::bool[])
            with ordinality as r (rule_id, integration, every_s, most, of_tries, number)
     join credential c on c.integration = r.integration and c.active
+    left join looks l on l.rule_id = r.rule_id and l.credential_id = c.id
     left join failing f on f.credential_id = c.id and r.of_tries
-    left join alert_state a on a.rule_id = r.rule_id and a.credential_id = c.id
-    left join incident i on i.key = r.rule_id || ':' || c.id and i.status <> 'resolved'
-   where c.drill is not null or a.checked_at is null or f.at > a.checked_at
-      or a.checked_at <= clock.now - r.every_s * interval '1 s' * case
-           when r.of_tries and i.id is null and a.state in ('normal', 'no_data') then $6 else 1 end
+   where c.drill is not null or l.at is null or f.at > l.at
+      or l.at <= clock.now - r.every_s * interval '1 s'
+), due as (
+  select t.*, a.state, a.since, coalesce(a.alerted_at, i.opened_at) as alerted_at,
+         i.id as incident_id, i.recovered_at,
+         row_number() over (partition by t.number
+                            order by t.drill is null, t.looked_at nulls first) as place
+    from turns t
+    left join alert_state a on a.rule_id = t.rule_id and a.credential_id = t.credential_id
+    left join incident i on i.key = t.rule_id || ':' || t.credential_id and i.status <> 'resolved'
+   where t.drill is not null or t.looked_at is null or t.has_failed or i.id is not null
+      or not t.of_tries or coalesce(a.state not in ('normal', 'no_data'), true)
+      or t.looked_at <= t.now - t.every_s * interval '1 s' * $6
 )
-select rule_id, credential_id, state, since, alerted_at, incident_id, recovered_at
+select number, credential_id, state, since, alerted_at, incident_id, recovered_at
   from due where drill is not null or place <= most order by number, place
 """
-# What became different is written down as well: the board tells how it came to be so.
+# What became different is written down as well: the board tells how it came to be so. Most looks
+# see what the last one saw: of those only the time is kept, in one row a rule. What holds is
+# written each time, for its end is counted from when it last held.
 _KEEP = """
-with seen as materialized (
-  select k.*, k.rule_id || ':' || k.credential_id as key
-    from unnest($1::text[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[])
-           as k (rule_id, credential_id, practice_id, integration, state, detail)
+with clock as materialized (select app.now() as now), seen as materialized (
+  select k.*, $1::text || ':' || k.credential_id as key
+    from jsonb_to_recordset($3) as k (credential_id uuid, state text, detail jsonb)
+), news as materialized (
+  select k.*, c.practice_id, a.state as before
+    from seen k join credential c on c.id = k.credential_id
+    left join lateral (
+      select a.state, a.detail from alert_state a where a.key = k.key offset 0) a on true
+   where a.state is distinct from k.state or a.detail <> k.detail or k.state = 'alerting'
 ), changed as (
   insert into alert_change (rule_id, credential_id, practice_id, integration, state)
-  select k.rule_id, k.credential_id, k.practice_id, k.integration, k.state
-    from seen k left join alert_state a on a.key = k.key
-   where a.state is distinct from k.state
+  select $1, k.credential_id, k.practice_id, $2, k.state
+    from news k where k.before is distinct from k.state
+), looked as (
+  insert into alert_look (rule_id, whose, looked_at)
+  select $1, array_agg(credential_id order by credential_id), array_agg(at order by credential_id)
+    from (select credential_id, max(at) as at
+            from (select credential_id, now as at from seen cross join clock
+                  union all
+                  select u.credential_id, u.at from alert_look l
+                   cross join unnest(l.whose, l.looked_at) as u (credential_id, at)
+                   where l.rule_id = $1) every
+           group by 1) latest
+  on conflict (rule_id) do update set looked_at = excluded.looked_at,
+    whose = case when alert_look.whose = excluded.whose then alert_look.whose
+                 else excluded.whose end
 )
 insert into alert_state (key, rule_id, credential_id, practice_id, integration, state, since,
-                         checked_at, alerted_at, detail)
-select k.key, k.rule_id, k.credential_id, k.practice_id, k.integration, k.state, app.now(),
-       app.now(), case when k.state = 'alerting' then app.now() end, k.detail
-  from seen k
-on conflict (key) do update set state = excluded.state, checked_at = excluded.checked_at,
-  detail = excluded.detail, alerted_at = coalesce(excluded.alerted_at, alert_state.alerted_at),
+                         alerted_at, detail)
+select k.key, $1, k.credential_id, k.practice_id, $2, k.state, app.now(),
+       case when k.state = 'alerting' then app.now() end, k.detail
+  from news k
+on conflict (key) do update set state = excluded.state, detail = excluded.detail,
+  alerted_at = coalesce(excluded.alerted_at, alert_state.alerted_at),
   since = case when alert_state.state = excluded.state then alert_state.since else app.now() end
 """
 # Messages that went since the rule last held. Of rules on failures in a row ($3) one failure
@@ -146,11 +178,12 @@ async def find_due(
         [rule.kind in _OF_TRIES for _room, rule in rules],
         _CALM_TIMES,
     )
-    whose = {row["credential_id"]: row for row in await connection.fetch(_WHOSE)} if pairs else {}
+    whose = {row["id"]: tuple(row) for row in await connection.fetch(_WHOSE)} if pairs else {}
     due: dict[str, list[Subject]] = {}
-    for pair in pairs:
-        if (row := whose.get(pair["credential_id"])) is not None:
-            due.setdefault(pair["rule_id"], []).append(_subject(row, pair))
+    for number, credential_id, state, *stood in pairs:
+        if (who := whose.get(credential_id)) is not None:
+            rule = rules[number - 1][1]
+            due.setdefault(rule.id, []).append(Subject(*(*who, _STATES[state], *stood)))
     return due
 
 
@@ -181,19 +214,21 @@ async def keep(
     rule: AlertRule,
     seen: Sequence[tuple[Subject, State, Look]],
 ) -> None:
-    """A drill's states are kept as well, until its credential is no longer active."""
+    """Who was looked at when, and what is otherwise than it was. A drill's states are kept as well,
+    until its credential is no longer active."""
     if not seen:
         return
     await connection.execute(
         _KEEP,
-        [rule.id] * len(seen),
-        [subject.credential_id for subject, _state, _look in seen],
-        [subject.practice_id for subject, _state, _look in seen],
-        [integration] * len(seen),
-        [state.value for _subject, state, _look in seen],
+        rule.id,
+        integration,
         [
-            {"value": look.value, "n": look.n, "seen": look.seen, **_plain(look)}
-            for _subject, _state, look in seen
+            {
+                "credential_id": str(subject.credential_id),
+                "state": state,
+                "detail": {"value": look.value, "n": look.n, "seen": look.seen, **_plain(look)},
+            }
+            for subject, state, look in seen
         ],
     )
 
@@ -201,23 +236,3 @@ async def keep(
 def _plain(look: Look) -> dict[str, Any]:
     """Of a share its bad ones as well: whoever exports it judges by them."""
     return {"bad": look.facts["bad"]} if "bad" in look.facts else {}
-
-
-def _subject(row: Any, pair: Any) -> Subject:
-    credential_id: UUID = row["credential_id"]
-    return Subject(
-        credential_id=credential_id,
-        practice_id=row["practice_id"],
-        provider=row["provider"],
-        endpoint=row["endpoint"],
-        drill=row["drill"],
-        zone=row["zone"],
-        opening=row["opening"],
-        last_good_at=row["last_good_at"],
-        now=row["now"],
-        state=State(pair["state"]) if pair["state"] else None,
-        since=pair["since"],
-        alerted_at=pair["alerted_at"],
-        incident_id=pair["incident_id"],
-        recovered_at=pair["recovered_at"],
-    )
