@@ -35,7 +35,7 @@ def told(
         **incident,
     }
     impact: dict[str, Any] = {
-        **dict.fromkeys((*NAMES, "waiting"), 0),
+        **dict.fromkeys((*NAMES, "waiting", "lost", "held"), 0),
         **{"people": 8, "people_reached": 8, "waiting": waiting, "next_appointment_at": None},
         **(touched or {}),
     }
@@ -95,3 +95,27 @@ def test_a_text_keeps_to_one_zone_and_adds_up() -> None:
     assert len(hours) >= 3
     assert set(hours) == {"MST"}
     assert "2 not reached yet, 1 not reached, and not tried again, 5 reached since" in text
+
+
+@pytest.mark.parametrize("over", [{}, {"recovered_at": THREE}])
+def test_it_says_that_nothing_is_lost_only_where_that_is_so(over: dict[str, Any]) -> None:
+    """What was refused for good, and what a person must decide, with where each stands."""
+    assert "Nothing is lost" in told(moved=False, **over)
+    text = told(moved=False, touched={"lost": 3}, **over)
+    assert "Nothing is lost" not in text
+    assert (
+        "3 messages were refused or ran out of time and are not sent again by themselves." in text
+    )
+    assert "on the list of whom to telephone. Whatever else has not gone out is kept." in text
+    text = told(moved=False, touched={"held": 1}, **over)
+    assert "Nothing is lost" not in text
+    assert "1 message waits among the dead letters until one of us decides." in text
+    text = told(moved=False, touched={"lost": 1}, integration="storage", **over)
+    assert "1 copy of a document was refused" in text
+    assert "among the dead letters, under “Ended”" in text
+
+
+def test_what_will_not_be_sent_is_said_at_the_end_as_well() -> None:
+    closed = {"status": "resolved", "resolved_at": THREE, "recovered_at": THREE}
+    assert "Nothing is lost" not in told(moved=False, **closed)
+    assert "2 messages were refused" in told(moved=False, touched={"lost": 2}, **closed)

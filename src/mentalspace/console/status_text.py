@@ -21,6 +21,9 @@ _WHAT: Mapping[str, tuple[str, str]] = {
 # These touch no message.
 _OF_NOBODY = frozenset({"cost", "gauge", "complained", "callbacks"})
 _KEPT = "Nothing is lost: what has not gone out is kept."
+# Of what ended without arriving: where whoever it was for stands.
+_STANDS: Mapping[str, str] = {"storage": "What ended stands among the dead letters, under “Ended”"}
+_TO_CALL = "Who was not reached is on the list of whom to telephone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +214,43 @@ def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
 
 
 def _next(state: str, impact: Any, zone: str, incident: Any, rest: str) -> str:
+    said = _what_is_left(impact, incident["integration"]) if rest is _KEPT else rest
     match state:
         case "resolved":
-            return f"This was closed at {_hour(incident['resolved_at'], zone)}."
+            gone = f"{said} " if rest is _KEPT and said is not _KEPT else ""
+            return f"{gone}This was closed at {_hour(incident['resolved_at'], zone)}."
         case "monitoring":
-            again = "Messages go out again. " if rest == _KEPT else ""
-            return f"{again}We are watching it. {rest}".rstrip()
+            again = "Messages go out again. " if rest is _KEPT else ""
+            return f"{again}We are watching it. {said}".rstrip()
     urgent = " Please telephone whoever comes soon." if impact["next_appointment_at"] else ""
-    return f"{rest}{urgent} The next word comes as soon as this changes.".lstrip()
+    return f"{said}{urgent} The next word comes as soon as this changes.".lstrip()
+
+
+def _what_is_left(impact: Any, integration: str) -> str:
+    """That nothing is lost, where that is so; else what will not be sent by itself, and where that
+    stands."""
+    lost, held = impact["lost"], impact["held"]
+    if not lost and not held:
+        return _KEPT
+    said = []
+    if lost:
+        were, are = ("was", "is") if lost == 1 else ("were", "are")
+        said.append(
+            f"{_messages(lost, integration)} {were} refused or ran out of time and {are} not sent"
+            f" again by {'itself' if lost == 1 else 'themselves'}."
+            f" {_STANDS.get(integration, _TO_CALL)}."
+        )
+    if held:
+        wait = "waits" if held == 1 else "wait"
+        said.append(
+            f"{_messages(held, integration)} {wait} among the dead letters until one of us decides."
+        )
+    return " ".join([*said, "Whatever else has not gone out is kept."])
+
+
+def _messages(number: int, integration: str) -> str:
+    copies = ("copy of a document", "copies of documents")
+    return words.count(number, *(copies if integration == "storage" else ("message", "messages")))
 
 
 def _hour(moment: datetime, zone: str) -> str:

@@ -109,6 +109,7 @@ select incident_id, count(*) as messages,
        count(*) filter (where status = 'unknown') as unknown,
        count(*) filter (where status = 'held') as held,
        count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
+       count(*) filter (where ended and not otherwise and not coming) as lost,
        count(*) filter (where moot) as cancelled,
        min(starts_at) filter (where not through and not otherwise and not moot)
          as next_appointment_at,

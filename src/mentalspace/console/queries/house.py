@@ -59,6 +59,7 @@ with clock as materialized (
          count(distinct recipient_key) filter (where rests) as people_resting,
          count(*) filter (where status = 'unknown') as unknown, 0::int8 as held,
          count(*) filter (where ended) as ended,
+         count(*) filter (where ended) as lost,
          0::int8 as cancelled,
          min(starts_at) filter (where not through and not rests) as next_appointment_at,
          min(due_at) filter (where not through and not rests) as oldest_at,
