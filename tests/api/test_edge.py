@@ -21,6 +21,7 @@ from mentalspace.api import create_app
 from mentalspace.engine.credentials import read_secrets
 from mentalspace.engine.db import connect
 from mentalspace.engine.process import beat
+from mentalspace.engine.reach import reach
 from mentalspace.kernel.settings import Mode
 from tests.api.conftest import Api, written
 from tests.house import serving_app
@@ -309,3 +310,11 @@ async def _ask(
     }
     await app(scope, receive, send)
     return sent[0]["status"], json.loads(b"".join(m.get("body", b"") for m in sent[1:]))
+
+
+async def test_our_own_door_is_asked_without_a_refusal(api: Api) -> None:
+    """The doctor sees that it is there, and leaves no trace that looks like a provider's."""
+    before = await api.admin.fetchval("select coalesce(sum(refused), 0) from hook_refusal")
+    found = await reach(f"{api.url}{HOOK}", live=False)
+    assert (found.stops, found.http) == (None, 405)
+    assert await api.admin.fetchval("select coalesce(sum(refused), 0) from hook_refusal") == before

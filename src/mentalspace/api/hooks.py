@@ -12,12 +12,10 @@ from mentalspace.api.fields import Out
 from mentalspace.api.problem import Problem, not_found
 from mentalspace.api.visit import services_of
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.reception import NoSuchEndpoint
+from mentalspace.engine.reception import HTTP_OF, NoSuchEndpoint
 from mentalspace.kernel.errors import WebhookRefused
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-# 4xx stops most providers; what is wrong with our own configuration must be tried again.
-HTTP_OF = {"header": 400, "body": 400, "timestamp": 401, "signature": 401, "account": 403}
 
 log = get_logger(__name__)
 routes = APIRouter(tags=["hooks"])

@@ -32,6 +32,7 @@ from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
+from mentalspace.workflows.doctor.way_in import look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out
 
 
@@ -51,6 +52,8 @@ async def home(visit: Visit) -> Response:
             await read_checked(connection),
         )
         slots = await read_tight_slots(connection)
+    silent = {id_ for id_, heard in told.heard.items() if heard.is_suspicious} | told.refusing
+    told = replace(told, ways_in=await look_at_ways_in(visit.services, sorted(silent)))
     way_out = await look_at_way_out(visit.services)
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)

@@ -40,11 +40,12 @@ from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.remedy import Preflight, read_standing
-from mentalspace.engine.runbook import AlertRule, Issue, markdown_html
+from mentalspace.engine.runbook import AlertKind, AlertRule, Issue, markdown_html
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_status
 from mentalspace.workflows.doctor.queries import Answer
+from mentalspace.workflows.doctor.way_in import WayIn, look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out, read_way_out
 from mentalspace.workflows.evidence import read_evidence
 
@@ -93,6 +94,7 @@ async def incident(visit: Visit) -> Response:
         way_out = await look_at_way_out(visit.services)
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
+    way_in = await _way_in(visit, found, rule)
     # All are asked when a person opens the page, not at every refresh of it.
     checks: list[Answer] = []
     status_page = witness = None
@@ -127,6 +129,7 @@ async def incident(visit: Visit) -> Response:
         impact_words=impact_words,
         standstill=standstill,
         refused_hooks=refused_now,
+        way_in=way_in,
         advised=advised,
         # Its prose is rendered without any tag of its own.
         advised_says=Markup(markdown_html(advised.says)) if advised else None,  # noqa: S704
@@ -217,6 +220,15 @@ def _provider(visit: Visit, found: Any) -> Provider | None:
     room = visit.services.rooms.get(found["integration"])
     known = [] if room is None else [p for p in room.providers if p.name == found["provider"]]
     return known[0] if known else None
+
+
+async def _way_in(visit: Visit, found: Any, rule: AlertRule | None) -> WayIn | None:
+    """Of an incident of callbacks that are missing, while they are."""
+    over = found["status"] == "resolved" or found["recovered_at"] is not None
+    if rule is None or rule.kind is not AlertKind.CALLBACKS or over:
+        return None
+    ways = await look_at_ways_in(visit.services, [found["credential_id"]])
+    return ways.get(found["credential_id"])
 
 
 async def _status_page(visit: Visit, found: Any) -> StatusLine | None:

@@ -26,11 +26,12 @@ Step = Literal["name", "connection", "tls", "answer"]
 @dataclass(frozen=True, slots=True)
 class Reach:
     """`stops` is the step that one does not get past, None if an answer came; `why` says how it
-    ended there, in a few words."""
+    ended there, in a few words. `http` is the status of an answer over HTTP."""
 
     host: str
     stops: Step | None
     why: str = ""
+    http: int | None = None
 
 
 @dataclass(slots=True)
@@ -51,14 +52,14 @@ async def reach(url: str, *, live: bool, within_s: float = WITHIN_S) -> Reach:
     walk = _Walk()
     try:
         async with asyncio.timeout(within_s):
-            await _go(target, walk)
+            http = await _go(target, walk)
     except TimeoutError:
         return Reach(host, walk.step, f"nothing within {within_s:g} s")
     except ssl.SSLCertVerificationError as error:
         return Reach(host, walk.step, error.verify_message)
     except (OSError, EOFError, ValueError) as error:
         return Reach(host, walk.step, _plainly(error))
-    return Reach(host, None)
+    return Reach(host, None, http=http)
 
 
 async def reaches_itself() -> bool:
@@ -79,7 +80,7 @@ async def reaches_itself() -> bool:
         return False
 
 
-async def _go(target: SplitResult, walk: _Walk) -> None:
+async def _go(target: SplitResult, walk: _Walk) -> int | None:
     host = target.hostname or ""
     port = target.port or _PORTS.get(target.scheme, 443)
     loop = asyncio.get_running_loop()
@@ -97,14 +98,14 @@ async def _go(target: SplitResult, walk: _Walk) -> None:
         raise
     walk.step = "answer"
     try:
-        await _hear(target, reader, writer)
+        return await _hear(target, reader, writer)
     finally:
         writer.transport.abort()
 
 
 async def _hear(
     target: SplitResult, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+) -> int | None:
     """Whatever it answers, it was reached; what is not its protocol is somebody in between."""
     beginning = b"220"
     if not target.scheme.startswith("smtp"):
@@ -119,6 +120,8 @@ async def _hear(
         raise EOFError("broken off")
     if not first.startswith(beginning):
         raise ValueError("what answers does not speak its protocol")
+    words = first.split(maxsplit=2)
+    return int(words[1]) if words[0].startswith(b"HTTP/") and len(words) > 1 else None
 
 
 @cache

@@ -14,6 +14,12 @@ from mentalspace.kernel.clock import Clock
 from mentalspace.kernel.errors import WebhookRefused
 from mentalspace.kernel.integration import Integration, WebhookAnswer, WebhookCall, hook_url
 
+# What a refusal is answered with. 4xx stops most providers; what is wrong with our own
+# configuration must be tried again.
+HTTP_OF: Mapping[str, int] = {
+    "header": 400, "body": 400, "timestamp": 401, "signature": 401, "account": 403,
+}  # fmt: skip
+
 _ENDPOINTS = """
 select c.id, c.practice_id, c.integration, c.endpoint, c.provider, c.secrets, c.drill
   from credential c join unnest($1::text[], $2::text[]) as asked (integration, endpoint)

@@ -266,6 +266,7 @@ class Provider:
     status_page: StatusPage | None = None
     batch: Batch | None = None  # its adapter is then a BatchAdapter
     weight: Callable[[bytes], int] = weigh_one  # of a single payload; a batch weighs one
+    hears: bool = False  # what people write back comes in by its webhooks
     looks_up_numbers: bool = False  # it tells, for a price, what kind of line a number is
 
     @property

@@ -11,6 +11,7 @@ from mentalspace.console.words import State, Tone
 from mentalspace.engine.credential_check import Checked
 from mentalspace.engine.heard import Heard
 from mentalspace.workflows.doctor.lately import Trouble
+from mentalspace.workflows.doctor.way_in import WayIn
 
 URGENCY: Mapping[Tone, int] = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
 WORKS = State("Working", "ok", "the last calls were answered")
@@ -19,12 +20,14 @@ WORKS = State("Working", "ok", "the last calls were answered")
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the doctor judges by as well, by credential: whose last callback was refused, what went
-    wrong of late, when each was heard of, and who failed our own check."""
+    wrong of late, when each was heard of, who failed our own check, and of the silent the way in.
+    """
 
     refusing: Set[UUID] = frozenset()
     troubles: Mapping[UUID, Sequence[Trouble]] = field(default_factory=dict)
     heard: Mapping[UUID, Heard] = field(default_factory=dict)
     checked: Mapping[UUID, Checked] = field(default_factory=dict)
+    ways_in: Mapping[UUID, WayIn] = field(default_factory=dict)
 
 
 def states_of(
@@ -42,13 +45,13 @@ def states_of(
     ]
     if backlog and (backlog["held"] or backlog["unknown"]):
         found.append(State("Needs a look", "warn", "messages are held or their outcome is unknown"))
+    way_in = f". {told.ways_in[id_].words}" if id_ in told.ways_in else ""
     if id_ in told.refusing:
-        found.append(
-            State("Callbacks refused", "bad", "messages leave; what became of them is refused")
-        )
+        meaning = f"messages leave; what became of them is refused{way_in}"
+        found.append(State("Callbacks refused", "bad", meaning))
     heard = told.heard.get(id_)
     if heard is not None and heard.is_suspicious and id_ not in told.refusing:
-        found.append(State("No callbacks", "warn", heard.words))
+        found.append(State("No callbacks", "warn", f"{heard.words}{way_in}"))
     by_hand = _of_override(credential)
     worst = sorted(found, key=lambda state: URGENCY[state.tone])
     return [*by_hand, *worst] or [_calm(credential)]

@@ -49,6 +49,7 @@ twilio = Provider(
     refuse_outside_tests=refuse_outside_tests,
     status_page=StatusPage("https://status.twilio.com", env="TWILIO_STATUS_URL"),
     weight=weight,
+    hears=True,
     looks_up_numbers=True,
 )
 

@@ -20,6 +20,7 @@ from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.lately import Trouble
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
 from mentalspace.workflows.doctor.touched import Touched
+from mentalspace.workflows.doctor.way_in import WayIn
 
 # A queue older than this is no longer a matter of a moment.
 QUEUE_WARNS_S = 60.0
@@ -131,7 +132,7 @@ def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
     return [finding(row, "agreement", state, text)]
 
 
-def health(row: Any, called: RoomFinding) -> list[RoomFinding]:
+def health(row: Any, called: RoomFinding, way_in: WayIn | None = None) -> list[RoomFinding]:
     """What our own ledger says of it, beside what its provider answered just now."""
     last = row["last_good_at"]
     good = f"{last:%Y-%m-%d %H:%M} UTC" if last else "none yet"
@@ -159,7 +160,10 @@ def health(row: Any, called: RoomFinding) -> list[RoomFinding]:
         text += f"; {row['resting']} wait for the morning, as they should"
     found.append(finding(row, "queue age", state, text))
     if row["refused"]:
-        found.append(finding(row, "callbacks", "bad", _refused(row), "ours"))
+        more = f". {way_in.words}" if way_in is not None else ""
+        found.append(finding(row, "callbacks", "bad", f"{_refused(row)}{more}", "ours"))
+    elif way_in is not None:
+        found.append(finding(row, "callbacks", "warning", way_in.words, way_in.whose))
     if row["held"]:
         found.append(finding(row, "held", "warning", f"{row['held']} wait for a person"))
     if row["unknown"]:

@@ -61,6 +61,7 @@ from mentalspace.workflows.doctor.report import (
 )
 from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
+from mentalspace.workflows.doctor.way_in import look_at_ways_in
 from mentalspace.workflows.doctor.way_out import WayOut, look_at_way_out
 
 # So many credentials are asked at once.
@@ -188,6 +189,8 @@ async def _ask_all(
         heard = await read_heard(connection, services.rooms, ids)
         troubles = await read_troubles(connection, services.runbooks, services.rooms, ids)
         checked = await read_checked(connection)
+    silent = [row["id"] for row in rows if row["refused"] or heard[row["id"]].is_suspicious]
+    ways_in = await look_at_ways_in(services, silent)
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
@@ -199,7 +202,8 @@ async def _ask_all(
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
             findings += going_live(services, found)
-        findings += [*health(row, called), callbacks(row, provider, heard[row["id"]])]
+        findings += health(row, called, ways_in.get(row["id"]))
+        findings.append(callbacks(row, provider, heard[row["id"]]))
         findings += [of_lately(row, one) for one in troubles.get(row["id"], ())]
         if (flips := checked.get(row["id"])) is not None and flips.is_partly_bad:
             # The answer just now is one of several.

@@ -1,0 +1,46 @@
+"""Silent callbacks: whose they are, what our own door did, and what else comes in by it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from mentalspace.engine.reach import Reach
+from mentalspace.workflows.doctor.way_in import WayIn
+
+HEARD = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
+OPEN = Reach("ehr.example", None, http=405)
+SILENT = WayIn("Twilio", HEARD, 0, None, None, OPEN, hears=True)
+
+
+def test_a_door_that_answers_and_refused_nobody_is_not_the_cause() -> None:
+    assert SILENT.whose == "theirs"
+    assert SILENT.words == (
+        "Theirs, it seems, or the way from them to us: Twilio does not call."
+        " Our door has refused none of them for a day."
+        " Asked from this host just now, our door answers."
+        " What clients text comes in by the same door, and none of it has been heard since"
+        " 03:00:00 UTC: their answers and STOP are cut off as well"
+    )
+    assert "STOP" not in replace(SILENT, hears=False).words
+
+
+def test_what_our_door_refuses_is_ours_with_its_status_and_reason() -> None:
+    last = HEARD + timedelta(minutes=4)
+    refused = replace(SILENT, refused=7, code="signature", last_at=last)
+    assert refused.whose == "ours"
+    assert refused.words.startswith("Ours: Twilio calls, and our own door refuses it. Our door")
+    assert "refused 7, the last at 03:04:00 UTC with 401 (signature): what signs" in refused.words
+    before = replace(refused, last_at=HEARD - timedelta(minutes=4))
+    assert before.whose == "theirs"
+    assert "and has taken others since" in before.words
+
+
+def test_a_door_nobody_gets_to_is_ours() -> None:
+    """Whether nothing answers there or something else does, as a proxy that has lost us."""
+    shut = replace(SILENT, door=Reach("ehr.example", "connection", "refused"))
+    assert shut.whose == "ours"
+    assert "our door does not answer: refused" in shut.words
+    lost = replace(SILENT, door=Reach("ehr.example", None, http=502))
+    assert lost.whose == "ours"
+    assert "502 is answered where our door is" in lost.words
