@@ -91,7 +91,7 @@ def bad_texts() -> str:
 
 def bad_callbacks() -> str:
     """A signed callback with one thing changed, and signed ones that nobody can read."""
-    from mentalspace.api.hooks import HTTP_OF
+    from mentalspace.engine.reception import HTTP_OF
     from mentalspace.integrations.sms.tests import test_twilio_webhooks as tests
     from mentalspace.integrations.sms.twilio.webhooks import parse, verify
     from mentalspace.kernel.errors import WebhookRefused

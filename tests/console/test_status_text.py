@@ -116,6 +116,6 @@ def test_it_says_that_nothing_is_lost_only_where_that_is_so(over: dict[str, Any]
 
 
 def test_what_will_not_be_sent_is_said_at_the_end_as_well() -> None:
-    closed = {"status": "resolved", "resolved_at": THREE, "recovered_at": THREE}
+    closed: dict[str, Any] = {"status": "resolved", "resolved_at": THREE, "recovered_at": THREE}
     assert "Nothing is lost" not in told(moved=False, **closed)
     assert "2 messages were refused" in told(moved=False, touched={"lost": 2}, **closed)
