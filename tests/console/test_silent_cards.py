@@ -105,6 +105,7 @@ def test_a_card_says_what_the_doctor_finds() -> None:
 
 
 _BOOKS = load_runbooks(list(discover_rooms().values()), None)
+_AT = datetime(2026, 11, 28, 2, 11, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +116,11 @@ _BOOKS = load_runbooks(list(discover_rooms().values()), None)
         (
             Lately(9, 9, 0, 0, 0, 0, 0, None, failed_case="sms.rate_limited"),
             f"10 min: {_BOOKS.case('sms.rate_limited').title} (sms.rate_limited)",
+        ),
+        (Lately(9, 4, 0, 0, 0, 0, 0, None, failed_since=4, well_at=_AT), "; the others were answered"),
+        (
+            Lately(27, 9, 9, 0, 0, 0, 0, None, failed_since=9, well_at=_AT),
+            "; none of the 9 since 02:11:05 UTC went well",
         ),
         (Lately(9, 0, 0, 0, 1, 4, 0, "sms.filtered"), "4 of 5 messages that Twilio took did not"),
         (Lately(9, 1, 1, 2, 30, 1, 3, "sms.filtered"), None),  # one of each may be anything

@@ -34,6 +34,7 @@ class Templates:
             status=self._status,
             provider_title=self.provider_title,
             room_title=self.room_title,
+            case_title=lambda case_id: _case_title(services, case_id),
             at_once=lambda severity: _at_once(services, severity),
         )
         self._environment.filters.update(
@@ -77,6 +78,14 @@ def _at_once(services: Services, severity: str) -> bool:
     """Whether an incident of this severity leaves no time to acknowledge it: nothing is overdue
     the moment it opens."""
     return services.runbooks.escalation.rung(Severity(severity)).ack_within_s == 0
+
+
+def _case_title(services: Services, case_id: str | None) -> str | None:
+    """None for no case, and for one that the runbook has dropped since."""
+    try:
+        return services.runbooks.case(case_id).title if case_id else None
+    except LookupError:
+        return None
 
 
 def _time(

@@ -22,6 +22,8 @@ _PART_LOST = 0.2
 _PART_FAILED = 0.1
 # After so many that went well what failed before them is over.
 _OVER_AFTER = 10
+# After so many that failed it is no part that fails.
+_NONE_AFTER = 5
 _WHOSE: Mapping[Fault, Whose] = {Fault.OURS: "ours", Fault.THEIRS: "theirs"}
 
 # $1 credentials, all in use if none are given; $2 the cases that are the recipients' own, $3 the
@@ -36,13 +38,15 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
     select count(*) as tried, count(*) filter (where bad) as failed,
            count(*) filter (where bad and silent) as unanswered,
            count(*) filter (where well and finished_at > bad_at) as well_since,
-           max(bad_at) as failed_at,
+           count(*) filter (where bad and finished_at > well_at) as failed_since,
+           max(bad_at) as failed_at, max(well_at) as well_at,
            mode() within group (order by tried_case) filter (where bad) as failed_case
       from (select a.finished_at, a.state = 'succeeded' as well, a.case_id as tried_case,
                    coalesce(a.fault in ('ours', 'theirs'), false) as bad,
                    a.evidence_kind = any ($3) as silent,
                    max(a.finished_at) filter (where a.fault in ('ours', 'theirs')) over ()
-                     as bad_at
+                     as bad_at,
+                   max(a.finished_at) filter (where a.state = 'succeeded') over () as well_at
               from attempt a
              where a.credential_id = c.id and a.drill is null and a.state <> 'open'
                and a.finished_at > clock.since) tries) calls
@@ -66,7 +70,7 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
 class Lately:
     """Of the last ten minutes: how many calls were `tried`; `failed`, by its fault or ours, last at
     `failed_at` and mostly by `failed_case`; were `unanswered` of these; `well_since` the last of
-    them. Of what it took `arrived` and `lost` messages ended, `arrived_since` the last that was
+    them; `failed_since` the last that went well, at `well_at`. Of what it took `arrived` and `lost` messages ended, `arrived_since` the last that was
     lost; most were lost by `case_id`."""
 
     tried: int
@@ -79,6 +83,8 @@ class Lately:
     case_id: str | None
     failed_at: datetime | None = None
     failed_case: str | None = None
+    failed_since: int = 0
+    well_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,6 @@ def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
         or lately.well_since >= _OVER_AFTER
     ):
         return None
-    well = lately.tried - lately.failed
     how = (
         "were not answered"
         if lately.unanswered == lately.failed
@@ -157,11 +162,13 @@ def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
         if lately.unanswered
         else f"failed at {title}"
     )
-    part = "; the others were answered" if well else ""
     last = f", the last at {lately.failed_at:%H:%M:%S} UTC" if lately.failed_at else ""
     why, whose = _case(runbooks, lately.failed_case)
-    text = (
-        f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}{part}{why}"
-    )
-    word = "Fails in part" if well else "Failing"
-    return Trouble("calls", word, "bad", text, whose or "theirs")
+    text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}"
+    in_part = lately.failed < lately.tried and lately.failed_since < _NONE_AFTER
+    if lately.failed_since >= _NONE_AFTER and lately.well_at:
+        text += f"; none of the {lately.failed_since} since {lately.well_at:%H:%M:%S} UTC went well"
+    elif in_part:
+        text += "; the others were answered"
+    word = "Fails in part" if in_part else "Failing"
+    return Trouble("calls", word, "bad", text + why, whose or "theirs")
