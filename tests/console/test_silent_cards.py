@@ -117,7 +117,10 @@ _AT = datetime(2026, 11, 28, 2, 11, 5, tzinfo=UTC)
             Lately(9, 9, 0, 0, 0, 0, 0, None, failed_case="sms.rate_limited"),
             f"10 min: {_BOOKS.case('sms.rate_limited').title} (sms.rate_limited)",
         ),
-        (Lately(9, 4, 0, 0, 0, 0, 0, None, failed_since=4, well_at=_AT), "; the others were answered"),
+        (
+            Lately(9, 4, 0, 0, 0, 0, 0, None, failed_since=4, well_at=_AT),
+            "; the others were answered",
+        ),
         (
             Lately(27, 9, 9, 0, 0, 0, 0, None, failed_since=9, well_at=_AT),
             "; none of the 9 since 02:11:05 UTC went well",

@@ -20,13 +20,29 @@ T = TypeVar("T")
 
 
 def ask(application: Application, work: Callable[[Services], Awaitable[T]]) -> T:
-    """`work` done with open services. Raises NotUp when the database is away."""
+    """`work` done with open services. Raises NotUp when the database is away, or when somebody
+    holds a lock there that it waited for."""
 
     async def opened() -> T:
+        import asyncpg
+
         async with services_of(application) as services:
-            return await work(services)
+            try:
+                return await work(services)
+            except asyncpg.LockNotAvailableError as error:
+                raise NotUp(await _who_is_in_the_way(services)) from error
 
     return asyncio.run(opened())
+
+
+async def _who_is_in_the_way(services: Services) -> str:
+    from mentalspace.engine.in_the_way import read_in_the_way
+
+    async with services.database.as_oncall() as connection:
+        found = await read_in_the_way(connection)
+    return "a table of the database is locked; " + (
+        " ".join(f"{one.words}. {one.advice}" for one in found) or "try again"
+    )
 
 
 @asynccontextmanager

@@ -16,9 +16,10 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from mentalspace.console.stuck import STUCK, stuck_page
 from mentalspace.console.view import Templates
 from mentalspace.engine.alarm import read_alarm
-from mentalspace.engine.db import Connection
+from mentalspace.engine.db import LOOKING_WAITS_S, Connection
 from mentalspace.engine.replay import count_for_a_person
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
@@ -116,6 +117,8 @@ class Door:
                 return await visit.show("forbidden.html", http=403, text=str(error))
             except Refused as error:
                 return await visit.show("forbidden.html", http=403, text=str(error))
+            except STUCK:
+                return await visit.show_stuck()
             finally:
                 await visit.form.close()
 
@@ -147,7 +150,13 @@ class Visit:
     async def reading(self) -> AsyncIterator[Connection]:
         """The database as this person may see it: on-call names nobody, staff see their own."""
         database = self.services.database
-        context = database.as_oncall() if self.is_oncall else database.as_user(self.person.claims())
+        # Who changes something waits for whoever changes it too; who looks does not.
+        waits_s = LOOKING_WAITS_S if self.request.method == "GET" else 0.0
+        context = (
+            database.as_oncall()
+            if self.is_oncall
+            else database.as_user(self.person.claims(), waits_s)
+        )
         async with context as connection:
             yield connection
 
@@ -199,6 +208,15 @@ class Visit:
             template, frame, {"person": self.person, "visit": self, **frame, **values}
         )
         return answer(self.request, text, http, frame["now"])
+
+    async def show_stuck(self) -> Response:
+        """In place of a page that has waited for the database too long."""
+        changes = self.request.method != "GET"
+        where = self.request.url.path
+        text, now = await stuck_page(
+            self.services.database, self._templates, self.person, where, is_change=changes
+        )
+        return answer(self.request, text, 503, now, {"retry-after": "5"})
 
     async def _frame(self) -> dict[str, Any]:
         """What every page carries: the hour, the zone it is told in, and what calls for help."""

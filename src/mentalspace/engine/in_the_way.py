@@ -56,8 +56,11 @@ async def read_in_the_way(connection: Connection) -> list[InTheWay]:
     ]
 
 
-def lock_advice(held_by: str, pid: int) -> str:
-    """What to do about who holds a lock in the database, by the name it gave."""
+def lock_advice(held_by: str, pid: int | None) -> str:
+    """What to do about who holds a lock in the database, by the name it gave; a prepared
+    transaction is no process."""
+    if pid is None:
+        return "As the owner see pg_prepared_xacts, then commit it or roll it back."
     program = held_by.rpartition(" ")[0] if held_by[-1:].isdigit() else held_by
     match program:
         case "mentalspace worker" | "mentalspace api":

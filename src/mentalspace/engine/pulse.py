@@ -70,8 +70,9 @@ select *, app.now() - idle_s * interval '1 s' as began_at from (
 """
 # Who waits in the database, and who is in the way: see engine_0040.sql.
 _LOCK_WAITS = "select * from app.lock_waits() order by waits_s desc, held_s desc"
-# Who holds the heartbeats themselves: see engine_0042.sql.
-_HEARTBEAT_LOCKS = "select * from app.heartbeat_locks() order by held_s desc nulls last"
+# Who holds a whole table, others waiting or not: see engine_0048.sql.
+_TABLE_LOCKS = "select * from app.table_locks() order by held_s desc nulls last"
+_HEARTBEATS = ("pulse", "heartbeat")
 
 
 # A worker that ended so often within so long will again; an update ends each once.
@@ -156,8 +157,8 @@ class LockWait:
 
 
 @dataclass(frozen=True, slots=True)
-class HeartbeatLock:
-    """A backend that keeps others from a table of heartbeats; a prepared transaction has none."""
+class TableLock:
+    """A backend that keeps others from a table; a prepared transaction has none."""
 
     relation: str
     holder: int | None
@@ -203,9 +204,15 @@ async def lock_waits(connection: Connection) -> list[LockWait]:
     return [LockWait(**dict(row)) for row in await connection.fetch(_LOCK_WAITS)]
 
 
-async def heartbeat_locks(connection: Connection) -> list[HeartbeatLock]:
-    """Who keeps the heartbeats from being read or written; asked without touching them."""
-    return [HeartbeatLock(**dict(row)) for row in await connection.fetch(_HEARTBEAT_LOCKS)]
+async def table_locks(connection: Connection) -> list[TableLock]:
+    """Who keeps others from our tables, the longest first; asked without touching one. As the
+    dispatcher or on-call."""
+    return [TableLock(**dict(row)) for row in await connection.fetch(_TABLE_LOCKS)]
+
+
+async def heartbeat_locks(connection: Connection) -> list[TableLock]:
+    """Who keeps the heartbeats from being read or written."""
+    return [one for one in await table_locks(connection) if one.relation in _HEARTBEATS]
 
 
 def beating(

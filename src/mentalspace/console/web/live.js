@@ -67,10 +67,12 @@ async function round() {
     await refresh();
     failures = 0;
     if (timer !== -1) say("");
-  } catch {
+  } catch (error) {
     failures += 1;
+    // What is in the database's way has a page of its own, in this one's place.
+    const what = error.message === "503" ? "Reload to see what holds it up" : "The console does not answer";
     if (failures === LOST_AFTER) {
-      say(`The console does not answer. What stands here was true at ${seenAt.toLocaleTimeString()}.`);
+      say(`What stands here was true at ${seenAt.toLocaleTimeString()}. ${what}.`);
     }
   }
   if (timer !== -1) timer = setTimeout(round, PERIOD_MS);

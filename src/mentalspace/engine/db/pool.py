@@ -31,8 +31,11 @@ ONCALL_SEARCH_PATH = "oncall, app, pg_catalog, public"
 
 _ACT_AS = (
     "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true),"
-    " set_config('search_path', $3, true)"
+    " set_config('search_path', $3, true), set_config('lock_timeout', $4, true)"
 )
+# A person who looks in the night waits no longer for a lock, and is told who holds it.
+LOOKING_WAITS_S = 3.0
+_WHILE_IT_TAKES = 0.0
 
 
 class Database:
@@ -43,10 +46,16 @@ class Database:
 
     @asynccontextmanager
     async def acting(
-        self, role: str, claims: Mapping[str, Any], search_path: str = SEARCH_PATH
+        self,
+        role: str,
+        claims: Mapping[str, Any],
+        search_path: str = SEARCH_PATH,
+        lock_wait_s: float = _WHILE_IT_TAKES,
     ) -> AsyncIterator[Connection]:
+        """After `lock_wait_s` for one lock, asyncpg.LockNotAvailableError; 0 is for ever."""
+        locked_after = f"{lock_wait_s * 1000:.0f}"
         async with self._pool.acquire() as connection, connection.transaction():
-            await connection.execute(_ACT_AS, role, json.dumps(claims), search_path)
+            await connection.execute(_ACT_AS, role, json.dumps(claims), search_path, locked_after)
             yield connection
 
     @asynccontextmanager
@@ -59,7 +68,7 @@ class Database:
         """For the rest of a transaction that began as somebody else's, before it was known whose
         practice it is about."""
         claims = json.dumps({"practice": str(practice_id)})
-        await connection.execute(_ACT_AS, "mentalspace_worker", claims, SEARCH_PATH)
+        await connection.execute(_ACT_AS, "mentalspace_worker", claims, SEARCH_PATH, "0")
 
     @asynccontextmanager
     async def as_dispatcher(self) -> AsyncIterator[Connection]:
@@ -68,17 +77,20 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def as_user(self, claims: Mapping[str, Any]) -> AsyncIterator[Connection]:
+    async def as_user(
+        self, claims: Mapping[str, Any], lock_wait_s: float = _WHILE_IT_TAKES
+    ) -> AsyncIterator[Connection]:
         """A signed-in person. `claims` hold `sub`, `practice`, `practice_role`, `client`."""
-        async with self.acting("authenticated", claims) as connection:
+        acting = self.acting("authenticated", claims, lock_wait_s=lock_wait_s)
+        async with acting as connection:
             yield connection
 
     @asynccontextmanager
     async def as_oncall(self, claims: Mapping[str, Any] | None = None) -> AsyncIterator[Connection]:
         """An on-call engineer: every practice, through views that name nobody. `claims` say which
         engineer, where the database asks."""
-        acting = self.acting("mentalspace_oncall", claims or {}, ONCALL_SEARCH_PATH)
-        async with acting as connection:
+        as_whom = "mentalspace_oncall", claims or {}, ONCALL_SEARCH_PATH, LOOKING_WAITS_S
+        async with self.acting(*as_whom) as connection:
             yield connection
 
     @asynccontextmanager

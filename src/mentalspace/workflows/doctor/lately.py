@@ -70,8 +70,8 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
 class Lately:
     """Of the last ten minutes: how many calls were `tried`; `failed`, by its fault or ours, last at
     `failed_at` and mostly by `failed_case`; were `unanswered` of these; `well_since` the last of
-    them; `failed_since` the last that went well, at `well_at`. Of what it took `arrived` and `lost` messages ended, `arrived_since` the last that was
-    lost; most were lost by `case_id`."""
+    them; `failed_since` the last that went well, at `well_at`. Of what it took `arrived` and `lost`
+    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`."""
 
     tried: int
     failed: int
