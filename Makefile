@@ -12,10 +12,15 @@ JOBS   ?= 4
 PYTEST := $(BIN)/python -m pytest
 MANY   := --numprocesses $(JOBS) --dist worksteal
 AGAIN  := --last-failed --last-failed-no-failures none
+ALONE   = -m alone $(shell grep -rl --include='test_*.py' 'mark\.alone' tests src)
 LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 
+# Python is started hundreds of times: what one start compiles the next finds. Most of what is
+# installed for the tests is never read, and so not compiled beforehand.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 lint types rules check docs screenshots torture torture-storage fuzz bench month room lock clean
+.PHONY: help install run test test-16 programs collected lint types rules check docs screenshots torture torture-storage fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -26,7 +31,7 @@ $(STAMP): $(LOCKS) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "MentalSpace needs Python 3.11 or later; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -38,10 +43,16 @@ $(VENV)/.scripts: $(STAMP) hatch_build.py $(wildcard $(WEB)/ts/*.ts)
 run: install ## PostgreSQL, API + console, worker and sandboxes, until Ctrl-C
 	@$(BIN)/mentalspace up
 
-test: install ## every test, on PostgreSQL 18
-	@$(BIN)/python tests/system_packages.py
+test: programs ## every test, on PostgreSQL 18
 	@$(PYTEST) $(MANY) -m "not alone" || $(PYTEST) $(AGAIN) -m "not alone"
-	@$(PYTEST) -m alone || $(PYTEST) $(AGAIN) -m alone
+	@$(PYTEST) $(ALONE) || $(PYTEST) $(AGAIN) $(ALONE)
+
+programs: install
+	@$(BIN)/python tests/system_packages.py
+
+# Every process of the tests reads all of them; compiled beforehand, they are so only once.
+collected: install
+	@$(PYTEST) --collect-only > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 # Where SQL is written; what stands on it does not see the version, nor does what measures time.
 FLOORS := tests/engine tests/practice tests/storage/test_policies.py
