@@ -6,6 +6,7 @@ import hashlib
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,6 +17,7 @@ from mentalspace.integrations.storage.document import Document
 from mentalspace.integrations.storage.purge import purge_due
 from mentalspace.integrations.storage.shipping import ship, withdraw
 from mentalspace.practice.token import mint_token
+from mentalspace.workflows.demo_documents import BRISK_S, demo_documents
 from tests.house import House, until
 
 SCAN = b"%PDF-1.7 a made-up scan of nobody"
@@ -88,6 +90,23 @@ async def test_what_a_colleague_adds_is_copied_and_goes_with_it(house: House) ->
     await until(lambda: _came_to(house, "removal", "accepted", 2))
     left = await house.sandbox("GET", "/recorder?room=storage")
     assert len([entry for entry in left if entry["method"] == "DELETE"]) == 2
+
+
+async def test_the_demos_day_puts_documents_up_at_a_modest_rate(house: House) -> None:
+    """Once a few clients are here: a client's letter, copied as anybody's; not two at once."""
+    for number in range(3):
+        assert not await _storage_rows(house)
+        await demo_documents(house.services, Random(number))
+        await house.book(f"c{number}@demo.example", external_id=f"a-{number}")
+    await demo_documents(house.services, Random(7))
+    await until(partial(_came_to, house, "document", "accepted", 1))
+    await demo_documents(house.services, Random(8))
+    assert len(await _storage_rows(house)) == 1
+    await house.advance(timedelta(seconds=BRISK_S + 1))
+    await demo_documents(house.services, Random(9))
+    await until(partial(_came_to, house, "document", "accepted", 2))
+    clients = {row["client_id"] for row in await _storage_rows(house)}
+    assert None not in clients
 
 
 def _landed(path: Path) -> Document:

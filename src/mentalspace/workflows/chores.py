@@ -24,6 +24,7 @@ from mentalspace.practice.audit import write_heads_down
 from mentalspace.practice.one_time_code import forget_log_ins
 from mentalspace.workflows.client_reach import read_numbers
 from mentalspace.workflows.demo import demo_day
+from mentalspace.workflows.demo_documents import demo_documents
 from mentalspace.workflows.evidence import attach_evidence
 from mentalspace.workflows.log_in_codes import mail_links
 from mentalspace.workflows.number_lookup import look_up_numbers
@@ -76,4 +77,5 @@ def _of_a_demo(services: Services) -> Chores:
     keeping: Chores = {"sandbox": (SANDBOX_KEEP_EVERY_S, lambda: keep_sandbox(services))}
     if services.settings.environment.get("MENTALSPACE_DEMO_DAY", "on") == "on":
         keeping["demo_day"] = (DEMO_DAY_EVERY_S, lambda: demo_day(services, random))
+        keeping["demo_documents"] = (DEMO_DAY_EVERY_S, lambda: demo_documents(services, random))
     return keeping

@@ -161,7 +161,7 @@ def demo_secrets(fields: Any, endpoint: str) -> dict[str, str]:
 
 async def demo_day(services: Services, random: Random) -> None:
     """Book one more appointment in each practice that is due one, as a front desk would."""
-    for practice_id, zone in await _practices(services):
+    for practice_id, zone in await practices(services):
         claims = system_claims(practice_id)
         async with services.database.as_user(claims) as connection:
             pace = await connection.fetchrow(_PACE, BRISK_APPOINTMENTS, SELDOM_S)
@@ -183,7 +183,8 @@ def system_claims(practice_id: UUID) -> dict[str, Any]:
     }
 
 
-async def _practices(services: Services) -> list[tuple[UUID, str]]:
+async def practices(services: Services) -> list[tuple[UUID, str]]:
+    """Each with its zone, without those of drills."""
     async with services.database.as_dispatcher() as connection:
         rows = await connection.fetch(
             "select id, timezone from practice where not is_drill order by slug"
