@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -123,6 +124,17 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
         assert len(cards(page)) == 15
         assert "credentials of" not in page
         assert (await read("/?room=fax"))[0] == 404
+        # Whoever has the heartbeats locked keeps nobody from the pages: they say what they cannot.
+        await stage.owner.execute("begin; lock table heartbeat in access exclusive mode")
+        try:
+            async with asyncio.timeout(60):
+                (_, page), (_, doctor) = await read("/"), await read("/doctor/storage")
+        finally:
+            await stage.owner.execute("rollback")
+        assert "Whether any process is alive is not known here" in page
+        assert "No worker is heard of" not in page
+        for told in (page, doctor):
+            assert re.search(r"table heartbeat locked by pid \d+, application", told)
 
 
 # Of two providers nothing has come back since their last good answers.

@@ -19,7 +19,7 @@ from mentalspace.console.queries.processes import (
     Process,
     drills_of,
     last_drills,
-    read_processes,
+    read_lives,
 )
 from mentalspace.console.queries.refused import read_refusing
 from mentalspace.console.words import State
@@ -27,7 +27,6 @@ from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
-from mentalspace.engine.pulse import last_looked
 from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
@@ -64,12 +63,13 @@ async def home(visit: Visit) -> Response:
     # the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
         rates = await _rates(visit, connection, fleet.cards)
-        processes = await read_processes(connection)
-        troubled = [process for process in processes if process.is_troubled]
-        waits = await read_in_the_way(connection) if troubled else []
-        looked_at = await last_looked(connection)
         pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
+    async with visit.services.database.as_oncall() as connection:
+        lives = await read_lives(connection)
+        processes = lives.processes
+        troubled = [process for process in processes if process.is_troubled]
+        waits = await read_in_the_way(connection) if troubled or lives.locked else []
     fleet = _while_silent(fleet, processes)
     return await visit.show(
         "fleet.html",
@@ -82,6 +82,7 @@ async def home(visit: Visit) -> Response:
         incidents=incidents,
         processes=processes,
         troubled=troubled,
+        locked=lives.locked,
         way_out=way_out,
         slots=slots,
         waits=waits,
@@ -89,7 +90,7 @@ async def home(visit: Visit) -> Response:
         changes=changes,
         began=[p for p in processes if p.age_s < HOURS * 3600 and p.state.tone != "idle"],
         pages=pages,
-        looked_at=looked_at,
+        looked_at=lives.looked_at,
         deeds=DEEDS,
         rates=rates,
         heard=told.heard,

@@ -38,11 +38,8 @@ class Silence:
     practice_name: str | None = None
 
     def covers(self, integration: str, rule_id: str, practice_id: UUID | None) -> bool:
-        return (
-            self.rule_id in (None, rule_id)
-            and self.integration in (None, integration)
-            and self.practice_id in (None, practice_id)
-        )
+        met = dict(zip(_ABOUT, (rule_id, integration, practice_id), strict=True))
+        return all(getattr(self, name) in (None, met[name]) for name in _ABOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,44 +51,35 @@ class NewSilence:
     lasts: timedelta
 
 
-_STANDING = """
+# What a silence may be about; left open it is about any.
+_ABOUT = ("rule_id", "integration", "practice_id")
+_STANDS = "s.lifted_at is null and s.until_at > app.now()"
+_SILENCES = """
 select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
        s.until_at, s.lifted_at, s.lifted_by, p.name as practice_name
   from alert_silence s left join practice p on p.id = s.practice_id
- where s.lifted_at is null and s.until_at > app.now() order by s.until_at
 """
+_STANDING = f"{_SILENCES} where {_STANDS} order by s.until_at"
 # A page of the same: after an instant and an id, if any, so many.
-_PAGE = """
-select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
-       s.until_at
-  from alert_silence s
- where s.lifted_at is null and s.until_at > app.now()
+_PAGE = f"""
+{_SILENCES} where {_STANDS}
    and ($1::timestamptz is null or (s.until_at, s.id) > ($1, $2::uuid))
  order by s.until_at, s.id limit $3
 """
-_RECENT = """
-select s.id, s.rule_id, s.integration, s.practice_id, s.reason, s.created_by, s.created_at,
-       s.until_at, s.lifted_at, s.lifted_by, p.name as practice_name
-  from alert_silence s left join practice p on p.id = s.practice_id
- where s.lifted_at is not null or s.until_at <= app.now()
- order by s.created_at desc limit 50
-"""
+_RECENT = f"{_SILENCES} where not ({_STANDS}) order by s.created_at desc limit 50"
 _ADD = """
 insert into alert_silence (rule_id, integration, practice_id, reason, created_by, until_at)
 values ($1, $2, $3, $4, $5, app.now() + $6) returning id
 """
-_LIFT = """
-update alert_silence set lifted_at = app.now(), lifted_by = $2
- where id = $1 and lifted_at is null and until_at > app.now()
-returning true
+_LIFT = f"""
+update alert_silence s set lifted_at = app.now(), lifted_by = $2
+ where id = $1 and {_STANDS} returning true
 """
 # Until when incident `i` pages nobody further, be it open or acknowledged; null if it may.
-SILENCED_UNTIL = """
+SILENCED_UNTIL = f"""
 (select max(s.until_at) from alert_silence s
-  where i.drill is null and s.lifted_at is null and s.until_at > app.now()
-    and (s.rule_id is null or s.rule_id = i.rule_id)
-    and (s.integration is null or s.integration = i.integration)
-    and (s.practice_id is null or s.practice_id = i.practice_id))
+  where i.drill is null and {_STANDS}
+    and {" and ".join(f"(s.{name} is null or s.{name} = i.{name})" for name in _ABOUT)})
 """
 
 

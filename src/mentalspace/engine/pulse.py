@@ -176,10 +176,10 @@ class TableLock:
         return f"table {self.relation} locked by {by} ({self.holder_state})"
 
 
-async def bound_waits(connection: Connection) -> None:
+async def bound_waits(connection: Connection, lock_s: float = LOCKED_AFTER_S) -> None:
     """For the rest of its transaction whatever takes too long raises one of `LOCKED`."""
     await connection.execute(
-        f"set local lock_timeout = {LOCKED_AFTER_S * 1000:.0f};"
+        f"set local lock_timeout = {lock_s * 1000:.0f};"
         f" set local statement_timeout = {ANSWERS_WITHIN_S * 1000:.0f}"
     )
 

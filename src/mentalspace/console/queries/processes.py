@@ -10,9 +10,19 @@ from typing import Any
 from mentalspace.console.words import State, span
 from mentalspace.engine.db import Connection
 from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
-from mentalspace.engine.pulse import LOCKED, LOOPS, Stalled, bound_waits, faltering_loops
+from mentalspace.engine.pulse import (
+    LOCKED,
+    LOOPS,
+    Stalled,
+    bound_waits,
+    faltering_loops,
+    heartbeat_locks,
+    last_looked,
+)
 
 _DEAD_AFTER_S = 10.0
+# Whoever looks does not wait long for what somebody has locked.
+_LOCKED_AFTER_S = 0.5
 _HEARTBEATS = """
 select process, kind, host, pid,
        extract(epoch from clock_timestamp() - beat_at)::float8 as silent_s,
@@ -60,6 +70,27 @@ async def read_processes(connection: Connection) -> list[Process]:
     rows = await connection.fetch(_HEARTBEATS)
     stalled = await faltering_loops(connection)
     return [_process(row, rows, stalled) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """Which processes live, and when the rules were last looked at. While somebody has `locked` the
+    heartbeats neither is known; it says who, as far as that can be seen."""
+
+    processes: Sequence[Process]
+    looked_at: datetime | None
+    locked: Sequence[str] | None = None
+
+
+async def read_lives(connection: Connection) -> Lives:
+    """The page opens all the same while the heartbeats are locked. As on-call, in a transaction
+    that does nothing else: its waits are bounded from here on."""
+    try:
+        async with connection.transaction():
+            await bound_waits(connection, lock_s=_LOCKED_AFTER_S)
+            return Lives(await read_processes(connection), await last_looked(connection))
+    except LOCKED:
+        return Lives((), None, [one.words for one in await heartbeat_locks(connection)])
 
 
 def _process(row: Any, rows: Sequence[Any], stalled: Sequence[Stalled]) -> Process:

@@ -15,10 +15,7 @@ from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import standings
 from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.heard import read_heard
-from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
-from mentalspace.engine.process import DEAD_AFTER_S
-from mentalspace.engine.pulse import Stalled, faltering_loops
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
 from mentalspace.engine.room_gauges import Gauge, read_gauges, worst_of_each
@@ -50,6 +47,7 @@ from mentalspace.workflows.doctor.credentials import (
 )
 from mentalspace.workflows.doctor.files import look_at_files
 from mentalspace.workflows.doctor.lately import read_troubles
+from mentalspace.workflows.doctor.lives import look_at_lives
 from mentalspace.workflows.doctor.queries import Answer, run_check
 from mentalspace.workflows.doctor.queries import Reading as ReadAs
 from mentalspace.workflows.doctor.report import (
@@ -70,10 +68,6 @@ STATUS_WITHIN_S = 3.0
 # More than so many credentials are counted, not named.
 NAMED = 3
 
-_WORKERS = (
-    "select count(*) from heartbeat where kind = 'worker'"
-    " and beat_at > clock_timestamp() - $1 * interval '1 s'"
-)
 _STATES = """
 select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
   from alert_state a join credential c on c.id = a.credential_id
@@ -304,11 +298,9 @@ async def _from_ledger(
         )
         states = await connection.fetch(_STATES, ids)
         incidents = await connection.fetch(_INCIDENTS, ids)
-        workers = await connection.fetchval(_WORKERS, DEAD_AFTER_S)
-        stalled = await faltering_loops(connection) if rows else []
-        in_the_way = await read_in_the_way(connection) if stalled else []
         slots = await read_tight_slots(connection)
     way_out = await look_at_way_out(services)
+    lives = await look_at_lives(services, book.room) if rows else []
     alerts = [_alert(rule, states, incidents) for rule in _live(book)]
     findings = [_of_reading(book.room, reading) for reading in rates.at(None, DAY_S)]
     findings += [
@@ -324,10 +316,6 @@ async def _from_ledger(
         for row in incidents
         if row["recovered_at"] is None and _is_known(services, row["rule_id"])
     ]
-    if rows and not workers:
-        text = "no worker's heart beats: nothing is being sent"
-        findings.append(RoomFinding(book.room, "worker", "worker", "bad", text, "ours"))
-    findings += [_of_lock(book.room, one) for one in in_the_way]
     if slots is not None:
         findings.append(
             RoomFinding(
@@ -335,21 +323,7 @@ async def _from_ledger(
             )
         )
     findings += [_of_way_out(book.room, way_out)] if way_out is not None else []
-    findings += [_of_loop(book.room, one) for one in stalled]
-    return rates, alerts, findings
-
-
-def _of_loop(room: str, one: Stalled) -> RoomFinding:
-    """A process is as well as the worst of its loops, whatever its heart does."""
-    text = f"pid {one.pid} on {one.host} is alive, but {one.why}"
-    state: State = "bad" if one.is_long or one.fails else "warning"
-    cure = f"mentalspace restart {one.kind}, on its host; the issue house.loop_silent has the rest"
-    return RoomFinding(room, one.kind, "worker", state, text, "ours", cure)
-
-
-def _of_lock(room: str, one: InTheWay) -> RoomFinding:
-    """Whoever restarts a loop that waits for somebody else's lock does it in vain."""
-    return RoomFinding(room, "database", "lock", "bad", one.words, "ours", one.advice)
+    return rates, alerts, [*findings, *lives]
 
 
 def _of_way_out(room: str, way_out: WayOut) -> RoomFinding:
