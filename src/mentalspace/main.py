@@ -371,7 +371,12 @@ class MentalSpace:
             async with open_client(live=self.settings.is_production) as client:
                 return await self._pager(services, services.database, client).tick()
 
-        watchman = Watchman(services.database, services.runbooks.escalation, send_pages)
+        watchman = Watchman(
+            services.database,
+            services.runbooks.escalation,
+            send_pages,
+            home=self.settings.home,
+        )
         return LOOK_EVERY_S, watchman.tick
 
     def _pager(self, services: Services, database: Database, client: Client) -> Pager:

@@ -18,6 +18,7 @@ from mentalspace.cli.living import Mark, mark_of, wait_gone
 from mentalspace.cli.restart import restart
 from mentalspace.cli.run_state import AlreadyUp, RunState, Seen, hold, now_text, read, write
 from mentalspace.cli.up import end_leftovers
+from mentalspace.engine.ends import noted
 from mentalspace.kernel.errors import Refused
 from tests.house import free_ports
 
@@ -97,6 +98,8 @@ def test_a_killed_program_runs_again_at_once(start: Start) -> None:
     assert time.monotonic() - killed_at < 0.5
     assert house.mark("sleeps-1") != before
     until(lambda: house.seen("sleeps-1").state == "running")
+    [end] = noted(house.home)
+    assert (end.kind, end.pid, end.status) == ("sleeps-1", before.pid, -9)
     assert "was ended by SIGKILL" in house.stop()
 
 

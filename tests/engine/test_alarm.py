@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
 
 from mentalspace.engine.alarm import AGAIN, Alarm, AlarmState, ask_test, last_test, read_alarm
+from mentalspace.engine.ends import End, note
 from mentalspace.engine.house_alert import HOUSE_RULES
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
@@ -159,6 +161,50 @@ async def test_a_worker_that_starts_again_and_again_is_an_alarm(desk: Desk) -> N
     )
     await watchman.tick()
     assert await rules(desk) == {"house.restarts": True}
+
+
+async def test_what_is_silent_because_a_worker_ends_again_and_again_is_told_by_that(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """One incident, which says how it ended last; a silent loop told before is led by it, another
+    opens none, and what is silent still stands alone and pages once it ends no more."""
+    await beat(desk.bench.database, "worker:x", "worker")
+    await pulses(desk, "dispatch", "evaluate", "page")
+    watchman = Watchman(
+        desk.bench.database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0
+    )
+    watchman.home = tmp_path
+    watchman._began_at -= 60.0
+    past = "update pulse set beat_at = beat_at - interval '2 min' where name = '{}'"
+    await desk.bench.admin.execute(past.format("dispatch"))
+    assert [await watchman.tick(), await watchman.tick()] == [[], ["dispatch"]]
+    (tmp_path / "run").mkdir()
+    now = datetime.now(UTC)
+    for number, status in enumerate((1, 1, -9)):
+        at = now - timedelta(seconds=30 - number)
+        note(tmp_path, End("worker", "host-a", 70 + number, at, 2.0, status, "worker_started"))
+    await desk.bench.admin.execute(past.format("evaluate"))
+    await watchman.tick()
+    await watchman.tick()
+    found = await desk.bench.admin.fetch(
+        "select id, title, lead_id, rule_id from incident order by opened_at"
+    )
+    silent, restarts = found
+    assert (silent["lead_id"], restarts["lead_id"]) == (restarts["id"], None)
+    assert restarts["title"] == (
+        "The worker on host-a has ended 3 times within five minutes, killed by signal 9, as the"
+        " kernel does when memory runs out"
+    )
+    await desk.bench.admin.execute("update process_end set ended_at = ended_at - interval '6 min'")
+    await watchman.tick()
+    stands = await desk.bench.admin.fetch(
+        "select rule_id, lead_id, next_escalation_at <= app.now() as pages from incident"
+        " where recovered_at is null order by title"
+    )
+    assert [tuple(row) for row in stands] == [
+        ("house.loop_silent", None, True),
+        ("house.loop_silent", None, False),
+    ]
 
 
 @pytest.mark.parametrize("how", ["refuses", "times out", "has a wrong address"])

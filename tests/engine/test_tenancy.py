@@ -89,6 +89,7 @@ ONCALL = {
     "public.alert_silence": """id rule_id integration practice_id reason created_by created_at
         until_at lifted_at lifted_by""",
     "public.heartbeat": "process kind host pid started_at beat_at loops",
+    "public.process_end": "kind host pid ended_at lived_s status said",
     "public.drill_run": """id drill started_at finished_at passed expected observed seconds actor
         game_day injected_at detected_at healed_at recovered_at proved revision chain seq""",
     "public.game_day": """id started_at finished_at state actor planned per_minute estimate_s
@@ -466,6 +467,8 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
         ("authenticated", "storage.upload"),
         ("mentalspace_dispatcher", "storage.upload"),
         ("mentalspace_dispatcher", "public.heartbeat"),
+        # of the installation, and names nobody: for a week
+        ("mentalspace_dispatcher", "public.process_end"),
         # how a board came to look as it does, for two weeks
         ("mentalspace_dispatcher", "public.alert_change"),
         # a drill's, once it is over

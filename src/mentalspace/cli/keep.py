@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mentalspace.cli.living import Mark, mark_of
 from mentalspace.cli.probe import Probe
 from mentalspace.cli.run_state import Seen, log_file, now_text
+from mentalspace.engine.ends import End, last_said, note
 
 # Who lived this long and then died starts again at once; who dies sooner waits ever longer.
 STEADY_S = 5.0
@@ -41,6 +44,7 @@ class Kept:
         self._process: subprocess.Popen[bytes] | None = None
         self._probe = Probe(program.alive_url, wake) if program.alive_url else None
         self._began = 0.0
+        self._log_from = 0
         self._again_at = 0.0  # monotonic
         self._quick_deaths = 0
         self.seen = Seen(program.name, "waiting", now_text())
@@ -88,6 +92,7 @@ class Kept:
 
     def _start(self) -> None:
         log = log_file(self._home, self.program.name)
+        self._log_from = os.fstat(log).st_size
         try:
             # A process group of its own: Ctrl-C in the terminal reaches the supervisor alone.
             # Standard input is a pipe whose other end dies with us; see `orphan.py`.
@@ -108,6 +113,7 @@ class Kept:
 
     def _died(self, status: int) -> str:
         name, lived_s = self.program.name, time.monotonic() - self._began
+        self._note(status, lived_s)
         self._drop_process()
         self._quick_deaths = 0 if lived_s >= STEADY_S else self._quick_deaths + 1
         wait_s = backoff_s(self._quick_deaths)
@@ -115,6 +121,21 @@ class Kept:
         self._become("restarting", restarts=self.seen.restarts + 1)
         when = "at once" if wait_s == 0 else f"in {wait_s:g} s; see {name}.log for its reason"
         return f"{name} {_how(status)} after {lived_s:.1f} s; starting it again {when}"
+
+    def _note(self, status: int, lived_s: float) -> None:
+        """For whoever is on call, who may not see this screen."""
+        assert self._process is not None
+        name, said = self.program.name, self._home / "logs" / f"{self.program.name}.log"
+        end = End(
+            kind=name,
+            host=socket.gethostname(),
+            pid=self._process.pid,
+            ended_at=datetime.now(UTC),
+            lived_s=lived_s,
+            status=status,
+            said=last_said(said, self._log_from),
+        )
+        note(self._home, end)
 
     def _become(self, state: str, mark: Mark | None = None, restarts: int | None = None) -> None:
         if mark is None and state in ("running", "stopping"):

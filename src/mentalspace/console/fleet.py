@@ -68,7 +68,9 @@ async def home(visit: Visit) -> Response:
     async with visit.services.database.as_oncall() as connection:
         lives = await read_lives(connection)
         processes = lives.processes
-        troubled = [process for process in processes if process.is_troubled]
+        # Of a worker that starts again and again that is said, and nothing else of its loops.
+        told_of = {("worker", host) for host in lives.restarts}
+        troubled = [p for p in processes if p.is_troubled and (p.kind, p.host) not in told_of]
         waits = await read_in_the_way(connection) if troubled or lives.locked else []
     fleet = _while_silent(fleet, processes)
     return await visit.show(
@@ -83,6 +85,7 @@ async def home(visit: Visit) -> Response:
         processes=processes,
         troubled=troubled,
         locked=lives.locked,
+        restarts=list(lives.restarts.values()),
         way_out=way_out,
         slots=slots,
         waits=waits,

@@ -15,6 +15,7 @@ from mentalspace.console.about import About, about_of
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
+from mentalspace.console.queries.ends import read_ended
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import (
     archived_incidents,
@@ -84,6 +85,7 @@ async def incident(visit: Visit) -> Response:
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
+        ended = await read_ended(connection, found)
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
         )
@@ -118,6 +120,7 @@ async def incident(visit: Visit) -> Response:
             buttons=buttons,
             refused=refused_now,
             standstill=standstill,
+            end=ended.last if ended else None,
             way_out=way_out is not None,
             next_attempt_at=facts["impact"]["next_attempt_at"],
         )
@@ -128,6 +131,7 @@ async def incident(visit: Visit) -> Response:
         facts=facts,
         impact_words=impact_words,
         standstill=standstill,
+        ended=ended,
         refused_hooks=refused_now,
         way_in=way_in,
         advised=advised,

@@ -293,6 +293,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
     "joined":             ("info", _fixed("The same cause as elsewhere: one page for all")),
+    "follows":            ("info", _fixed("It follows from a worker that starts again and again")),
+    "stands_alone":       ("warn", _fixed("The worker starts again and again no more; this stays")),
     "archived":           ("idle", _fixed("Archived until it gets worse")),
     "unarchived":         ("info", _fixed("Taken out of the archive")),
     "got_worse":          ("bad",  _got_worse),

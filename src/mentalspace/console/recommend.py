@@ -10,6 +10,7 @@ from typing import Any
 from mentalspace.console.queries.group import Group
 from mentalspace.console.queries.processes import Standstill
 from mentalspace.console.queries.refused import RefusedHooks
+from mentalspace.engine.ends import End
 from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
 from mentalspace.engine.remedy import Preflight
 from mentalspace.engine.runbook import AlertKind, AlertRule
@@ -31,7 +32,8 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What of an incident decides what is to be done."""
+    """What of an incident decides what is to be done; `end` is how the worker ended last, of one
+    that starts again and again."""
 
     incident: Any
     provider: str
@@ -43,6 +45,7 @@ class Seen:
     standstill: Standstill | None
     way_out: bool
     next_attempt_at: datetime | None
+    end: End | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -90,6 +93,9 @@ def _of_house(seen: Seen) -> Recommendation | None:
     if seen.standstill is not None and seen.standstill.waits:
         says = "Somebody holds a lock in the database, named below: that has to end first."
         return Recommendation(f"{says} Then, if it does not turn by itself: {rule.now}", None)
+    if seen.end is not None:
+        verb = "was " if seen.end.status < 0 else ""
+        return Recommendation(f"It {verb}{seen.end.words}. {seen.end.advice}", None)
     return Recommendation(rule.now, None)
 
 

@@ -74,7 +74,8 @@ with last as (
   update incident i set status = 'open', recovered_at = coalesce(i.recovered_at, i.resolved_at),
          resolved_at = null, resolved_by = null, archived_at = null
     from closed
-   where i.id = closed.id or i.id = closed.lead_id and i.status = 'resolved'
+   where i.id = closed.id
+      or i.id = closed.lead_id and i.status = 'resolved' and i.cause is not null
      and not exists (select from incident o where o.key = i.key and o.status <> 'resolved')
 )
 select resolved_by as closed_by, resolved_at as closed_at from closed where recovered_at is null
@@ -128,7 +129,9 @@ async def open_incident(
             told = None
             if closed is not None:
                 told = {"by": closed["closed_by"], "closed_at": closed["closed_at"].isoformat()}
-            await _regress(connection, row["id"], row["lead_id"], rung, new.drill, told)
+            # Of the house, one that is led follows from another trouble, and is not the same.
+            lead_id = row["lead_id"] if new.credential_id is not None else None
+            await _regress(connection, row["id"], lead_id, rung, new.drill, told)
         return False
     await record(
         connection,

@@ -75,29 +75,6 @@ _TABLE_LOCKS = "select * from app.table_locks() order by held_s desc nulls last"
 _HEARTBEATS = ("pulse", "heartbeat")
 
 
-# A worker that ended so often within so long will again; an update ends each once.
-FEWEST_RESTARTS = 3
-RESTARTS_WITHIN_S = 300.0
-# Longer than its heart may skip.
-ENDED_AFTER_S = 10.0
-_RESTARTS = """
-select host, count(*) as ended, app.now() - (clock_timestamp() - min(beat_at)) as since
-  from heartbeat
- where kind = 'worker' and beat_at > clock_timestamp() - $1 * interval '1 s'
-   and beat_at < clock_timestamp() - $2 * interval '1 s'
-   and beat_at - started_at < $1 * interval '1 s'
- group by host having count(*) >= $3
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Restarts:
-    """So many workers of one host began and ended of late; `since` is the first end."""
-
-    ended: int
-    since: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Stalled:
     """A loop of a living process that has not turned well since `since`, which is `began_at` on the
@@ -246,12 +223,6 @@ async def last_looked(connection: Connection) -> datetime | None:
         "select app.now() - (clock_timestamp() - beat_at) from pulse where name = 'evaluate'"
     )
     return at
-
-
-async def read_restarts(connection: Connection) -> Mapping[str, Restarts]:
-    """By host, where the worker starts again and again."""
-    rows = await connection.fetch(_RESTARTS, RESTARTS_WITHIN_S, ENDED_AFTER_S, FEWEST_RESTARTS)
-    return {row["host"]: Restarts(row["ended"], row["since"]) for row in rows}
 
 
 async def silent_loops(

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 from mentalspace.engine.alarm import read_alarm
 from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.ends import End, noted
 from mentalspace.engine.house_alert import held, hold
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client
@@ -23,9 +25,15 @@ from mentalspace.engine.pulse import (
     Stalled,
     bound_waits,
     heartbeat_locks,
-    read_restarts,
     silent_loops,
     stalled_loops,
+)
+from mentalspace.engine.restarts import (
+    Restarts,
+    fold_silent,
+    keep_ends,
+    read_restarts,
+    unfold_silent,
 )
 from mentalspace.engine.runbook import Escalation
 from mentalspace.engine.slots import read_tight_slots
@@ -48,18 +56,21 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class Watchman:
-    """`send_pages` is the pager's turn, for when the pager itself is what fell silent."""
+    """`send_pages` is the pager's turn, for when the pager itself is what fell silent. In `home` a
+    supervisor notes how its processes end, if there is one."""
 
     database: Database
     escalation: Escalation
     send_pages: Callable[[], Awaitable[object]]
     patience_s: float = SILENT_AFTER_S
     hangs_s: float = HANGS_AFTER_S
+    home: Path | None = None
     _began_at: float = field(default_factory=time.monotonic)
     _seen: frozenset[str] = frozenset()
     _told: frozenset[str] = frozenset()
     _failures: Mapping[tuple[str, str], int] = field(default_factory=dict)
     _unread: bool = False
+    _kept: frozenset[End] = frozenset()
 
     async def tick(self) -> list[str]:
         """Open an incident for each silent loop, and note those that beat again; which are silent.
@@ -80,27 +91,40 @@ class Watchman:
         except LOCKED as error:
             return await self._tell_unread(error)
         self._unread = False
-        told = await self._tell(silent, stalled)
-        await self._tell_restarts()
+        await self._keep_ends()
+        restarts = await self._tell_restarts()
+        told = await self._tell(silent, stalled, restarts)
         await self._tell_connections()
         return told
 
-    async def _tell_restarts(self) -> None:
+    async def _keep_ends(self) -> None:
+        """Whoever looks may have no access to the host."""
+        ends = frozenset(noted(self.home)) if self.home is not None else frozenset()
+        if ends - self._kept:
+            async with _bounded(self.database) as connection:
+                await keep_ends(connection, ends - self._kept)
+        self._kept = ends
+
+    async def _tell_restarts(self) -> Mapping[str, Restarts]:
         """A worker that ends soon after each start is never silent for long, and gets little done;
         its pager may not live to say so."""
         async with _bounded(self.database) as connection:
             found = await read_restarts(connection)
-            titles = {
-                host: f"The worker on {host} has ended {one.ended} times within five minutes"
-                for host, one in found.items()
-            }
+            titles = {host: _restarts_title(one) for host, one in found.items()}
             since = {host: one.since for host, one in found.items()}
             opened = await hold(connection, self.escalation, "house.restarts", titles, since=since)
         if opened:
             log.error("worker_restarts", count=max(one.ended for one in found.values()))
             await self.send_pages()
+        return found
 
-    async def _tell(self, silent: Mapping[str, datetime], stalled: Sequence[Stalled]) -> list[str]:
+    async def _tell(
+        self,
+        silent: Mapping[str, datetime],
+        stalled: Sequence[Stalled],
+        restarts: Mapping[str, Restarts],
+    ) -> list[str]:
+        """What is silent because a worker ends again and again is told by that one's incident."""
         twice = [
             name
             for name in silent
@@ -112,13 +136,24 @@ class Watchman:
             stands = [
                 one
                 for one in stalled
-                if one.process in known or (not silent and (not one.fails or self._goes_on(one)))
+                if one.process in known
+                or (
+                    one.host not in restarts
+                    and not silent
+                    and (not one.fails or self._goes_on(one))
+                )
             ]
             if twice or not silent:
-                found = {name: LOOPS[name] for name in twice}
+                news = [name for name in twice if not restarts or name in known]
+                found = {name: LOOPS[name] for name in news}
                 found |= {one.process: stands_still(stands, one) for one in stands}
-                began = {**{name: silent[name] for name in twice}, **began_of(stands)}
+                began = {**{name: silent[name] for name in news}, **began_of(stands)}
                 await hold(connection, self.escalation, _RULE, found, since=began)
+            if restarts:
+                elsewhere = [one.process for one in stalled if one.host not in restarts]
+                await fold_silent(connection, [f"{_RULE}:{key}" for key in [UNREAD, *elsewhere]])
+            else:
+                await unfold_silent(connection)
         self._seen, self._told = frozenset(silent), frozenset(twice)
         self._failures = {
             key: self._failures.get(key, one.failures)
@@ -160,6 +195,11 @@ class Watchman:
             await hold(connection, self.escalation, _RULE, found, more=True)
         await self.send_pages()
         return [UNREAD]
+
+
+def _restarts_title(one: Restarts) -> str:
+    title = f"The worker on {one.host} has ended {one.lately} times within five minutes"
+    return f"{title}, {one.words}" if one.words else title
 
 
 @asynccontextmanager

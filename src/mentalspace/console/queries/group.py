@@ -12,6 +12,7 @@ from mentalspace.console import words
 from mentalspace.console.about import About
 from mentalspace.console.queries.facts import read_facts
 from mentalspace.engine.db import Connection
+from mentalspace.engine.house_alert import HOUSE
 
 # Everybody of a group, the lead first.
 _MEMBERS = """
@@ -44,7 +45,8 @@ async def read_whole(
 
     `about` is what its rule counts. Whoever may not see the others' practices reads their own.
     """
-    group = await _read_group(connection, incident["id"])
+    of_house = incident["integration"] == HOUSE
+    group = None if of_house else await _read_group(connection, incident["id"])
     if group is None:
         return incident, await read_facts(connection, incident, (), about), None
     whole = _whole(incident, group)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mentalspace.console.words import State, span
 from mentalspace.engine.db import Connection
+from mentalspace.engine.ends import End
 from mentalspace.engine.in_the_way import InTheWay, read_in_the_way
 from mentalspace.engine.pulse import (
     LOCKED,
@@ -19,21 +20,28 @@ from mentalspace.engine.pulse import (
     heartbeat_locks,
     last_looked,
 )
+from mentalspace.engine.restarts import Restarts, read_restarts
 
 _DEAD_AFTER_S = 10.0
 # Whoever looks does not wait long for what somebody has locked.
 _LOCKED_AFTER_S = 0.5
 _HEARTBEATS = """
-select process, kind, host, pid,
-       extract(epoch from clock_timestamp() - beat_at)::float8 as silent_s,
-       extract(epoch from clock_timestamp() - started_at)::float8 as age_s
-  from heartbeat where beat_at > clock_timestamp() - interval '1 hour' order by kind, started_at
+select h.process, h.kind, h.host, h.pid, e.ended_at, e.lived_s, e.status, e.said,
+       extract(epoch from clock_timestamp() - h.beat_at)::float8 as silent_s,
+       extract(epoch from clock_timestamp() - h.started_at)::float8 as age_s
+  from heartbeat h
+  left join lateral (
+    select * from process_end e where e.host = h.host and e.pid = h.pid
+       and h.beat_at between e.ended_at - interval '15 s' and e.ended_at + interval '5 s'
+     order by e.ended_at desc limit 1) e on true
+ where h.beat_at > clock_timestamp() - interval '1 hour' order by h.kind, h.started_at
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """`state` is the worst of its heart and of its `stalled` loops."""
+    """`state` is the worst of its heart and of its `stalled` loops; `end` is how it ended, where a
+    supervisor noted that."""
 
     name: str
     kind: str
@@ -43,6 +51,7 @@ class Process:
     silent_s: float
     state: State
     stalled: Sequence[Stalled]
+    end: End | None = None
 
     @property
     def since_s(self) -> float:
@@ -75,11 +84,13 @@ async def read_processes(connection: Connection) -> list[Process]:
 @dataclass(frozen=True, slots=True)
 class Lives:
     """Which processes live, and when the rules were last looked at. While somebody has `locked` the
-    heartbeats neither is known; it says who, as far as that can be seen."""
+    heartbeats neither is known; it says who, as far as that can be seen. `restarts` are workers
+    that start again and again, by host."""
 
     processes: Sequence[Process]
     looked_at: datetime | None
     locked: Sequence[str] | None = None
+    restarts: Mapping[str, Restarts] = field(default_factory=dict)
 
 
 async def read_lives(connection: Connection) -> Lives:
@@ -88,7 +99,11 @@ async def read_lives(connection: Connection) -> Lives:
     try:
         async with connection.transaction():
             await bound_waits(connection, lock_s=_LOCKED_AFTER_S)
-            return Lives(await read_processes(connection), await last_looked(connection))
+            return Lives(
+                await read_processes(connection),
+                await last_looked(connection),
+                restarts=await read_restarts(connection),
+            )
     except LOCKED:
         return Lives((), None, [one.words for one in await heartbeat_locks(connection)])
 
@@ -107,7 +122,12 @@ def _process(row: Any, rows: Sequence[Any], stalled: Sequence[Stalled]) -> Proce
         row["silent_s"],
         _of_loops(mine) if alive else _of_silence(row, rows),
         mine if alive else (),
+        None if alive or row["status"] is None else _end(row),
     )
+
+
+def _end(row: Any) -> End:
+    return End(**{name: row[name] for name in End.__dataclass_fields__})
 
 
 def _of_loops(stalled: Sequence[Stalled]) -> State:
