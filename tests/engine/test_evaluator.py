@@ -182,20 +182,21 @@ async def _until_free(books: Books) -> None:
 
 
 async def test_a_failure_is_looked_at_at_once_and_calm_seldom(books: Books) -> None:
-    """Five seconds after a look nothing is asked of a credential that is calm; a failure is asked
-    about by the next tick, however young the last look is."""
-    with_rules(books, FAILING)
+    """Five seconds after a look nothing is asked of a credential that is calm, nor of its breaker;
+    a failure is asked about by the next tick, however young the last look is."""
+    with_rules(books, FAILING, OPEN)
     evaluator = Evaluator(books.database, books.books)
     await books.try_(["succeeded"], "p0")
     await evaluator.tick()
-    looked = await _looked(books)
+    looked, asked = await _looked(books), await _looked(books, OPEN)
     await books.advance(timedelta(seconds=6))
     await evaluator.tick()
-    assert await _looked(books) == looked
+    assert (await _looked(books), await _looked(books, OPEN)) == (looked, asked)
     for person in ("p1", "p2", "p3"):
         await books.try_(["failed"], person)
     assert await evaluator.tick() == 1
     assert await _looked(books) > looked
+    assert await _looked(books, OPEN) > asked
 
 
 async def test_a_look_that_sees_the_same_writes_its_time_alone(books: Books) -> None:
@@ -234,8 +235,8 @@ async def _row(books: Books) -> str:
     return version
 
 
-async def _looked(books: Books) -> datetime:
+async def _looked(books: Books, rule: AlertRule = FAILING) -> datetime:
     looked: datetime = await books.admin.fetchval(
-        "select app.looked_at($1, $2)", FAILING.id, books.credential_id
+        "select app.looked_at($1, $2)", rule.id, books.credential_id
     )
     return looked

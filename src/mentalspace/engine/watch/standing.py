@@ -23,8 +23,9 @@ _EVERY_S: Mapping[AlertKind, float] = {
     AlertKind.CALLBACKS: 60.0,
 }
 # What speaks of tries looks at once where one of ours or the provider's failed, and more seldom
-# where all is calm: without a failure there is nothing to see but its end.
-_OF_TRIES = frozenset({AlertKind.CONSECUTIVE, AlertKind.CASE})
+# where all is calm: without a failure there is nothing to see but its end. What must last for ten
+# minutes to be told is looked at as seldom.
+_CALM = frozenset({AlertKind.CONSECUTIVE, AlertKind.CASE, AlertKind.BREAKER, AlertKind.QUEUE_AGE})
 _CALM_TIMES = 3.0
 # A turn reads about so many hours of messages, so that the longest windows take several turns and
 # none of them takes a second.
@@ -55,25 +56,26 @@ with clock as materialized (select app.now() as now), failing as materialized (
   select l.rule_id, u.credential_id, u.at
     from alert_look l cross join unnest(l.whose, l.looked_at) as u (credential_id, at)
 ), turns as materialized (
-  select r.rule_id, r.number, r.most, r.of_tries, r.every_s, c.id as credential_id, c.drill,
-         l.at as looked_at, clock.now, f.at > l.at as has_failed
+  select r.rule_id, r.number, r.is_calm, r.every_s, c.id as credential_id, c.drill,
+         r.most, l.at as looked_at, clock.now, coalesce(f.at > l.at, f.at is not null) as has_failed
     from clock cross join unnest($1::text[], $2::text[], $3::float8[], $4::int[], $5::bool[])
-           with ordinality as r (rule_id, integration, every_s, most, of_tries, number)
+           with ordinality as r (rule_id, integration, every_s, most, is_calm, number)
     join credential c on c.integration = r.integration and c.active
     left join looks l on l.rule_id = r.rule_id and l.credential_id = c.id
-    left join failing f on f.credential_id = c.id and r.of_tries
+    left join failing f on f.credential_id = c.id and r.is_calm
    where c.drill is not null or l.at is null or f.at > l.at
       or l.at <= clock.now - r.every_s * interval '1 s'
 ), due as (
   select t.*, a.state, a.since, coalesce(a.alerted_at, i.opened_at) as alerted_at,
          i.id as incident_id, i.recovered_at,
          row_number() over (partition by t.number
-                            order by t.drill is null, t.looked_at nulls first) as place
+                            order by t.drill is null, not t.has_failed,
+                                     t.looked_at nulls first) as place
     from turns t
     left join alert_state a on a.rule_id = t.rule_id and a.credential_id = t.credential_id
     left join incident i on i.key = t.rule_id || ':' || t.credential_id and i.status <> 'resolved'
    where t.drill is not null or t.looked_at is null or t.has_failed or i.id is not null
-      or not t.of_tries or coalesce(a.state not in ('normal', 'no_data'), true)
+      or not t.is_calm or coalesce(a.state not in ('normal', 'no_data'), true)
       or t.looked_at <= t.now - t.every_s * interval '1 s' * $6
 )
 select number, credential_id, state, since, alerted_at, incident_id, recovered_at
@@ -175,7 +177,7 @@ async def find_due(
         [room for room, _rule in rules],
         [every_s(rule, soonest_s) for _room, rule in rules],
         [most_at_once(rule) for _room, rule in rules],
-        [rule.kind in _OF_TRIES for _room, rule in rules],
+        [rule.kind in _CALM for _room, rule in rules],
         _CALM_TIMES,
     )
     whose = {row["id"]: tuple(row) for row in await connection.fetch(_WHOSE)} if pairs else {}
