@@ -571,6 +571,27 @@ async def test_heartbeats_that_nobody_can_read_are_an_alarm_that_names_who_locks
     assert await holder.fetch(titles) == []
 
 
+async def test_a_locked_table_of_messages_keeps_nobody_from_being_paged(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the silence is due to must not hold up the news of it."""
+    monkeypatch.setattr("mentalspace.engine.pulse.LOCKED_AFTER_S", 0.2)
+    database, holder = desk.bench.database, desk.bench.admin
+    await beat(database, "worker:x", "worker")
+    await pulses(desk, "dispatch", "evaluate", "page")
+    watchman = Watchman(database, desk.pager.runbooks.escalation, desk.pager.tick, patience_s=30.0)
+    watchman._began_at -= 60.0
+    await holder.execute(
+        "update pulse set beat_at = beat_at - interval '2 min' where name = 'page'"
+    )
+    try:
+        await holder.execute("begin; lock table delivery, attempt, lane in access exclusive mode")
+        assert [await watchman.tick(), await watchman.tick()] == [[], ["page"]]
+        assert any("The pager is silent" in text for _target, text in desk.pages)
+    finally:
+        await holder.execute("rollback")
+
+
 async def test_each_rule_of_the_house_has_a_page_whose_queries_run(desk: Desk) -> None:
     """What to do stands in it, and its diagnosis is SQL that an on-call engineer may run."""
     books = load_runbooks(list(discover_rooms().values()), None)
