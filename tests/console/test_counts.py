@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from mentalspace.engine.watch.look import Subject
 from mentalspace.engine.watch.streak import look_at_streaks
 from mentalspace.workflows.doctor import RoomFinding, examine
 from mentalspace.workflows.doctor.examine import together
-from tests.console.stage import Stage, _attempt, _say, fail, walk
+from tests.console.stage import Stage, _attempt, _booked, _say, fail, walk
 from tests.console.test_doors import visitor
 
 
@@ -41,6 +41,35 @@ async def test_what_rests_until_the_morning_is_told_apart_from_what_is_stuck(sta
     assert f"{resting} more wait for the morning, as they should" in screen(report)
 
 
+async def test_lists_and_pages_count_the_same_people_while_more_come(stage: Stage) -> None:
+    """A minute old, an incident has met more people than when it was judged: the fleet and the list
+    of incidents say as many as its own page, and how many of them the card says as well."""
+    async with visitor(stage, "oncall") as http:
+
+        async def read(path: str) -> str:
+            async with http.get(path) as answer:
+                return await answer.text()
+
+        async def told() -> list[int]:
+            fleet, listed, own = [
+                await read(path) for path in ("/", "/incidents", f"/incidents/{stage.incident}")
+            ]
+            card = fleet.split("Mesa Family Practice, credential")[1].split("</article>")[0]
+            found = [
+                re.search(r"(\d+) (?:person|people) since it began, not reached now", fleet),
+                re.search(r"(\d+) (?:person|people) since it began, not reached now", listed),
+                re.search(r'<p class="big">(\d+) (?:person|people)</p>', own),
+                re.search(r"<dt>People not reached now</dt><dd><b>(\d+)</b>", card),
+            ]
+            return [int(one[1]) for one in found if one]
+
+        before = await told()
+        assert len(before) == 4 and len(set(before)) == 1
+        now = datetime.now(UTC)
+        await _booked(stage, stage.mesa, "Mesa Newcomer", now + timedelta(hours=9), 60)
+        assert await told() == [before[0] + 1] * 4
+
+
 async def test_what_is_unknown_has_the_cause_that_it_began_with(stage: Stage) -> None:
     """Sending met no answer, and a question left it as unknown: the error, the message and the
     rule that opens incidents name the first, with the later state beside it; whom it leaves out
@@ -64,7 +93,7 @@ async def test_what_is_unknown_has_the_cause_that_it_began_with(stage: Stage) ->
         assert "<dt>Asks again</dt><dd>now, as soon as a worker takes it" in message
         async with http.get("/") as answer:
             card = (await answer.text()).split("Mesa Family Practice, credential")[1]
-        assert "<dt>People not reached</dt><dd><b>5</b>, the next appointment" in card
+        assert "<dt>People not reached now</dt><dd><b>5</b>, the next appointment" in card
     look = await _streak(stage, unknown)
     assert (look.case_id, look.fault) == ("sms.no_answer", "theirs")
     [report] = await examine(stage.services, "email", practice_id=stage.mesa)

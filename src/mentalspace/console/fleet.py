@@ -15,6 +15,7 @@ from mentalspace.console.queries.card_state import Told
 from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
+from mentalspace.console.queries.listed import people_of
 from mentalspace.console.queries.processes import (
     Process,
     drills_of,
@@ -57,6 +58,7 @@ async def home(visit: Visit) -> Response:
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)
+        people = await people_of(connection, visit.services.runbooks, incidents)
         brewing = await read_brewing(connection, visit.services.runbooks)
         changes = await read_changes(connection)
     # Processes and drills belong to the installation and name no practice; rates are counted for
@@ -82,6 +84,7 @@ async def home(visit: Visit) -> Response:
         unwell=[card for card in fleet.cards if card.state.tone == "bad"],
         room=room,
         incidents=incidents,
+        people=people,
         processes=processes,
         troubled=troubled,
         locked=lives.locked,

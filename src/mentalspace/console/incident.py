@@ -24,6 +24,7 @@ from mentalspace.console.queries.incident import (
     read_pages,
     recent_incidents,
 )
+from mentalspace.console.queries.listed import people_of
 from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.recommend import Seen, button_first, recommend
@@ -64,12 +65,18 @@ _DONE = {
 async def incidents(visit: Visit) -> Response:
     async with visit.reading() as connection:
         opened = await open_incidents(connection)
+        people = await people_of(connection, visit.services.runbooks, opened)
         archived = await archived_incidents(connection)
         recent = await recent_incidents(connection)
     async with visit.services.database.as_oncall() as connection:
         way_out = await read_way_out(connection, visit.services.rooms)
     return await visit.show(
-        "incidents.html", opened=opened, archived=archived, recent=recent, way_out=way_out
+        "incidents.html",
+        opened=opened,
+        archived=archived,
+        recent=recent,
+        way_out=way_out,
+        people=people,
     )
 
 

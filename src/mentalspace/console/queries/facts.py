@@ -232,6 +232,21 @@ select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.
 """
 
 
+async def read_impact(
+    connection: Connection, incident_ids: Sequence[UUID], about: About = FAILURES
+) -> dict[UUID | None, Any]:
+    """What each of them did, and under None all of them together."""
+    rows = await connection.fetch(
+        _IMPACT,
+        list(incident_ids),
+        about.lanes,
+        about.returns,
+        list(about.cases) or None,
+        list(about.not_cases),
+    )
+    return {row["incident_id"]: row for row in rows}
+
+
 async def read_facts(
     connection: Connection, incident: Any, members: Sequence[Any] = (), about: About = FAILURES
 ) -> dict[str, Any]:
@@ -254,17 +269,7 @@ async def read_facts(
     # Until ours is answered again, every answer elsewhere is news.
     answered = latest is not None and latest["good_after_at"] is not None
     compared_until = latest["finished_at"] if answered else None
-    counted = {
-        row["incident_id"]: row
-        for row in await connection.fetch(
-            _IMPACT,
-            ids,
-            about.lanes,
-            about.returns,
-            list(about.cases) or None,
-            list(about.not_cases),
-        )
-    }
+    counted = await read_impact(connection, ids, about)
     over = incident["recovered_at"]
     if over is not None and answered:
         over = min(over, latest["good_after_at"])

@@ -61,6 +61,11 @@ async def members_of(connection: Connection, incident_id: UUID) -> list[tuple[UU
     return [(r["id"], r["practice_name"] or "all") for r in opened] if len(opened) > 1 else []
 
 
+async def ids_of(connection: Connection, incident_id: UUID) -> list[UUID]:
+    """The incident and everybody it leads, of those that the reader may see."""
+    return [row["id"] for row in await connection.fetch(_MEMBERS, incident_id)]
+
+
 async def _read_group(connection: Connection, incident_id: UUID) -> Group | None:
     members = await connection.fetch(_MEMBERS, incident_id)
     if len(members) < 2:

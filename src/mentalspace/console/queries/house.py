@@ -78,11 +78,18 @@ select count(*) filter (where a.state = 'succeeded') as good,
 """
 
 
-async def read_house_facts(connection: Connection, incident: Any) -> dict[str, Any]:
-    """As `read_facts` has them, of everybody; no answer of a provider speaks of it."""
+async def read_house_impact(connection: Connection, incident: Any) -> Any:
+    """How many people, and how they stand."""
     over = incident["recovered_at"] or incident["resolved_at"]
     impact = await connection.fetchrow(_IMPACT, incident["since"], over)
     assert impact is not None
+    return impact
+
+
+async def read_house_facts(connection: Connection, incident: Any) -> dict[str, Any]:
+    """As `read_facts` has them, of everybody; no answer of a provider speaks of it."""
+    over = incident["recovered_at"] or incident["resolved_at"]
+    impact = await read_house_impact(connection, incident)
     return {
         "impact": impact,
         "after": None,

@@ -23,7 +23,7 @@ left join lateral (
    order by t.id desc limit 1) back on i.status <> 'resolved'
 """
 _LIST = f"""
-select i.id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
+select i.id, i.rule_id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
        i.archived_at, p.name as practice_name, {_RETURNED}, {_CLOSED_AT}

@@ -107,7 +107,10 @@ async def read_targets(connection: Connection, rooms: Mapping[str, Integration])
     rows = await connection.fetch(_ADDRESSES)
     return [
         Target(
-            rooms[row["integration"]].provider(row["provider"]).title, row["base_url"], row["live"]
+            rooms[row["integration"]].provider(row["provider"]).title,
+            # What stands before a folder answers for its name without the stroke.
+            f"{row['base_url'].rstrip('/')}/",
+            row["live"],
         )
         for row in rows
         if row["integration"] in rooms
