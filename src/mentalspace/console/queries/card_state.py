@@ -102,7 +102,9 @@ def _of_incident(credential: Any) -> list[State]:
     if title is None:
         return []
     if credential["incident_recovered"]:
-        return [State("Recovered", "info", f"“{title}” looks recovered, and waits to be closed")]
+        began, over = credential["incident_since"], credential["incident_recovered_at"]
+        lasted = f"lasted from {began:%H:%M} to {over:%H:%M} UTC"
+        return [State("Recovered", "info", f"“{title}” {lasted}, and waits to be closed")]
     if credential["incident_severity"] in ("critical", "high"):
         return [State("Incident open", "bad", f"“{title}”, whatever the last calls said")]
     return [

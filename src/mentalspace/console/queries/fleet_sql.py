@@ -16,10 +16,8 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
        c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
        worst.title as incident_title, worst.severity as incident_severity,
        worst.recovered_at is not null as incident_recovered,
-       (select count(*) from timeline t
-         where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
-           and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)
-       ) as went_over
+       worst.since as incident_since, worst.recovered_at as incident_recovered_at,
+       moved.went_over, moved.went_over_at
   from credential c join practice p on p.id = c.practice_id
   left join credential_state s on s.credential_id = c.id
   left join lateral (
@@ -32,8 +30,12 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
      where o.practice_id = c.practice_id and o.integration = c.integration and o.active
        and o.drill is null and o.id <> c.id
      order by o.rank, o.created_at, o.id limit 1) next on true
+ cross join lateral (
+    select count(*) as went_over, max(t.at) as went_over_at from timeline t
+     where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
+       and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)) moved
   left join lateral (
-    select i.title, i.severity, i.recovered_at from incident i
+    select i.title, i.severity, i.recovered_at, i.since from incident i
      where i.credential_id = c.id and i.status <> 'resolved' and i.drill is null
        and i.archived_at is null
      order by i.recovered_at is not null,
