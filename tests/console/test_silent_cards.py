@@ -60,10 +60,19 @@ def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
     assert (state.word, state.tone) == ("For the day", "info")
     assert said(**opt_outs, recent="SFF") == ["Failing", "For the day"]
     assert said(incident_title="Out", incident_severity="critical") == ["Incident open"]
-    assert said(incident_title="Out", incident_severity="high", incident_recovered=True) == [
-        "Recovered"
-    ]
     assert said() == ["Working"]
+
+
+def test_what_is_over_says_from_when_to_when_it_lasted() -> None:
+    """Nothing old looks fresh."""
+    over = {
+        "incident_title": "Out", "incident_severity": "high", "incident_recovered": True,
+        "incident_since": datetime(2026, 11, 28, 2, 10, tzinfo=UTC),
+        "incident_recovered_at": datetime(2026, 11, 28, 3, 12, tzinfo=UTC),
+    }  # fmt: skip
+    [state] = states_of({**WELL, **over}, (), None, Told())
+    assert (state.word, state.tone) == ("Recovered", "info")
+    assert state.meaning == "“Out” lasted from 02:10 to 03:12 UTC, and waits to be closed"
 
 
 def test_one_good_answer_among_bad_ones_is_no_recovery() -> None:
