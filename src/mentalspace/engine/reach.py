@@ -14,7 +14,7 @@ from mentalspace.engine.outbound import LOOPBACK, USER_AGENT, first_open
 
 # All of it, from the name to the answer.
 WITHIN_S = 2.5
-_PORTS = {"http": 80, "https": 443, "smtp": 587, "smtps": 465}
+_PORTS = {"http": 80, "https": 443}
 # What getaddrinfo says of a name that there is not; else it could not ask.
 _UNKNOWN = frozenset(
     code for name in ("EAI_NONAME", "EAI_NODATA") if (code := getattr(socket, name, None))
@@ -87,7 +87,7 @@ async def _go(target: SplitResult, walk: _Walk) -> int | None:
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     walk.step = "connection"
     opened = await first_open(found)
-    encrypted = _trusting() if target.scheme in ("https", "smtps") else None
+    encrypted = _trusting() if target.scheme.endswith("s") else None
     walk.step = "tls" if encrypted else "answer"
     try:
         reader, writer = await asyncio.open_connection(
@@ -108,7 +108,7 @@ async def _hear(
 ) -> int | None:
     """Whatever it answers, it was reached; what is not its protocol is somebody in between."""
     beginning = b"220"
-    if not target.scheme.startswith("smtp"):
+    if target.scheme in _PORTS:
         beginning = b"HTTP/"
         writer.write(
             f"HEAD {target.path or '/'} HTTP/1.1\r\nHost: {target.netloc.rpartition('@')[2]}\r\n"

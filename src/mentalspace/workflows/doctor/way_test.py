@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import urlsplit
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.reach import Reach, Step, reach, reaches_itself
@@ -13,6 +14,7 @@ from mentalspace.kernel.integration import Integration
 
 # Of each provider one address, and of those that answer, or were not asked, so many.
 _MOST_OTHERS = 3
+_MAIL_PORTS = {"smtp": 587, "smtps": 465}
 # Whoever was answered last comes first. A drill's address is broken on purpose.
 _ADDRESSES = """
 select distinct on (c.integration, c.provider) c.integration, c.provider, c.base_url, c.live
@@ -108,13 +110,21 @@ async def read_targets(connection: Connection, rooms: Mapping[str, Integration])
     return [
         Target(
             rooms[row["integration"]].provider(row["provider"]).title,
-            # What stands before a folder answers for its name without the stroke.
-            f"{row['base_url'].rstrip('/')}/",
+            _address(row["base_url"]),
             row["live"],
         )
         for row in rows
         if row["integration"] in rooms
     ]
+
+
+def _address(base_url: str) -> str:
+    """What stands before a folder answers for its name without the stroke. A mail server's usual
+    port is none of the web's."""
+    url = urlsplit(base_url)
+    usual = _MAIL_PORTS.get(url.scheme)
+    place = f"{url.netloc}:{usual}" if usual and url.port is None else url.netloc
+    return f"{url.scheme}://{place}{url.path.rstrip('/')}/"
 
 
 async def try_way(targets: Sequence[Target], silent: Sequence[str], at: datetime) -> WayTest:
