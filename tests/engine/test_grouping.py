@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -98,6 +99,53 @@ async def test_what_is_ours_stays_each_practices_own(desk: Desk) -> None:
     await desk.tick()
     assert [one["lead_id"] for one in await incidents(desk)] == [None, None]
     assert len(desk.pages) == 2
+
+
+async def test_what_turns_out_to_be_ours_stands_by_itself(desk: Desk) -> None:
+    """The leader's last three tries are refused for our own mistake, one of them before that is
+    not enough: it bears the new cause, is nobody's, and pages; the next leads, in the same hands.
+    A member of a group that turns leaves it as well."""
+    practices = await storm(desk.bench, 3)
+    await desk.tick()
+    lead, *_members = await incidents(desk)
+    async with desk.bench.database.as_oncall() as connection:
+        assert await acknowledge(connection, lead["id"], "noor")
+    await _ours(desk, lead, 2)
+    assert {one["fault"] for one in await incidents(desk)} == {"theirs"}
+    await _ours(desk, lead, 3)
+    turned, heir, member = sorted(
+        await incidents(desk), key=lambda one: (one["fault"], one["lead_id"] is not None)
+    )
+    assert (turned["id"], turned["case_id"], turned["status"]) == (
+        lead["id"],
+        "toy.too_fast",
+        "open",
+    )
+    assert turned["next_escalation_at"] is not None
+    assert (heir["lead_id"], heir["acknowledged_by"], member["lead_id"]) == (
+        None, "noor", heir["id"],
+    )  # fmt: skip
+    assert len(desk.pages) == 2
+    await _ours(desk, member, 3)
+    assert len(desk.pages) == 3
+    [alone] = [one for one in await incidents(desk) if one["id"] == member["id"]]
+    assert (alone["lead_id"], alone["status"], alone["fault"]) == (None, "open", "ours")
+    assert alone["resolve_within_s"] == turned["resolve_within_s"]
+    await desk.tick(timedelta(seconds=6))
+    for one in (turned, member):
+        assert (await desk.told(one["id"])).count("cause_changed") == 1
+    assert len(practices) == len(await incidents(desk))
+
+
+async def _ours(desk: Desk, incident: dict[str, Any], latest: int) -> None:
+    """So many of its credential's last tries met a refusal of ours; then the rules look."""
+    await desk.bench.admin.execute(
+        "update attempt set fault = 'ours', case_id = 'toy.too_fast', finished_at = app.now()"
+        " where id in (select id from attempt where credential_id = $1 order by id limit $2)",
+        incident["credential_id"],
+        latest,
+    )
+    await desk.tick(timedelta(seconds=6))
 
 
 async def test_an_archived_incident_returns_when_it_gets_worse(desk: Desk) -> None:

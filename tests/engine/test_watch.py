@@ -237,7 +237,8 @@ async def test_callbacks_that_are_refused_are_an_alarm_of_ours(books: Books) -> 
 
 
 async def test_one_outage_is_one_page(books: Books) -> None:
-    """What a rule that says more has an incident of is shown, and opens none of its own."""
+    """What a rule that says more has an incident of is shown, and opens none of its own; but what
+    is refused by our own mistake has one beside an older one of theirs."""
     covered = replace(BURN, covered_by=(FAILING.id,))
     with_rules(books, FAILING, covered)
     for person in ("p1", "p2", "p3", "p4"):
@@ -245,6 +246,12 @@ async def test_one_outage_is_one_page(books: Books) -> None:
     assert await books.tick() == 1
     assert await opened(books) == [FAILING.id]
     assert await books.state(covered) == "alerting"
+    await books.write("refused", 3, ago=timedelta(0), case="toy.ours", fault="ours")
+    await books.try_(["succeeded"], "p5")
+    assert await books.tick(timedelta(seconds=16)) == 0, "most of what fails now is theirs"
+    await books.write("refused", 2, ago=timedelta(0), case="toy.ours", fault="ours", person="p6")
+    assert await books.tick(timedelta(seconds=16)) == 1
+    assert await opened(books) == [FAILING.id, covered.id]
     await books.admin.execute("update incident set status = 'resolved'")
     with_rules(books, covered)
     assert await books.tick(timedelta(seconds=16)) == 1, "by itself it does"

@@ -190,6 +190,11 @@ def _came_back(data: Data, _provider: str) -> str:
     return "It came back after it had looked recovered"
 
 
+def _turned(data: Data, provider: str) -> str:
+    case = f" ({data['case']})" if data.get("case") else ""
+    return f"Another cause, and it is ours: {provider} refuses what we send{case}"
+
+
 def _action(data: Data, _provider: str) -> str:
     return f"Asked for: {data.get('text', 'somebody to act')}"
 
@@ -293,6 +298,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
     "joined":             ("info", _fixed("The same cause as elsewhere: one page for all")),
+    "cause_changed":      ("bad",  _turned),
+    "leads_now":          ("info", _fixed("Leads its group: of the first the cause is another")),
     "follows":            ("info", _fixed("It follows from a worker that starts again and again")),
     "stands_alone":       ("warn", _fixed("The worker starts again and again no more; this stays")),
     "archived":           ("idle", _fixed("Archived until it gets worse")),

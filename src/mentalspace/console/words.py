@@ -84,6 +84,7 @@ RETURNED: Mapping[str, str] = {
     "incident_regressed":    "Came back",
     "got_worse":             "Worse than when archived",
     "acknowledgment_lapsed": "Not over in time",
+    "cause_changed":         "Another cause",
 }  # fmt: skip
 
 

@@ -141,7 +141,8 @@ class Evaluator:
             )
             seen.append((subject, state, look))
         alerting = [subject for subject, state, _look in seen if state is State.ALERTING]
-        covered = await find_covered(connection, rule, alerting)
+        faults = [look.fault for _subject, state, look in seen if state is State.ALERTING]
+        covered = await find_covered(connection, rule, alerting, faults)
         old = await find_old(connection, room, rule, alerting)
         await keep(connection, room.room, rule, [_aged(one, old) for one in seen])
         for subject, state, look in seen:
@@ -255,4 +256,5 @@ def _incident(
         drill=subject.drill,
         case_version=version_of(runbooks, look.case_id),
         cause=f"{integration}.{rule.cause}" if rule.cause else None,
+        steady=look.steady,
     )

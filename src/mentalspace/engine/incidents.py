@@ -15,6 +15,7 @@ from mentalspace.engine.incident_task import open_tasks
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.runbook import OF_CASES, AlertKind, AlertRule, Escalation, Runbooks, Rung
+from mentalspace.engine.turning import turn
 from mentalspace.kernel.case import ErrorCase, Severity
 
 log = get_logger(__name__)
@@ -23,7 +24,8 @@ log = get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class NewIncident:
     """`key` is the cause: while one incident with it is not resolved, no second is opened. `cause`
-    names what several rules may tell of first, at whichever practice; by itself, a rule's id."""
+    names what several rules may tell of first, at whichever practice; by itself, a rule's id.
+    `steady` is whether `fault` is sure enough to turn what was told as theirs."""
 
     key: str
     rule_id: str
@@ -39,8 +41,11 @@ class NewIncident:
     drill: str | None
     case_version: int | None = None
     cause: str | None = None
+    steady: bool = True
 
 
+# What was thought to be theirs turns out to be ours: whatever group it was of, it is its own.
+_TURNED = "$17 and excluded.fault = 'ours' and incident.fault = 'theirs'"
 _OPEN = f"""
 insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
   title, fault, since, facts, drill, ack_due_at, next_escalation_at, resolve_within_s,
@@ -53,9 +58,14 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
 on conflict (key) where status <> 'resolved'
 do update set facts = incident.facts || excluded.facts, recovered_at = null,
   severity = case when {RANK.format("excluded.severity")} < {RANK.format("incident.severity")}
-                  then excluded.severity else incident.severity end
+                  then excluded.severity else incident.severity end,
+  fault = case when {_TURNED} then excluded.fault else incident.fault end,
+  case_id = case when {_TURNED} then excluded.case_id else incident.case_id end,
+  cause = case when {_TURNED} then excluded.cause else incident.cause end
 returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
-                                       and i.status <> 'resolved') as had_recovered
+                                       and i.status <> 'resolved') as had_recovered,
+  fault <> (select fault from incident i where i.key = $1
+               and i.status <> 'resolved') as has_turned
 """
 # What a person closed while it lasted and what still lasts ($3 is when it began) are one trouble,
 # and so are a share that was resolved within its window ($2) and one that fires again: its incident
@@ -122,10 +132,13 @@ async def open_incident(
         rung.first_step_s,
         rung.resolve_within_s,
         cause := _cause(new),
+        new.steady,
     )
     assert row is not None
     if not row["is_new"]:
-        if row["had_recovered"] is not None:
+        if row["has_turned"]:
+            await turn(connection, row["id"], rung, new.title, new.case_id, new.drill)
+        elif row["had_recovered"] is not None:
             told = None
             if closed is not None:
                 told = {"by": closed["closed_by"], "closed_at": closed["closed_at"].isoformat()}

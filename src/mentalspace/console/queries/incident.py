@@ -11,7 +11,7 @@ from mentalspace.engine.db import Connection
 # The last reason for which it is open again; it shows only while it is.
 _RETURNED = """
 (select t.kind from timeline t where t.incident_id = i.id
-    and t.kind in ('incident_regressed', 'got_worse', 'acknowledgment_lapsed')
+    and t.kind in ('incident_regressed', 'got_worse', 'acknowledgment_lapsed', 'cause_changed')
   order by t.id desc limit 1) as returned
 """
 # Who closed it while it lasted, if it is open because of that.

@@ -9,14 +9,15 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.runbook import AlertKind, AlertRule
 from mentalspace.engine.watch.look import Subject
 
-# $1 the rules that say more, $2 credentials, $3 for how long what is over still shows in a share,
-# $4 whether what came over from a credential that is out is explained by that one's incident.
+# $1 the rules that say more, $2 credentials and $5 whose fault each one's trouble is, $3 for how
+# long what is over still shows in a share, $4 whether what came over from a credential that is out
+# is explained by that one's incident.
 _COVERED = """
 select subject.credential_id
-  from unnest($2::uuid[]) as subject (credential_id)
+  from unnest($2::uuid[], $5::text[]) as subject (credential_id, fault)
  where exists (
    select from incident i
-    where i.rule_id = any ($1)
+    where i.rule_id = any ($1) and not (subject.fault = 'ours' and i.fault = 'theirs')
       and (i.status <> 'resolved' and i.recovered_at is null
         or least(i.recovered_at, i.resolved_at) > app.now() - $3 * interval '1 s')
       and (i.credential_id = subject.credential_id or $4 and exists (
@@ -29,15 +30,21 @@ select subject.credential_id
 
 
 async def find_covered(
-    connection: Connection, rule: AlertRule, alerting: Sequence[Subject]
+    connection: Connection, rule: AlertRule, alerting: Sequence[Subject], faults: Sequence[str]
 ) -> Collection[UUID]:
     """Credentials of which a rule of `covered_by` has an incident, or had one while what a share
-    counts happened. A drill's are never covered: its rule is to fire, whichever fired before it."""
-    real = [subject.credential_id for subject in alerting if subject.drill is None]
+    counts happened. What is ours (`faults`, one for each) is not told by an incident of theirs. A
+    drill's are never covered: its rule is to fire, whichever fired before it."""
+    real = [
+        (subject.credential_id, fault)
+        for subject, fault in zip(alerting, faults, strict=True)
+        if subject.drill is None
+    ]
     if not rule.covered_by or not real:
         return ()
     shows_s = rule.window_s if rule.kind is AlertKind.RATE else 0.0
+    whose, of = zip(*real, strict=True)
     rows = await connection.fetch(
-        _COVERED, list(rule.covered_by), real, shows_s, rule.covered_across
+        _COVERED, list(rule.covered_by), whose, shows_s, rule.covered_across, of
     )
     return {row["credential_id"] for row in rows}

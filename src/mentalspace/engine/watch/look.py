@@ -50,7 +50,8 @@ class Look:
 
     `seen` is for people and names nobody; `since` is when the trouble began. `first_step` is what
     to do, where what was seen says more than the rule does. What `lingers` is beyond the line,
-    though perhaps by chance: enough to stay an incident, not to be one.
+    though perhaps by chance: enough to stay an incident, not to be one. `steady` is whether the
+    last few say the same of whose fault it is.
     """
 
     value: float | None
@@ -63,6 +64,7 @@ class Look:
     facts: Mapping[str, Any] = field(default_factory=dict)
     first_step: str | None = None
     lingers: bool = False
+    steady: bool = True
 
 
 def nothing(why: str) -> Look:

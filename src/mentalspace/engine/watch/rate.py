@@ -10,15 +10,20 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import Reading, read_rates
 from mentalspace.engine.runbook import AlertRule, Metric, Op, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
+from mentalspace.engine.watch.streak import STEADY
 
-# Whose most of the failures of a window were, as the attempts' cases say.
-_WHOSE = """
+# Whose most of the failures of a window were, as the attempts' cases say. What fails now says more
+# than what failed for longer and is over: three of the last quarter of an hour come first.
+_WHOSE = f"""
 select distinct on (credential_id) credential_id, fault, case_id
-  from (select credential_id, fault, case_id, count(*) as number from attempt
+  from (select credential_id, fault, case_id, count(*) as number,
+               count(*) filter (where finished_at > app.now() - interval '15 min') as lately
+          from attempt
          where credential_id = any ($1) and fault in ('ours', 'theirs')
            and finished_at > app.now() - $2 * interval '1 s'
          group by credential_id, fault, case_id) counted
- order by credential_id, number desc, case_id
+ order by credential_id, case when lately >= {STEADY} then lately else 0 end desc, number desc,
+          case_id
 """
 
 

@@ -15,6 +15,8 @@ from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
 # With nothing tried for so long, no news is not good news.
 QUIET_AFTER = timedelta(days=1)
+# One refusal amid an outage does not make the outage ours; so many at the end do.
+STEADY = 3
 
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
 # count once, and so do several to one person. Behind an open breaker nothing is even tried:
@@ -23,7 +25,7 @@ QUIET_AFTER = timedelta(days=1)
 # until their hours begin keeps a streak alive, so that no night ends it, and is not touched by it.
 _STREAKS = f"""
 select c.id as credential_id, latest.finished_at as tried_at, streak.since, streak.case_id,
-       streak.fault, streak.deliveries as failed,
+       streak.fault, streak.faults, streak.deliveries as failed,
        streak.deliveries + waiting.deliveries as deliveries,
        streak.recipients + waiting.recipients as recipients,
        streak.deliveries + waiting.touched_deliveries as touched_deliveries,
@@ -47,7 +49,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
            array_agg(distinct d.recipient_key) as people,
            min(a.started_at) as since,
            (array_agg(a.case_id order by {LATER}, a.finished_at desc))[1] as case_id,
-           (array_agg(a.fault order by {LATER}, a.finished_at desc))[1] as fault
+           (array_agg(a.fault order by {LATER}, a.finished_at desc))[1] as fault,
+           (array_agg(a.fault order by {LATER}, a.finished_at desc))[:{STEADY}] as faults
       from attempt a join attempt_delivery ad on ad.attempt_id = a.id
       join delivery d on d.id = ad.delivery_id
      where latest.state <> 'succeeded'
@@ -99,6 +102,7 @@ def _look(rule: AlertRule, row: Any, now: Any) -> Look:
         fault=row["fault"] or "unclear",
         case_id=row["case_id"],
         facts={"failed_deliveries": failed, "failed_recipients": touched},
+        steady=row["faults"] == [row["fault"]] * STEADY,
     )
 
 
