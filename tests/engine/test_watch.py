@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mentalspace.engine.alert_history import KEPT_DAYS, forget_changes, read_changes
+from mentalspace.engine.incidents import resolve
 from mentalspace.engine.metrics.gauges import read_gauges
 from mentalspace.engine.runbook import (
     AlertKind,
@@ -144,6 +145,25 @@ async def test_messages_that_still_wait_for_their_next_try_burn_the_budget(books
     [incident] = await books.admin.fetch("select fault, facts from incident")
     assert incident["fault"] == "theirs"
     assert "3 of 4 tried failed" in json.loads(incident["facts"])["seen"]
+
+
+async def test_a_budget_that_burned_before_it_was_closed_is_no_news(books: Books) -> None:
+    """What failed before somebody closed it stays in the window, and pages nobody anew; one failure
+    afterwards does."""
+    with_rules(books, BURN)
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    await books.try_(["succeeded"], "p4")
+    assert await books.tick() == 1
+    id_ = await books.admin.fetchval("select id from incident")
+    async with books.database.as_oncall() as connection:
+        assert await resolve(connection, id_, "Noor")
+    await books.tick(timedelta(seconds=61))
+    status = "select status from incident where id = $1"
+    assert await books.admin.fetchval(status, id_) == "resolved"
+    await books.try_(["failed"], "p5")
+    await books.tick(timedelta(seconds=16))
+    assert await books.admin.fetchval("select count(*) from incident where status = 'open'") == 1
 
 
 async def test_a_quiet_hour_is_missed_only_where_it_is_unusual(books: Books) -> None:

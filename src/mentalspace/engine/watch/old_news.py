@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -21,21 +21,44 @@ having bool_and(status = 'resolved') and max(resolved_at) > app.now() - $3 * int
 """
 
 
+# Of those, where a budget of failed tries burns: whether any failed after it was closed. A row of
+# failures needs none: nothing has gone well since.
+_FAILED_SINCE = """
+select c.id from unnest($1::uuid[], $2::float8[]) as c (id, closed_s)
+ where exists (select from attempt a where a.credential_id = c.id and a.drill is null
+     and a.fault in ('ours', 'theirs')
+     and a.finished_at > app.now() - c.closed_s * interval '1 s')
+"""
+
+
 async def find_old(
     connection: Connection, room: RoomRunbook, rule: AlertRule, alerting: Sequence[Subject]
 ) -> Collection[UUID]:
     """Of what alerts by a share: credentials whose incident was closed, with nothing bad since. A
     drill's rule is to fire, whatever fired before."""
-    metric = room.overview.metric(rule.metric)
     real = [subject for subject in alerting if subject.drill is None]
-    if rule.kind is not AlertKind.RATE or metric is None or not real:
+    if not real or rule.kind not in (AlertKind.RATE, AlertKind.BURN):
         return ()
-    rows = await connection.fetch(_CLOSED, rule.id, ids(real), rule.window_s)
+    window_s = max(rule.window_s, *(window.long_s for window in rule.windows), 0.0)
+    rows = await connection.fetch(_CLOSED, rule.id, ids(real), window_s)
+    closed_s = {row["credential_id"]: max(row["closed_s"], 1.0) for row in rows}
+    if rule.kind is AlertKind.RATE:
+        return await _old_shares(connection, room, rule, closed_s)
+    rows = await connection.fetch(_FAILED_SINCE, list(closed_s), list(closed_s.values()))
+    return closed_s.keys() - {row["id"] for row in rows}
+
+
+async def _old_shares(
+    connection: Connection, room: RoomRunbook, rule: AlertRule, closed_s: Mapping[UUID, float]
+) -> Collection[UUID]:
+    metric = room.overview.metric(rule.metric)
+    if metric is None:
+        return ()
     # What was too young to be judged when it was closed is news.
     unjudged_s = 0.0 if metric.measure is Measure.OPT_OUT_RATE else GROWN_AFTER_S
     old: set[UUID] = set()
-    for row in rows:
-        id_, span_s = row["credential_id"], max(row["closed_s"] + unjudged_s, 1.0)
+    for id_, closed in closed_s.items():
+        span_s = closed + unjudged_s
         rates = await read_rates(
             connection, room.overview, room.recipient_cases, [id_], [span_s], only=metric
         )
