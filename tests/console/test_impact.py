@@ -47,6 +47,12 @@ async def test_an_incident_of_the_house_counts_who_waits_in_all_practices(stage:
     assert "some messages to clients are late" in page
     assert not [name for name in NAMES if name in page]
     await stage.owner.execute(
+        "update delivery set client_id = (select client_id from delivery where id = $1)",
+        due[0]["id"],
+    )
+    one = await _read(stage, incident)
+    assert _big(one, "people") == "1 person", "however many addresses and documents lead to them"
+    await stage.owner.execute(
         "update delivery set status = 'cancelled' where status = 'pending' and due_at <= app.now()"
         " and id <> $1",
         due[0]["id"],
@@ -103,7 +109,7 @@ async def test_everybody_stands_in_one_part_and_the_parts_add_up(stage: Stage) -
     await succeed(owner, reached["id"])
     await succeed(owner, await owner.fetchval(_SECOND, open_["id"], -5))
     await owner.execute(
-        "update delivery set recipient_key = 'later' where id = $1",
+        "update delivery set recipient_key = 'later', client_id = null where id = $1",
         await owner.fetchval(_SECOND, open_["id"], 120),
     )
     page = await _read(stage, stage.incident)
@@ -145,9 +151,9 @@ select l.practice_id, l.id, l.credential_id, 'sms', d.kind, 'r' || d.id, 'held/'
  where l.integration = 'sms' and l.class = 'bulk' limit 1 returning id
 """
 _SECOND = """
-insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
-  idempotency_key, due_at, next_attempt_at, traceparent, subject_type, subject_id)
-select practice_id, lane_id, credential_id, integration, 'second', recipient_key,
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, client_id,
+  recipient_key,  idempotency_key, due_at, next_attempt_at, traceparent, subject_type, subject_id)
+select practice_id, lane_id, credential_id, integration, 'second', client_id, recipient_key,
        'second/' || $2::int || id, app.now() + $2 * interval '1 min', app.now(), '00-0-0-00',
        subject_type, subject_id
   from delivery where id = $1 returning id

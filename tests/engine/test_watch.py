@@ -266,6 +266,12 @@ async def test_one_outage_is_one_page(books: Books) -> None:
     assert await books.tick() == 1
     assert await opened(books) == [FAILING.id]
     assert await books.state(covered) == "alerting"
+    await books.admin.execute("update delivery set client_id = gen_random_uuid()")
+    await books.admin.execute("update delivery set client_id = (select min(client_id::text)::uuid"
+                              " from delivery) where recipient_key in ('p1', 'p2')")  # fmt: skip
+    await books.tick(timedelta(seconds=16))
+    seen = await books.admin.fetchval("select facts ->> 'seen' from incident")
+    assert seen.endswith("to 3 people"), "two documents of one client are four places, three people"
     await books.write("refused", 3, ago=timedelta(0), case="toy.ours", fault="ours")
     await books.try_(["succeeded"], "p5")
     assert await books.tick(timedelta(seconds=16)) == 0, "most of what fails now is theirs"

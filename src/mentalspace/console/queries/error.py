@@ -11,6 +11,7 @@ from uuid import UUID
 
 from mentalspace.engine.cause import sent_into
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.workflows.doctor.touched import COMING, ENDED_WITHOUT
 
 DAYS = 14
@@ -33,10 +34,10 @@ with told as materialized (
   select coalesce(first.case_id, t.case_id) as case_id,
          nullif(t.case_id, coalesce(first.case_id, t.case_id)) as later,
          d.integration, c.provider, array[p.id::text, p.name] as practice,
-         d.recipient_key, t.delivery_id,
+         {PERSON} as person, t.delivery_id,
          t.at, (t.at at time zone $1)::date as day, (app.now() at time zone $1)::date as today
     from told t cross join lateral (
-      select integration, recipient_key, credential_id, practice_id, drill from delivery
+      select integration, client_id, recipient_key, credential_id, practice_id, drill from delivery
        where id = t.delivery_id offset 0) d
    cross join lateral (select case when t.disposition = 'reconcile'
       then {sent_into("t.delivery_id", "t.at")} end as case_id) first
@@ -50,7 +51,7 @@ with told as materialized (
 ), lately as materialized (
   select distinct case_id, integration, later, delivery_id from seen where day > today - $5::int
 ), without as (
-  select l.case_id, l.integration, count(distinct d.recipient_key) as people, min(a.starts_at) as at
+  select l.case_id, l.integration, count(distinct {PERSON}) as people, min(a.starts_at) as at
     from (select distinct case_id, integration, delivery_id from lately) l
     join delivery d on d.id = l.delivery_id {COMING}
    where d.status in ('pending', 'due', 'sending', 'unknown', 'held') or {ENDED_WITHOUT}
@@ -68,7 +69,7 @@ select case_id, integration, array_agg(distinct provider order by provider) as p
           select later, count(*) as messages from lately l where l.later is not null
              and l.case_id = seen.case_id and l.integration = seen.integration
            group by 1) became) as later, min(today) as today,
-       count(distinct recipient_key) filter (where day > today - $5::int) as people,
+       count(distinct person) filter (where day > today - $5::int) as people,
        count(distinct delivery_id) filter (where day > today - $5::int) as messages,
        min(at) as first_at, max(at) as last_at,
        (select jsonb_object_agg(days.day, days.number) from days

@@ -14,6 +14,7 @@ from mentalspace.console.queries.people import NUMBERS, PEOPLE
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.queued import RESTED, RESTS, WAITS
 
 FAILURES = About()
@@ -21,8 +22,7 @@ FAILURES = About()
 # Everybody whose message failed by our or the provider's fault since it began, and whoever
 # waited in line behind them until `good_at`, the first good answer after the last failure: what
 # then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
-# waits now. Who went over to the next provider is one of them. People are counted by the keyed
-# hash of their address, which differs from practice to practice. What only rests until its hours
+# waits now. Who went over to the next provider is one of them. What only rests until its hours
 # begin is nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is
 # due within a day. All that if the rule counts it ($2); $3 if it counts what came back, by the
 # cases $4 if any, and not by $5. Whoever was told the same in another way is reached. One line an
@@ -74,7 +74,7 @@ with member as materialized (
    where $2 and t.kind = 'moved' and t.drill is not distinct from m.drill and t.at >= m.since
      and t.at <= m.until
 ), told as (
-  select touched.incident_id, d.recipient_key, d.status, d.attempts, d.next_attempt_at,
+  select touched.incident_id, {PERSON} as person, d.status, d.attempts, d.next_attempt_at,
          {RESTS} as rests,
          d.status in ('accepted', 'delivered') as through, d.status = 'cancelled' as moot,
          d.status in ('refused', 'failed', 'bounced', 'expired') as ended,
@@ -94,11 +94,11 @@ with member as materialized (
 )
 {PEOPLE}
 , soon as (
-  select count(distinct d.recipient_key) as people_soon, min(d.due_at) as soon_at
+  select count(distinct {PERSON}) as people_soon, min(d.due_at) as soon_at
     from member m join delivery d on d.credential_id = m.credential_id
    where d.drill is not distinct from m.drill and d.status = 'pending'
      and d.due_at > app.now() and d.due_at <= app.now() + interval '24 hours'
-     and d.recipient_key not in (select recipient_key from told)
+     and {PERSON} not in (select person from told)
 )
 select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
   from (
@@ -129,7 +129,7 @@ select count(distinct (s.practice_id, s.recipient_key)) as people
 """
 # Untouched by it, so far: they would not leave now if all were well.
 _RESTING = f"""
-select count(*) as messages, count(distinct recipient_key) as people
+select count(*) as messages, count(distinct {PERSON}) as people
   from delivery d
  where credential_id = any ($1) and drill is not distinct from $2 and d.attempts = 0 and {RESTS}
 """

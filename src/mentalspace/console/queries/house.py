@@ -6,9 +6,11 @@ from typing import Any
 
 from mentalspace.console.queries.people import NUMBERS, PEOPLE
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.queued import NEAR, RESTED, RESTS, WAITS
 
-_OF = "d.recipient_key, d.practice_id, d.status, d.due_at, d.subject_type, d.subject_id"
+_ROW = "d.practice_id, d.status, d.due_at, d.subject_type, d.subject_id"
+_OF = f"{PERSON} as person, {_ROW}"
 # What was due while it lasted ($1 to $2, now if null) and has not left, what left more than a
 # minute late or ran out of time, and the appointments of whoever was not told. What was never
 # written down cannot be counted.
@@ -21,7 +23,7 @@ with clock as materialized (
    where c.drill is null and d.drill is null and {NEAR} and d.due_at <= clock.until
      and (d.status = 'unknown' or {WAITS} or {RESTS})
   union all
-  select {_OF}, false from clock cross join credential c cross join lateral (
+  select d.*, false from clock cross join credential c cross join lateral (
     select {_OF} from delivery d
      where d.credential_id = c.id and d.drill is null and d.due_at <= clock.until
        and coalesce(d.accepted_at, d.ended_at) between clock.since
@@ -32,31 +34,31 @@ with clock as materialized (
        and not {RESTED}) d
    where c.drill is null
 ), every_one as (
-  select t.recipient_key, t.practice_id, t.status, t.due_at, t.rests,
+  select t.person, t.practice_id, t.status, t.due_at, t.rests,
          t.status in ('accepted', 'delivered') as through, t.status = 'expired' as ended,
          a.starts_at
     from touched t
     left join appointment a on t.subject_type = 'appointment' and a.id = t.subject_id
      and a.status = 'scheduled' and a.starts_at > app.now()
 ), told as (
-  select '00000000-0000-0000-0000-000000000000'::uuid as incident_id, recipient_key, through,
+  select '00000000-0000-0000-0000-000000000000'::uuid as incident_id, person, through,
          ended, false as moot, false as otherwise, false as coming
     from every_one where not rests
 )
 {PEOPLE}
 , soon as (
-  select count(distinct d.recipient_key) as people_soon, min(d.due_at) as soon_at
+  select count(distinct {PERSON}) as people_soon, min(d.due_at) as soon_at
     from credential c join delivery d on d.credential_id = c.id
    where c.drill is null and d.drill is null and d.status = 'pending' and d.due_at > app.now()
      and d.due_at <= app.now() + interval '24 hours'
-     and d.recipient_key not in (select recipient_key from told)
+     and {PERSON} not in (select person from told)
 ), sums as (
   select count(distinct practice_id) filter (where not rests) as practices,
          count(*) filter (where not rests) as messages,
          count(*) filter (where through) as through,
          count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
          count(*) filter (where rests) as resting,
-         count(distinct recipient_key) filter (where rests) as people_resting,
+         count(distinct person) filter (where rests) as people_resting,
          count(*) filter (where status = 'unknown') as unknown, 0::int8 as held,
          count(*) filter (where ended) as ended,
          count(*) filter (where ended) as lost,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Parts of an SQL statement: they read `told`, one row a message with incident_id, recipient_key,
+# Parts of an SQL statement: they read `told`, one row a message with incident_id, person,
 # and whether it got `through`, is `moot` (nobody needs it any more), has `ended` without arriving,
 # and of one that ended whether the same was told `otherwise` or is `coming` in another way.
 #
@@ -19,7 +19,7 @@ PEOPLE = f"""
 , fates as (
   select incident_id, {_FATE} as fate,
          bool_or(coming and not otherwise) as coming
-    from told group by grouping sets ((recipient_key), (incident_id, recipient_key))
+    from told group by grouping sets ((person), (incident_id, person))
 ), people as (
   select incident_id, count(*) as people,
          count(*) filter (where fate in ('open', 'lost')) as people_left,

@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.silence import ASK_AFTER_S, MOST_QUESTIONS
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor.touched import COMING
@@ -25,7 +26,7 @@ _READ = f"""
 select r.refused, r.code, r.since, r.last_at, n.*
   from hook_refusal r
  cross join lateral (
-   select count(*) as unheard, count(distinct d.recipient_key) as people,
+   select count(*) as unheard, count(distinct {PERSON}) as people,
           min(a.starts_at) as appointment_at,
           count(*) filter (where d.ask_at is not null) as to_ask, min(d.ask_at) as next_at
      from delivery d {COMING}

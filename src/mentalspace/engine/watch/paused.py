@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.queued import RESTS
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids
@@ -14,7 +15,7 @@ from mentalspace.engine.watch.look import Look, Subject, ids
 _PAUSED = f"""
 select l.credential_id, min(l.paused_at) as since, min(l.paused_case) as case_id,
        count(d.id) as all_due, count(d.id) filter (where not {RESTS}) as deliveries,
-       count(distinct d.recipient_key) filter (where not {RESTS}) as recipients
+       count(distinct {PERSON}) filter (where not {RESTS}) as recipients
   from lane l
   left join delivery d on d.credential_id = l.credential_id and d.lane_id = l.id
    and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()

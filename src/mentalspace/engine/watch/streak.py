@@ -9,6 +9,7 @@ from uuid import UUID
 
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.queued import RESTS
 from mentalspace.engine.runbook import AlertKind, AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
@@ -19,7 +20,7 @@ QUIET_AFTER = timedelta(days=1)
 STEADY = 3
 
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
-# count once, and so do several to one person. Behind an open breaker nothing is even tried:
+# count once, and so do several to one address. Behind an open breaker nothing is even tried:
 # whoever is due there is as much without it as those whose attempts failed. Where the latest try
 # went well there is no streak, and nothing more is read: that is nearly everybody. Who only rests
 # until their hours begin keeps a streak alive, so that no night ends it, and is not touched by it.
@@ -29,7 +30,7 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        streak.deliveries + waiting.deliveries as deliveries,
        streak.recipients + waiting.recipients as recipients,
        streak.deliveries + waiting.touched_deliveries as touched_deliveries,
-       streak.recipients + waiting.touched_recipients as touched_recipients,
+       streak.people + waiting.touched_people as touched_people,
        asked.good as check_good, asked.case_id as check_case, asked.fault as check_fault,
        asked.since as check_since, asked.said as check_said
   from credential c join credential_state s on s.credential_id = c.id
@@ -46,7 +47,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
  cross join lateral (
     select count(distinct ad.delivery_id) as deliveries,
            count(distinct d.recipient_key) as recipients,
-           array_agg(distinct d.recipient_key) as people,
+           array_agg(distinct d.recipient_key) as addresses,
+           count(distinct {PERSON}) as people, array_agg(distinct {PERSON}) as persons,
            min(a.started_at) as since,
            (array_agg(a.case_id order by {LATER}, a.finished_at desc))[1] as case_id,
            (array_agg(a.fault order by {LATER}, a.finished_at desc))[1] as fault,
@@ -60,11 +62,12 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
  cross join lateral (
     select count(distinct d.recipient_key) as recipients, count(distinct d.id) as deliveries,
            count(distinct d.id) filter (where not {RESTS}) as touched_deliveries,
-           count(distinct d.recipient_key) filter (where not {RESTS}) as touched_recipients
+           count(distinct {PERSON}) filter (where not {RESTS} and {PERSON} <> all (streak.persons))
+             as touched_people
       from delivery d
      where d.credential_id = c.id and s.breaker <> 'closed'
        and d.status in ('pending', 'due', 'unknown') and d.due_at <= app.now()
-       and d.recipient_key <> all (streak.people)) waiting
+       and d.recipient_key <> all (streak.addresses)) waiting
  where c.id = any ($1)
 """
 
@@ -92,7 +95,7 @@ def _look(rule: AlertRule, row: Any, now: Any) -> Look:
             return nothing("nothing was tried within a day")
         return Look(0.0, False, "none since the last success")
     deliveries, recipients = row["deliveries"], row["recipients"]
-    failed, touched = row["touched_deliveries"], row["touched_recipients"]
+    failed, touched = row["touched_deliveries"], row["touched_people"]
     people = "1 person" if touched == 1 else f"{touched} people"
     return Look(
         value=float(deliveries if rule.kind is AlertKind.CASE else min(deliveries, recipients)),

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 
@@ -14,7 +15,7 @@ from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 # cases that are the recipients' own, $3 those that the rule counts, if not all; $4 seconds back.
 # Of a rule that counts despite arrivals ($5 is its id) the row ends where a person closed its
 # incident: one document that arrives whole says nothing of another that did not.
-_ENDED = """
+_ENDED = f"""
 select c.id as credential_id, arrived.ended_at as arrived_at, n.*
   from credential c
  cross join lateral (select app.now() - $4 * interval '1 s' as since) window_
@@ -28,6 +29,7 @@ select c.id as credential_id, arrived.ended_at as arrived_at, n.*
      where i.rule_id = $5 and i.credential_id = c.id) closed on true
  cross join lateral (
     select count(*) as deliveries, count(distinct d.recipient_key) as recipients,
+           count(distinct {PERSON}) as people,
            min(d.ended_at) as since, mode() within group (order by d.last_case) as case_id
       from delivery d
      where d.credential_id = c.id and d.status = 'failed' and d.accepted_at is not null
@@ -56,7 +58,8 @@ def _look(rule: AlertRule, row: Any, faults: Mapping[str, str]) -> Look:
         if row["arrived_at"] is None and not rule.despite_arrivals:
             return nothing("nothing has arrived or failed to of late")
         return Look(0.0, False, f"none {_since(rule)}")
-    people = "1 person" if recipients == 1 else f"{recipients} people"
+    persons = row["people"]
+    people = "1 person" if persons == 1 else f"{persons} people"
     streak = min(deliveries, recipients)
     return Look(
         value=float(streak),
@@ -65,7 +68,7 @@ def _look(rule: AlertRule, row: Any, faults: Mapping[str, str]) -> Look:
         since=row["since"],
         fault=rule.fault.value if rule.fault else faults.get(row["case_id"] or "", "theirs"),
         case_id=row["case_id"],
-        facts={"failed_deliveries": deliveries, "failed_recipients": recipients},
+        facts={"failed_deliveries": deliveries, "failed_recipients": persons},
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.queued import NEAR, WAITS
 
 # Of a delivery `d`: the appointment `a` it is about, while somebody is to come to it.
@@ -23,12 +24,12 @@ ENDED_WITHOUT = """
       and o.status in ('accepted', 'delivered')))
 """
 _TOUCHED = f"""
-select credential_id, count(distinct recipient_key) as people, min(starts_at) as next_at
-  from (select d.credential_id, d.recipient_key, a.starts_at from delivery d {COMING}
+select credential_id, count(distinct person) as people, min(starts_at) as next_at
+  from (select d.credential_id, {PERSON} as person, a.starts_at from delivery d {COMING}
          where d.credential_id = any ($1) and d.drill is null
            and {NEAR} and (d.status in ('unknown', 'held') or {WAITS})
          union all
-        select d.credential_id, d.recipient_key, a.starts_at from delivery d {COMING}
+        select d.credential_id, {PERSON} as person, a.starts_at from delivery d {COMING}
          where d.credential_id = any ($1) and d.drill is null and {ENDED_WITHOUT}
            and d.ended_at > app.now() - interval '1 day') without
  group by grouping sets ((), (credential_id))
@@ -37,7 +38,7 @@ select credential_id, count(distinct recipient_key) as people, min(starts_at) as
 
 @dataclass(frozen=True, slots=True)
 class Touched:
-    """`people` are counted by their address; `next_at` is the first appointment among them."""
+    """`people` are clients, each once; `next_at` is the first appointment among them."""
 
     people: int = 0
     next_at: datetime | None = None
