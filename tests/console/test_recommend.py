@@ -11,9 +11,12 @@ import pytest
 
 from mentalspace.console.queries.refused import RefusedHooks
 from mentalspace.console.recommend import Seen, button_first, recommend
+from mentalspace.engine.alerts import first_step_of
 from mentalspace.engine.remedy import Preflight
 from mentalspace.engine.runbook import Runbooks, load_runbooks
+from mentalspace.engine.watch.look import Look
 from mentalspace.integrations import discover_rooms
+from mentalspace.kernel.case import Disposition, Fault
 
 BOOKS: Runbooks = load_runbooks(list(discover_rooms().values()), None)
 AT = datetime(2026, 11, 28, 18, 1, tzinfo=UTC)
@@ -49,6 +52,29 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
     )
 
 
+@pytest.mark.parametrize(
+    ("case", "first"),
+    [
+        ("sms.malformed_request", "Twilio finds a mistake in our request; do as the runbook says"),
+        ("sms.no_answer", BOOKS.alert("sms.budget_burns").action),
+    ],
+)
+def test_what_a_page_says_first_is_of_the_case_where_that_is_ours(case: str, first: str) -> None:
+    look = Look(0.5, 4, True, "4 of 8", case_id=case)
+    assert first_step_of(BOOKS, BOOKS.alert("sms.budget_burns"), look).startswith(first)
+
+
+def test_what_is_ours_says_what_to_do_now() -> None:
+    """A share or a row of failures may name any of them."""
+    silent = [
+        case.id
+        for case in BOOKS.cases
+        if case.fault is Fault.OURS and case.disposition in _ENDS and case.now is None
+    ]
+    assert silent == []
+
+
+_ENDS = (Disposition.REFUSE, Disposition.WAIT)
 _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
 
 

@@ -15,6 +15,7 @@ from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.grouping import sum_up
 from mentalspace.engine.incidents import (
     NewIncident,
+    case_of,
     note_recovery,
     open_incident,
     severity_of,
@@ -28,6 +29,7 @@ from mentalspace.engine.watch.look import Look, Subject, Watch
 from mentalspace.engine.watch.old_news import find_old
 from mentalspace.engine.watch.standing import SOONEST_S, find_due, keep, pasts_of
 from mentalspace.engine.watch.state import State, next_state
+from mentalspace.kernel.case import Fault
 
 # One evaluator at a time, wherever it runs: whoever holds this for the length of a tick. States,
 # incidents and pages of a tick are one transaction: who dies within it leaves nothing half done.
@@ -230,6 +232,15 @@ async def _blind_rules(connection: Connection, rules: Sequence[AlertRule]) -> Co
     return {row["rule_id"] for row in rows}
 
 
+def first_step_of(runbooks: Runbooks, rule: AlertRule, look: Look) -> str:
+    """What a page says to do first. Of a rule that holds whosever the fault is, its own step is
+    meant for theirs: a case that is ours comes before it."""
+    case = case_of(runbooks, look.case_id)
+    if look.first_step or rule.fault is not None or case is None or case.fault is not Fault.OURS:
+        return look.first_step or rule.action
+    return f"{case.title}; do as the runbook says of it ({case.id})"
+
+
 def _incident(
     runbooks: Runbooks, integration: str, rule: AlertRule, subject: Subject, look: Look
 ) -> NewIncident:
@@ -251,7 +262,7 @@ def _incident(
             "last_good_at": last_good.isoformat() if last_good else None,
             "provider": subject.provider,
             "endpoint": subject.endpoint,
-            "first_step": look.first_step or rule.action,
+            "first_step": first_step_of(runbooks, rule, look),
         },
         drill=subject.drill,
         case_version=version_of(runbooks, look.case_id),

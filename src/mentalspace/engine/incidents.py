@@ -275,7 +275,7 @@ async def _advance(
 def severity_of(runbooks: Runbooks, rule: AlertRule, case_id: str | None) -> Severity:
     """The case's, where the rule is about one; of a streak, whichever of the two is graver. What a
     share, a budget or a silence costs is the rule's own to say."""
-    case = _case(runbooks, case_id)
+    case = case_of(runbooks, case_id)
     if case is None or rule.kind not in OF_CASES:
         return rule.severity
     if rule.kind is AlertKind.CONSECUTIVE:
@@ -285,11 +285,12 @@ def severity_of(runbooks: Runbooks, rule: AlertRule, case_id: str | None) -> Sev
 
 def version_of(runbooks: Runbooks, case_id: str | None) -> int | None:
     """The case's revision of today, to be kept with what opens today."""
-    case = _case(runbooks, case_id)
+    case = case_of(runbooks, case_id)
     return case.version if case else None
 
 
-def _case(runbooks: Runbooks, case_id: str | None) -> ErrorCase | None:
+def case_of(runbooks: Runbooks, case_id: str | None) -> ErrorCase | None:
+    """None of no case, and of one the runbook has dropped since."""
     try:
         return runbooks.case(case_id) if case_id else None
     except LookupError:
