@@ -60,7 +60,7 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
     ],
 )
 def test_what_a_page_says_first_is_of_the_case_where_that_is_ours(case: str, first: str) -> None:
-    look = Look(0.5, 4, True, "4 of 8", case_id=case)
+    look = Look(0.5, True, "4 of 8", case_id=case)
     assert first_step_of(BOOKS, BOOKS.alert("sms.budget_burns"), look).startswith(first)
 
 

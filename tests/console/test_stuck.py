@@ -33,12 +33,22 @@ async def test_a_locked_table_is_told_with_its_holder(
                         " (idle in transaction) for"
                     ) in seen[1]
                     assert f"select pg_terminate_backend({pid})" in seen[1]
+                    assert "from 127.0.0.1" in seen[1] or "from this host" in seen[1]
+                    assert "nobody can count them while this lasts" in seen[1]
+                    assert "taken by nobody yet" in seen[1], seen[1][:1900]
             async with desk.get("/messages") as answer:
                 told = plain(await answer.text())
                 assert (answer.status, "Your work is kept." in told) == (503, True)
                 assert "nightly-cleanup" not in told
         finally:
             await holder.execute("rollback; reset application_name")
+        try:
+            await holder.execute("begin; lock table lane in access exclusive mode")
+            async with oncall.get("/") as answer:
+                told = plain(await answer.text())
+                assert re.search(r"Who waits: \d+ messages? to \d+ (person|people)", told)
+        finally:
+            await holder.execute("rollback")
         async with oncall.get("/") as answer:
             assert answer.status == 200
 
