@@ -149,6 +149,10 @@ def test_each_end_of_the_way_has_its_sentence() -> None:
         "names do not resolve (api.a.example: no name server answers); this host reaches itself"
     )
     assert told(well, well).startswith("each of them is reached and answers now")
+    assert told(dark, dark, others=(("Supabase", dark), ("SMTP relay", well))).endswith(
+        "; nor is it otherwise with Supabase; SMTP relay is reached from here: it is not the whole"
+        " way out"
+    )
     assert told(dark, shut, others=(("Supabase", shut),)) == (
         "Resend: names do not resolve (api.a.example: no name server answers); Twilio: no"
         " connection opens (api.b.example: refused); nor is it otherwise with Supabase"

@@ -36,9 +36,9 @@ class End:
 
     @property
     def words(self) -> str:
-        """`killed by signal 9, as the kernel does when memory runs out`."""
+        """`killed by signal 9, by somebody or by the kernel when memory runs out`."""
         if self.status == -_KILL:
-            return f"killed by signal {_KILL}, as the kernel does when memory runs out"
+            return f"killed by signal {_KILL}, by somebody or by the kernel when memory runs out"
         if self.status < 0:
             return f"ended by signal {-self.status}"
         return f"ended with code {self.status}"

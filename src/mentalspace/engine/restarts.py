@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,8 @@ _FORGET = (
 # A worker that ended so often within so long will again; an update ends each once.
 FEWEST_RESTARTS = 3
 RESTARTS_WITHIN_S = 300.0
+# No shorter life is taken for one that lasts.
+_LIVES_AFTER_S = 60.0
 # Longer than its heart may skip.
 ENDED_AFTER_S = 10.0
 # Ends that a supervisor noted, and those that a heart tells of that beats no more: in real time,
@@ -83,12 +86,19 @@ async def read_restarts(connection: Connection) -> Mapping[str, Restarts]:
     return {
         host: _restarts(host, rows)
         for host, rows in ends.items()
-        if _lately(rows) >= FEWEST_RESTARTS
+        if _lately(rows) >= FEWEST_RESTARTS and not _is_over(rows)
     }
 
 
 def _lately(rows: Sequence[Any]) -> int:
     return sum(row["ago_s"] < RESTARTS_WITHIN_S for row in rows)
+
+
+def _is_over(rows: Sequence[Any]) -> bool:
+    """The one that runs now has lived for so long as none did lately, twice over."""
+    ago_s = [row["ago_s"] for row in rows if row["ago_s"] < RESTARTS_WITHIN_S]
+    longest = max(before - after for after, before in pairwise(ago_s))
+    return bool(ago_s[0] > max(_LIVES_AFTER_S, 2 * longest))
 
 
 def _restarts(host: str, rows: Sequence[Any]) -> Restarts:

@@ -85,12 +85,15 @@ class WayTest:
     @property
     def _control(self) -> str:
         reached = [provider for provider, found in self.others if found.stops is None]
+        silent = [provider for provider, found in self.others if found.stops is not None]
+        neither = f"; nor is it otherwise with {' and '.join(silent)}" if silent else ""
         if reached:
             are = "is" if len(reached) == 1 else "are"
-            return f"; {' and '.join(reached)} {are} reached from here: it is not the whole way out"
-        if self.others:
-            return f"; nor is it otherwise with {' and '.join(name for name, _ in self.others)}"
-        return "; this host reaches itself"
+            whole = (
+                f"; {' and '.join(reached)} {are} reached from here: it is not the whole way out"
+            )
+            return f"{neither}{whole}"
+        return neither or "; this host reaches itself"
 
 
 def _named(found: Sequence[tuple[str, Reach]]) -> str:
