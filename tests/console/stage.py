@@ -240,8 +240,9 @@ async def succeed(owner: Owner, delivery_id: UUID, last: str = "delivered") -> N
 
 
 async def fail(
-    owner: Owner, delivery_id: UUID, http: int, code: str, case: str, disposition: str, fault: str
-) -> None:
+    owner: Owner, delivery_id: UUID, http: int, code: str, case: str, disposition: str, fault: str,
+    said: str = "API key is invalid.",
+) -> None:  # fmt: skip
     """One failed try; the delivery is left in a worker's hand."""
     await walk(owner, delivery_id, "due", "sending", attempts=1, last_case=case)
     attempt = await _attempt(owner, delivery_id, "failed")
@@ -255,8 +256,8 @@ async def fail(
         disposition,
         fault,
     )
-    data = {"case": case, "evidence": f"{http} {code}", "disposition": disposition}
-    await _say(owner, "classified", delivery_id, data)
+    data = {"case": case, "evidence": f"{http} {code}", "disposition": disposition, "said": said}
+    await _say(owner, "classified", delivery_id, data, attempt)
 
 
 async def _attempt(owner: Owner, delivery_id: UUID, state: str) -> UUID:
@@ -281,14 +282,16 @@ async def _attempt(owner: Owner, delivery_id: UUID, state: str) -> UUID:
     return attempt
 
 
-async def _say(owner: Owner, kind: str, delivery_id: UUID, data: dict[str, Any]) -> None:
+async def _say(
+    owner: Owner, kind: str, delivery_id: UUID, data: dict[str, Any], attempt_id: UUID | None = None
+) -> None:
     row = await owner.fetchrow(
         "select practice_id, lane_id from delivery where id = $1", delivery_id
     )
     assert row is not None
     await record(
         owner, kind, practice_id=row["practice_id"], delivery_id=delivery_id,
-        lane_id=row["lane_id"], data=data, actor="worker",
+        attempt_id=attempt_id, lane_id=row["lane_id"], data=data, actor="worker",
     )  # fmt: skip
 
 

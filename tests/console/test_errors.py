@@ -131,6 +131,12 @@ async def test_each_sees_their_own_and_nobody_is_named(stage: Stage) -> None:
     async with visitor(stage, "oncall") as http, http.get("/errors") as page:
         text = await page.text()
         assert "/runbook/email.unauthorized" in text
+        assert "</code>: “API key is invalid.”" in text
+        refused = await stage.owner.fetchval(
+            "select id from delivery where last_case = 'email.unauthorized' limit 1"
+        )
+        async with http.get(f"/messages/{refused}") as page:
+            assert "invalid_api_key, “API key is invalid.”: the lane" in await page.text()
         assert [name for name in (*NAMES, CLIENT) if name in text] == []
 
 

@@ -114,6 +114,7 @@ async def test_everybody_stands_in_one_part_and_the_parts_add_up(stage: Stage) -
     )
     page = await _read(stage, stage.incident)
     assert _big(page, "people") == "5 people"
+    assert "<code>x</code>, “API key is invalid.”, " in page, "in the provider's own words"
     assert (
         "1 not reached yet + 1 not reached, and not tried again + 1 reached since + 1 told another"
         " way + 1 with nothing to be told any more = 5 people." in page

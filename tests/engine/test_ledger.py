@@ -149,7 +149,8 @@ def _everything(bench: Bench) -> dict[str, Any]:
 
 
 async def test_no_address_lies_readable_in_the_engines_tables(bench: Bench) -> None:
-    """After a delivery failed and a webhook came, no column of the engine holds the address."""
+    """After a delivery failed and a webhook came, no column of the engine holds the address, though
+    the provider's sentence about it is told, without it."""
     from tests.engine.toy import Reply
 
     bench.server.script.append(Reply(http=422))  # its message quotes the address
@@ -170,6 +171,8 @@ async def test_no_address_lies_readable_in_the_engines_tables(bench: Bench) -> N
                 assert ADDRESS.encode() not in seen, f"{table}.{name}"
                 assert b"k-1" not in seen, f"{table}.{name}"
     assert filled > 10
+    said = "select data ->> 'said' from timeline where kind = 'classified' and data ? 'said'"
+    assert await bench.admin.fetchval(said) == "We do not like …."
 
 
 def test_a_seal_opens_only_for_its_practice_and_purpose(vault: Vault) -> None:

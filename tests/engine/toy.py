@@ -51,6 +51,7 @@ from mentalspace.kernel.integration import (
 )
 from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.rate import rate_left
+from mentalspace.kernel.said import read_sentences
 
 WINDOW = timedelta(hours=24)
 ADDRESS = "someone.private@clients.example"
@@ -252,13 +253,18 @@ class ToyAdapter:
         return "it answers"
 
 
+_SAID = read_sentences('sentences = ["We do not like …."]')
+_PROSE = Phi(f"We do not like {ADDRESS}.")
+
+
 def _good(answer: Answer) -> Any:
     if answer.http != 200:
         raise ProviderError(
             Evidence(
                 "http",
                 http=answer.http,
-                message=Phi(f"we do not like {ADDRESS}"),
+                message=_PROSE,
+                said=_SAID.find(_PROSE),
                 retry_after_s=retry_after_s(answer.headers),
                 rate=rate_left(answer.headers),
             )

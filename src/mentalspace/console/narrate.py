@@ -103,7 +103,8 @@ def _attempt_opened(data: Data, provider: str) -> str:
 def _classified(data: Data, _provider: str) -> str:
     where = "Our own check" if data.get("refused_locally") else "The answer"
     meaning = words.DISPOSITION.get(str(data.get("disposition")), "")
-    return f"{where} was {data.get('evidence', 'unclear')}: {meaning}"
+    said = f", “{data['said']}”" if data.get("said") else ""
+    return f"{where} was {data.get('evidence', 'unclear')}{said}: {meaning}"
 
 
 def _retry(data: Data, provider: str) -> str:

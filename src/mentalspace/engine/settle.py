@@ -199,6 +199,7 @@ def classification(case: ErrorCase, evidence: Evidence) -> dict[str, Any]:
         "fault": case.fault.value,
         "evidence": evidence.summary(),
         "refused_locally": evidence.kind == "refused_locally",
+        **({"said": evidence.said} if evidence.said else {}),
     }
 
 

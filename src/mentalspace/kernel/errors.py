@@ -66,7 +66,8 @@ class Evidence:
     success whose body cannot be read (`malformed`); our own guard (`refused_locally`); or what
     the provider told us later (`event`).
     `http` is the answer's number: the status, or the reply's code. `message` is the provider's
-    prose. It may quote an address, so it is PHI.
+    prose. It may quote an address, so it is PHI; `said` is the known sentence that it is, if it is
+    one (see `kernel.said`), and is for anybody.
     """
 
     kind: EvidenceKind
@@ -76,6 +77,7 @@ class Evidence:
     request_id: str | None = None
     retry_after_s: float | None = None
     rate: RateLeft | None = None
+    said: str | None = None
 
     @property
     def answered(self) -> bool:

@@ -26,7 +26,8 @@ QUIET_DAYS = 14
 # whatever the planner thinks of the policies: hence `materialized` and `offset 0`.
 _ERRORS = f"""
 with told as materialized (
-  select data ->> 'case' as case_id, at, delivery_id, data ->> 'disposition' as disposition
+  select data ->> 'case' as case_id, at, delivery_id, data ->> 'disposition' as disposition,
+         data ->> 'evidence' as evidence, data ->> 'said' as said
     from timeline
    where (kind = 'classified' or kind = 'provider_event' and data ? 'case')
      and at > app.now() - interval '{BEHIND_DAYS} days'
@@ -34,7 +35,7 @@ with told as materialized (
   select coalesce(first.case_id, t.case_id) as case_id,
          nullif(t.case_id, coalesce(first.case_id, t.case_id)) as later,
          d.integration, c.provider, array[p.id::text, p.name] as practice,
-         {PERSON} as person, t.delivery_id,
+         {PERSON} as person, t.delivery_id, t.evidence, t.said,
          t.at, (t.at at time zone $1)::date as day, (app.now() at time zone $1)::date as today
     from told t cross join lateral (
       select integration, client_id, recipient_key, credential_id, practice_id, drill from delivery
@@ -72,6 +73,8 @@ select case_id, integration, array_agg(distinct provider order by provider) as p
        count(distinct person) filter (where day > today - $5::int) as people,
        count(distinct delivery_id) filter (where day > today - $5::int) as messages,
        min(at) as first_at, max(at) as last_at,
+       (array_agg(evidence order by at desc) filter (where later is null))[1] as evidence,
+       (array_agg(said order by at desc) filter (where later is null))[1] as said,
        (select jsonb_object_agg(days.day, days.number) from days
          where days.case_id = seen.case_id and days.integration = seen.integration) as days
   from seen group by 1, 2
@@ -110,6 +113,8 @@ class Seen:
     days: Sequence[tuple[date, int]]
     new: bool
     quiet: int | None
+    evidence: str | None = None
+    said: str | None = None
 
 
 async def read_errors(
@@ -163,5 +168,5 @@ def _seen(row: Any) -> Seen:
 
 _TOLD = (
     "case_id", "integration", "providers", "practices", "number", "people", "people_left",
-    "next_at", "messages", "first_at", "last_at",
+    "next_at", "messages", "first_at", "last_at", "evidence", "said",
 )  # fmt: skip

@@ -161,7 +161,11 @@ _LATEST = f"""
 select evidence_kind, http, code, request_id, case_id, finished_at,
        (select min(good.finished_at) from attempt good
          where good.credential_id = any ($1) and good.state = 'succeeded'
-           and good.finished_at > bad.finished_at) as good_after_at
+           and good.finished_at > bad.finished_at) as good_after_at,
+       (select t.data ->> 'said' from attempt_delivery ad
+          join timeline t on t.delivery_id = ad.delivery_id
+         where ad.attempt_id = bad.id and t.attempt_id = bad.id and t.kind = 'classified'
+         limit 1) as said
   from (select * from attempt a where a.credential_id = any ($1)
            and a.state in ('failed', 'unknown') and not coalesce({LATER}, false)
            and a.finished_at <= coalesce($2::timestamptz, 'infinity')

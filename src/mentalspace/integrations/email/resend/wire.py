@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from mentalspace.integrations.email.domain.expected import Expected, Purpose, SendingDomain
@@ -21,6 +22,7 @@ from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import TEST_MODE, Answer
 from mentalspace.kernel.phi import Phi
 from mentalspace.kernel.rate import rate_left
+from mentalspace.kernel.said import read_sentences
 
 LIVE_BASE_URL = "https://api.resend.com"
 DOMAINS_PAGE = "https://resend.com/domains"
@@ -69,6 +71,7 @@ LISTED = {"suppression.added": True, "suppression.removed": False}
 
 # Anything else in the place of a name or an id may be prose, and prose may quote a person.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_SAID = read_sentences(Path(__file__).with_name("said.toml").read_text())
 # What stands before Resend answers in plain text.
 # source: https://resend.com/docs/knowledge-base/403-error-1010
 _EDGE_ERROR = re.compile(rb"\s*error code: ([0-9]{3,5})\b")
@@ -147,6 +150,7 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     name, message = fields.get("name"), fields.get("message")
+    prose = Phi(message) if isinstance(message, str) else None
     if body is None and (edge := _EDGE_ERROR.match(answer.body)):
         name = f"edge_{edge[1].decode()}"
     return ProviderError(
@@ -154,7 +158,8 @@ def error_of(answer: Answer, retry_after_s: float | None) -> ProviderError:
             "http",
             http=answer.http,
             code=name if isinstance(name, str) and _NAME.fullmatch(name) else None,
-            message=Phi(message) if isinstance(message, str) else None,
+            message=prose,
+            said=_SAID.find(prose),
             request_id=request_id(answer),
             retry_after_s=retry_after_s,
             rate=rate_left(answer.headers),

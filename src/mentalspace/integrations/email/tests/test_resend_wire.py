@@ -114,3 +114,39 @@ def test_an_empty_secret_signs_nothing() -> None:
     with pytest.raises(WebhookRefused) as refused:
         verify_signature(b"{}", headers, "whsec_", NOW)
     assert refused.value.code == "secret"
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Invalid `from` field.", "Invalid `from` field."),
+        ("Invalid `from`  field", "Invalid `from` field."),
+        (
+            "The clinic.zelda-quinn.example domain is not verified. Please, add and verify your"
+            " domain on https://resend.com/domains",
+            "The … domain is not verified. Please, add and verify your domain on"
+            " https://resend.com/domains",
+        ),
+        (
+            "You can only send testing emails to your own email address (zelda@clients.example). To"
+            " send emails to other recipients, please verify a domain at resend.com/domains, and"
+            " change the `from` address to an email using this domain.",
+            "You can only send testing emails to your own email address (…). To send emails to"
+            " other recipients, please verify a domain at resend.com/domains, and change the `from`"
+            " address to an email using this domain.",
+        ),
+        ("Invalid `from` field. zelda@clients.example", None),
+        ("Invalid `zelda` field.", None),
+        ("zelda@clients.example: API key is invalid.", None),
+        ("Zelda Quinn is no recipient of ours", None),
+        ("Invalid `to` field.\nzelda@clients.example", None),
+        ("x" * 100_000, None),
+        (["API key is invalid."], None),
+    ],
+)  # fmt: skip
+def test_what_it_says_is_told_only_in_words_that_are_known(message: Any, said: str | None) -> None:
+    """A documented sentence is told, without what it quotes; any other is not, nor in the name."""
+    body = {"message": message, "name": "zelda@clients.example"}
+    evidence = error_of(Answer(422, {}, json.dumps(body).encode()), None).evidence
+    assert evidence.said == said
+    assert "zelda" not in f"{evidence.said} {evidence.code} {evidence!r}".lower()

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -21,6 +22,7 @@ from mentalspace.kernel.errors import Evidence, ProviderError, WebhookRefused
 from mentalspace.kernel.event import Event
 from mentalspace.kernel.integration import TEST_MODE, Answer, WebhookCall
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.said import read_sentences
 
 LIVE_BASE_URL = "https://api.twilio.com"
 # Lookup lives at a host of its own; a sandbox plays both.
@@ -78,6 +80,7 @@ KIND_OF: Mapping[str, Kind] = {
 _TEST_NUMBER = re.compile(r"\+1500555\d{4}")
 _MESSAGE_SID = re.compile(r"[SM]M[0-9a-f]{32}")
 _CODE = re.compile(r"[0-9]{1,6}")
+_SAID = read_sentences(Path(__file__).with_name("said.toml").read_text())
 _DIGESTS = {"HMAC_SHA1": hashlib.sha1, "HMAC_SHA256": hashlib.sha256}
 _PORTS = {"https": 443, "http": 80}
 
@@ -186,12 +189,14 @@ def error_of(answer: Answer, retry_after_s: float | None = None) -> ProviderErro
         body = None
     fields: Mapping[str, Any] = body if isinstance(body, dict) else {}
     message = fields.get("message")
+    prose = Phi(message) if isinstance(message, str) else None
     return ProviderError(
         Evidence(
             "http",
             http=answer.http,
             code=_code(fields.get("code")),
-            message=Phi(message) if isinstance(message, str) else None,
+            message=prose,
+            said=_SAID.find(prose),
             request_id=request_id(answer),
             retry_after_s=retry_after_s,
         )

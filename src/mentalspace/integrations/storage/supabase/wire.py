@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from mentalspace.integrations.storage.document import Document
 from mentalspace.kernel.errors import Evidence, ProviderError
 from mentalspace.kernel.integration import Answer
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.said import read_sentences
 
 API = "/storage/v1"
 
@@ -22,6 +24,7 @@ API = "/storage/v1"
 GOOD = frozenset({200, 201})
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,59}", re.ASCII)
+_SAID = read_sentences(Path(__file__).with_name("said.toml").read_text())
 _STATUS = re.compile(r"[1-5][0-9]{2}", re.ASCII)
 # Of a single upload the ETag is the MD5 of what was stored; of one in parts it is something else.
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -152,11 +155,13 @@ def evidence_of(answer: Answer, retry_after_s: float | None) -> Evidence:
     told = str(body.get("statusCode", ""))
     http = int(told) if answer.http == 400 and _STATUS.fullmatch(told) else answer.http
     message = body.get("message")
+    prose = Phi(message) if isinstance(message, str) else None
     return Evidence(
         "http",
         http=http,
         code=_code(body),
-        message=Phi(message) if isinstance(message, str) else None,
+        message=prose,
+        said=_SAID.find(prose),
         request_id=request_id(answer),
         retry_after_s=retry_after_s,
     )
