@@ -11,6 +11,7 @@ import pytest
 from mentalspace.engine.alert_history import KEPT_DAYS, forget_changes, read_changes
 from mentalspace.engine.incidents import resolve
 from mentalspace.engine.metrics.gauges import read_gauges
+from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.engine.runbook import (
     AlertKind,
     Op,
@@ -312,6 +313,14 @@ async def test_what_came_late_from_one_that_is_out_is_that_ones(books: Books) ->
     with_rules(books, FAILING, replace(slow, covered_across=False))
     assert await books.tick(timedelta(seconds=16)) == 1
     assert await opened(books) == [FAILING.id, slow.id]
+    first, last, facts = await books.admin.fetchrow(
+        "select min(due_at), max(due_at), (select facts from incident where rule_id = $2)"
+        " from delivery where credential_id = $1",
+        second.credential_id,
+        slow.id,
+    )
+    when = f"; the late ones were due from {first:%H:%M} to {last:%H:%M} UTC"
+    assert (rate_text(json.loads(facts)) or "").endswith(when)
 
 
 async def test_one_cause_is_one_group_by_whichever_rule(books: Books) -> None:

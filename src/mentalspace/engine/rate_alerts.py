@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -12,9 +13,18 @@ def rate_text(facts: Mapping[str, Any]) -> str | None:
     if "metric" in facts:
         return (
             f"{facts['metric']} {facts['value'] * 100:.3g}% of {facts['n']:,} in the last "
-            f"{facts['window_s'] / 3600:g} h, target {facts['target'] * 100:g}%"
+            f"{facts['window_s'] / 3600:g} h, target {facts['target'] * 100:g}%{_when(facts)}"
         )
     if "failed_recipients" in facts:
         return None
     seen = facts.get("seen")
     return f"{seen[:1].upper()}{seen[1:]}" if seen else None
+
+
+def _when(facts: Mapping[str, Any]) -> str:
+    if "late_from" not in facts:
+        return ""
+    first, last = (
+        datetime.fromisoformat(facts[name]).astimezone(UTC) for name in ("late_from", "late_to")
+    )
+    return f"; the late ones were {facts['late_were']} from {first:%H:%M} to {last:%H:%M} UTC"

@@ -54,8 +54,8 @@ _MESSAGES = f"""{_PARTS} cross join lateral (
    where d.credential_id = any (k.ids) and d.drill is not distinct from k.drill
      and {SETTLED} > part.after and {SETTLED} < part.before and d.status <> 'cancelled'
   offset 0) d"""
-_SEND_S = "greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8"
-_WAY_S = "greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8"
+SEND_S = "greatest(extract(epoch from d.accepted_at - d.due_at), 0)::float8"
+WAY_S = "greatest(extract(epoch from d.ended_at - d.accepted_at), 0)::float8"
 _HOURS = "r.credential_id = any (k.ids) and r.at >= k.hours_from and r.at <= k.hours_to"
 
 # $4 the cases that are the recipients' own. Of a provider that never says what became of what it
@@ -109,8 +109,8 @@ select k.credential_id, k.span_s, n.*
            count(*) filter (where way_s <= $5) as way_prompt,
            count(*) filter (where way_s > $6) as late
       from (
-        select case when d.accepted_at is not null then {_SEND_S} end as send_s,
-               case when d.status = 'delivered' and d.accepted_at <= k.grown_until then {_WAY_S}
+        select case when d.accepted_at is not null then {SEND_S} end as send_s,
+               case when d.status = 'delivered' and d.accepted_at <= k.grown_until then {WAY_S}
                 end as way_s
           from {_MESSAGES}) times) n
  where not k.whole
@@ -128,9 +128,9 @@ select k.credential_id, k.span_s, n.which, sum(n.total)::float8 as total,
         select t.which, {slot_sql("t.seconds", "$4")}::text as slot, count(*) as hits,
                sum(t.seconds) as total
           from {_MESSAGES} cross join lateral (
-            values ('send', case when d.accepted_at is not null then {_SEND_S} end),
+            values ('send', case when d.accepted_at is not null then {SEND_S} end),
                    ('way', case when d.status = 'delivered' and d.accepted_at <= k.grown_until
-                           then {_WAY_S} end)) as t (which, seconds)
+                           then {WAY_S} end)) as t (which, seconds)
          where t.seconds is not null
          group by 1, 2
         union all

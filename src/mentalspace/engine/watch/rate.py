@@ -9,6 +9,7 @@ from mentalspace.engine.chance import is_unlikely
 from mentalspace.engine.db import Connection
 from mentalspace.engine.rates import Reading, read_rates
 from mentalspace.engine.runbook import AlertRule, Metric, Op, RoomRunbook
+from mentalspace.engine.watch.late import when_late
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 from mentalspace.engine.watch.streak import STEADY
 
@@ -60,8 +61,11 @@ async def look_at_rates(
     readings = {each: rates.reading(metric.id, each, rule.window_s) for each in ids(subjects)}
     ill = [each for each, reading in readings.items() if fires(rule, reading)]
     whose = await faults_of(connection, rule, ill, rule.window_s)
+    late = await when_late(connection, room.overview, metric, ill, rule.window_s)
     return {
-        each: _look(rule, reading, whose.get(each)) if reading.n else nothing("nothing to count")
+        each: _look(rule, reading, whose.get(each), late.get(each, {}))
+        if reading.n
+        else nothing("nothing to count")
         for each, reading in readings.items()
     }
 
@@ -76,7 +80,12 @@ async def faults_of(
     return {row["credential_id"]: (row["fault"], row["case_id"]) for row in rows}
 
 
-def _look(rule: AlertRule, reading: Reading, whose: tuple[str, str | None] | None) -> Look:
+def _look(
+    rule: AlertRule,
+    reading: Reading,
+    whose: tuple[str, str | None] | None,
+    late: Mapping[str, str],
+) -> Look:
     # Taken, and failed afterwards without an attempt of ours: the provider said so itself.
     fault, case_id = (rule.fault.value, None) if rule.fault else whose or ("theirs", None)
     return Look(
@@ -95,5 +104,6 @@ def _look(rule: AlertRule, reading: Reading, whose: tuple[str, str | None] | Non
             "value": reading.value,
             "target": reading.metric.target,
             "window_s": rule.window_s,
+            **late,
         },
     )
