@@ -298,7 +298,7 @@ class MentalSpace:
         async with (
             open_client(live=False) as sheltered,
             open_client(live=True) as live,
-            connect(services.login_url, size=4, name="mentalspace worker") as loops,
+            connect(services.login_url, size=6, name="mentalspace worker") as loops,
             connect(services.login_url, size=1, name="mentalspace worker") as heart,
         ):
             clients = {False: sheltered, True: live}

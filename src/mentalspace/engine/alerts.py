@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -32,8 +33,11 @@ from mentalspace.engine.watch.state import State, next_state
 from mentalspace.kernel.case import Fault
 
 # One evaluator at a time, wherever it runs: whoever holds this for the length of a tick. States,
-# incidents and pages of a tick are one transaction: who dies within it leaves nothing half done.
+# incidents and pages of a room are one transaction: who dies within it leaves nothing half done.
 EVALUATION_LOCK = 7_235_661_043
+# While the database answers of one room, what it said of another is judged; each takes a
+# connection.
+_ROOMS_AT_ONCE = 2
 # A question that takes longer has gone wrong, and must not keep the other rules waiting.
 _LONGEST_QUESTION_MS = 10_000
 # One deadlock or one slow minute is nobody's business; a rule that is blind for longer is.
@@ -67,14 +71,12 @@ class Evaluator:
 
         Skips if another does it.
         """
-        opened = 0
         async with self.database.as_dispatcher() as connection:
             if not await connection.fetchval(
                 "select pg_try_advisory_xact_lock($1)", EVALUATION_LOCK
             ):
                 return 0
-            await connection.execute(f"set local statement_timeout = {_LONGEST_QUESTION_MS}")
-            live = [
+            rules = [
                 (room, rule)
                 for room in self.runbooks.rooms
                 for rule in room.overview.alerts
@@ -82,17 +84,47 @@ class Evaluator:
             ]
             silences = await standing_silences(connection)
             due = await find_due(
-                connection, [(room.room, rule) for room, rule in live], self.soonest_s
+                connection, [(room.room, rule) for room, rule in rules], self.soonest_s
             )
-            blind = await _blind_rules(connection, [rule for _room, rule in live])
-            for room, rule in live:
-                if subjects := due.get(rule.id):
-                    opened += await self._turn(
-                        connection, room, rule, subjects, silences, was_blind=rule.id in blind
-                    )
+            blind = await _blind_rules(connection, [rule for _room, rule in rules])
+            opened = await self._turns_of_rooms(rules, due, silences, blind)
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
         return opened
+
+    async def _turns_of_rooms(
+        self,
+        rules: Sequence[tuple[RoomRunbook, AlertRule]],
+        due: Mapping[str, Sequence[Subject]],
+        silences: Sequence[Silence],
+        blind: Collection[str],
+    ) -> int:
+        """Each room in a transaction of its own, so many at a time; what one raises is raised once
+        the others are done."""
+        by_room: dict[str, list[tuple[RoomRunbook, AlertRule]]] = {}
+        for room, rule in rules:
+            if due.get(rule.id):
+                by_room.setdefault(room.room, []).append((room, rule))
+        gate = asyncio.Semaphore(_ROOMS_AT_ONCE)
+
+        async def look(those: Sequence[tuple[RoomRunbook, AlertRule]]) -> int:
+            async with gate, self.database.as_dispatcher() as connection:
+                await connection.execute(f"set local statement_timeout = {_LONGEST_QUESTION_MS}")
+                return sum(
+                    [
+                        await self._turn(
+                            connection, room, rule, due[rule.id], silences,
+                            was_blind=rule.id in blind,
+                        )
+                        for room, rule in those
+                    ]
+                )  # fmt: skip
+
+        ends = await asyncio.gather(*map(look, by_room.values()), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return sum(end for end in ends if isinstance(end, int))
 
     async def _turn(
         self,
