@@ -134,6 +134,12 @@ _AT = datetime(2026, 11, 28, 2, 11, 5, tzinfo=UTC)
             Lately(27, 9, 9, 0, 0, 0, 0, None, failed_since=9, well_at=_AT),
             "; none of the 9 since 02:11:05 UTC went well",
         ),
+        (
+            Lately(9, 0, 0, 0, 0, 0, 0, None, slow_s=9.0, usual_s=0.4, quick_at=_AT),
+            "Twilio takes 9.0 s to answer a call, usually 0.4 s; the last quick one ended at 02:11",
+        ),
+        (Lately(9, 0, 0, 0, 0, 0, 0, None, slow_s=4.0), None),  # it may always take so long
+        (Lately(9, 0, 0, 0, 0, 0, 0, None, slow_s=4.0, usual_s=2.0), None),
         (Lately(9, 0, 0, 0, 1, 4, 0, "sms.filtered"), "4 of 5 messages that Twilio took did not"),
         (Lately(9, 1, 1, 2, 30, 1, 3, "sms.filtered"), None),  # one of each may be anything
         (Lately(300, 5, 5, 2, 0, 0, 0, None), None),  # as on the best of days

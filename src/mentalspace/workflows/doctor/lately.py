@@ -24,6 +24,12 @@ _PART_FAILED = 0.1
 _OVER_AFTER = 10
 # After so many that failed it is no part that fails.
 _NONE_AFTER = 5
+# A call is slow that takes so much longer than is usual, and longer than this; where nothing is
+# usual yet, than that. It is judged by so many of the latest.
+_SLOW_TIMES = 3.0
+_SLOW_S = 3.0
+_SLOW_FOR_ANYBODY_S = 5.0
+_LATEST = 5
 _WHOSE: Mapping[Fault, Whose] = {Fault.OURS: "ours", Fault.THEIRS: "theirs"}
 
 # $1 credentials, all in use if none are given; $2 the cases that are the recipients' own, $3 the
@@ -32,7 +38,8 @@ _READ = f"""
 with clock as materialized (
   select app.now() - interval '{MINUTES} min' as since
 )
-select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
+select c.id as credential_id, c.integration, c.provider, calls.*, ends.*, slow.slow_s,
+       before.usual_s, before.quick_at
   from clock cross join credential c
  cross join lateral (
     select count(*) as tried, count(*) filter (where bad) as failed,
@@ -61,8 +68,26 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*
                      where d.credential_id = c.id and d.drill is null
                        and d.accepted_at is not null and d.ended_at > clock.since) ended) dated
     ) ends
+ cross join lateral (
+    select case when count(*) = {_LATEST}
+           then percentile_cont(0.5) within group (order by took_s) end as slow_s
+      from (select extract(epoch from a.finished_at - a.started_at)::float8 as took_s
+              from attempt a
+             where a.credential_id = c.id and a.drill is null and a.state = 'succeeded'
+               and a.finished_at > clock.since
+             order by a.finished_at desc limit {_LATEST}) latest) slow
+  left join lateral (
+    select percentile_cont(0.5) within group (order by took_s)
+             filter (where finished_at < clock.since) as usual_s,
+           max(finished_at) filter (where took_s * {_SLOW_TIMES} < slow.slow_s) as quick_at
+      from (select a.finished_at,
+                   extract(epoch from a.finished_at - a.started_at)::float8 as took_s
+              from attempt a
+             where slow.slow_s > {_SLOW_S} and a.credential_id = c.id and a.drill is null
+               and a.state = 'succeeded' and a.finished_at > clock.since - interval '1 day'
+             order by a.finished_at desc limit 200) took) before on true
  where c.active and c.drill is null and ($1::uuid[] is null or c.id = any ($1))
-   and (calls.failed > 0 or ends.lost > 0)
+   and (calls.failed > 0 or ends.lost > 0 or slow.slow_s > {_SLOW_S})
 """
 
 
@@ -71,7 +96,8 @@ class Lately:
     """Of the last ten minutes: how many calls were `tried`; `failed`, by its fault or ours, last at
     `failed_at` and mostly by `failed_case`; were `unanswered` of these; `well_since` the last of
     them; `failed_since` the last that went well, at `well_at`. Of what it took `arrived` and `lost`
-    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`."""
+    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`. A call
+    takes `slow_s` of late, and took `usual_s` before; the last quick one ended at `quick_at`."""
 
     tried: int
     failed: int
@@ -85,6 +111,9 @@ class Lately:
     failed_case: str | None = None
     failed_since: int = 0
     well_at: datetime | None = None
+    slow_s: float | None = None
+    usual_s: float | None = None
+    quick_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +146,12 @@ async def read_troubles(
 
 
 def judge_lately(lately: Lately, title: str, runbooks: Runbooks) -> list[Trouble]:
-    """What was taken and lost, and what was not answered, while it is not over."""
-    found = [_of_lost(lately, title, runbooks), _of_calls(lately, title, runbooks)]
+    """What was taken and lost, what was not answered and what was so late, while it is not over."""
+    found = [
+        _of_lost(lately, title, runbooks),
+        _of_calls(lately, title, runbooks),
+        _of_slow(lately, title),
+    ]
     return [one for one in found if one is not None]
 
 
@@ -172,3 +205,15 @@ def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
         text += "; the others were answered"
     word = "Fails in part" if in_part else "Failing"
     return Trouble("calls", word, "bad", text + why, whose or "theirs")
+
+
+def _of_slow(lately: Lately, title: str) -> Trouble | None:
+    slow_s, usual_s = lately.slow_s, lately.usual_s
+    least = _SLOW_FOR_ANYBODY_S if usual_s is None else max(_SLOW_S, _SLOW_TIMES * usual_s)
+    if slow_s is None or slow_s <= least:
+        return None
+    usually = f", usually {usual_s:.1f} s" if usual_s is not None else ""
+    quick_at = lately.quick_at
+    since = f"; the last quick one ended at {quick_at:%H:%M:%S} UTC" if quick_at else ""
+    text = f"{title} takes {slow_s:.1f} s to answer a call{usually}{since}. What is sent goes, late"
+    return Trouble("speed", "Slow", "warning", text, "theirs")
