@@ -70,7 +70,7 @@ select *, app.now() - idle_s * interval '1 s' as began_at from (
 """
 # Who waits in the database, and who is in the way: see engine_0040.sql.
 _LOCK_WAITS = "select * from app.lock_waits() order by waits_s desc, held_s desc"
-# Who holds a whole table, others waiting or not: see engine_0052.sql.
+# Who holds a whole table, others waiting or not: see engine_0048.sql.
 _TABLE_LOCKS = "select * from app.table_locks() order by held_s desc nulls last"
 _HEARTBEATS = ("pulse", "heartbeat")
 

@@ -1,10 +1,12 @@
 -- Who holds one of our tables so that others cannot write it, or not even read it. Nothing here
--- touches those tables; of what the holder did the shape is shown, without a value.
+-- touches those tables; of what the holder did the shape is shown, without a value. As whom
+-- it is logged in and from where says whose transaction one ends.
 create function app.table_locks() returns table (
-  relation text, holder int, held_by text, holder_state text, held_s float8, holder_query text)
+  relation text, holder int, held_by text, held_as text, held_from text, holder_state text,
+  held_s float8, holder_query text)
 language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-  select c.relname::text, l.pid, coalesce(a.application_name, ''),
-         coalesce(a.state, 'a prepared transaction'),
+  select c.relname::text, l.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''),
+         coalesce(host(a.client_addr), 'this host'), coalesce(a.state, 'a prepared transaction'),
          extract(epoch from clock_timestamp() - coalesce(a.xact_start, a.query_start))::float8,
          coalesce(app.query_shape(a.query), '')
     from pg_locks l join pg_class c on c.oid = l.relation
