@@ -38,6 +38,14 @@ select l.practice_id, l.id, l.credential_id, l.integration, 'reminder', 'r', 'cr
        app.now() - interval '6 min', app.now(), '00-0-0-00'
   from lane l join credential c on c.id = l.credential_id where c.endpoint = 'crowd-5'
 """
+# Nothing waits there but what is held for a person.
+_HELD = """
+insert into delivery (practice_id, lane_id, credential_id, integration, kind, recipient_key,
+  idempotency_key, due_at, status, traceparent)
+select l.practice_id, l.id, l.credential_id, l.integration, 'reminder', 'r', 'crowd/held',
+       app.now() - interval '6 min', 'held', '00-0-0-00'
+  from lane l join credential c on c.id = l.credential_id where c.endpoint = 'crowd-3'
+"""
 # Its calls are answered, and what they took does not arrive.
 _INCIDENT = """
 insert into incident (key, rule_id, integration, credential_id, practice_id, severity, title, fault,
@@ -88,6 +96,7 @@ select practice_id, id, 'sms', 'twilio', 'last', '', 'processed', app.now() - in
 async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
     await stage.owner.execute(_CROWD)
     await stage.owner.execute(_STUCK)
+    await stage.owner.execute(_HELD)
     await stage.owner.execute(_INCIDENT)
     await stage.owner.execute(_REFUSED)
     for troubled in (_IN_PART, _TAKEN, _LAST_HEARD):

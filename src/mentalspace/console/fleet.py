@@ -81,7 +81,7 @@ async def home(visit: Visit) -> Response:
         fleet=fleet,
         uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards)
         + sum(group.number for group in fleet.more),
-        unwell=[card for card in fleet.cards if card.state.tone == "bad"],
+        unwell=[card for card in fleet.cards if card.state.tone in ("bad", "warn")],
         room=room,
         incidents=incidents,
         people=people,

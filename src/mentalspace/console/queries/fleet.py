@@ -120,8 +120,9 @@ class _Seen:
     outcomes: Outcomes
 
     @property
-    def stuck(self) -> int:
-        return self.backlog["stuck"] if self.backlog is not None else 0
+    def stuck(self) -> bool:
+        """What is due does not leave. Of what is held or unknown alone nobody can say."""
+        return self.backlog is not None and bool(self.backlog["stuck"])
 
     @property
     def is_calm(self) -> bool:
@@ -145,7 +146,7 @@ async def read_fleet(
     elif len(seen) > CROWD:
         shown = sorted(
             (each for each in seen if not each.is_calm),
-            key=lambda each: (URGENCY[each.states[0].tone], -each.stuck),
+            key=lambda each: (URGENCY[each.states[0].tone], not each.stuck),
         )
     more = shown[MOST_CARDS:] if room is None else []
     calm = () if room is not None or shown is seen else _calm(each for each in seen if each.is_calm)

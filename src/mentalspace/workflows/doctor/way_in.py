@@ -31,6 +31,11 @@ select c.id, c.integration, c.provider, c.endpoint, c.live, heard.at as heard_at
   left join hook_refusal r on r.credential_id = c.id and r.last_at > app.now() - interval '1 day'
  where c.id = any ($1)
 """
+# See engine/silence.py.
+_MEANWHILE = (
+    "what was taken is asked after by us within a quarter of an hour: send nothing again, and pause"
+    " nothing"
+)
 _WHY: Mapping[str, str] = {
     "signature": "what signs them is not the secret that is entered here",
     "timestamp": "they are signed for another time",
@@ -70,7 +75,7 @@ class WayIn:
     @property
     def words(self) -> str:
         """Sentences, the last without its full stop."""
-        said = [self._whose, self._refusals, self._reached, *self._answers]
+        said = [self._whose, self._refusals, self._reached, *self._answers, _MEANWHILE]
         return ". ".join(f"{one[:1].upper()}{one[1:]}" for one in said)
 
     @property
