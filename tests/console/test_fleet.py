@@ -8,6 +8,9 @@ import re
 import pytest
 
 from mentalspace.console.queries.fleet import MOST_CARDS
+from mentalspace.console.queries.incident import open_incidents
+from mentalspace.console.queries.listed import people_of
+from mentalspace.engine.db import Connection
 from tests.console.stage import Stage
 from tests.console.test_doors import visitor
 
@@ -220,3 +223,21 @@ async def test_an_outage_of_everybody_is_one_page_and_one_cause(stage: Stage) ->
             " where c.id = s.credential_id and c.provider = 'twilio' and c.endpoint = 'crowd-1'"
         )
         assert said not in await read("/")
+
+
+@pytest.mark.database
+async def test_a_list_of_incidents_waits_a_moment_for_its_counts(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond it the list shows what was counted last, and the page goes on."""
+
+    async def for_ever(connection: Connection, *_rest: object) -> None:
+        await connection.execute("select pg_sleep(9)")
+
+    async with stage.services.database.as_oncall() as connection:
+        incidents = await open_incidents(connection)
+        assert await people_of(connection, stage.services.runbooks, incidents)
+        monkeypatch.setattr("mentalspace.console.queries.listed._WITHIN_S", 0.05)
+        monkeypatch.setattr("mentalspace.console.queries.listed._impact", for_ever)
+        assert await people_of(connection, stage.services.runbooks, incidents) == {}
+        await connection.execute("select pg_sleep(0.1)")

@@ -20,8 +20,8 @@ def test_a_door_that_answers_and_refused_nobody_is_not_the_cause() -> None:
         " Our door has refused none of them for a day."
         " Asked from this host just now, our door answers."
         " What clients text comes in by the same door, and none of it has been heard since"
-        " 03:00:00 UTC: their answers and STOP are cut off as well. What was taken is asked after by"
-        " us within a quarter of an hour: send nothing again, and pause nothing"
+        " 03:00:00 UTC: their answers and STOP are cut off as well. What was taken is asked after"
+        " by us within a quarter of an hour: send nothing again, and pause nothing"
     )
     assert "STOP" not in replace(SILENT, hears=False).words
 

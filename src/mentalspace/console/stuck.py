@@ -16,7 +16,7 @@ from mentalspace.practice.identity import Person
 _DUE = """
 select count(*) as messages, count(distinct recipient_key) as people, min(due_at) as first_due_at
   from delivery where status in ('pending', 'due', 'unknown') and due_at <= app.now()
-   and drill is null
+   and coalesce(next_attempt_at, due_at) <= app.now() and drill is null
 """
 _NEXT = """
 select count(*) as messages, min(due_at) as first_due_at from delivery
