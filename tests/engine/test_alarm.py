@@ -592,7 +592,9 @@ async def test_a_locked_table_of_messages_keeps_nobody_from_being_paged(
         "update pulse set beat_at = beat_at - interval '2 min' where name = 'page'"
     )
     try:
-        await holder.execute("begin; lock table delivery, attempt, lane in access exclusive mode")
+        await holder.execute(
+            "begin; lock table delivery, attempt, lane, process_end in access exclusive mode"
+        )
         assert [await watchman.tick(), await watchman.tick()] == [[], ["page"]]
         assert any("The pager is silent" in text for _target, text in desk.pages)
     finally:

@@ -91,11 +91,19 @@ class Watchman:
         except LOCKED as error:
             return await self._tell_unread(error)
         self._unread = False
-        await self._keep_ends()
-        restarts = await self._tell_restarts()
+        restarts = await self._look_at_restarts()
         told = await self._tell(silent, stalled, restarts)
         await self._tell_connections()
         return told
+
+    async def _look_at_restarts(self) -> Mapping[str, Restarts]:
+        """Whatever is in the way there holds up no word of silence, which is the graver."""
+        try:
+            await self._keep_ends()
+            return await self._tell_restarts()
+        except LOCKED as error:
+            log.error("restarts_not_read", error=type(error).__name__)
+            return {}
 
     async def _keep_ends(self) -> None:
         """Whoever looks may have no access to the host."""
