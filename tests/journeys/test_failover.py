@@ -96,7 +96,7 @@ async def test_what_went_over_is_told_in_words(house: House) -> None:
         fleet = await page(http, "/")
         assert "First choice. After 1 s of trouble, what waits goes on through SMTP relay." in fleet
         assert "Second choice: takes over what waits when Resend is out." in fleet
-        assert "6 messages went over to SMTP relay in the last hour." in fleet
+        assert "6 messages went over to SMTP relay in the last hour, the last" in fleet
         story = await page(http, f"/incidents/{incident['id']}")
         assert "6 messages went over to SMTP relay, because Resend keeps failing" in story
         told = await page(http, f"/messages/{message}")

@@ -21,6 +21,7 @@ _WHOSE = {
     "both": State("Ours and theirs", "bad", "there is something on both sides"),
     "unclear": State("Unclear", "warn", "something is wrong, and not yet whose"),
 }
+_UNEASY = State("Not quite well", "warn", "no call fails, and something is to be looked at")
 _FINDING: dict[Looked, State] = {
     "good": State("Good", "ok", "as it should be"),
     "warning": State("Warning", "warn", "it works, and should be mended"),
@@ -74,8 +75,7 @@ async def doctor(visit: Visit) -> Response:
 
 
 def _verdict(verdict: Verdict) -> State:
-    known = _WHOSE[verdict.whose]
-    return State(known.word, "warn", known.meaning) if verdict.is_uneasy else known
+    return _UNEASY if verdict.is_uneasy else _WHOSE[verdict.whose]
 
 
 def _rates(rates: Rates) -> dict[str, Any]:

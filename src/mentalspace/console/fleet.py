@@ -11,7 +11,7 @@ from starlette.responses import Response
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.brewing import read_brewing
-from mentalspace.console.queries.card_state import Told
+from mentalspace.console.queries.card_state import FOR_THE_DAY, Told
 from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
@@ -81,7 +81,7 @@ async def home(visit: Visit) -> Response:
         fleet=fleet,
         uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards)
         + sum(group.number for group in fleet.more),
-        unwell=[card for card in fleet.cards if card.state.tone in ("bad", "warn")],
+        unwell=[card for card in fleet.cards if _is_unwell(card.state)],
         room=room,
         incidents=incidents,
         people=people,
@@ -102,6 +102,10 @@ async def home(visit: Visit) -> Response:
         heard=told.heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
+
+
+def _is_unwell(state: State) -> bool:
+    return state.tone in ("bad", "warn") and state.word != FOR_THE_DAY
 
 
 def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:

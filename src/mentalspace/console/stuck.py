@@ -27,7 +27,9 @@ _INCIDENTS = """
 select i.id, i.title, i.opened_at, i.acknowledged_by,
        (select count(*) from page p where p.incident_id = i.id and p.state = 'sent') as pages
   from incident i where i.status <> 'resolved' and i.recovered_at is null and i.drill is null
-   and i.lead_id is null order by i.opened_at desc limit 5
+   and i.lead_id is null
+ order by array_position(array['critical', 'high', 'medium', 'low'], i.severity), i.opened_at
+ limit 5
 """
 
 # What a page meets that waits for a lock, or for an answer, longer than a person would.

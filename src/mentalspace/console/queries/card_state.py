@@ -17,6 +17,10 @@ URGENCY: Mapping[Tone, int] = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 
 WORKS = State("Working", "ok", "the last calls were answered")
 
 
+# What waits for a person and wakes nobody.
+FOR_THE_DAY = "Needs a look"
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What the doctor judges by as well, by credential: whose last callback was refused, what went
@@ -44,7 +48,7 @@ def states_of(
         *_of_calls(credential, troubles),
     ]
     if backlog and (backlog["held"] or backlog["unknown"]):
-        found.append(State("Needs a look", "warn", "messages are held or their outcome is unknown"))
+        found.append(State(FOR_THE_DAY, "warn", "messages are held or their outcome is unknown"))
     way_in = f". {told.ways_in[id_].words}" if id_ in told.ways_in else ""
     if id_ in told.refusing:
         meaning = f"messages leave; what became of them is refused{way_in}"

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from mentalspace.console.about import About, about_of
 from mentalspace.console.queries.facts import read_impact
 from mentalspace.console.queries.group import ids_of
 from mentalspace.console.queries.house import read_house_impact
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
+from mentalspace.engine.pulse import LOCKED
 from mentalspace.engine.runbook import Runbooks
 
 # Each is counted anew: of a longer list, and of what takes longer, the rest shows what it came to
@@ -40,7 +39,7 @@ async def people_of(
                 await connection.execute(f"set local statement_timeout = {left_ms}")
                 found[incident["id"]] = await _impact(connection, incident, about)
                 await connection.execute("set local statement_timeout = default")
-        except asyncpg.QueryCanceledError:
+        except LOCKED:
             break
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,6 +123,11 @@ async def test_quotas_end_with_their_day_and_month(client: Client) -> None:
     """Every recipient counts; what is over is refused whole, and the next day it goes again."""
     client.account(options={"quota_daily": 3, "quota_monthly": 5})
     kit = client.sandbox.world.kit
+    # On any day but one so near the month's end that the next two days would be of another.
+    now = kit.clock.now()
+    tenth = (now.replace(day=1) + timedelta(days=32)).replace(day=10, hour=12)
+    begin_s = (tenth - now).total_seconds()
+    kit.clock.move(begin_s)
     two = {**MAIL, "cc": "second@demo.example"}
     status, _body, headers = await client.call("POST", "/emails", two)
     assert (status, headers["x-resend-daily-quota"], headers["x-resend-monthly-quota"]) == (
@@ -130,14 +136,14 @@ async def test_quotas_end_with_their_day_and_month(client: Client) -> None:
     status, body, headers = await client.call("POST", "/emails/batch", [MAIL, MAIL])
     assert (status, body["name"]) == (429, "daily_quota_exceeded")
     assert "retry-after" not in headers
-    kit.clock.move(24 * 3600)
+    kit.clock.move(begin_s + 24 * 3600)
     assert (await client.call("POST", "/emails", two))[0] == 200
     status, body, _headers = await client.call("POST", "/emails", two)
     assert (status, body["name"]) == (429, "daily_quota_exceeded")
-    kit.clock.move(2 * 24 * 3600)
+    kit.clock.move(begin_s + 2 * 24 * 3600)
     status, body, _headers = await client.call("POST", "/emails", two)
     assert (status, body["name"]) == (429, "monthly_quota_exceeded")
-    kit.clock.move(32 * 24 * 3600)
+    kit.clock.move(begin_s + 32 * 24 * 3600)
     assert (await client.call("POST", "/emails", two))[0] == 200
 
 
