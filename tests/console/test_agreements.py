@@ -53,7 +53,9 @@ async def test_an_administrator_keeps_the_register(
         assert await overflow(page) <= 0
         await register.get_by_role("button", name="Revoke").click()
         await expect(shown).to_contain_text("None holds")
-    audited = await stage.owner.fetch("select action from audit where action like 'agreement%'")
+    audited = await stage.owner.fetch(
+        "select action from audit where action like 'agreement%' order by id"
+    )
     assert [row["action"] for row in audited] == ["agreement_recorded", "agreement_revoked"]
 
 
