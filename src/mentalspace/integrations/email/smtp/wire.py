@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from mentalspace.integrations.email.model import Attachment, Mail
 from mentalspace.kernel.errors import Evidence, ProviderError
 from mentalspace.kernel.phi import Phi
+from mentalspace.kernel.said import read_sentences
 
 # Submission, and submission within TLS.
 # source: https://www.rfc-editor.org/rfc/rfc6409#section-3.1
@@ -23,6 +27,14 @@ PORTS = {"smtp": 587, "smtps": 465}
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # source: https://www.rfc-editor.org/rfc/rfc3463#section-2
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})(?:\s|$)")
+# Each line of a reply may begin with it.
+# source: https://www.rfc-editor.org/rfc/rfc2034#section-4
+_AT_LINES = re.compile(rf"^{_ENHANCED.pattern}", re.MULTILINE)
+# What Google ends each of its replies with: who answered.
+_SIGNED = re.compile(r"\s+\S+ - gsmtp$")
+_KNOWN = Path(__file__).with_name("said.toml").read_text()
+_SAID = read_sentences(_KNOWN)
+_MEANT: Mapping[str, str] = tomllib.loads(_KNOWN)["codes"]
 # A class and nothing more: `5.0.0` says no more than the 5 of its 550 did.
 _SAYS_NOTHING = re.compile(r"[245]\.0\.0")
 # Where servers put the name under which they keep it: Postfix, Sendmail; Exim.
@@ -94,7 +106,8 @@ def message_bytes(mail: Mail, mail_id: str, now: datetime) -> bytes:
 def reply_evidence(stage: str, code: int, text: str) -> Evidence:
     """What a refusal says. Its code is the enhanced one, or which command was refused.
 
-    The prose may quote an address, so it stays PHI.
+    The prose may quote an address, so it stays PHI; told is the known sentence that it is, or what
+    the enhanced code means.
     """
     found = _ENHANCED.match(text)
     enhanced = found[1] if found and not _SAYS_NOTHING.fullmatch(found[1]) else None
@@ -104,7 +117,13 @@ def reply_evidence(stage: str, code: int, text: str) -> Evidence:
         code=enhanced or f"{stage}_refused",
         message=Phi(text),
         retry_after_s=None,
+        said=_SAID.find(_prose(text)) or _MEANT.get((enhanced or "").partition(".")[2]),
     )
+
+
+def _prose(text: str) -> Phi[str]:
+    """The words alone, of all its lines."""
+    return Phi(_SIGNED.sub("", " ".join(_AT_LINES.sub("", text).split())))
 
 
 def queue_id(text: str) -> str | None:
