@@ -20,6 +20,10 @@ async def _struck(stage: Stage, practice_id: UUID) -> UUID:
     credential_id = await stage.owner.fetchval(
         "select id from credential where practice_id = $1 and provider = 'resend'", practice_id
     )
+    await stage.owner.execute(
+        "update attempt set fault = 'theirs' where fault = 'ours' and credential_id = $1",
+        credential_id,
+    )
     new = NewIncident(
         key=f"email.consecutive_failures:{credential_id}",
         rule_id="email.consecutive_failures",

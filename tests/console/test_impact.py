@@ -101,7 +101,7 @@ async def test_everybody_stands_in_one_part_and_the_parts_add_up(stage: Stage) -
         stage.mesa,
     )
     dropped, lost, otherwise, reached, open_ = sorted(known, key=lambda d: -d["attempts"])
-    await fail(owner, otherwise["id"], 500, "x", "email.server_error", "retry", "theirs")
+    await fail(owner, otherwise["id"], 500, "x", "email.unauthorized", "wait", "ours")
     await owner.execute("update delivery set status = 'refused' where id = $1", otherwise["id"])
     await succeed(owner, await owner.fetchval(_TEXT, otherwise["id"]))
     await walk(owner, lost["id"], "due", "sending", "refused")

@@ -3,7 +3,7 @@ while nothing is sent."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from mentalspace.engine.runbook import load_runbooks
 from mentalspace.integrations import discover_rooms
 from mentalspace.workflows.doctor.lately import Lately, judge_lately
 from mentalspace.workflows.doctor.touched import Touched
+from mentalspace.workflows.doctor.verdict import judge
 
 ID = UUID(int=1)
 WELL = {
@@ -123,7 +124,7 @@ _AT = datetime(2026, 11, 28, 2, 11, 5, tzinfo=UTC)
         (Lately(20, 7, 7, 2, 0, 0, 0, None), "7 of 20 calls were not answered in the last 10 min"),
         (Lately(9, 9, 3, 0, 0, 0, 0, None), "9 of 9 calls failed at Twilio, 3 of them without"),
         (
-            Lately(9, 9, 0, 0, 0, 0, 0, None, failed_case="sms.rate_limited"),
+            Lately(9, 9, 0, 0, 0, 0, 0, None, theirs_case="sms.rate_limited"),
             f"10 min: {_BOOKS.case('sms.rate_limited').title} (sms.rate_limited)",
         ),
         (
@@ -150,6 +151,34 @@ def test_a_part_that_fails_is_said_until_it_is_over(lately: Lately, told: str | 
     found = judge_lately(lately, "Twilio", _BOOKS)
     assert [told in trouble.text for trouble in found if told] == ([True] if told else [])
     assert bool(found) is bool(told)
+
+
+def test_a_part_that_is_ours_stands_beside_what_is_theirs() -> None:
+    """From three on, and a tenth: with what to do about it; the verdict is both's."""
+    lately = Lately(20, 15, 0, 0, 0, 0, 0, None, failed_ours=3, ours_case="email.unauthorized",
+                    theirs_case="email.server_error")  # fmt: skip
+    whole, part = judge_lately(lately, "Resend", _BOOKS)
+    assert (whole.whose, part.whose) == ("theirs", "ours")
+    assert "; mostly theirs: " in whole.text and "(email.server_error)" in whole.text
+    assert part.text.startswith("3 of the 15 calls that failed at Resend are ours: ")
+    cure = part.cure_at("Mesa", "mesa")
+    assert cure is not None and "Enter a key that Resend accepts" in cure
+    seen = [Seen("resend/mesa", one.check, one.state, one.text, one.whose) for one in (whole, part)]
+    verdict = judge(seen)
+    assert verdict.word == "OURS AND THEIRS" and verdict.more == 0
+    assert f"Ours as well: {part.text}" in verdict.text
+    [alone] = judge_lately(replace(lately, failed_ours=2), "Resend", _BOOKS)
+    assert "mostly" not in alone.text
+    assert len(judge_lately(replace(lately, tried=90, failed=40), "Resend", _BOOKS)) == 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    subject: str
+    check: str
+    state: Any
+    text: str
+    whose: Any
 
 
 def test_what_somebody_did_often_is_one_line() -> None:

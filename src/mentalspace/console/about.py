@@ -15,7 +15,8 @@ _LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Meas
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """`lanes`: tries that fail and what waits behind them. `returns`: what was taken and came back,
+    """`lanes`: tries that fail and what waits behind them, of the incident's own fault alone where
+    the rule sees one (`by_fault`). `returns`: what was taken and came back,
     by `cases` if the rule names some, and never by `not_cases`. `leavers`: whoever wants no more,
     by these reasons. `kind` is for words: the rule's, or of a rate what it is a rate of."""
 
@@ -25,6 +26,7 @@ class About:
     cases: tuple[str, ...] = ()
     not_cases: tuple[str, ...] = ()
     leavers: tuple[str, ...] = ()
+    by_fault: bool = False
 
     @property
     def nobody(self) -> bool:
@@ -45,6 +47,8 @@ def about_of(runbooks: Runbooks, rule_id: str) -> About:
     if rule.kind is AlertKind.RATE and metric is not None:
         return _of_rate(metric, room.recipient_cases)
     kind = rule.kind.value
+    if rule.kind in (AlertKind.CONSECUTIVE, AlertKind.CASE):
+        return About(kind, by_fault=True)
     if rule.kind is AlertKind.UNDELIVERED:
         return About(kind, False, True, rule.cases, room.recipient_cases)
     if rule.kind is AlertKind.BURN:

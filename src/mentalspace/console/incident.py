@@ -32,6 +32,7 @@ from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import (
     not_the_network,
     our_own_calls,
+    part_of,
     shows_way_out,
     verdict,
 )
@@ -113,6 +114,9 @@ async def incident(visit: Visit) -> Response:
             _status_page(visit, found),
             _witness(visit, found, group),
         )
+    apart = facts["apart"]
+    case_apart = _case(visit, apart.case_id) if apart else None
+    part = part_of(whole, facts)
     issue = _issue(visit, rule, found["rule_id"])
     way_out = way_out if shows_way_out(whole, provider, way_out) else None
     buttons = _fitting(await remedy.buttons(visit, found, standing), about)
@@ -130,6 +134,7 @@ async def incident(visit: Visit) -> Response:
             end=ended.last if ended else None,
             way_out=way_out is not None,
             next_attempt_at=facts["impact"]["next_attempt_at"],
+            ours_apart=case_apart if part is not None and part.whose == "ours" else None,
         )
     )
     return await visit.show(
@@ -161,7 +166,7 @@ async def incident(visit: Visit) -> Response:
         did=deeds(
             facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
         ),
-        verdict=verdict(whole, facts, provider),
+        verdict=verdict(whole, facts, provider, case_apart.title if case_apart else None),
         way_out=way_out,
         status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),

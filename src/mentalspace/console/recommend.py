@@ -33,7 +33,8 @@ class Recommendation:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What of an incident decides what is to be done; `end` is how the worker ended last, of one
-    that starts again and again."""
+    that starts again and again; `ours_apart` the case of the part of it that is ours, amid what is
+    theirs."""
 
     incident: Any
     provider: str
@@ -46,6 +47,7 @@ class Seen:
     way_out: bool
     next_attempt_at: datetime | None
     end: End | None = None
+    ours_apart: ErrorCase | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -63,9 +65,22 @@ def recommend(seen: Seen) -> Recommendation | None:
     if of_callbacks and seen.refused and seen.refused.by_secret and seen.refused.fields:
         return _signing(seen, seen.refused.fields)
     advised = _of_runbook(seen)
-    if advised is not None:
-        return _unless_done(seen, advised)
-    return _waiting(seen) or _first_step(seen)
+    whole = _unless_done(seen, advised) if advised is not None else None
+    return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
+
+
+def _ours_first(seen: Seen, rest: Recommendation | None) -> Recommendation | None:
+    """What of it is ours can be mended here, whatever becomes of the rest."""
+    if seen.ours_apart is None or seen.ours_apart.now is None:
+        return rest
+    ours = _unless_done(seen, Recommendation(*_told(seen, seen.ours_apart)))
+    if rest is None:
+        return ours
+    return Recommendation(
+        f"What of it is ours: {ours.says} What is {seen.provider}’s: {rest.says}",
+        ours.press or rest.press,
+        rest.next_try_at,
+    )
 
 
 def _over(incident: Any) -> Recommendation:
@@ -115,8 +130,13 @@ def _of_runbook(seen: Seen) -> Recommendation | None:
     """The case's own before its rule's."""
     for page in (seen.case, seen.rule):
         if page is not None and page.now is not None:
-            return Recommendation(page.now.format_map(_places(seen)), page.press)
+            return Recommendation(*_told(seen, page))
     return None
+
+
+def _told(seen: Seen, page: ErrorCase | AlertRule) -> tuple[str, str | None]:
+    assert page.now is not None
+    return page.now.format_map(_places(seen)), page.press
 
 
 def _places(seen: Seen) -> Mapping[str, str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mentalspace.console import words
+from mentalspace.console.queries.apart import Apart
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.rate_alerts import rate_text
 from mentalspace.kernel.errors import Evidence
@@ -15,23 +16,37 @@ from mentalspace.workflows.doctor.way_out import WayOut
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`whose` is one word; `because` names the answer that says so; `elsewhere` is a second
-    witness: the same provider asked through other credentials."""
+    """`whose` is a word or a few; `because` names the answer that says so; `elsewhere` is a second
+    witness: the same provider asked through other credentials. `partly` is how much of it is the
+    other side's, and what."""
 
     whose: str
     because: str
     elsewhere: str | None
+    partly: str | None = None
 
 
-def verdict(incident: Any, facts: Mapping[str, Any], provider: str) -> Verdict:
+def verdict(
+    incident: Any, facts: Mapping[str, Any], provider: str, apart_title: str | None = None
+) -> Verdict:
+    """`apart_title` is the case by which its other part failed, in words."""
     whose = words.fault(incident["fault"])
     if incident["integration"] == HOUSE:
         return Verdict(whose, "A part of the house itself; no provider is asked", None)
     if rate := rate_text(incident["facts"]):
         # Answers elsewhere say nothing of addresses or of a reputation.
-        return Verdict(whose, rate, None)
+        return _with_part(Verdict(whose, rate, None), incident, facts, apart_title)
     because = _because(incident["fault"], facts["latest"], provider)
-    return Verdict(whose, because, _elsewhere(facts, provider))
+    found = Verdict(whose, because, _elsewhere(facts, provider))
+    return _with_part(found, incident, facts, apart_title)
+
+
+def part_of(incident: Any, facts: Mapping[str, Any]) -> Apart | None:
+    """What of an incident is the other side's at the same time, if it is more than chance; of one
+    that turned the other side was before."""
+    apart: Apart | None = facts.get("apart")
+    turned = words.turned_at(incident) is not None
+    return apart if apart is not None and apart.is_part and not turned else None
 
 
 def _because(fault: str, latest: Any | None, provider: str) -> str:
@@ -64,6 +79,22 @@ def _how_it_fails(latest: Any | None, provider: str) -> str:
         case "connect":
             return f"{provider} cannot be reached"
     return f"{provider} fails or cannot be reached"
+
+
+def _with_part(
+    found: Verdict, incident: Any, facts: Mapping[str, Any], title: str | None
+) -> Verdict:
+    apart = part_of(incident, facts)
+    if apart is None:
+        return found
+    return replace(
+        found,
+        whose=f"Mostly {found.whose.lower()}, partly {apart.whose}"
+        if 2 * apart.messages < apart.of
+        else "Ours and theirs",
+        partly=f"{apart.messages} of the {apart.of} messages that failed since it began are"
+        f" {apart.whose}{f': {title}' if title else ''}, the last at {apart.last_at:%H:%M:%S} UTC",
+    )
 
 
 def our_own_calls(incident: Any, facts: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -269,6 +269,12 @@ def fault(name: str | None) -> str:
     return _FAULT.get(name or "unclear", "Unclear")
 
 
+def turned_at(incident: Any) -> datetime | None:
+    """Since when it is ours, of an incident that was told as theirs first."""
+    at = incident["facts"].get("turned_at")
+    return datetime.fromisoformat(at) if at else None
+
+
 def role(name: str) -> str:
     return _ROLE.get(name, plain(name))
 

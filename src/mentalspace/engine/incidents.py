@@ -65,7 +65,8 @@ do update set facts = incident.facts || excluded.facts, recovered_at = null,
 returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
                                        and i.status <> 'resolved') as had_recovered,
   fault <> (select fault from incident i where i.key = $1
-               and i.status <> 'resolved') as has_turned
+               and i.status <> 'resolved') as has_turned,
+  (select case_id from incident i where i.key = $1 and i.status <> 'resolved') as case_before
 """
 # What a person closed while it lasted and what still lasts ($3 is when it began) are one trouble,
 # and so are a share that was resolved within its window ($2) and one that fires again: its incident
@@ -137,7 +138,9 @@ async def open_incident(
     assert row is not None
     if not row["is_new"]:
         if row["has_turned"]:
-            await turn(connection, row["id"], rung, new.title, new.case_id, new.drill)
+            await turn(
+                connection, row["id"], rung, new.title, new.case_id, new.drill, row["case_before"]
+            )
         elif row["had_recovered"] is not None:
             told = None
             if closed is not None:

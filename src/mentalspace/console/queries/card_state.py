@@ -43,7 +43,7 @@ def states_of(
     found = [
         *_of_lanes(credential, lanes),
         *_of_check(told.checked.get(id_)),
-        *(_of_trouble(one) for one in troubles),
+        *(_of_trouble(one, credential) for one in troubles),
         *_of_incident(credential),
         *_of_calls(credential, troubles),
     ]
@@ -96,8 +96,10 @@ def _of_check(checked: Checked | None) -> list[State]:
     return []
 
 
-def _of_trouble(trouble: Trouble) -> State:
-    return State(trouble.word, "bad" if trouble.state == "bad" else "warn", trouble.text)
+def _of_trouble(trouble: Trouble, credential: Any) -> State:
+    cure = trouble.cure and trouble.cure_at(credential["practice_name"], credential["endpoint"])
+    text = f"{trouble.text}. {cure}" if cure else trouble.text
+    return State(trouble.word, "bad" if trouble.state == "bad" else "warn", text.rstrip("."))
 
 
 def _of_incident(credential: Any) -> list[State]:

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console.about import About
+from mentalspace.console.queries.apart import read_apart
 from mentalspace.console.queries.fleet_sql import PAUSED
 from mentalspace.console.queries.house import read_house_facts
 from mentalspace.console.queries.people import NUMBERS, PEOPLE
@@ -19,17 +20,23 @@ from mentalspace.engine.queued import RESTED, RESTS, WAITS
 
 FAILURES = About()
 
-# Everybody whose message failed by our or the provider's fault since it began, and whoever
+# Everybody whose message failed by our or the provider's fault since it began, or since it turned
+# out to be ours, and by that fault alone if the rule sees one ($6); and whoever
 # waited in line behind them until `good_at`, the first good answer after the last failure: what
 # then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
 # waits now. Who went over to the next provider is one of them. What only rests until its hours
 # begin is nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is
 # due within a day. All that if the rule counts it ($2); $3 if it counts what came back, by the
-# cases $4 if any, and not by $5. Whoever was told the same in another way is reached. One line an
+# cases $4 if any, and not by $5. What met an older
+# trouble and was not tried since is that one's: between them the provider answered well, or what
+# was theirs turned into ours. Whoever was told the same in another way is reached. One line an
 # incident, and one of all, without an id.
 _IMPACT = f"""
 with member as materialized (
-  select i.id as incident_id, i.credential_id, i.since, i.resolved_at, i.drill, last.good_at,
+  select i.id as incident_id, i.credential_id, i.resolved_at, i.drill, last.good_at,
+         greatest(i.since, (i.facts ->> 'turned_at')::timestamptz) as since,
+         i.facts ? 'turned_at' as turned,
+         case when $6 and i.fault in ('ours', 'theirs') then i.fault end as fault,
          coalesce(last.good_at, i.resolved_at, app.now()) as line_until,
          coalesce(i.resolved_at, 'infinity') as until
     from incident i
@@ -48,6 +55,7 @@ with member as materialized (
     join attempt_delivery ad on ad.attempt_id = a.id
    where $2 and a.state in ('failed', 'unknown')
      and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
+     and (m.fault is null or a.fault is null or a.fault = m.fault)
      and a.finished_at >= m.since and a.finished_at <= m.until
   union
   select m.incident_id, ad.delivery_id
@@ -58,9 +66,20 @@ with member as materialized (
      and d.due_at <= m.line_until and not {RESTED}
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
+    left join lateral (
+      select a.finished_at as at, a.fault from attempt_delivery ad
+        join attempt a on a.id = ad.attempt_id
+       where d.attempts > 0 and ad.delivery_id = d.id and a.state in ('failed', 'unknown')
+         and not coalesce({LATER}, false)
+       order by a.finished_at desc limit 1) tried on true
    where $2 and d.drill is not distinct from m.drill and d.due_at <= m.line_until
      and (d.status in ('unknown', 'held') or {WAITS}
        or d.status = 'expired' and d.ended_at between m.since and m.line_until)
+     and coalesce(tried.fault not in ('ours', 'theirs') or tried.fault = m.fault, true)
+     and not coalesce(tried.at < m.since and (m.turned or exists (
+       select from attempt good
+        where good.credential_id = m.credential_id and good.state = 'succeeded'
+          and good.finished_at between tried.at and m.since)), false)
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
    where $3 and d.drill is not distinct from m.drill
@@ -155,8 +174,8 @@ select count(*) filter (where a.state = 'succeeded') as good,
        count(*) filter (where a.state in ('failed', 'unknown')) as bad
   from attempt a where a.credential_id = any ($1) and a.finished_at >= $2
 """
-# Since it began ($3), and not before. What a question about an unknown outcome was answered says
-# less than what the sending met.
+# Since it began ($3), and not before; of its own fault ($4) where any is. What a question about an
+# unknown outcome was answered says less than what the sending met.
 _LATEST = f"""
 select evidence_kind, http, code, request_id, case_id, finished_at,
        (select min(good.finished_at) from attempt good
@@ -170,7 +189,7 @@ select evidence_kind, http, code, request_id, case_id, finished_at,
            and a.state in ('failed', 'unknown') and not coalesce({LATER}, false)
            and a.finished_at <= coalesce($2::timestamptz, 'infinity')
            and a.finished_at >= $3::timestamptz
-         order by a.finished_at desc limit 1) bad
+         order by a.fault is not distinct from $4 desc, a.finished_at desc limit 1) bad
 """
 # The same provider through another credential, while ours failed: answers there speak for ours,
 # failures for theirs, and where nobody asked it nothing does. Whatever it answers after $4 only
@@ -247,6 +266,7 @@ async def read_impact(
         about.returns,
         list(about.cases) or None,
         list(about.not_cases),
+        about.by_fault,
     )
     return {row["incident_id"]: row for row in rows}
 
@@ -269,7 +289,7 @@ async def read_facts(
     until, drill = incident["resolved_at"], incident["drill"]
     # A share looks far back: what befell the lanes then, and was over, is no part of it.
     since = incident["since"] if about.lanes else incident["opened_at"]
-    latest = await connection.fetchrow(_LATEST, known, until, since)
+    latest = await connection.fetchrow(_LATEST, known, until, since, incident["fault"])
     # Until ours is answered again, every answer elsewhere is news.
     answered = latest is not None and latest["good_after_at"] is not None
     compared_until = latest["finished_at"] if answered else None
@@ -282,6 +302,7 @@ async def read_facts(
         "after": await connection.fetchrow(_AFTER, known, over) if over is not None else None,
         "by_incident": counted,
         "wording": await connection.fetch(_WORDING, ids) if about.returns else [],
+        "apart": await read_apart(connection, ids, incident["fault"]) if about.lanes else None,
         "left": await connection.fetchval(_LEFT, ids, list(about.leavers)),
         "resting": await connection.fetchrow(_RESTING, known, drill),
         "tries": await connection.fetchrow(_TRIES, ids),

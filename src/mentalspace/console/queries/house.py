@@ -11,9 +11,18 @@ from mentalspace.engine.queued import NEAR, RESTED, RESTS, WAITS
 
 _ROW = "d.practice_id, d.status, d.due_at, d.subject_type, d.subject_id"
 _OF = f"{PERSON} as person, {_ROW}"
+# Who waits for something else: behind a lane or a breaker that had stopped before, or for the next
+# try of what a provider had failed.
+_ELSEWHERE = """
+(exists (select from lane l where l.id = d.lane_id and l.state = 'paused'
+            and l.paused_at < clock.since)
+ or exists (select from credential_state s where s.credential_id = d.credential_id
+               and s.breaker <> 'closed' and s.opened_at < clock.since)
+ or d.first_attempt_at < clock.since and d.attempts > 0 and d.next_attempt_at > clock.until)
+"""
 # What was due while it lasted ($1 to $2, now if null) and has not left, what left more than a
-# minute late or ran out of time, and the appointments of whoever was not told. What was never
-# written down cannot be counted.
+# minute late or ran out of time, and the appointments of whoever was not told; of what had met
+# another trouble before it began nothing. What was never written down cannot be counted.
 _IMPACT = f"""
 with clock as materialized (
   select $1::timestamptz as since, coalesce($2::timestamptz, app.now()) as until
@@ -21,7 +30,7 @@ with clock as materialized (
   select {_OF}, {RESTS} as rests from clock cross join credential c
     join delivery d on d.credential_id = c.id
    where c.drill is null and d.drill is null and {NEAR} and d.due_at <= clock.until
-     and (d.status = 'unknown' or {WAITS} or {RESTS})
+     and (d.unknown_at >= clock.since or {RESTS} or {WAITS} and not {_ELSEWHERE})
   union all
   select d.*, false from clock cross join credential c cross join lateral (
     select {_OF} from delivery d
@@ -31,6 +40,7 @@ with clock as materialized (
        and (d.status in ('accepted', 'delivered') or d.status = 'expired')
        and coalesce(d.accepted_at, d.ended_at)
            > greatest(d.due_at, clock.since) + interval '1 minute'
+       and coalesce(d.first_attempt_at >= clock.since, true)
        and not {RESTED}) d
    where c.drill is null
 ), every_one as (
@@ -96,6 +106,7 @@ async def read_house_facts(connection: Connection, incident: Any) -> dict[str, A
         "impact": impact,
         "after": None,
         "by_incident": {},
+        "apart": None,
         "left": 0,
         "wording": [],
         "resting": {"messages": impact["resting"], "people": impact["people_resting"]},

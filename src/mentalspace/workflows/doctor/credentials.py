@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from mentalspace.engine.adapters import Adapters
@@ -173,7 +174,8 @@ def health(row: Any, called: RoomFinding, way_in: WayIn | None = None) -> list[R
 
 
 def of_lately(row: Any, trouble: Trouble) -> RoomFinding:
-    return finding(row, trouble.check, trouble.state, trouble.text, trouble.whose)
+    found = finding(row, trouble.check, trouble.state, trouble.text, trouble.whose)
+    return replace(found, cure=trouble.cure_at(row["practice"], row["endpoint"]))
 
 
 def _refused(row: Any) -> str:

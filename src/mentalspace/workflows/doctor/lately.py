@@ -20,6 +20,8 @@ FEWEST = 2
 # Smaller parts fail on the best of days: of what was taken, and of calls.
 _PART_LOST = 0.2
 _PART_FAILED = 0.1
+# Of what failed the other side's part is told from so many on.
+_FEWEST_OF_PART = 3
 # After so many that went well what failed before them is over.
 _OVER_AFTER = 10
 # After so many that failed it is no part that fails.
@@ -47,8 +49,13 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*, slow.s
            count(*) filter (where well and finished_at > bad_at) as well_since,
            count(*) filter (where bad and finished_at > well_at) as failed_since,
            max(bad_at) as failed_at, max(well_at) as well_at,
-           mode() within group (order by tried_case) filter (where bad) as failed_case
+           count(*) filter (where bad and fault = 'ours') as failed_ours,
+           mode() within group (order by tried_case) filter (where bad and fault = 'ours')
+             as ours_case,
+           mode() within group (order by tried_case) filter (where bad and fault = 'theirs')
+             as theirs_case
       from (select a.finished_at, a.state = 'succeeded' as well, a.case_id as tried_case,
+                   a.fault,
                    coalesce(a.fault in ('ours', 'theirs'), false) as bad,
                    a.evidence_kind = any ($3) as silent,
                    max(a.finished_at) filter (where a.fault in ('ours', 'theirs')) over ()
@@ -94,10 +101,11 @@ select c.id as credential_id, c.integration, c.provider, calls.*, ends.*, slow.s
 @dataclass(frozen=True, slots=True)
 class Lately:
     """Of the last ten minutes: how many calls were `tried`; `failed`, by its fault or ours, last at
-    `failed_at` and mostly by `failed_case`; were `unanswered` of these; `well_since` the last of
-    them; `failed_since` the last that went well, at `well_at`. Of what it took `arrived` and `lost`
-    messages ended, `arrived_since` the last that was lost; most were lost by `case_id`. A call
-    takes `slow_s` of late, and took `usual_s` before; the last quick one ended at `quick_at`."""
+    `failed_at`; were `unanswered` of these; `failed_ours` are ours, mostly by `ours_case`, and the
+    others mostly by `theirs_case`; `well_since` the last of them; `failed_since` the last that went
+    well, at `well_at`. Of what it took `arrived` and `lost` messages ended, `arrived_since` the
+    last that was lost; most were lost by `case_id`. A call takes `slow_s` of late, and took
+    `usual_s` before; the last quick one ended at `quick_at`."""
 
     tried: int
     failed: int
@@ -108,7 +116,9 @@ class Lately:
     arrived_since: int
     case_id: str | None
     failed_at: datetime | None = None
-    failed_case: str | None = None
+    failed_ours: int = 0
+    ours_case: str | None = None
+    theirs_case: str | None = None
     failed_since: int = 0
     well_at: datetime | None = None
     slow_s: float | None = None
@@ -118,13 +128,18 @@ class Lately:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong, for a line of the doctor (`check`, `text`) and for a card's badge (`word`)."""
+    """What is wrong, for a line of the doctor (`check`, `text`) and for a card's badge (`word`).
+    `cure` is what to do about what is ours, with places for the practice and the endpoint."""
 
     check: str
     word: str
     state: State
     text: str
     whose: Whose | None
+    cure: str | None = None
+
+    def cure_at(self, practice: str, endpoint: str) -> str | None:
+        return self.cure and self.cure.format(practice=practice, endpoint=endpoint)
 
 
 async def read_troubles(
@@ -150,6 +165,7 @@ def judge_lately(lately: Lately, title: str, runbooks: Runbooks) -> list[Trouble
     found = [
         _of_lost(lately, title, runbooks),
         _of_calls(lately, title, runbooks),
+        _of_part(lately, title, runbooks),
         _of_slow(lately, title),
     ]
     return [one for one in found if one is not None]
@@ -182,12 +198,9 @@ def _case(runbooks: Runbooks, case_id: str | None) -> tuple[str, Whose | None]:
 
 
 def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
-    if (
-        lately.failed < FEWEST
-        or lately.failed < _PART_FAILED * lately.tried
-        or lately.well_since >= _OVER_AFTER
-    ):
+    if not _fail(lately):
         return None
+    mostly, part, _other = _sides(lately)
     how = (
         "were not answered"
         if lately.unanswered == lately.failed
@@ -196,7 +209,7 @@ def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
         else f"failed at {title}"
     )
     last = f", the last at {lately.failed_at:%H:%M:%S} UTC" if lately.failed_at else ""
-    why, whose = _case(runbooks, lately.failed_case)
+    why, whose = _case(runbooks, lately.ours_case if mostly == "ours" else lately.theirs_case)
     text = f"{lately.failed} of {lately.tried} calls {how} in the last {MINUTES} min{last}"
     in_part = lately.failed < lately.tried and lately.failed_since < _NONE_AFTER
     if lately.failed_since >= _NONE_AFTER and lately.well_at:
@@ -204,7 +217,48 @@ def _of_calls(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
     elif in_part:
         text += "; the others were answered"
     word = "Fails in part" if in_part else "Failing"
-    return Trouble("calls", word, "bad", text + why, whose or "theirs")
+    if part:
+        text += f"; mostly {mostly}"
+    return Trouble("calls", word, "bad", text + why, whose or mostly)
+
+
+def _fail(lately: Lately) -> bool:
+    return not (
+        lately.failed < FEWEST
+        or lately.failed < _PART_FAILED * lately.tried
+        or lately.well_since >= _OVER_AFTER
+    )
+
+
+def _sides(lately: Lately) -> tuple[Whose, int, Whose]:
+    """Whose most of the failed calls are, and how many are the other side's, if so many are more
+    than chance."""
+    ours, theirs = lately.failed_ours, lately.failed - lately.failed_ours
+    mostly: Whose = "ours" if ours > theirs else "theirs"
+    other: Whose = "theirs" if mostly == "ours" else "ours"
+    part = min(ours, theirs)
+    return mostly, part if part >= max(_FEWEST_OF_PART, _PART_FAILED * lately.failed) else 0, other
+
+
+def _of_part(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
+    """The lesser part of what fails, if the other side has one: what is ours can be mended."""
+    _mostly, part, other = _sides(lately)
+    if not part or not _fail(lately):
+        return None
+    case_id = lately.ours_case if other == "ours" else lately.theirs_case
+    why, _whose = _case(runbooks, case_id)
+    text = f"{part} of the {lately.failed} calls that failed at {title} are {other}{why}"
+    return Trouble("calls", f"Partly {other}", "bad", text, other, _now(runbooks, case_id, title))
+
+
+def _now(runbooks: Runbooks, case_id: str | None, title: str) -> str | None:
+    try:
+        case = runbooks.case(case_id) if case_id else None
+    except LookupError:
+        case = None
+    if case is None or case.fault is not Fault.OURS or case.now is None:
+        return None
+    return case.now.format(provider=title, practice="{practice}", endpoint="{endpoint}")
 
 
 def _of_slow(lately: Lately, title: str) -> Trouble | None:

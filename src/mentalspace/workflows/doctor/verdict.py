@@ -88,7 +88,10 @@ def judge(findings: Sequence[Looked]) -> Verdict:
     if first.check == "way out":
         return Verdict("ours", text, more, len(warnings))
     if len(sides) == 2:
-        return Verdict("both", text, more, len(warnings))
+        # Both are said: what is ours is what can be mended.
+        other = next(f for f in bad if f.whose and f.whose != first.whose)
+        text = f"{text.rstrip('.')}. {(other.whose or '').capitalize()} as well: {other.text}"
+        return Verdict("both", text, max(0, more - 1), len(warnings))
     return Verdict(sides.pop() if sides else "unclear", text, more, len(warnings))
 
 
