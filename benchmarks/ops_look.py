@@ -81,7 +81,7 @@ async def full_ticks(stage: Stage, times: int = FULL_TICKS) -> list[Took]:
             )
         )
         await all_at_once.aclose()
-        evaluator = Evaluator(database, services.runbooks)
+        evaluator = Evaluator(database, services.runbooks, soonest_s=0.0)
         ticks = []
         for _ in range(times + 1):
             await stage.owner(_FORGET_LOOKS)

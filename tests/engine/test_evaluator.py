@@ -199,6 +199,34 @@ async def test_a_failure_is_looked_at_at_once_and_calm_seldom(books: Books) -> N
     assert await _looked(books, OPEN) > asked
 
 
+async def test_between_two_looks_at_everybody_only_what_has_just_failed_is_looked_at(
+    books: Books,
+) -> None:
+    """A credential that is new waits for the next look at everybody; a failure of one looks at that
+    one alone, and five seconds on whatever is due is looked at."""
+    with_rules(books, FAILING)
+    evaluator = Evaluator(books.database, books.books)
+    assert await evaluator.tick() == 0
+    other = await books.admin.fetchval(
+        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
+        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
+        " secrets, rate_per_s from credential returning id"
+    )
+    await books.admin.execute(
+        "insert into credential_state (credential_id, practice_id)"
+        " select id, practice_id from credential where id = $1 on conflict do nothing",
+        other,
+    )
+    whose = "select whose from alert_look"
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await evaluator.tick() == 1
+    assert other not in await books.admin.fetchval(whose)
+    await books.advance(timedelta(seconds=5))
+    await evaluator.tick()
+    assert other in await books.admin.fetchval(whose)
+
+
 async def test_a_look_that_sees_the_same_writes_its_time_alone(books: Books) -> None:
     """The state's row stays as it is, whichever host looks, and the next one counts the turn from
     the last look of the other; what is seen anew is written."""

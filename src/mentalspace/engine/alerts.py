@@ -28,7 +28,13 @@ from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
 from mentalspace.engine.watch.old_news import find_old
-from mentalspace.engine.watch.standing import SOONEST_S, find_due, keep, pasts_of
+from mentalspace.engine.watch.standing import (
+    SOONEST_S,
+    find_due,
+    find_urgent,
+    keep,
+    pasts_of,
+)
 from mentalspace.engine.watch.state import State, next_state
 from mentalspace.kernel.case import Fault
 
@@ -40,11 +46,15 @@ EVALUATION_LOCK = 7_235_661_043
 _ROOMS_AT_ONCE = 2
 # A question that takes longer has gone wrong, and must not keep the other rules waiting.
 _LONGEST_QUESTION_MS = 10_000
+# What has just failed may have been written down so long after it happened.
+_WRITTEN_WITHIN_S = 2.0
 # One deadlock or one slow minute is nobody's business; a rule that is blind for longer is.
 BLIND_FOR_S = 60.0
 
 log = get_logger(__name__)
 
+# Of this moment, not of when the transaction began.
+_AT_LAST = "select app.now() + (clock_timestamp() - now())"
 _BLIND = """
 select rule_id from incident
  where key = any ($1) and status <> 'resolved' and recovered_at is null
@@ -57,14 +67,24 @@ select id from incident where key = $1 and status <> 'resolved' and recovered_at
 """
 
 
+@dataclass(slots=True)
+class _Lately:
+    """When this evaluator last looked at whatever was due, and when at all; the house's clock."""
+
+    whole_at: datetime | None = None
+    tick_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """`soonest_s` is how soon a rule looks again at the same credential."""
+    """`soonest_s` is how soon a rule looks again at the same credential: as often everybody is
+    looked through for whom it is time, and in between only what cannot wait."""
 
     database: Database
     runbooks: Runbooks
     soonest_s: float = SOONEST_S
     watches: Mapping[AlertKind, Watch] = field(default_factory=lambda: WATCHES)
+    lately: _Lately = field(default_factory=_Lately)
 
     async def tick(self) -> int:
         """Evaluate what is due of every live rule; how many incidents were opened.
@@ -76,6 +96,11 @@ class Evaluator:
                 "select pg_try_advisory_xact_lock($1)", EVALUATION_LOCK
             ):
                 return 0
+            began: datetime = await connection.fetchval("select app.now()")
+            only = await self._urgent(connection, began)
+            if only == []:
+                self.lately.tick_at = began
+                return 0
             rules = [
                 (room, rule)
                 for room in self.runbooks.rooms
@@ -84,13 +109,27 @@ class Evaluator:
             ]
             silences = await standing_silences(connection)
             due = await find_due(
-                connection, [(room.room, rule) for room, rule in rules], self.soonest_s
+                connection, [(room.room, rule) for room, rule in rules], self.soonest_s, only
             )
             blind = await _blind_rules(connection, [rule for _room, rule in rules])
             opened = await self._turns_of_rooms(rules, due, silences, blind)
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
+            self.lately.tick_at = began
+            if only is None:
+                # It saw things until now: sooner nothing is due again.
+                self.lately.whole_at = await connection.fetchval(_AT_LAST)
         return opened
+
+    async def _urgent(self, connection: Connection, now: datetime) -> list[UUID] | None:
+        """Credentials that cannot wait until everybody is looked through; None if it is time."""
+        whole_at, tick_at = self.lately.whole_at, self.lately.tick_at
+        if whole_at is None or tick_at is None:
+            return None
+        if not 0 <= (now - whole_at).total_seconds() < self.soonest_s:
+            return None
+        unseen_s = (now - tick_at).total_seconds() + _WRITTEN_WITHIN_S
+        return await find_urgent(connection, unseen_s)
 
     async def _turns_of_rooms(
         self,

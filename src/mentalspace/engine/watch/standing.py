@@ -63,8 +63,9 @@ with clock as materialized (select app.now() as now), failing as materialized (
     join credential c on c.integration = r.integration and c.active
     left join looks l on l.rule_id = r.rule_id and l.credential_id = c.id
     left join failing f on f.credential_id = c.id and r.is_calm
-   where c.drill is not null or l.at is null or f.at > l.at
-      or l.at <= clock.now - r.every_s * interval '1 s'
+   where ($7::uuid[] is null or c.id = any ($7))
+     and (c.drill is not null or l.at is null or f.at > l.at
+          or l.at <= clock.now - r.every_s * interval '1 s')
 ), due as (
   select t.*, a.state, a.since, coalesce(a.alerted_at, i.opened_at) as alerted_at,
          i.id as incident_id, i.recovered_at,
@@ -80,6 +81,13 @@ with clock as materialized (select app.now() as now), failing as materialized (
 )
 select number, credential_id, state, since, alerted_at, incident_id, recovered_at
   from due where drill is not null or place <= most order by number, place
+"""
+# Whom a tick between two looks at everybody is about: those that have just failed, and drills.
+_AT_ONCE = """
+select a.credential_id as id from attempt a
+ where a.fault in ('ours', 'theirs') and a.finished_at > app.now() - $1 * interval '1 s'
+union
+select id from credential where drill is not null and active
 """
 # What became different is written down as well: the board tells how it came to be so. Most looks
 # see what the last one saw: of those only the time is kept, in one row a rule. What holds is
@@ -167,10 +175,19 @@ def most_at_once(rule: AlertRule) -> int:
     return int(min(_MOST_AT_ONCE, max(5.0, _HOURS_AT_ONCE / hours)))
 
 
+async def find_urgent(connection: Connection, within_s: float) -> list[UUID]:
+    """Credentials that cannot wait: of which a try has failed so lately, and those of drills."""
+    return [row["id"] for row in await connection.fetch(_AT_ONCE, within_s)]
+
+
 async def find_due(
-    connection: Connection, rules: Sequence[tuple[str, AlertRule]], soonest_s: float
+    connection: Connection,
+    rules: Sequence[tuple[str, AlertRule]],
+    soonest_s: float,
+    only: Sequence[UUID] | None = None,
 ) -> dict[str, list[Subject]]:
-    """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room."""
+    """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room. Of
+    `only` these credentials, if any are given."""
     pairs = await connection.fetch(
         _DUE,
         [rule.id for _room, rule in rules],
@@ -179,6 +196,7 @@ async def find_due(
         [most_at_once(rule) for _room, rule in rules],
         [rule.kind in _CALM for _room, rule in rules],
         _CALM_TIMES,
+        only,
     )
     whose = {row["id"]: tuple(row) for row in await connection.fetch(_WHOSE)} if pairs else {}
     due: dict[str, list[Subject]] = {}
