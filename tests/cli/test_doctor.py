@@ -30,12 +30,15 @@ class Found:
         ([Found("DMARC", "warning", "ours")], "nobody", "nothing fails; but DMARC: ", 0),
         ([Found("breaker", "bad", "theirs"), Found("provider", "bad", "theirs")], "theirs", "p", 1),
         ([Found("DKIM", "bad", "ours"), Found("queue age", "bad", "ours")], "ours", "queue", 1),
-        ([Found("provider", "bad", "theirs"), Found("SPF", "bad", "ours")], "both", "provider", 1),
+        (
+            [Found("provider", "bad", "theirs"), Found("SPF", "bad", "ours")],
+            "both", "provider is bad. Ours as well: SPF", 0,
+        ),
         ([Found("SPF", "bad")], "unclear", "SPF: SPF is bad", 0),
     ],
-)
+)  # fmt: skip
 def test_the_weightiest_decides(found: list[Found], whose: str, text: str, more: int) -> None:
-    """An answer beats what follows from it; faults on both sides are both's."""
+    """An answer beats what follows from it; faults on both sides are both's, and both are said."""
     verdict = judge(found)
     assert (verdict.whose, verdict.more) == (whose, more)
     assert verdict.text.startswith(text)
