@@ -232,8 +232,12 @@ def _clear(cluster: Cluster) -> None:
     holds the shared memory, keeps it from starting for hours. The order keeps two servers from
     ever writing the same files.
     """
-    process.end(process.find(cluster.is_mine), still=cluster.is_mine)
-    if left := process.find(cluster.is_mine):
+    # One that is just starting has children by the time it is ended.
+    for _ in range(ATTEMPTS):
+        process.end(process.find(cluster.is_mine), still=cluster.is_mine)
+        if not (left := process.find(cluster.is_mine)):
+            break
+    else:
         raise PostgresError(f"an earlier PostgreSQL cannot be ended: process {left[0]}; end it")
     cluster.pid_file.unlink(missing_ok=True)
 
