@@ -19,12 +19,8 @@ from mentalspace.kernel.interpreter import keep_loopback_direct, keep_what_is_th
 from mentalspace.kernel.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from mentalspace.drills.run import DrillResult
     from mentalspace.engine.db import Database
-    from mentalspace.engine.events import Reactor
-    from mentalspace.engine.inbox import Hear
     from mentalspace.engine.outbound import Client
     from mentalspace.engine.pager import Pager
     from mentalspace.engine.runbook import Runbooks
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from mentalspace.engine.signing import SigningKey
     from mentalspace.engine.worker import Worker
     from mentalspace.kernel.integration import Integration
-    from mentalspace.workflows.appointment_mails import MailDesk
+    from mentalspace.workflows.acting import Acting
     from mentalspace.workflows.chores import Chores
     from mentalspace.workflows.doctor import Report, Standing
     from mentalspace.workflows.readiness import Point
@@ -73,7 +69,7 @@ class MentalSpace:
 
     def step_names(self) -> frozenset[str]:
         """The actions a runbook's steps may name."""
-        return frozenset(self._actions())
+        return frozenset(self.acting().actions())
 
     @cached_property
     def demo_password(self) -> str:
@@ -312,7 +308,7 @@ class MentalSpace:
                 rooms=services.rooms,
                 cases=lambda room, provider: runbooks.room(room).cases_for(provider),
                 clients=clients,
-                actions=self._actions(services.vault),
+                actions=self.acting(services.vault).actions(),
                 name=process_name("worker"),
                 random=Random(),
                 crowded=services.queue.is_crowded,
@@ -427,6 +423,7 @@ class MentalSpace:
                 name: room.opened(self.settings, database, vault) if room.opened else room
                 for name, room in rooms.items()
             }
+            acting = self.acting(vault)
             try:
                 yield Services(
                     settings=self.settings,
@@ -442,8 +439,8 @@ class MentalSpace:
                         vault,
                         rooms,
                         clock,
-                        self._reactor(runbooks, vault),
-                        self._conversation(vault),
+                        acting.reactor(runbooks),
+                        acting.conversation(),
                         self.settings.site_url,
                     ),
                     shape=shape_of(self.packages),
@@ -505,51 +502,12 @@ class MentalSpace:
         script = Path(__file__).parents[2] / "benchmarks"
         return run([sys.executable, "-m", "benchmarks", *arguments], cwd=script.parent).returncode
 
-    def _actions(self, vault: Vault | None = None) -> Mapping[str, Any]:
-        """`vault` knows kept recipients; without one, the names alone are of use."""
-        from urllib.parse import urlsplit
-
-        from mentalspace.engine.steps import ENGINE_ACTIONS
-        from mentalspace.engine.suppression import SUPPRESSING
-        from mentalspace.practice.task import open_task
-        from mentalspace.workflows.fall_back import fall_back_with
-        from mentalspace.workflows.landline import mark_landline_with
-        from mentalspace.workflows.wording import name_wording_with
-
-        known = vault or self.vault()
-        return {
-            **ENGINE_ACTIONS,
-            **SUPPRESSING,
-            "open_task": open_task,
-            "fall_back": fall_back_with(self._mail_desk(known, "runbook")),
-            "mark_landline": mark_landline_with(known),
-            "name_wording": name_wording_with(
-                known, urlsplit(self.settings.site_url).hostname or ""
-            ),
-        }
-
-    def _reactor(self, runbooks: Runbooks, vault: Vault) -> Reactor:
-        from mentalspace.engine.events import Reactor
-
-        return Reactor(
-            lambda room, provider: runbooks.room(room).cases_for(provider), self._actions(vault)
-        )
-
-    def _conversation(self, vault: Vault) -> Hear:
-        from mentalspace.workflows.conversation import ACTOR, Conversation
-
-        return Conversation(vault, self._mail_desk(vault, ACTOR)).hear
-
-    def _mail_desk(self, vault: Vault, actor: str) -> Callable[[datetime], MailDesk]:
-        """What writes mails beside a person's request, at whatever instant."""
+    def acting(self, vault: Vault | None = None) -> Acting:
+        """`vault` knows kept recipients; without one, the names of its actions alone are of use."""
         from mentalspace.engine.signing import Signer
-        from mentalspace.workflows.appointment_links import LinkDesk
-        from mentalspace.workflows.appointment_mails import MailDesk
-        from mentalspace.workflows.mail_sender import sender_for
+        from mentalspace.workflows.acting import Acting
 
-        links = LinkDesk(Signer(self._signing_keys()), vault, self.settings.site_url)
-        sender = sender_for(self.settings)
-        return lambda now: MailDesk(vault, sender, now, actor, links)
+        return Acting(self.settings, vault or self.vault(), Signer(self._signing_keys()))
 
     def _drill_starter(self, services: Services) -> Callable[[str, str], Awaitable[str]]:
         from mentalspace.drills.run import start_drill

@@ -247,4 +247,4 @@ async def _fall_back(office: Office, row: Any, home: Path) -> None:
             params={"to": "email"},
             drill=None,
         )
-        await app._actions(office.services.vault)["fall_back"](context)
+        await app.acting(office.services.vault).actions()["fall_back"](context)
