@@ -16,9 +16,9 @@ _LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Meas
 @dataclass(frozen=True, slots=True)
 class About:
     """`lanes`: tries that fail and what waits behind them, of the incident's own fault alone where
-    the rule sees one (`by_fault`). `returns`: what was taken and came back,
-    by `cases` if the rule names some, and never by `not_cases`. `leavers`: whoever wants no more,
-    by these reasons. `kind` is for words: the rule's, or of a rate what it is a rate of."""
+    the rule sees one (`by_fault`). `returns`: what was taken and came back, by `cases` if the rule
+    names some, and never by `not_cases`. `leavers`: whoever wants no more, by these reasons. `kind`
+    is for words: the rule's, or of a rate what it is a rate of."""
 
     kind: str = ""
     lanes: bool = True

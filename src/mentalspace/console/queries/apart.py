@@ -11,10 +11,7 @@ from uuid import UUID
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.person import PERSON
-
-# Less than this happens on the best of days.
-FEWEST = 3
-_PART = 0.1
+from mentalspace.workflows.doctor.lately import is_part
 
 # By fault, and of all of it (null): since the incident began, and until it was closed.
 _FAILED = f"""
@@ -49,7 +46,7 @@ class Apart:
     @property
     def is_part(self) -> bool:
         """Enough of it to be told as a part of the cause."""
-        return self.messages >= FEWEST and self.messages >= _PART * self.of
+        return is_part(self.messages, self.of)
 
 
 async def read_apart(

@@ -21,16 +21,15 @@ from mentalspace.engine.queued import RESTED, RESTS, WAITS
 FAILURES = About()
 
 # Everybody whose message failed by our or the provider's fault since it began, or since it turned
-# out to be ours, and by that fault alone if the rule sees one ($6); and whoever
-# waited in line behind them until `good_at`, the first good answer after the last failure: what
-# then got through, what still waits, and what ran out of time. Without a good answer yet, whoever
-# waits now. Who went over to the next provider is one of them. What only rests until its hours
-# begin is nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is
-# due within a day. All that if the rule counts it ($2); $3 if it counts what came back, by the
-# cases $4 if any, and not by $5. What met an older
-# trouble and was not tried since is that one's: between them the provider answered well, or what
-# was theirs turned into ours. Whoever was told the same in another way is reached. One line an
-# incident, and one of all, without an id.
+# out to be ours, and by that fault alone if the rule sees one ($6); and whoever waited in line
+# behind them until `good_at`, the first good answer after the last failure: what then got through,
+# what still waits, and what ran out of time. Without a good answer yet, whoever waits now. Who went
+# over to the next provider is one of them. What only rests until its hours begin is nobody's
+# trouble, unless a try of it failed. `people_soon` are others, whose message is due within a day.
+# All that if the rule counts it ($2); $3 if it counts what came back, by the cases $4 if any, and
+# not by $5. What met an older trouble and was not tried since is that one's: between them the
+# provider answered well, or what was theirs turned into ours. Whoever was told the same in another
+# way is reached. One line an incident, and one of all, without an id.
 _IMPACT = f"""
 with member as materialized (
   select i.id as incident_id, i.credential_id, i.resolved_at, i.drill, last.good_at,

@@ -237,7 +237,12 @@ def _sides(lately: Lately) -> tuple[Whose, int, Whose]:
     mostly: Whose = "ours" if ours > theirs else "theirs"
     other: Whose = "theirs" if mostly == "ours" else "ours"
     part = min(ours, theirs)
-    return mostly, part if part >= max(_FEWEST_OF_PART, _PART_FAILED * lately.failed) else 0, other
+    return mostly, part if is_part(part, lately.failed) else 0, other
+
+
+def is_part(part: int, failed: int) -> bool:
+    """Whether so many of what failed are more than happens by chance."""
+    return part >= max(_FEWEST_OF_PART, _PART_FAILED * failed)
 
 
 def _of_part(lately: Lately, title: str, runbooks: Runbooks) -> Trouble | None:
