@@ -65,11 +65,7 @@ async def test_a_rule_blind_to_another_credential_is_blind_still(books: Books) -
     await blind.tick()
     await books.advance(timedelta(seconds=BLIND_FOR_S + 1))
     assert await blind.tick() == 1
-    other = await books.admin.fetchval(
-        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
-        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
-        " secrets, rate_per_s from credential returning id"
-    )
+    other = await _another_credential(books)
     await books.admin.execute(
         "insert into alert_state (key, rule_id, credential_id, practice_id, integration, state)"
         " select rule_id || ':other', rule_id, $1, practice_id, integration, state"
@@ -88,6 +84,21 @@ async def test_a_rule_blind_to_another_credential_is_blind_still(books: Books) -
     await books.admin.execute("update alert_state set state = 'normal'")
     await books.tick(MINUTE)
     assert await books.admin.fetchval(over, OPEN.id)
+
+
+async def _another_credential(books: Books) -> UUID:
+    """Of the same practice, with the state every credential has."""
+    other: UUID = await books.admin.fetchval(
+        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
+        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
+        " secrets, rate_per_s from credential returning id"
+    )
+    await books.admin.execute(
+        "insert into credential_state (credential_id, practice_id)"
+        " select id, practice_id from credential where id = $1 on conflict do nothing",
+        other,
+    )
+    return other
 
 
 async def test_states_of_a_drill_that_is_over_are_forgotten(books: Books) -> None:
@@ -207,16 +218,7 @@ async def test_between_two_looks_at_everybody_only_what_has_just_failed_is_looke
     with_rules(books, FAILING)
     evaluator = Evaluator(books.database, books.books)
     assert await evaluator.tick() == 0
-    other = await books.admin.fetchval(
-        "insert into credential (practice_id, integration, provider, endpoint, base_url, live,"
-        " secrets, rate_per_s) select practice_id, integration, provider, 'other', base_url, live,"
-        " secrets, rate_per_s from credential returning id"
-    )
-    await books.admin.execute(
-        "insert into credential_state (credential_id, practice_id)"
-        " select id, practice_id from credential where id = $1 on conflict do nothing",
-        other,
-    )
+    other = await _another_credential(books)
     whose = "select whose from alert_look"
     for person in ("p1", "p2", "p3"):
         await books.try_(["failed"], person)
