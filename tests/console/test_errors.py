@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -127,10 +128,12 @@ async def test_each_sees_their_own_and_nobody_is_named(stage: Stage) -> None:
     async with visitor(stage, "frontdesk") as http, http.get("/errors") as page:
         text = await page.text()
         assert "email.validation_error" in text
-        assert "403" not in text and "/runbook/email.unauthorized" not in text
+        assert "/runbook/email.unauthorized" not in text
+        assert re.findall(r"Last <code>(\d+)", text) == ["400"], "theirs is not told of"
     async with visitor(stage, "oncall") as http, http.get("/errors") as page:
         text = await page.text()
         assert "/runbook/email.unauthorized" in text
+        assert sorted(re.findall(r"Last <code>(\d+)", text)) == ["400", "403"]
         assert "</code>: “API key is invalid.”" in text
         refused = await stage.owner.fetchval(
             "select id from delivery where last_case = 'email.unauthorized' limit 1"

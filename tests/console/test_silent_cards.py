@@ -77,11 +77,18 @@ def test_what_is_over_says_from_when_to_when_it_lasted() -> None:
 
 
 def test_one_good_answer_among_bad_ones_is_no_recovery() -> None:
-    """Our own questions: a refusal counts at once, silence at the second, and what flips stays."""
+    """Our own questions: a refusal counts at once, silence at the second, and what flips stays. Of
+    a refusal it is said who found it, whatever was answered before."""
     at = datetime(2026, 11, 28, 22, 21, tzinfo=UTC)
     checked = Checked(at, "storage.server_error", "theirs", "Supabase answered 503", "F")
     assert said(Told(checked={ID: checked})) == ["Working"]
-    assert said(Told(checked={ID: replace(checked, fault="ours")})) == ["Key refused"]
+    for recent in ("F", "SF", "SSSFF"):
+        refused = replace(checked, fault="ours", recent=recent)
+        [state] = states_of(WELL, (), None, Told(checked={ID: refused}))
+        assert (state.word, state.meaning) == (
+            "Key refused",
+            "Supabase answered 503; found by our own check at 22:21 UTC",
+        )
     assert said(Told(checked={ID: replace(checked, recent="FF")})) == ["No good answer"]
     flips = replace(checked, recent="FSFFS")
     [state] = states_of(WELL, (), None, Told(checked={ID: flips}))

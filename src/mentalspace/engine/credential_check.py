@@ -98,7 +98,7 @@ class Checked:
 
     @property
     def words(self) -> str:
-        if "S" not in self.recent:
+        if (self.is_bad and self.fault == "ours") or "S" not in self.recent:
             return f"{self.said}; found by our own check at {self.since:%H:%M} UTC"
         return (
             f"{self.said}; so ended {self.recent.count('F')} of our own last {len(self.recent)}"
