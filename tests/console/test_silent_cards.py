@@ -188,6 +188,15 @@ class Seen:
     whose: Any
 
 
+def test_both_screens_call_the_same_well() -> None:
+    """What is to be looked at is not called well by either, though nothing fails."""
+    good = Seen("email", "agreement", "good", "one holds", None)
+    warns = Seen("email", "last callback", "warning", "silent", None)
+    assert judge([good]).word == "WELL"
+    uneasy = judge([good, warns])
+    assert uneasy.is_uneasy and uneasy.word == "NOT QUITE WELL"
+
+
 def test_what_somebody_did_often_is_one_line() -> None:
     now = datetime(2026, 11, 28, tzinfo=UTC)
     rules = [Change(now - timedelta(minutes=n), "reminders.changed") for n in range(20)]

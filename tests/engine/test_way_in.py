@@ -18,7 +18,8 @@ def test_a_door_that_answers_and_refused_nobody_is_not_the_cause() -> None:
     assert SILENT.words == (
         "Theirs, it seems, or the way from them to us: Twilio does not call."
         " Our door has refused none of them for a day."
-        " Asked from this host just now, our door answers."
+        " Asked just now through its public address (from here, not from outside),"
+        " our door answers."
         " What clients text comes in by the same door, and none of it has been heard since"
         " 03:00:00 UTC: their answers and STOP are cut off as well. What was taken is asked after"
         " by us within a quarter of an hour: send nothing again, and pause nothing"

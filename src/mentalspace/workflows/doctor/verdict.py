@@ -41,6 +41,8 @@ class Verdict:
 
     @property
     def word(self) -> str:
+        if self.is_uneasy:
+            return "NOT QUITE WELL"
         return {
             "nobody": "WELL",
             "ours": "OURS",

@@ -36,6 +36,8 @@ _MEANWHILE = (
     "what was taken is asked after by us within a quarter of an hour: send nothing again, and pause"
     " nothing"
 )
+# What stands between the provider and that address is not seen from here.
+_ASKED = "asked just now through its public address (from here, not from outside)"
 _WHY: Mapping[str, str] = {
     "signature": "what signs them is not the secret that is entered here",
     "timestamp": "they are signed for another time",
@@ -101,10 +103,10 @@ class WayIn:
     @property
     def _reached(self) -> str:
         if self.is_open:
-            return "asked from this host just now, our door answers"
+            return f"{_ASKED}, our door answers"
         if self.door.http is not None:
-            return f"asked from this host just now, {self.door.http} is answered where our door is"
-        return f"asked from this host just now, our door does not answer: {self.door.why}"
+            return f"{_ASKED}, {self.door.http} is answered where our door is"
+        return f"{_ASKED}, our door does not answer: {self.door.why}"
 
     @property
     def _answers(self) -> Sequence[str]:

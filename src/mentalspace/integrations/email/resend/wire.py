@@ -53,6 +53,10 @@ STATUS_OF = {
 }  # fmt: skip
 
 
+# Of the newest event of a mail that is asked after: what happens to one that has arrived.
+_AFTER_ARRIVAL = frozenset({"email.opened", "email.clicked", "email.complained"})
+
+
 # What the runbook knows an event by. A bounce is told apart by its type below.
 TROUBLE_OF = {
     "email.bounced":          "bounced",
@@ -175,11 +179,10 @@ def last_event(answer: Answer) -> Event | None:
     try:
         body = json.loads(answer.body)
         kind = f"email.{body['last_event']}"
-        if STATUS_OF.get(kind) is None:
+        status = Status.DELIVERED if kind in _AFTER_ARRIVAL else STATUS_OF.get(kind)
+        if status is None:
             return None
-        return Event(
-            str(body["id"]), kind, STATUS_OF[kind], datetime.now(UTC), trouble=trouble_of(kind, {})
-        )
+        return Event(str(body["id"]), kind, status, datetime.now(UTC), trouble=trouble_of(kind, {}))
     except (ValueError, KeyError, TypeError) as error:
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))

@@ -156,3 +156,21 @@ async def test_a_mail_read_back_has_the_samples_fields(client: Client) -> None:
     event = wire.last_event(Answer(status, headers, json.dumps(answered).encode()))
     assert event is not None
     assert (event.provider_message_id, event.status) == (sent["id"], Status.DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        ("opened", Status.DELIVERED),
+        ("clicked", Status.DELIVERED),
+        ("complained", Status.DELIVERED),
+        ("bounced", Status.BOUNCED),
+        ("sent", None),
+        ("delivery_delayed", None),
+    ],
+)
+def test_what_was_opened_has_arrived(last: str, status: Status | None) -> None:
+    """A mail that is asked after shows its newest event alone: nobody opens what did not come."""
+    answer = Answer(200, {}, json.dumps({"id": "m-1", "last_event": last}).encode())
+    event = wire.last_event(answer)
+    assert (event and event.status) == status
