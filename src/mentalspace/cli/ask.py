@@ -36,13 +36,17 @@ def ask(application: Application, work: Callable[[Services], Awaitable[T]]) -> T
 
 
 async def _who_is_in_the_way(services: Services) -> str:
-    from mentalspace.engine.in_the_way import read_in_the_way
+    """Whoever holds a whole table, and whoever else is waited for."""
+    from mentalspace.engine.in_the_way import lock_advice, read_in_the_way
+    from mentalspace.engine.pulse import table_locks
 
     async with services.database.as_oncall() as connection:
+        locks = await table_locks(connection)
         found = await read_in_the_way(connection)
-    return "a table of the database is locked; " + (
-        " ".join(f"{one.words}. {one.advice}" for one in found) or "try again"
-    )
+    holders = {one.holder for one in locks}
+    told = [f"{one.words}. {lock_advice(one.held_by, one.holder)}" for one in locks]
+    told += [f"{one.words}. {one.advice}" for one in found if one.holder.holder not in holders]
+    return "a table of the database is locked; " + (" ".join(told) or "try again")
 
 
 @asynccontextmanager

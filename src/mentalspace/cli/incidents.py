@@ -1,4 +1,5 @@
-"""Incidents from the command line: those that are open, and one told as a post-mortem."""
+"""Incidents from the command line: those that are open, who has one, and one told as a
+post-mortem."""
 
 from __future__ import annotations
 
@@ -9,21 +10,36 @@ from uuid import UUID
 
 import typer
 
+from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.cli.table import table
 from mentalspace.kernel.errors import Refused
 
 if TYPE_CHECKING:
+    from mentalspace.engine.db import Connection
     from mentalspace.engine.services import Services
 
+Id = Annotated[str, typer.Argument(metavar="ID")]
+By = Annotated[
+    str | None,
+    typer.Option(
+        "--by", metavar="EMAIL", help="Who of those on call has it; else the command line."
+    ),
+]
 Form = Literal["md", "pdf", "html"]
 _FORMS: tuple[Form, ...] = ("md", "pdf", "html")
 
 _LIST = """
-select i.id, i.severity, i.status, i.opened_at, i.title, p.slug
-  from incident i left join practice p on p.id = i.practice_id
- where i.drill is null and ($1 or i.status <> 'resolved') order by i.opened_at desc limit 100
+select id, severity, status, opened_at, title, practice_id
+  from incident where drill is null and ($1 or status <> 'resolved')
+ order by opened_at desc limit 100
+"""
+# Of the incidents' own table alone: whoever locked another is in nobody's way.
+_ONE = "select title, status, acknowledged_by, resolve_due_at from incident where id = $1"
+_ON_CALL = """
+select u.name from app_user u join membership m on m.user_id = u.id
+ where lower(u.email) = lower($1) and u.active and m.role = 'oncall'
 """
 
 
@@ -38,9 +54,21 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """Those that nobody has resolved, newest first."""
         print(ask(make(), lambda services: _listed(services, all_)))
 
+    @incident.command()
+    def acknowledge(incident_id: Id, by: By = None) -> None:
+        """Somebody has it: it pages nobody further. Works while another table is locked, too."""
+        wanted = _id(incident_id)
+        print(ask(make(), lambda services: _act(services, wanted, "acknowledge", by)))
+
+    @incident.command()
+    def resolve(incident_id: Id, by: By = None) -> None:
+        """It is over. While its cause lasts, it is open again within a minute."""
+        wanted = _id(incident_id)
+        print(ask(make(), lambda services: _act(services, wanted, "resolve", by)))
+
     @incident.command("export")
     def export(
-        incident_id: Annotated[str, typer.Argument(metavar="ID")],
+        incident_id: Id,
         form: Annotated[str, typer.Option("--as", help="md, pdf or html.", metavar="FORM")] = "md",
         to: Annotated[
             Path | None, typer.Option(help="The file to write; otherwise it is printed.")
@@ -49,10 +77,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """Write an incident down as a post-mortem. It names no client."""
         if form not in _FORMS:
             raise Refused("no_such_form", f"there is no form {form!r}: md, pdf or html")
-        try:
-            wanted = UUID(incident_id)
-        except ValueError as error:
-            raise Refused("no_such_incident", "an incident's id is a UUID") from error
+        wanted = _id(incident_id)
         told = ask(make(), lambda services: _export(services, wanted, form))
         if to is None:
             sys.stdout.buffer.write(told)
@@ -61,21 +86,77 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             to.write_bytes(told)
 
 
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise Refused("no_such_incident", "an incident's id is a UUID") from error
+
+
+async def _act(
+    services: Services, wanted: UUID, act: Literal["acknowledge", "resolve"], by: str | None
+) -> str:
+    """A line that says how it stands. Raises Refused where there is no such incident or person."""
+    from mentalspace.engine import incidents
+
+    actor = await _actor(services, by) if by else ACTOR
+    async with services.database.as_oncall() as connection:
+        changed = await getattr(incidents, act)(connection, wanted, actor)
+        row = await connection.fetchrow(_ONE, wanted)
+    if row is None:
+        raise Refused(
+            "no_such_incident", "there is no incident of that id: mentalspace incident list"
+        )
+    if not changed:
+        has = f", by {row['acknowledged_by']}" if row["status"] == "acknowledged" else ""
+        return f"nothing changed, it is {row['status']} already{has}: {row['title']}"
+    due = row["resolve_due_at"]
+    if act == "acknowledge" and due is not None:
+        return f"acknowledged by {actor}, until {due:%Y-%m-%d %H:%M} UTC: {row['title']}"
+    return f"{act}d by {actor}: {row['title']}"
+
+
+async def _actor(services: Services, email: str) -> str:
+    """Nobody has signed in here, and the timeline says so."""
+    from mentalspace.engine.pulse import bound_waits
+
+    async with services.database.as_door() as connection:
+        await bound_waits(connection)
+        name = await connection.fetchval(_ON_CALL, email)
+    if name is None:
+        raise Refused("no_such_person", "nobody who is on call signs in with that address")
+    return f"{name} ({ACTOR})"
+
+
 async def _listed(services: Services, everything: bool) -> str:
     async with services.database.as_oncall() as connection:
         rows = await connection.fetch(_LIST, everything)
+        slugs = await _slugs(connection)
     shown = [
         (
             str(row["id"]),
             row["severity"],
             row["status"],
             f"{row['opened_at']:%Y-%m-%d %H:%M}",
-            row["slug"] or "all",
+            slugs.get(row["practice_id"], "?") if row["practice_id"] else "all",
             row["title"],
         )
         for row in rows
     ]
     return table(("id", "severity", "state", "opened (UTC)", "practice", "title"), shown)
+
+
+async def _slugs(connection: Connection) -> dict[UUID, str]:
+    """Empty while their table is locked."""
+    from mentalspace.engine.pulse import LOCKED, bound_waits
+
+    try:
+        async with connection.transaction():
+            await bound_waits(connection)
+            rows = await connection.fetch("select id, slug from practice")
+            return {row["id"]: row["slug"] for row in rows}
+    except LOCKED:
+        return {}
 
 
 async def _export(services: Services, incident_id: UUID, form: Form) -> bytes:

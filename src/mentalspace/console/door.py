@@ -58,6 +58,12 @@ _NOT_FOR = {
     True: "The console is for the practice’s staff.",
     False: "This page is for the practice’s clients.",
 }
+# Whoever it is, they are not known, so nothing of the database's insides is said.
+_WHO_IS_STUCK = (
+    "Something holds up the database: who you are cannot be read. Your work is kept. Wait a"
+    " minute, then look again. Whoever is on call sees and takes incidents meanwhile on the"
+    " house’s own computer: mentalspace incident list, mentalspace incident acknowledge."
+)
 
 
 class Missing(Exception):
@@ -93,9 +99,12 @@ class Door:
         the token itself."""
 
         async def endpoint(request: Request) -> Response:
-            person = await person_of(
-                self.services.database, request.cookies.get(SESSION_COOKIE) or ""
-            )
+            try:
+                person = await person_of(
+                    self.services.database, request.cookies.get(SESSION_COOKIE) or ""
+                )
+            except STUCK:
+                return Response(_WHO_IS_STUCK, 503, {**HEADERS, "retry-after": "5"}, "text/plain")
             if person is None:
                 return _to_login(request)
             visit = Visit(self, request, person)
@@ -214,7 +223,13 @@ class Visit:
         changes = self.request.method != "GET"
         where = self.request.url.path
         text, now = await stuck_page(
-            self.services.database, self._templates, self.person, where, is_change=changes
+            self.services.database,
+            self._templates,
+            self.person,
+            where,
+            is_change=changes,
+            about=_incident_of(where),
+            done=self.query("done"),
         )
         return answer(self.request, text, 503, now, {"retry-after": "5"})
 
@@ -295,6 +310,15 @@ def safe_path(url: str) -> str:
     parts = urlsplit(url)
     inside = not parts.scheme and not parts.netloc and parts.path.startswith("/")
     return url if inside and not url.startswith(("//", "/\\")) and "\\" not in url else "/"
+
+
+def _incident_of(path: str) -> UUID | None:
+    """Whichever incident a page is about."""
+    _, is_one, rest = path.partition("/incidents/")
+    try:
+        return UUID(rest.partition("/")[0]) if is_one else None
+    except ValueError:
+        return None
 
 
 def _to_login(request: Request) -> Response:

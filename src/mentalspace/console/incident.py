@@ -10,7 +10,7 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mentalspace.console import impact_words, remedy
+from mentalspace.console import impact_words, remedy, words
 from mentalspace.console.about import About, about_of
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
@@ -54,13 +54,6 @@ from mentalspace.workflows.evidence import read_evidence
 
 # What undoes another act.
 _SETS_GOING = ("resume", "automatic", "replay")
-_DONE = {
-    "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
-    "resolved": "Resolved. If its cause lasts, it is open again within a minute, and pages again.",
-    "archived": "Archived. It comes back by itself when it gets worse.",
-    "unarchived": "It is in the list again.",
-    "too_late": "Nothing changed: it was done already.",
-}
 
 
 async def incidents(visit: Visit) -> Response:
@@ -185,7 +178,7 @@ async def incident(visit: Visit) -> Response:
         may_act=visit.person.may("incidents.act"),
         buttons=button_first(buttons, advised),
         standing=standing,
-        done=_DONE.get(visit.query("done"))
+        done=words.INCIDENT_DONE.get(visit.query("done"))
         or remedy.told(
             visit.query("done"), visit.query("count"), visit.query("places"), visit.query("not")
         ),
@@ -226,7 +219,8 @@ async def _act(
 ) -> Response:
     incident_id = visit.id()
     async with visit.services.database.as_oncall() as connection:
-        if await find_incident(connection, incident_id) is None:
+        # Of its own table alone, so that a lock on another is in nobody's way.
+        if not await connection.fetchval("select true from incident where id = $1", incident_id):
             raise Missing
         changed = await action(connection, incident_id, visit.person.name)
     return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")

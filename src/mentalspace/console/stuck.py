@@ -4,47 +4,70 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
+from mentalspace.console import words
 from mentalspace.console.queries.processes import Process, read_processes
 from mentalspace.console.view import Templates
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.in_the_way import InTheWay, lock_advice, read_in_the_way
+from mentalspace.engine.person import PERSON
 from mentalspace.engine.pulse import LOCKED, TableLock, bound_waits, table_locks
+from mentalspace.engine.queued import WAITS
 from mentalspace.practice.identity import Person
 
-# What is due and has not left. Of some tables nothing can be read meanwhile.
-_DUE = """
-select count(*) as messages, count(distinct recipient_key) as people, min(due_at) as first_due_at
-  from delivery where status in ('pending', 'due', 'unknown') and due_at <= app.now()
-   and coalesce(next_attempt_at, due_at) <= app.now() and drill is null
+# What is due, may leave now and has not left. Of some tables nothing can be read meanwhile.
+_DUE = f"""
+select count(*) as messages, count(distinct {PERSON}) as people, min(d.due_at) as first_due_at
+  from delivery d
+ where d.drill is null and ({WAITS} or d.status = 'unknown' and d.due_at <= app.now())
 """
 _NEXT = """
 select count(*) as messages, min(due_at) as first_due_at from delivery
  where status in ('pending', 'due') and drill is null
-   and due_at between app.now() and app.now() + interval '1 hour'
+   and due_at > app.now() and due_at <= app.now() + interval '1 hour'
+   and (hours is null or app.is_open(hours, due_at))
 """
+# Of its own table alone: whatever else is locked, somebody can take it. The one asked for is first,
+# then what nobody has.
 _INCIDENTS = """
-select i.id, i.title, i.opened_at, i.acknowledged_by,
-       (select count(*) from page p where p.incident_id = i.id and p.state = 'sent') as pages
-  from incident i where i.status <> 'resolved' and i.recovered_at is null and i.drill is null
-   and i.lead_id is null
- order by array_position(array['critical', 'high', 'medium', 'low'], i.severity), i.opened_at
- limit 5
+select id, title, severity, status, opened_at, acknowledged_by, recovered_at,
+       count(*) over () as total
+  from incident where status <> 'resolved' and archived_at is null and drill is null
+   and lead_id is null
+ order by id is distinct from $1, status = 'acknowledged', recovered_at is not null,
+       array_position(array['critical', 'high', 'medium', 'low'], severity), opened_at
+ limit 10
 """
+_PAGES = """
+select incident_id, count(*) as pages from page where state = 'sent' and incident_id = any ($1)
+ group by incident_id
+"""
+
+# What taking one writes, and whatever that looks up by a foreign key.
+_TAKEN_IN = {"incident", "timeline", "practice"}
 
 # What a page meets that waits for a lock, or for an answer, longer than a person would.
 STUCK = (*LOCKED, TimeoutError)
 
 
 async def stuck_page(
-    database: Database, templates: Templates, person: Person, where: str, *, is_change: bool
+    database: Database,
+    templates: Templates,
+    person: Person,
+    where: str,
+    *,
+    is_change: bool,
+    about: UUID | None = None,
+    done: str = "",
 ) -> tuple[str, datetime]:
-    """HTML and its instant. Whoever may not see incidents is sent to on-call; of a change nobody
-    says that it failed, for that is not known."""
+    """HTML and its instant, for the page at `where`, `about` an incident or none, after `done`.
+    Whoever may not see incidents is sent to on-call; of a change nobody says that it failed, for
+    that is not known."""
     locks: list[TableLock] = []
     waits: list[InTheWay] = []
     troubled: list[Process] = []
-    due = soon = incidents = None
+    due = soon = incidents = pages = None
     async with database.as_oncall() as connection:
         now = await connection.fetchval("select app.now()")
         if person.may("incidents.read"):
@@ -55,7 +78,8 @@ async def stuck_page(
             troubled = await _troubled(connection)
             due = await _read(connection, _DUE)
             soon = await _read(connection, _NEXT) if due else None
-            incidents = await _read(connection, _INCIDENTS)
+            incidents = await _read(connection, _INCIDENTS, about)
+            pages = await _read(connection, _PAGES, [one["id"] for one in incidents or ()])
     values = {
         "locks": [(one, lock_advice(one.held_by, one.holder)) for one in locks],
         "waits": waits,
@@ -63,6 +87,10 @@ async def stuck_page(
         "due": due[0] if due else None,
         "soon": soon[0] if soon else None,
         "incidents": incidents,
+        "may_take": person.may("incidents.act")
+        and not any(one.relation in _TAKEN_IN for one in locks),
+        "pages": None if pages is None else {one["incident_id"]: one["pages"] for one in pages},
+        "done": words.INCIDENT_DONE.get(done),
         "person": person,
         "where": where,
     }
@@ -80,11 +108,11 @@ async def _troubled(connection: Connection) -> list[Process]:
         return []
 
 
-async def _read(connection: Connection, question: str) -> list[Any] | None:
+async def _read(connection: Connection, question: str, *given: object) -> list[Any] | None:
     """None where the answer is behind the lock as well."""
     try:
         async with connection.transaction():
             await bound_waits(connection, 0.5)
-            return list(await connection.fetch(question))
+            return list(await connection.fetch(question, *given))
     except STUCK:
         return None

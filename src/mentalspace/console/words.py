@@ -60,6 +60,14 @@ INCIDENT: Mapping[str, State] = {
     "acknowledged": State("Acknowledged", "info", "somebody has taken it; escalation waits"),
     "resolved":     State("Resolved", "ok", "a person said that it is over"),
 }  # fmt: skip
+# What an incident's page says after a button was pressed.
+INCIDENT_DONE: Mapping[str, str] = {
+    "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
+    "resolved": "Resolved. If its cause lasts, it is open again within a minute, and pages again.",
+    "archived": "Archived. It comes back by itself when it gets worse.",
+    "unarchived": "It is in the list again.",
+    "too_late": "Nothing changed: it was done already.",
+}
 
 _OVER = State("Over, not closed", "ok", "its cause is gone; somebody looks, and closes it")
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import asyncpg
 
-from mentalspace.engine.db import Connection, Database
+from mentalspace.engine.db import LOOKING_WAITS_S, Connection, Database
 from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.errors import MentalSpaceError
 from mentalspace.kernel.phi import Phi
@@ -85,18 +85,19 @@ select m.role, m.practice_id, m.client_id from membership m
  where m.user_id = $1 order by m.role = 'client', p.name nulls first, m.role limit 1
 """
 _PERSON = """
-select s.user_id, u.name, u.email, s.role, s.practice_id, p.name as practice_name, s.client_id,
+select s.user_id, u.name, u.email, s.role, s.practice_id, s.client_id,
        s.csrf, s.must_enrol, s.seen_at < clock_timestamp() - interval '1 min' as seen_long_ago
   from session s
   join app_user u on u.id = s.user_id and u.active
   join membership m on m.user_id = s.user_id and m.role = s.role
        and m.practice_id is not distinct from s.practice_id
        and m.client_id is not distinct from s.client_id
-  left join practice p on p.id = s.practice_id
  where s.id_hash = $1 and s.ended_at is null
    and s.seen_at > clock_timestamp() - $2::interval
    and s.created_at > clock_timestamp() - $3::interval
 """
+# Asked apart: whoever is on call is of no practice, and comes in while that table is locked.
+_PRACTICE_NAME = "select name from practice where id = $1"
 
 _HALF_WAY = """
 select h.user_id from half_log_in h join app_user u on u.id = h.user_id and u.active
@@ -212,14 +213,19 @@ async def open_client_session(
 
 
 async def person_of(database: Database, cookie: str) -> Person | None:
-    """Who the session belongs to; None if it ended, lay idle, or the membership is gone."""
+    """Who the session belongs to; None if it ended, lay idle, or the membership is gone. Raises
+    asyncpg.LockNotAvailableError while somebody holds a table that this needs."""
     if not cookie:
         return None
     id_hash = session_hash(cookie)
-    async with database.as_door() as connection:
+    async with database.as_door(LOOKING_WAITS_S) as connection:
         row = await connection.fetchrow(_PERSON, id_hash, IDLE, LONGEST_SESSION)
         if row is None:
             return None
+        practice_id = row["practice_id"]
+        practice_name = (
+            await connection.fetchval(_PRACTICE_NAME, practice_id) if practice_id else None
+        )
         if row["seen_long_ago"]:
             await connection.execute(
                 "update session set seen_at = clock_timestamp() where id_hash = $1", id_hash
@@ -229,8 +235,8 @@ async def person_of(database: Database, cookie: str) -> Person | None:
         name=row["name"],
         email=Phi(row["email"]),
         role=row["role"],
-        practice_id=row["practice_id"],
-        practice_name=row["practice_name"],
+        practice_id=practice_id,
+        practice_name=practice_name,
         client_id=row["client_id"],
         csrf=row["csrf"],
         must_enrol=row["must_enrol"],

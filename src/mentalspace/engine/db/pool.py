@@ -94,9 +94,10 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def as_door(self) -> AsyncIterator[Connection]:
+    async def as_door(self, lock_wait_s: float = _WHILE_IT_TAKES) -> AsyncIterator[Connection]:
         """Before it is known who knocks: log-in, sessions, hook endpoints."""
-        async with self.acting("mentalspace_door", {}) as connection:
+        acting = self.acting("mentalspace_door", {}, lock_wait_s=lock_wait_s)
+        async with acting as connection:
             yield connection
 
     async def close(self) -> None:
