@@ -24,7 +24,7 @@ from mentalspace.engine.secrets import Vault
 from mentalspace.integrations import discover_rooms
 from mentalspace.practice import password
 from tests.browser import headless
-from tests.databases import Databases, read_contents
+from tests.databases import Databases, leave_alone, read_contents
 from tests.house import House, running_house
 
 MASTER_KEY = b"t" * 32
@@ -100,6 +100,7 @@ async def databases(postgres_server: str) -> Databases:
     packages = ["mentalspace.practice", *(room.package for room in discover_rooms().values())]
     url = await ensure_database(postgres_server, TEMPLATE)
     await migrate(url, master_key=MASTER_KEY, packages=packages, clock_movable=True)
+    await leave_alone(url)
     return Databases(postgres_server, TEMPLATE, await read_contents(url))
 
 

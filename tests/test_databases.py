@@ -21,6 +21,18 @@ async def test_what_a_test_wrote_is_gone(databases: Databases) -> None:
     assert used.is_closed()
 
 
+async def test_nothing_looks_through_its_tables_behind_a_tests_back(databases: Databases) -> None:
+    """An emptied table that autovacuum looked through is taken for empty once it is full."""
+    async with databases.lend() as url:
+        connection = await asyncpg.connect(url)
+        watched = await connection.fetch(
+            "select relname from pg_class where relkind = 'r' and oid >= 16384"
+            " and 'autovacuum_enabled=off' <> all (coalesce(reloptions, '{}'))"
+        )
+        await connection.close()
+    assert watched == []
+
+
 @pytest.mark.parametrize(
     "altered",
     [
