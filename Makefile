@@ -20,7 +20,7 @@ LOCKS  := requirements/build.txt requirements/runtime.txt requirements/dev.txt
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-16 programs collected lint types rules check docs screenshots torture torture-storage fuzz bench month room lock clean
+.PHONY: help install run test test-16 programs collected lint types rules check docs screenshots exercise torture torture-storage fuzz bench month room lock clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -85,6 +85,9 @@ docs: install ## write docs/reference and the generated tables anew
 
 screenshots: install ## draw docs/images anew, from a night in which a key is refused
 	@$(BIN)/python -m docs.screenshots
+
+exercise: install ## break a demo, call somebody, compare (ROUNDS=3 BOX=directory)
+	@$(BIN)/python -m tests.exercise --rounds $(or $(ROUNDS),3) $(addprefix --box ,$(BOX)) $(addprefix --seed ,$(SEED)) $(addprefix --fault ,$(FAULT))
 
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)

@@ -61,6 +61,7 @@ class Load:
     random: Random
     per_s: float
     most_waiting: int = MOST_WAITING
+    share_bouncing: float = SHARE_BOUNCING
     acknowledged: list[Booking] = field(default_factory=list)
     failed: Counter[str] = field(default_factory=Counter)
     private: set[str] = field(default_factory=set)
@@ -110,7 +111,7 @@ class Load:
         first, last = self.random.choice(_FIRST), self.random.choice(_LAST)
         name, phone = f"{first} {last}", f"+1 212 {2_000_000 + number}"
         email = f"{first}.{last}.{number}@demo.example".lower()
-        if self.random.random() < SHARE_BOUNCING:
+        if self.random.random() < self.share_bouncing:
             email = f"bounced+{first}{number}@resend.dev".lower()
         # Not the bare number: seven digits stand in some identifier by chance.
         self.private |= {name, first, last, email, phone, f"1212{2_000_000 + number}"}
