@@ -7,8 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from mentalspace.drills.background import ordinary_text
 from mentalspace.drills.game_day import GameDay, Plan
 from mentalspace.engine.proof import last_proven
+from mentalspace.integrations.sms.model import guard
 from mentalspace.workflows.game_day import (
     Day,
     find_day,
@@ -35,6 +37,12 @@ async def read(house: House, game_day: str) -> Day:
         day = await find_day(connection, game_day)
     assert day is not None
     return day
+
+
+def test_no_game_days_name_keeps_its_texts_from_leaving() -> None:
+    """One of digits alone reads like an identity number, and is none."""
+    for name in ("gd-87557129", "gd-ea174748", "gd-03081721"):
+        assert guard(ordinary_text(name, 17).to_bytes()) is None
 
 
 async def test_a_game_day_is_measured_and_written_down(house: House, tmp_path: Path) -> None:

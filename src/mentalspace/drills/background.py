@@ -159,18 +159,15 @@ class Background:
                 await self._text(number)
 
     async def _text(self, number: int) -> None:
-        """No two are alike, on no two game days: the sandbox knows by the content what it took
-        twice."""
-        to = f"+12025550{120 + number % 80}"
-        says = f"A test of the connection, {self.name} number {number}."
+        text = ordinary_text(self.name, number)
         new = NewDelivery(
             practice_id=self.practice_id,
             integration="sms",
             lane_class="interactive",
             kind="sample",
             idempotency_key=f"sms/game-day/{self.name}/{number}",
-            payload=Text(to, says, "sample", "en").to_bytes(),
-            recipient=Phi(to),
+            payload=text.to_bytes(),
+            recipient=Phi(text.to),
         )
         async with self.services.database.as_user(system_claims(self.practice_id)) as connection:
             await enqueue(connection, self.services.vault, new)
@@ -191,6 +188,13 @@ class Background:
             duration_min=50,
         )
         await book(self.services, system_claims(self.practice_id), new)
+
+
+def ordinary_text(name: str, number: int) -> Text:
+    """No two are alike, on no two game days: the sandbox knows by the content what it took twice.
+    One game day's name in twenty reads like somebody's number, and nobody is known by it."""
+    says = f"A test of the connection, {name} number {number}."
+    return Text(f"+12025550{120 + number % 80}", says, "sample", "en", may_say=(name,))
 
 
 async def open_background(services: Services, per_minute: float, name: str) -> Background:
