@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 
 from mentalspace.engine.alert_history import forget_changes
-from mentalspace.engine.alerts import BLIND_FOR_S, Evaluator
+from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.blindness import BLIND_FOR_S
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.incidents import severity_of
 from mentalspace.engine.runbook import (

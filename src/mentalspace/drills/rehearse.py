@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from mentalspace.drills import loop_hangs, paging, second_factor, uploads, ways
+from mentalspace.drills import loop_hangs, paging, second_factor, table_locked, uploads, ways
 from mentalspace.drills.sheet import Sheet
 from mentalspace.engine.runbook import Rehearsal
 from mentalspace.engine.services import Services
@@ -29,6 +29,7 @@ REHEARSERS: Mapping[Callable[[Services, str], Rehearser], Acts] = {
     ways.Ways: ways.ACTS,
     uploads.Uploads: uploads.ACTS,
     loop_hangs.LoopHangs: loop_hangs.ACTS,
+    table_locked.TableLocked: table_locked.ACTS,
 }
 ACTS = {name: act for acts in REHEARSERS.values() for name, act in acts.items()}
 

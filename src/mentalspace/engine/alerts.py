@@ -12,6 +12,7 @@ import asyncpg
 
 from mentalspace.engine.alert_silence import Silence, is_silenced, standing_silences
 from mentalspace.engine.archive import bring_back
+from mentalspace.engine.blindness import Blind, blind_rules, said, sees_again, settle_blind
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.grouping import sum_up
 from mentalspace.engine.incidents import (
@@ -48,23 +49,15 @@ _ROOMS_AT_ONCE = 2
 _LONGEST_QUESTION_MS = 10_000
 # What has just failed may have been written down so long after it happened.
 _WRITTEN_WITHIN_S = 2.0
-# One deadlock or one slow minute is nobody's business; a rule that is blind for longer is.
-BLIND_FOR_S = 60.0
+# Whoever locked a table is in the way of the first rule of a room for so long, of the others for
+# less: a tick in which each waited would itself be a loop that hangs.
+_LOCKED_AFTER_MS = 2_000
+_LOCKED_STILL_AFTER_MS = 200
 
 log = get_logger(__name__)
 
 # Of this moment, not of when the transaction began.
 _AT_LAST = "select app.now() + (clock_timestamp() - now())"
-_BLIND = """
-select rule_id from incident
- where key = any ($1) and status <> 'resolved' and recovered_at is null
-"""
-# It sees again once it is blind to no credential: a turn may be another credential's.
-_BLINDNESS = """
-select id from incident where key = $1 and status <> 'resolved' and recovered_at is null
-   and not exists (select from alert_state a join credential c on c.id = a.credential_id
-                    where a.rule_id = $2 and a.state = 'error' and c.active)
-"""
 
 
 @dataclass(slots=True)
@@ -111,8 +104,14 @@ class Evaluator:
             due = await find_due(
                 connection, [(room.room, rule) for room, rule in rules], self.soonest_s, only
             )
-            blind = await _blind_rules(connection, [rule for _room, rule in rules])
-            opened = await self._turns_of_rooms(rules, due, silences, blind)
+            were_blind = await blind_rules(connection, [rule for _room, rule in rules])
+            opened, blind = await self._turns_of_rooms(rules, due, silences, were_blind)
+            opened += await settle_blind(
+                connection,
+                self.runbooks.escalation,
+                [(room.room, rule) for room, rule in rules],
+                blind,
+            )
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
             self.lately.tick_at = began
@@ -136,34 +135,38 @@ class Evaluator:
         rules: Sequence[tuple[RoomRunbook, AlertRule]],
         due: Mapping[str, Sequence[Subject]],
         silences: Sequence[Silence],
-        blind: Collection[str],
-    ) -> int:
+        were_blind: Collection[str],
+    ) -> tuple[int, list[Blind]]:
         """Each room in a transaction of its own, so many at a time; what one raises is raised once
-        the others are done."""
+        the others are done. How many incidents were opened, and what cannot be judged."""
         by_room: dict[str, list[tuple[RoomRunbook, AlertRule]]] = {}
         for room, rule in rules:
             if due.get(rule.id):
                 by_room.setdefault(room.room, []).append((room, rule))
         gate = asyncio.Semaphore(_ROOMS_AT_ONCE)
 
-        async def look(those: Sequence[tuple[RoomRunbook, AlertRule]]) -> int:
+        async def look(those: Sequence[tuple[RoomRunbook, AlertRule]]) -> list[int | Blind]:
             async with gate, self.database.as_dispatcher() as connection:
-                await connection.execute(f"set local statement_timeout = {_LONGEST_QUESTION_MS}")
-                return sum(
-                    [
-                        await self._turn(
-                            connection, room, rule, due[rule.id], silences,
-                            was_blind=rule.id in blind,
-                        )
-                        for room, rule in those
-                    ]
-                )  # fmt: skip
+                await connection.execute(
+                    f"set local statement_timeout = {_LONGEST_QUESTION_MS};"
+                    f" set local lock_timeout = {_LOCKED_AFTER_MS}"
+                )
+                return [
+                    await self._turn(
+                        connection, room, rule, due[rule.id], silences,
+                        was_blind=rule.id in were_blind,
+                    )
+                    for room, rule in those
+                ]  # fmt: skip
 
         ends = await asyncio.gather(*map(look, by_room.values()), return_exceptions=True)
+        turns: list[int | Blind] = []
         for end in ends:
             if isinstance(end, BaseException):
                 raise end
-        return sum(end for end in ends if isinstance(end, int))
+            turns += end
+        blind = [turn for turn in turns if isinstance(turn, Blind)]
+        return sum(turn for turn in turns if isinstance(turn, int)), blind
 
     async def _turn(
         self,
@@ -174,14 +177,15 @@ class Evaluator:
         silences: Sequence[Silence],
         *,
         was_blind: bool,
-    ) -> int:
-        """One rule's turn. What it raises is its own trouble, and no other rule's."""
+    ) -> int | Blind:
+        """One rule's turn: how many incidents were opened. What it raises is its own trouble, and
+        no other rule's."""
         try:
             async with connection.transaction():
                 looks = await self.watches[rule.kind](connection, room, rule, subjects)
                 opened = await self._settle(connection, room, rule, subjects, looks, silences)
                 if was_blind:
-                    await self._sees_again(connection, rule)
+                    await sees_again(connection, rule)
                 return opened
         except Exception as error:
             # A question that took too long counts among the lost connections, and is none.
@@ -189,6 +193,8 @@ class Evaluator:
             if lost and not isinstance(error, asyncpg.QueryCanceledError):
                 raise
             log.error("rule_not_evaluated", rule=rule.id, error=type(error).__name__)
+            if isinstance(error, asyncpg.LockNotAvailableError):
+                await connection.execute(f"set local lock_timeout = {_LOCKED_STILL_AFTER_MS}")
             return await self._blind(connection, room, rule, subjects, type(error).__name__)
 
     async def _settle(
@@ -239,41 +245,15 @@ class Evaluator:
         rule: AlertRule,
         subjects: Sequence[Subject],
         error: str,
-    ) -> int:
-        """It stands in error, which resolves nothing; for longer than a minute it is an alarm."""
-        look = Look(None, False, f"could not be evaluated: {error}", fault="ours")
+    ) -> Blind:
+        """It stands in error, which resolves nothing."""
+        look = Look(None, False, said(error), fault="ours")
         await keep(connection, room.room, rule, [(s, State.ERROR, look) for s in subjects])
-        longest = max(
-            (s for s in subjects if s.state is State.ERROR),
-            key=lambda s: s.in_state_s,
-            default=None,
-        )
-        if longest is None or longest.in_state_s < BLIND_FOR_S:
-            return 0
-        new = NewIncident(
-            key=_blindness(rule),
-            rule_id=rule.id,
-            case_id=None,
-            integration=room.room,
-            credential_id=None,
-            practice_id=None,
-            severity=rule.severity,
-            title=f"Cannot be judged: {rule.title}",
-            fault="ours",
-            since=longest.since or longest.now,
-            facts={
-                "seen": f"The rule cannot be evaluated ({error}): nobody would be told",
-                "first_step": "Read the worker's log for rule_not_evaluated",
-                "last_good_at": None,
-            },
-            drill=None,
-        )
-        return int(await open_incident(connection, self.runbooks.escalation, new))
-
-    async def _sees_again(self, connection: Connection, rule: AlertRule) -> None:
-        blind = await connection.fetchval(_BLINDNESS, _blindness(rule), rule.id)
-        if blind is not None:
-            await note_recovery(connection, blind, 0, None)
+        before = [s for s in subjects if s.state is State.ERROR]
+        longest = max(before, key=lambda s: s.in_state_s, default=None)
+        if longest is None:
+            return Blind(room.room, rule, error, subjects[0].now)
+        return Blind(room.room, rule, error, longest.since or longest.now, longest.in_state_s)
 
 
 def _aged(one: tuple[Subject, State, Look], old: Collection[UUID]) -> tuple[Subject, State, Look]:
@@ -291,16 +271,6 @@ def _held_since(subject: Subject) -> datetime:
 
 
 _UNSEEN = Look(None, False, "nothing to judge by")
-
-
-def _blindness(rule: AlertRule) -> str:
-    return f"{rule.id}:blind"
-
-
-async def _blind_rules(connection: Connection, rules: Sequence[AlertRule]) -> Collection[str]:
-    """Those that have an incident of not being judged."""
-    rows = await connection.fetch(_BLIND, [_blindness(rule) for rule in rules])
-    return {row["rule_id"] for row in rows}
 
 
 def first_step_of(runbooks: Runbooks, rule: AlertRule, look: Look) -> str:

@@ -52,6 +52,15 @@ HOUSE_RULES: Mapping[str, HouseRule] = MappingProxyType(
                 "On its host: `mentalspace restart worker`. Nothing is lost or sent twice.",
             ),
             HouseRule(
+                "house.blind",
+                "Rules cannot be judged",
+                Severity.CRITICAL,
+                "read the worker's log for rule_not_evaluated",
+                "Mend what the title names: free the table, as the runbook below says, or read the"
+                " worker’s log for rule_not_evaluated. Nobody is told meanwhile of what these rules"
+                " watch; sending goes on unless it needs the same table.",
+            ),
+            HouseRule(
                 "house.restarts",
                 "The worker starts again and again",
                 Severity.CRITICAL,
