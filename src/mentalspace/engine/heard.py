@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.called_back import CalledBack, read_called_back
 from mentalspace.engine.db import Connection
 from mentalspace.kernel.integration import Integration
 
@@ -62,8 +63,8 @@ select c.id as credential_id, c.integration, c.provider, c.follows, heard.at, us
 class Heard:
     """`at` is the last callback, None before the first, `quiet_s` ago. `taken` messages were
     accepted since then, a quarter of an hour ago or more, the first of all at `since`; `late` of
-    them, or younger ones, longer ago than callbacks take that come within `usual_s`. Who never
-    calls back does not `follow`.
+    them, or younger ones, longer ago than callbacks take that come within `usual_s`. `called_back`
+    is whether what is overdue is late or missing. Who never calls back does not `follow`.
     """
 
     follows: bool
@@ -73,15 +74,32 @@ class Heard:
     late: int = 0
     usual_s: float | None = None
     quiet_s: float | None = None
+    called_back: CalledBack | None = None
 
     @property
     def is_suspicious(self) -> bool:
-        """Some messages were taken, their provider tells what becomes of them, and it is silent."""
-        return self.follows and max(self.taken, self.late) >= FEWEST
+        """Some messages were taken, their provider tells what becomes of them, and it is silent or
+        late."""
+        out_of_time = self.called_back is not None and self.called_back.is_out_of_time
+        return self.follows and (out_of_time or max(self.taken, self.late) >= FEWEST)
+
+    @property
+    def word(self) -> str:
+        return self.called_back.word if self.called_back else "No callbacks"
 
     @property
     def words(self) -> str:
-        """`no callback for 6 min; usually within 5 s`, and how many wait for one."""
+        """What is late or missing; else `no callback for 6 min; usually within 5 s`, and how many
+        wait for one."""
+        if self.called_back is None:
+            return self._quiet
+        if self.called_back.is_out_of_time:
+            return self.called_back.words
+        said = self.called_back.words
+        return f"{self._quiet}. {said[:1].upper()}{said[1:]}"
+
+    @property
+    def _quiet(self) -> str:
         unheard = max(self.taken, self.late)
         if self.quiet_s is None:
             return f"no callback yet, of {unheard} messages that were taken"
@@ -97,6 +115,7 @@ class Heard:
             "at": self.at.isoformat() if self.at else None,
             "taken_since": self.taken,
             "suspicious": self.is_suspicious,
+            "called_back": self.called_back.kind if self.called_back else None,
         }
 
 
@@ -108,6 +127,7 @@ async def read_heard(
     """By credential, of a week; of all that are in use if none are given. Runs as on-call."""
     ids = None if credential_ids is None else list(credential_ids)
     rows = await connection.fetch(_HEARD, ids, QUIET_S)
+    called_back = await read_called_back(connection, credential_ids)
     return {
         row["credential_id"]: Heard(
             row["follows"] and rooms[row["integration"]].provider(row["provider"]).calls_back,
@@ -117,6 +137,7 @@ async def read_heard(
             row["late"],
             row["usual_s"],
             row["quiet_s"],
+            called_back.get(row["credential_id"]),
         )
         for row in rows
     }

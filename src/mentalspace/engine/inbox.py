@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from mentalspace.engine.correlation import (
@@ -41,6 +42,11 @@ select id, credential_id, integration, provider, payload, query, tries, drill, t
  where state = 'received' and next_try_at <= app.now()
  order by received_at limit $1 for update skip locked
 """
+_CLOSE = """
+update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1,
+       dated_at = said.dated_at
+  from unnest($1::uuid[], $2::timestamptz[]) as said (id, dated_at) where inbox.id = said.id
+"""
 _ASK_ANEW = """
 update inbox set state = 'received', tries = 0, next_try_at = app.now(), held_reason = null
  where id in (
@@ -64,6 +70,7 @@ class Heard:
     drill: str | None
 
 
+Said: TypeAlias = Event | Incoming | ListChange
 # Takes in what somebody wrote, in the inbox's transaction; what it raises is tried again.
 Hear = Callable[[Connection, Heard], Awaitable[None]]
 
@@ -116,12 +123,15 @@ class Inbox:
         try:
             async with self.database.as_worker(practice_id) as connection:
                 rows = await connection.fetch(_TAKE, _BATCH)
-                applied: dict[bool, list[Any]] = {True: [], False: []}
+                applied: dict[UUID, datetime | None] = {}
                 for row in rows:
-                    applied[await self._apply_all(connection, practice_id, row)].append(row)
-                await _close(connection, [row["id"] for row in applied[True]])
-                for row in applied[False]:
-                    await _again(connection, row, _NOT_OURS)
+                    said = self._parse(practice_id, row)
+                    if await self._apply_all(connection, practice_id, row, said):
+                        applied[row["id"]] = _dated(said)
+                await _close(connection, applied)
+                for row in rows:
+                    if row["id"] not in applied:
+                        await _again(connection, row, _NOT_OURS)
                 return len(rows)
         except CONNECTION_LOST:
             raise
@@ -141,8 +151,9 @@ class Inbox:
     async def _apply_or_hold(self, connection: Connection, practice_id: UUID, row: Any) -> None:
         try:
             async with connection.transaction():
-                if await self._apply_all(connection, practice_id, row):
-                    await _close(connection, [row["id"]])
+                said = self._parse(practice_id, row)
+                if await self._apply_all(connection, practice_id, row, said):
+                    await _close(connection, {row["id"]: _dated(said)})
                 else:
                     await _again(connection, row, _NOT_OURS)
         except WebhookRefused as error:
@@ -153,11 +164,15 @@ class Inbox:
             log.error("event_not_applied", inbox_id=row["id"], error=type(error).__name__)
             await _again(connection, row, f"cannot be applied: {type(error).__name__}")
 
-    async def _apply_all(self, connection: Connection, practice_id: UUID, row: Any) -> bool:
+    def _parse(self, practice_id: UUID, row: Any) -> Sequence[Said]:
         raw = self.vault.open(practice_id, "inbox", row["payload"])
         parse = self.rooms[row["integration"]].provider(row["provider"]).parse_webhook
         assert parse is not None  # what came in was verified by the same provider
-        said = parse(raw, row["query"])
+        return parse(raw, row["query"])
+
+    async def _apply_all(
+        self, connection: Connection, practice_id: UUID, row: Any, said: Sequence[Said]
+    ) -> bool:
         return all([await self._apply(connection, practice_id, row, one) for one in said])
 
     async def _apply(
@@ -165,7 +180,7 @@ class Inbox:
         connection: Connection,
         practice_id: UUID,
         row: Any,
-        said: Event | Incoming | ListChange,
+        said: Said,
     ) -> bool:
         if isinstance(said, Event):
             return await apply_event(
@@ -196,13 +211,16 @@ async def ask_anew(connection: Connection, credential_id: UUID) -> None:
     await connection.execute(_ASK_ANEW, credential_id, _NOT_OURS, _UNKNOWN_AT_MOST_H)
 
 
-async def _close(connection: Connection, inbox_ids: Sequence[UUID]) -> None:
-    if inbox_ids:
-        await connection.execute(
-            "update inbox set state = 'processed', processed_at = app.now(), tries = tries + 1"
-            " where id = any ($1)",
-            inbox_ids,
-        )
+def _dated(said: Sequence[Said]) -> datetime | None:
+    """When the first of it happened, as its provider dates it."""
+    dates = [one.dated_at for one in said if isinstance(one, Event) and one.dated_at is not None]
+    return min(dates, default=None)
+
+
+async def _close(connection: Connection, applied: Mapping[UUID, datetime | None]) -> None:
+    """By inbox id, when what it tells happened."""
+    if applied:
+        await connection.execute(_CLOSE, list(applied), list(applied.values()))
 
 
 async def _again(connection: Connection, row: Any, reason: str) -> None:

@@ -17,13 +17,14 @@ class Event:
     provider's own reason, PHI-free. `kind` is the provider's own event name. `trouble` is what
     the runbook knows such an event by, where it has a case for it. `reference` is what the
     address it was sent to carried (`ids.reference_of`): it names a delivery of which we do not
-    know yet that the provider has it.
+    know yet that the provider has it. `dated_at` is when it happened by the provider's own clock,
+    None where its protocol does not say; of what was asked for it may have happened earlier.
     """
 
     provider_message_id: str
     kind: str
     status: Status | None
-    occurred_at: datetime
+    dated_at: datetime | None
     code: str | None = None
     trouble: str | None = None
     reference: str | None = None

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from random import Random
 from typing import TypeAlias
 
+from mentalspace.engine import overdue
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.credential_check import LOOK_EVERY_S, check_credentials
 from mentalspace.engine.metrics import fold_tally, known_of
@@ -65,6 +66,10 @@ def chores(services: Services, adapters: Adapters) -> Chores:
         "links": (LINKS_EVERY_S, lambda: mail_links(services)),
         "look_ups": (LOOK_UPS_EVERY_S, lambda: look_up_numbers(services, adapters)),
         "numbers": (NUMBERS_EVERY_S, lambda: read_numbers(services)),
+        "overdue": (
+            overdue.LOOK_EVERY_S,
+            overdue.Overdue(database, adapters, services.inbox.reactor).tick,
+        ),
         "reminders": (REWRITE_EVERY_S, lambda: rewrite_reminders(services)),
         "sweep_files": (SWEEP_EVERY_S, lambda: sweep_files(services)),
         "tally": (FOLD_TALLY_EVERY_S, lambda: fold_tally(database, known)),

@@ -55,7 +55,7 @@ def states_of(
         found.append(State("Callbacks refused", "bad", meaning))
     heard = told.heard.get(id_)
     if heard is not None and heard.is_suspicious and id_ not in told.refusing:
-        found.append(State("No callbacks", "warn", f"{heard.words}{way_in}"))
+        found.append(State(heard.word, "warn", f"{heard.words}{way_in}"))
     by_hand = _of_override(credential)
     worst = sorted(found, key=lambda state: URGENCY[state.tone])
     return [*by_hand, *worst] or [_calm(credential)]

@@ -1,11 +1,13 @@
-"""Rules on a provider that takes messages and no longer says what became of them."""
+"""Rules on a provider that takes messages and says late, or not, what became of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.called_back import CalledBack, read_called_back
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import FEWEST
 from mentalspace.engine.runbook import AlertRule, RoomRunbook
@@ -37,6 +39,8 @@ select c.id as credential_id, heard.at as heard_at, n.taken, n.since,
 # Refusals alone are nobody's news, for anybody may write to the door; with messages that nothing
 # is heard of they are.
 _REFUSED_AFTER_S = 60.0
+# Callbacks that come later than this are news: of messages they make late ones.
+_NEWS_AFTER_S = 120.0
 _SIGNED_OTHERWISE = (
     "Compare the secret that signs callbacks with the provider's, and enter it anew on the"
     " credential's page; it says which one"
@@ -48,10 +52,14 @@ async def look_at_callbacks(
 ) -> Mapping[UUID, Look]:
     rows = await connection.fetch(_SILENT, ids(subjects), rule.window_s, _REFUSED_AFTER_S)
     looks = {each: nothing("its provider never calls back") for each in ids(subjects)}
-    return looks | {row["credential_id"]: _look(rule, row) for row in rows}
+    called_back = await read_called_back(connection, ids(subjects))
+    return looks | {
+        row["credential_id"]: _look(rule, row, called_back.get(row["credential_id"]))
+        for row in rows
+    }
 
 
-def _look(rule: AlertRule, row: Any) -> Look:
+def _look(rule: AlertRule, row: Any, called_back: CalledBack | None) -> Look:
     if row["heard_at"] is None and not row["refused"]:
         return nothing("no callback has come yet")
     taken, most = row["taken"], FEWEST if rule.threshold is None else rule.threshold
@@ -67,11 +75,29 @@ def _look(rule: AlertRule, row: Any) -> Look:
             facts={**facts, "refused": row["refused"], "code": row["code"]},
             first_step=_SIGNED_OTHERWISE if row["code"] == "signature" else None,
         )
-    return Look(
+    silent = Look(
         value=float(taken),
         fires=taken >= most,
         seen=f"{taken} taken since the last callback, over {rule.window_s / 60:g} min ago",
         since=row["since"],
         fault=rule.fault.value if rule.fault else "unclear",
         facts=facts,
+    )
+    return silent if called_back is None else _told(silent, called_back, most)
+
+
+def _told(silent: Look, called_back: CalledBack, most: float) -> Look:
+    """What was asked for says more than silence, and sooner. A little late is no news."""
+    number = called_back.number
+    out_of_time = called_back.kind == "missing" or called_back.late_s >= _NEWS_AFTER_S
+    fires = out_of_time and number >= most
+    return replace(
+        silent,
+        value=max(silent.value or 0.0, float(number)) if fires else silent.value,
+        fires=silent.fires or fires,
+        seen=called_back.words if fires else f"{silent.seen}. {called_back.words}",
+        since=(called_back.since if fires else None) or silent.since,
+        fault="theirs" if called_back.kind in ("late", "slow") else silent.fault,
+        facts={**silent.facts, "callbacks": called_back.kind},
+        first_step=called_back.advice,
     )

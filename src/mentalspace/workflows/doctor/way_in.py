@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.called_back import CalledBack, read_called_back
 from mentalspace.engine.reach import Reach, reach
 from mentalspace.engine.reception import HTTP_OF
 from mentalspace.engine.services import Services
@@ -51,7 +52,8 @@ _WHY: Mapping[str, str] = {
 class WayIn:
     """Of a credential that nothing is heard of. `refused` within a day, all for `code`, the last at
     `last_at`; nothing held after them if they are the `latest`. `door` is how far we get to it
-    ourselves; `hears` whether what people write comes in by it as well."""
+    ourselves; `hears` whether what people write comes in by it as well; `called_back` whether what
+    is overdue is late or missing."""
 
     provider: str
     heard_at: datetime | None
@@ -60,6 +62,7 @@ class WayIn:
     last_at: datetime | None
     door: Reach
     hears: bool
+    called_back: CalledBack | None = None
 
     @property
     def latest(self) -> bool:
@@ -86,7 +89,11 @@ class WayIn:
             return f"ours: {self.provider} calls, and our own door refuses it"
         if not self.is_open:
             return "ours: our own door is not reached"
-        return f"theirs, it seems, or the way from them to us: {self.provider} does not call"
+        kind = self.called_back.kind if self.called_back else None
+        if kind == "slow":
+            return f"theirs: {self.provider} has not done with what it took"
+        calls = "calls late" if kind == "late" else "does not call"
+        return f"theirs, it seems, or the way from them to us: {self.provider} {calls}"
 
     @property
     def _refusals(self) -> str:
@@ -112,6 +119,8 @@ class WayIn:
     def _answers(self) -> Sequence[str]:
         if not self.hears:
             return ()
+        if self.called_back is not None and self.called_back.kind == "late":
+            return ("what clients text comes in by the same door: answers and STOP may be as late",)
         last = f"since {self.heard_at:%H:%M:%S} UTC" if self.heard_at else "yet"
         return (
             "what clients text comes in by the same door, and none of it has been heard"
@@ -128,9 +137,13 @@ async def look_at_ways_in(
         return {}
     async with services.database.as_oncall() as connection:
         rows = await connection.fetch(_READ, list(credential_ids))
+        called_back = await read_called_back(connection, credential_ids)
     doors = await asyncio.gather(*(_door(services, row) for row in _asked(rows)))
     by_room = dict(zip((_room(row) for row in _asked(rows)), doors, strict=True))
-    return {row["id"]: _way_in(services, row, by_room[_room(row)]) for row in rows}
+    return {
+        row["id"]: _way_in(services, row, by_room[_room(row)], called_back.get(row["id"]))
+        for row in rows
+    }
 
 
 def _asked(rows: Sequence[Any]) -> list[Any]:
@@ -151,7 +164,7 @@ async def _door(services: Services, row: Any) -> Reach:
     return await services.lately_found.find(("door", url), _ASKED_WITHIN_S, ask)
 
 
-def _way_in(services: Services, row: Any, door: Reach) -> WayIn:
+def _way_in(services: Services, row: Any, door: Reach, called_back: CalledBack | None) -> WayIn:
     provider = services.rooms[row["integration"]].provider(row["provider"])
     return WayIn(
         provider=provider.title,
@@ -161,4 +174,5 @@ def _way_in(services: Services, row: Any, door: Reach) -> WayIn:
         last_at=row["last_at"],
         door=door,
         hears=provider.hears,
+        called_back=called_back,
     )

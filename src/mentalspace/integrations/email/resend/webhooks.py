@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from mentalspace.integrations.email.resend.wire import (
@@ -38,7 +38,7 @@ def parse(raw: bytes, _query: str) -> Sequence[Event | ListChange]:
                 provider_message_id=str(data["email_id"]),
                 kind=kind,
                 status=STATUS_OF[kind],
-                occurred_at=datetime.fromisoformat(body["created_at"]),
+                dated_at=_instant(body["created_at"]),
                 code=_reason(data),
                 trouble=trouble_of(kind, data),
             ),
@@ -51,8 +51,12 @@ def _list_change(kind: str, body: Mapping[str, Any]) -> ListChange:
     address = body["data"]["email"]
     if not isinstance(address, str) or "@" not in address:
         raise ValueError("whom it is about is missing")
-    at = datetime.fromisoformat(body["created_at"])
-    return ListChange(Phi(address), kind, LISTED[kind], at)
+    return ListChange(Phi(address), kind, LISTED[kind], _instant(body["created_at"]))
+
+
+def _instant(written: str) -> datetime:
+    at = datetime.fromisoformat(written)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _reason(data: Mapping[str, Any]) -> str | None:

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +182,7 @@ def last_event(answer: Answer) -> Event | None:
         status = Status.DELIVERED if kind in _AFTER_ARRIVAL else STATUS_OF.get(kind)
         if status is None:
             return None
-        return Event(str(body["id"]), kind, status, datetime.now(UTC), trouble=trouble_of(kind, {}))
+        return Event(str(body["id"]), kind, status, None, trouble=trouble_of(kind, {}))
     except (ValueError, KeyError, TypeError) as error:
         raise ProviderError(
             Evidence("malformed", http=answer.http, request_id=request_id(answer))

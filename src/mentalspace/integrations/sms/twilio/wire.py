@@ -241,8 +241,9 @@ def page_of(answer: Answer) -> Page:
 def event_of(fields: Mapping[str, Any], *, reference: str | None = None) -> Event:
     """What a message's state says, of a callback or of the resource itself.
 
-    `occurred_at` is when it was read: Twilio dates a callback to the minute at best, without a
-    zone. Raises WebhookRefused for a state it never had, or what names no message.
+    Twilio dates a callback to the minute at best, without a zone: that counts for nothing. The
+    resource has when it last changed. Raises WebhookRefused for a state it never had, or what names
+    no message.
     """
     state = str(fields.get("MessageStatus") or fields.get("status") or fields.get("SmsStatus"))
     if state not in STATUS_OF:
@@ -254,9 +255,9 @@ def event_of(fields: Mapping[str, Any], *, reference: str | None = None) -> Even
     status = STATUS_OF[state]
     if status is Status.FAILED and code in _OF_THE_NUMBER:
         status = Status.BOUNCED
-    return Event(
-        sid, f"message.{state}", status, datetime.now(UTC), code, trouble=code, reference=reference
-    )
+    changed = fields.get("date_updated")
+    dated_at = _instant(changed) if isinstance(changed, str) else None
+    return Event(sid, f"message.{state}", status, dated_at, code, trouble=code, reference=reference)
 
 
 def line_type(answer: Answer) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TypeVar
 
 from mentalspace.engine.outbound import retry_after_s
@@ -176,7 +176,7 @@ class SupabaseAdapter:
 
 def _event(receipt: str, kind: str, trouble: str | None = None) -> Event:
     status = Status.DELIVERED if trouble is None else Status.FAILED
-    return Event(receipt, kind, status, datetime.now(UTC), trouble, trouble=trouble)
+    return Event(receipt, kind, status, None, trouble, trouble=trouble)
 
 
 def _read(answer: Answer, read: Callable[[Answer], T]) -> T:
