@@ -68,7 +68,10 @@ def test_a_failover_is_told_as_it_stands(changes: dict[str, Any], words: str) ->
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("callbacks", "we do not hear what became of some e-mails to clients. They have gone out."),
+        (
+            "callbacks",
+            "we do not hear in time what became of some e-mails to clients. They have gone out.",
+        ),
         ("undelivered", "were taken on their way and did not arrive."),
         ("cost", "cost more than they usually do."),
     ],

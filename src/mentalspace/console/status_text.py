@@ -91,8 +91,9 @@ _OTHER: Mapping[str, _Trouble] = {
         "",
     ),
     "callbacks": _Trouble(
-        "Since {since} we do not hear what became of some {what}. They have gone out.",
-        "From {since} to {ended} we did not hear what became of some {what}. They went out.",
+        "Since {since} we do not hear in time what became of some {what}. They have gone out.",
+        "From {since} to {ended} we did not hear in time what became of some {what}. They went"
+        " out.",
         "Nothing needs to be sent again.",
     ),
     "undelivered": _Trouble(

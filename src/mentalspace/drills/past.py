@@ -31,9 +31,9 @@ select c.practice_id, l.id, c.id, c.integration, 'sample', 'history-' || n, 'del
 """
 _HEARD = """
 insert into inbox (practice_id, credential_id, integration, provider, external_id, payload, state,
-  received_at, processed_at, drill)
+  received_at, processed_at, dated_at, drill)
 select c.practice_id, c.id, c.integration, c.provider, 'history-' || n, '', 'processed',
-       t.at, t.at, c.drill
+       t.at, t.at, t.at - $4 * interval '1 s', c.drill
   from credential c cross join generate_series(1, $2::int) as n
  cross join lateral (select app.now() - (n / $2::float8) * $3 * interval '1 s' as at) t
  where c.id = $1
@@ -73,12 +73,13 @@ _AGE: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class History:
     """So many messages within the last `within_s`, or in those of each of `weeks` weeks before;
-    `heard` callbacks within the last `within_s`."""
+    `heard` callbacks within the last `within_s`, each `late_s` after what it tells."""
 
     count: int
     within_s: float
     weeks: int
     heard: int
+    late_s: float
 
     @classmethod
     def of(cls, params: Mapping[str, Param]) -> History:
@@ -87,6 +88,7 @@ class History:
             within_s=float(params["within_s"]),
             weeks=int(params.get("weeks", 0)),
             heard=int(params.get("heard", 0)),
+            late_s=float(params.get("late_s", 0)),
         )
 
 
@@ -95,7 +97,9 @@ async def write_history(services: Services, credential_id: UUID, history: Histor
         for week in range(1, history.weeks + 1) if history.weeks else (0,):
             await owner.execute(_TAKEN, credential_id, history.count, history.within_s, week)
         if history.heard:
-            await owner.execute(_HEARD, credential_id, history.heard, history.within_s)
+            await owner.execute(
+                _HEARD, credential_id, history.heard, history.within_s, history.late_s
+            )
 
 
 async def keep_open(services: Services, practice_id: UUID) -> None:

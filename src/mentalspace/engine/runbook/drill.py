@@ -42,7 +42,7 @@ ARRANGE: Mapping[str, frozenset[str] | None] = {
     "night": frozenset({"useful_for_s"}),
     # the credential has a past: so many messages were taken in the last `within_s`, or with `weeks`
     # in the same hours of each of so many weeks before; the provider called back for `heard`
-    "history": frozenset({"count", "within_s", "weeks", "heard"}),
+    "history": frozenset({"count", "within_s", "weeks", "heard", "late_s"}),
     # the drill's practice is open day and night
     "always_open": frozenset(),
     # our own limiter lets nothing leave for so long

@@ -91,7 +91,7 @@ _LINES: Mapping[AlertKind, Line] = MappingProxyType(
         AlertKind.BREAKER: lambda rule, _o: f"open for {length(rule.threshold or 0)}",
         AlertKind.CALLBACKS: lambda rule, _o: (
             f"{rule.threshold or 3:g} or more taken since the last callback,"
-            f" over {length(rule.window_s)} ago"
+            f" over {length(rule.window_s)} ago; or heard of late, or not, as asking shows"
         ),
         AlertKind.GAUGE: _gauge,
     }
