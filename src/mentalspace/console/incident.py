@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mentalspace.console import impact_words, remedy, words
 from mentalspace.console.about import About, about_of
+from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
@@ -27,6 +28,7 @@ from mentalspace.console.queries.incident import (
 from mentalspace.console.queries.listed import people_of
 from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.refused import read_refused
+from mentalspace.console.queries.shared import read_shared, read_started
 from mentalspace.console.recommend import Seen, button_first, recommend
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import (
@@ -81,12 +83,14 @@ async def incident(visit: Visit) -> Response:
             raise Missing
         about = about_of(visit.services.runbooks, found["rule_id"])
         whole, facts, group = await read_whole(connection, found, about)
+        shared = await read_shared(connection, whole, group, about, _titles(visit, found))
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
         todo = await tasks_of(connection, found["id"])
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
         ended = await read_ended(connection, found)
+        started = await read_started(connection, shared)
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
         )
@@ -138,6 +142,9 @@ async def incident(visit: Visit) -> Response:
         impact_words=impact_words,
         standstill=standstill,
         ended=ended,
+        shared=shared,
+        started=started,
+        deeds=DEEDS,
         refused_hooks=refused_now,
         way_in=way_in,
         advised=advised,
@@ -154,12 +161,10 @@ async def incident(visit: Visit) -> Response:
         story=narrate(
             facts["story"],
             provider,
-            lambda name: visit.provider_title(found["integration"], name),
+            _titles(visit, found),
             opened_at=found["opened_at"],
         ),
-        did=deeds(
-            facts["story"], provider, lambda name: visit.provider_title(found["integration"], name)
-        ),
+        did=deeds(facts["story"], provider, _titles(visit, found)),
         verdict=verdict(whole, facts, provider, case_apart.title if case_apart else None),
         way_out=way_out,
         status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
@@ -225,6 +230,10 @@ async def _act(
             raise Missing
         changed = await action(connection, incident_id, visit.person.name)
     return visit.go(f"/incidents/{incident_id}?done={word if changed else 'too_late'}")
+
+
+def _titles(visit: Visit, found: Any) -> Callable[[str], str]:
+    return lambda name: visit.provider_title(found["integration"], name)
 
 
 def _provider(visit: Visit, found: Any) -> Provider | None:

@@ -14,6 +14,7 @@ from mentalspace.console.impact_words import listed
 from mentalspace.console.narrate import Line, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import find_incident, read_pages
+from mentalspace.console.queries.shared import Shared, read_shared
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.document import (
     Bar,
@@ -52,6 +53,7 @@ class Told:
     story: Sequence[Line]
     provider: str
     now: datetime
+    shared: Shared | None
 
 
 async def read_told(services: Services, incident_id: UUID) -> Told:
@@ -60,15 +62,16 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         incident = await find_incident(connection, incident_id)
         if incident is None:
             raise Refused("no_such_incident", "there is no incident of that id")
+        title = _titles(services, incident["integration"])
         about = about_of(services.runbooks, incident["rule_id"])
         whole, facts, group = await read_whole(connection, incident, about)
+        shared = await read_shared(connection, whole, group, about, title)
         pages = await read_pages(connection, incident_id)
         evidence = await read_evidence(connection, incident_id)
         now = await connection.fetchval("select app.now()")
-    title = _titles(services, incident["integration"])
     provider = title(incident["provider"] or "the provider")
     story = narrate(facts["story"], provider, title, opened_at=incident["opened_at"])
-    return Told(whole, facts, group, pages, evidence, story, provider, now)
+    return Told(whole, facts, group, pages, evidence, story, provider, now, shared)
 
 
 def post_mortem(told: Told) -> Document:
@@ -85,6 +88,7 @@ def post_mortem(told: Told) -> Document:
             Heading("Impact"),
             *_impact(told),
             *_practices(told),
+            *_shared(told.shared),
             Heading("Clocks"),
             Table("How long each part took", ("Clock", "Took", "From", "To"), tuple(_clocks(told))),
             Heading("Timeline"),
@@ -181,6 +185,16 @@ def _practice(told: Told, member: Any) -> tuple[str, int, str, str, str]:
 
 def _worst(row: tuple[str, int, str, str, str]) -> tuple[int, str]:
     return -row[1], row[0]
+
+
+def _shared(shared: Shared | None) -> Iterator[Block]:
+    """As it was counted when this was written; what the ledger holds no more is not in it."""
+    if shared is None or shared.common is None:
+        return
+    yield Heading("What the failing ones share")
+    yield Items(tuple(f"{said}." for said in shared.common.sentences))
+    if compared := shared.common.compared:
+        yield Paragraph(f"Compared: {compared}.")
 
 
 def _clocks(told: Told) -> Iterator[tuple[str, str, str, str]]:

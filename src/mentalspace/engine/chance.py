@@ -24,16 +24,39 @@ def tail(hits: int, n: int, p: float) -> float:
     return _sum(hits, n, p)
 
 
+def share_tail(hits: int, drawn: int, marked: int, n: int) -> float:
+    """P(X ≥ hits) among `drawn` of `n`, of which `marked` are of a kind, if only chance draws them:
+    Fisher's exact test, one-sided."""
+    least, most = max(0, drawn + marked - n), min(drawn, marked)
+    if hits <= least:
+        return 1.0
+    if hits > most:
+        return 0.0
+    if hits * n <= drawn * marked:
+        return 1.0 - _share_sum(drawn - hits + 1, drawn, n - marked, n)
+    return _share_sum(hits, drawn, marked, n)
+
+
+def _share_sum(hits: int, drawn: int, marked: int, n: int) -> float:
+    """The upper tail, from above the mean, where each term is smaller than the one before."""
+    left = n - marked - drawn
+    term = exp(_ways(marked, hits) + _ways(n - marked, drawn - hits) - _ways(n, drawn))
+    total = 0.0
+    for k in range(hits, min(drawn, marked) + 1):
+        total += term
+        term *= (marked - k) * (drawn - k) / ((k + 1) * (left + k + 1))
+    return min(1.0, total)
+
+
+def _ways(n: int, k: int) -> float:
+    """The logarithm of how many ways there are to choose `k` of `n`."""
+    return lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1)
+
+
 def _sum(hits: int, n: int, p: float) -> float:
     """The upper tail, from above the mean, where each term is smaller than the one before."""
     odds = p / (1.0 - p)
-    term = exp(
-        lgamma(n + 1)
-        - lgamma(hits + 1)
-        - lgamma(n - hits + 1)
-        + hits * log(p)
-        + (n - hits) * log(1.0 - p)
-    )
+    term = exp(_ways(n, hits) + hits * log(p) + (n - hits) * log(1.0 - p))
     total = term
     for k in range(hits, n):
         term *= (n - k) / (k + 1) * odds

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,35 +17,39 @@ MOST = 12
 _READ = 200
 PAGES = 8
 
+_SINCE = f"coalesce($1::timestamptz, app.now() - interval '{HOURS} hours')"
+_UNTIL = "coalesce($3::timestamptz, 'infinity')"
+
 # A person's button at a credential or an incident; a drill's are nobody's news.
-_ACTS = """
+_ACTS = f"""
 select t.at, t.data ->> 'title' as what, t.actor as who, t.data ->> 'reason' as reason,
        coalesce(l.credential_id, i.credential_id) as credential_id, t.incident_id
   from timeline t left join lane l on l.id = t.lane_id left join incident i on i.id = t.incident_id
- where t.kind = 'acted' and t.drill is null and t.at > app.now() - $1::interval
+ where t.kind = 'acted' and t.drill is null and t.at > {_SINCE} and t.at <= {_UNTIL}
  order by t.at desc limit $2
 """
-_SECRETS = """
+_SECRETS = f"""
 select coalesce(c.rotated_at, c.created_at) as at,
        case when c.rotated_at is null then 'Credential set' else 'New secret entered' end as what,
        c.id as credential_id
   from credential c
  where c.active and c.drill is null
-   and coalesce(c.rotated_at, c.created_at) > app.now() - $1::interval
+   and coalesce(c.rotated_at, c.created_at) > {_SINCE}
+   and coalesce(c.rotated_at, c.created_at) <= {_UNTIL}
    and not exists (select from practice p where p.id = c.practice_id and p.is_drill)
  order by 1 desc limit $2
 """
-_AUDIT = """
+_AUDIT = f"""
 select a.at, a.action as what, a.actor as who, a.subject, a.practice_id
-  from audit a where a.at > app.now() - $1::interval and a.action = any ($3)
+  from audit a where a.at > {_SINCE} and a.at <= {_UNTIL} and a.action = any ($4)
  order by a.id desc limit $2
 """
-_SILENCES = """
+_SILENCES = f"""
 select created_at as at, 'Silenced a rule' as what, created_by as who, reason from alert_silence
- where created_at > app.now() - $1::interval
+ where created_at > {_SINCE} and created_at <= {_UNTIL}
  union all
 select lifted_at, 'Lifted a silence', lifted_by, reason from alert_silence
- where lifted_at > app.now() - $1::interval
+ where lifted_at > {_SINCE} and lifted_at <= {_UNTIL}
  order by 1 desc limit $2
 """
 # As they stand in the audit.
@@ -90,13 +94,19 @@ class Change:
     count: int = 1
 
 
-async def read_changes(connection: Connection) -> list[Change]:
-    """The latest first, each deed of each person once, as whoever asks may see them."""
-    since = timedelta(hours=HOURS)
-    acts = await connection.fetch(_ACTS, since, _READ)
-    secrets = await connection.fetch(_SECRETS, since, _READ)
-    noted = await connection.fetch(_AUDIT, since, _READ, list(SETTINGS))
-    silences = await connection.fetch(_SILENCES, since, _READ)
+async def read_changes(
+    connection: Connection,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    is_wanted: Callable[[Change], bool] = lambda _change: True,
+) -> list[Change]:
+    """The latest first, each deed of each person once, as whoever asks may see them; of the last
+    two hours unless they say of when."""
+    bounds = since, _READ, until
+    acts = await connection.fetch(_ACTS, *bounds)
+    secrets = await connection.fetch(_SECRETS, *bounds)
+    noted = await connection.fetch(_AUDIT, *bounds, list(SETTINGS))
+    silences = await connection.fetch(_SILENCES, *bounds)
     setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
     # Entered on the credential's page it is an act already, with the person's name.
     told = {row["credential_id"] for row in acts if row["what"] == TITLE}
@@ -122,7 +132,7 @@ async def read_changes(connection: Connection) -> list[Change]:
         ),
         *(Change(row["at"], row["what"], row["who"], row["reason"]) for row in silences),
     ]  # fmt: skip
-    return grouped(changes)[:MOST]
+    return grouped(one for one in changes if is_wanted(one))[:MOST]
 
 
 def grouped(changes: Iterable[Change]) -> list[Change]:
