@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from docs import generate
+from mentalspace.engine import credential_check
 from mentalspace.engine.db import Database
 from mentalspace.engine.runbook import Check
 from mentalspace.kernel.delivery import TRANSITIONS
@@ -153,6 +154,18 @@ def test_defaults_are_the_codes_own() -> None:
     assert generate.DEFAULTS["MENTALSPACE_HOME"] == settings.home.name
     assert generate.DEFAULTS["MENTALSPACE_PORT"] == str(settings.port)
     assert generate.DEFAULTS["SITE_URL"] == settings.site_url
+
+
+def test_what_our_own_checks_cost_is_the_codes_own() -> None:
+    """How often a credential is asked, and what that makes in a day."""
+    page = read(ROOT / "docs/howto/run-in-production.md")
+    for who, every_s in (
+        ("live, and idle", credential_check._ASK_EVERY_S),
+        ("of a sandbox", credential_check._ASK_SANDBOX_EVERY_S),
+        ("whose last six answers were not all good", credential_check._ASK_AGAIN_S),
+    ):
+        assert f"| {who} | every {every_s:.0f} s | {86_400 / every_s:,.0f}" in page
+    assert credential_check._REMEMBERED == 6
 
 
 def test_production_needs_what_the_table_says() -> None:
