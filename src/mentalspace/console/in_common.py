@@ -3,7 +3,7 @@ chance."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import comb
@@ -88,7 +88,8 @@ class InCommon:
         if self.shares:
             return [self._said(one, self.good, "meanwhile") for one in self.shares]
         if not self.asked:
-            return [f"Nothing tells them apart: all are of the same {_listed(self.alike)}"]
+            same = f": all are of the same {_listed(self.alike)}" if self.alike else ""
+            return [f"Nothing tells them apart{same}"]
         return [f"Nothing: they fail alike by {_listed(self.asked)}"]
 
     @property
@@ -117,7 +118,7 @@ def compare(
     these; then those of the day `before` may tell, of what no hour of the day changes."""
     asked, alike = _split(QUESTIONS, failed, good)
     names = [QUESTIONS[name] for name in alike]
-    told = [QUESTIONS[name] for name in asked]
+    told = [QUESTIONS[name] for name in asked if _may_stand_out(name, failed)]
     if good and not _too_few(len(failed), len(good), len(asked)):
         return InCommon(len(failed), len(good), _found(asked, failed, good), told, names)
     asked, _alike = _split(_OF_NO_HOUR, failed, before)
@@ -128,12 +129,16 @@ def compare(
 def _split(
     names: Iterable[str], failed: Sequence[Answers], good: Sequence[Answers]
 ) -> tuple[list[str], list[str]]:
-    """The questions that have more than one answer, and those that have one; none to which each
-    has its own."""
-    whole = len(failed) + len(good)
+    """The questions that have more than one answer, and those that have one."""
     values = {name: {one[name] for one in (*failed, *good)} for name in names}
-    asked = [name for name, given in values.items() if 1 < len(given) < whole]
+    asked = [name for name, given in values.items() if len(given) > 1]
     return asked, [n for n, given in values.items() if len(given) == 1 and given != {None}]
+
+
+def _may_stand_out(name: str, failed: Sequence[Answers]) -> bool:
+    """Whether any answer is that of more than a few: each recipient's own is told of nobody."""
+    given = Counter(one[name] for one in failed if one[name] is not None)
+    return any(is_part(part, len(failed)) for part in given.values())
 
 
 def _found(
