@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from mentalspace.engine.called_back import CalledBack
 from mentalspace.engine.reach import Reach
 from mentalspace.workflows.doctor.way_in import WayIn
 
@@ -46,3 +47,13 @@ def test_a_door_nobody_gets_to_is_ours() -> None:
     lost = replace(SILENT, door=Reach("ehr.example", None, http=502))
     assert lost.whose == "ours"
     assert "502 is answered where our door is" in lost.words
+
+
+def test_what_is_late_is_not_called_silent() -> None:
+    """It is said first, nothing is to be mended here, and our own door is asked all the same."""
+    late = replace(SILENT, called_back=CalledBack("late", 4, HEARD, late_s=420, asked=9))
+    assert late.words.startswith("Callbacks are late, not lost: since 03:00 UTC 4 came, about 7")
+    assert "Twilio calls late" in late.words and "our door answers" in late.words
+    assert "none of it has been heard" not in late.words
+    assert late.advice is not None and late.advice.startswith("Wait")
+    assert replace(late, door=Reach("ehr.example", None, http=502)).advice is None

@@ -131,7 +131,7 @@ async def incident(visit: Visit) -> Response:
             end=ended.last if ended else None,
             way_out=way_out is not None,
             next_attempt_at=facts["impact"]["next_attempt_at"],
-            called_back=way_in.called_back if way_in and way_in.whose == "theirs" else None,
+            of_callbacks=way_in.advice if way_in else None,
             ours_apart=case_apart if part is not None and part.whose == "ours" else None,
         )
     )

@@ -10,7 +10,6 @@ from typing import Any
 from mentalspace.console.queries.group import Group
 from mentalspace.console.queries.processes import Standstill
 from mentalspace.console.queries.refused import RefusedHooks
-from mentalspace.engine.called_back import CalledBack
 from mentalspace.engine.ends import End
 from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
 from mentalspace.engine.remedy import Preflight
@@ -35,7 +34,7 @@ class Recommendation:
 class Seen:
     """What of an incident decides what is to be done; `end` is how the worker ended last, of one
     that starts again and again; `ours_apart` the case of the part of it that is ours, amid what is
-    theirs; `called_back` whether callbacks are late or missing, where our own door is not why."""
+    theirs; `of_callbacks` what to do about those that are late or missing."""
 
     incident: Any
     provider: str
@@ -49,7 +48,7 @@ class Seen:
     next_attempt_at: datetime | None
     end: End | None = None
     ours_apart: ErrorCase | None = None
-    called_back: CalledBack | None = None
+    of_callbacks: str | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -66,8 +65,8 @@ def recommend(seen: Seen) -> Recommendation | None:
     of_callbacks = seen.rule is not None and seen.rule.kind is AlertKind.CALLBACKS
     if of_callbacks and seen.refused and seen.refused.by_secret and seen.refused.fields:
         return _signing(seen, seen.refused.fields)
-    if of_callbacks and seen.called_back is not None and seen.called_back.advice is not None:
-        return Recommendation(f"{seen.called_back.advice}.", None)
+    if of_callbacks and seen.of_callbacks is not None:
+        return Recommendation(f"{seen.of_callbacks}.", None)
     advised = _of_runbook(seen)
     whole = _unless_done(seen, advised) if advised is not None else None
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))

@@ -221,7 +221,7 @@ class Evaluator:
             seen.append((subject, state, look))
         alerting = [subject for subject, state, _look in seen if state is State.ALERTING]
         faults = [look.fault for _subject, state, look in seen if state is State.ALERTING]
-        covered = await find_covered(connection, rule, alerting, faults)
+        covered = await find_covered(connection, room, rule, alerting, faults)
         old = await find_old(connection, room, rule, alerting)
         await keep(connection, room.room, rule, [_aged(one, old) for one in seen])
         for subject, state, look in seen:

@@ -103,15 +103,16 @@ class CalledBack:
         match self.kind:
             case "late":
                 return (
-                    f"callbacks are late, not lost: since {self.since:%H:%M} UTC {self.number} came"
-                    f" {_minutes(self.late_s)} after what they tell. What is overdue is asked"
-                    " after, and its state taken from the provider’s answer meanwhile"
+                    f"callbacks are late, not lost: since {self.since:%H:%M} UTC {self.number}"
+                    f" came, about {_minutes(self.late_s)} after what they tell. What is overdue is"
+                    " asked after meanwhile, and the answer taken as the callback would be"
                 )
             case "missing":
                 return (
-                    f"callbacks are missing since {self.since:%H:%M} UTC: asked after, the provider"
-                    f" has done with {self.number} messages for {_minutes(MISSING_AFTER_S)} or"
-                    " longer, and called back about none. Their states were taken from its answers"
+                    f"callbacks are missing since {self.since:%H:%M} UTC: as the provider answers,"
+                    f" it was done with {self.number} messages over {_minutes(MISSING_AFTER_S)} ago,"
+                    " and it called back about none. Its answers were taken as callbacks would be;"
+                    " should some still come, this says how late"
                 )
             case "slow":
                 return (

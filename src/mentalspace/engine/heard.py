@@ -89,12 +89,12 @@ class Heard:
 
     @property
     def words(self) -> str:
-        """What is late or missing; else `no callback for 6 min; usually within 5 s`, and how many
-        wait for one."""
+        """That they are late or missing; else `no callback for 6 min; usually within 5 s`, and
+        how many wait for one."""
         if self.called_back is None:
             return self._quiet
         if self.called_back.is_out_of_time:
-            return self.called_back.words
+            return f"{self.word[:1].lower()}{self.word[1:]}"
         said = self.called_back.words
         return f"{self._quiet}. {said[:1].upper()}{said[1:]}"
 

@@ -55,7 +55,8 @@ def states_of(
         found.append(State("Callbacks refused", "bad", meaning))
     heard = told.heard.get(id_)
     if heard is not None and heard.is_suspicious and id_ not in told.refusing:
-        found.append(State(heard.word, "warn", f"{heard.words}{way_in}"))
+        said = f"{heard.words}{way_in}" if heard.called_back is None else way_in.removeprefix(". ")
+        found.append(State(heard.word, "warn", said or heard.words))
     by_hand = _of_override(credential)
     worst = sorted(found, key=lambda state: URGENCY[state.tone])
     return [*by_hand, *worst] or [_calm(credential)]

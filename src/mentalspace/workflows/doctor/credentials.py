@@ -164,7 +164,8 @@ def health(row: Any, called: RoomFinding, way_in: WayIn | None = None) -> list[R
         more = f". {way_in.words}" if way_in is not None else ""
         found.append(finding(row, "callbacks", "bad", f"{_refused(row)}{more}", "ours"))
     elif way_in is not None:
-        found.append(finding(row, "callbacks", "warning", way_in.words, way_in.whose))
+        told = finding(row, "callbacks", "warning", way_in.words, way_in.whose)
+        found.append(replace(told, cure=way_in.advice))
     if row["held"]:
         found.append(finding(row, "held", "warning", f"{row['held']} wait for a person"))
     if row["unknown"]:

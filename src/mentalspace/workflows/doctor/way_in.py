@@ -39,6 +39,7 @@ _MEANWHILE = (
 )
 # What stands between the provider and that address is not seen from here.
 _ASKED = "asked just now through its public address (from here, not from outside)"
+_DO_NOTHING = "send nothing again, and pause nothing"
 _WHY: Mapping[str, str] = {
     "signature": "what signs them is not the secret that is entered here",
     "timestamp": "they are signed for another time",
@@ -78,9 +79,18 @@ class WayIn:
         return "ours" if self.latest or not self.is_open else "theirs"
 
     @property
+    def advice(self) -> str | None:
+        """Where it is not our own door that is to be mended."""
+        return self.called_back.advice if self.called_back and self.whose == "theirs" else None
+
+    @property
     def words(self) -> str:
         """Sentences, the last without its full stop."""
-        said = [self._whose, self._refusals, self._reached, *self._answers, _MEANWHILE]
+        said = [self._whose, self._refusals, self._reached, *self._answers]
+        if self.called_back is None:
+            said.append(_MEANWHILE)
+        else:
+            said = [self.called_back.words, *said, _DO_NOTHING]
         return ". ".join(f"{one[:1].upper()}{one[1:]}" for one in said)
 
     @property
