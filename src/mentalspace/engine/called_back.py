@@ -110,9 +110,9 @@ class CalledBack:
             case "missing":
                 return (
                     f"callbacks are missing since {self.since:%H:%M} UTC: as the provider answers,"
-                    f" it was done with {self.number} messages over {_minutes(MISSING_AFTER_S)} ago,"
-                    " and it called back about none. Its answers were taken as callbacks would be;"
-                    " should some still come, this says how late"
+                    f" it was done with {self.number} messages {_minutes(MISSING_AFTER_S)} ago or"
+                    " earlier, and called back about none. Its answers were taken as callbacks"
+                    " would be; should some still come, this says how late"
                 )
             case "slow":
                 return (
