@@ -177,7 +177,7 @@ async def test_changes_before_the_first_of_them_stand_beside(stage: Stage) -> No
     assert "nothing was changed there: no secret" in await _block(stage)
     await stage.owner.execute(move, stage.mesa, "30 min")
     said = await _block(stage)
-    assert "Changed just before" in said and "New secret entered" in said
+    assert "Changed there in the two hours before" in said and "New secret entered" in said
 
 
 async def test_of_a_group_the_practice_may_be_what_they_share(stage: Stage) -> None:
