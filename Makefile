@@ -87,7 +87,7 @@ screenshots: install ## draw docs/images anew, from a night in which a key is re
 	@$(BIN)/python -m docs.screenshots
 
 exercise: install ## break a demo, call somebody, compare (ROUNDS=3 BOX=directory)
-	@$(BIN)/python -m tests.exercise --rounds $(or $(ROUNDS),3) $(addprefix --box ,$(BOX)) $(addprefix --seed ,$(SEED)) $(addprefix --fault ,$(FAULT))
+	@$(BIN)/python -m tests.exercise --rounds $(or $(ROUNDS),$(if $(FAULT),$(words $(FAULT)),3)) $(addprefix --box ,$(BOX)) $(addprefix --seed ,$(SEED)) $(addprefix --fault ,$(FAULT))
 
 torture: install ## kill -9 at random moments under load (ROUNDS=20)
 	@$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),20)

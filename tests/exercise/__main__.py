@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import Any, cast
@@ -60,8 +61,9 @@ def _arguments() -> argparse.Namespace:
 
 async def _run(given: argparse.Namespace, seed: int) -> int:
     random = Random(seed)
-    chosen = given.fault or FAULTS
-    faults = draw(chosen, given.rounds or len(given.fault or [1]), random)
+    chosen: list[Fault] = given.fault or []
+    rounds = given.rounds or len(chosen) or 1
+    faults = list(islice(cycle(chosen), rounds)) if chosen else draw(FAULTS, rounds, random)
     truth = given.truth or Path(tempfile.mkdtemp(prefix="mentalspace-truth-")) / "truth.jsonl"
     _say(f"seed {seed}; the truth goes to {truth}, and is not for whoever is called")
     desk = _desk(given)

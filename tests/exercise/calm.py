@@ -32,8 +32,10 @@ select 'lane paused: ' || c.integration || '/' || c.endpoint || ' ' || l.class
  where l.state <> 'open' and c.active and c.drill is null
 union all
 select count(*) || ' waiting at ' || integration from delivery
- where drill is null and status in ('pending', 'due', 'sending', 'unknown')
-   and due_at < app.now() - interval '45 s'
+ where drill is null and due_at < app.now() - interval '45 s'
+   -- what may be out is asked for again after minutes, and nobody waits for that
+   and (status in ('pending', 'due', 'sending')
+        or status = 'unknown' and next_attempt_at < app.now() - interval '45 s')
    and app.is_open(hours, app.now()) group by integration
 union all
 select count(*) || ' held at ' || integration from delivery
@@ -66,9 +68,17 @@ select (select count(*) from attempt where drill is null and started_at >= $1
      + (select count(*) from hook_refusal where last_at >= $1)
      + (select count(*) from process_end where ended_at >= $1) as touched
 """
+# A rule waits ten minutes before it calls its incident over. Whoever is on call reads that it no
+# longer holds, and closes it; a group once that is so of all of it.
 _OVER = """
-select id from incident where status <> 'resolved' and drill is null and recovered_at is not null
-   and lead_id is null
+with still as (
+  select i.id, coalesce(i.lead_id, i.id) as leader from incident i
+   where i.status <> 'resolved' and i.drill is null and i.recovered_at is null
+     and not exists (select from alert_state a where a.key = i.key and a.state = 'recovering'
+                      and a.since < app.now() - interval '45 s'))
+select i.id from incident i
+ where i.status <> 'resolved' and i.drill is null and i.lead_id is null
+   and i.id not in (select leader from still)
 """
 # What nobody can say of whether it is out, or of no use: a colleague has looked.
 _LOOKED_AT = "update delivery set status = 'cancelled' where status = 'held' and drill is null"

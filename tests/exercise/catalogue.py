@@ -10,10 +10,10 @@ from tests.exercise.fault import Fault, Truth
 # The practices of the exercise; the first is the default one, whose endpoints are named so.
 LAKESIDE, MESA, HARBOR = "lakeside", "mesa", "harbor"
 
-_TWILIO_SENDS = "/2010-04-01/"
 _ONE_LATE_CALLBACK_S = 420.0
 
-PROVIDERS = (("email", "resend"), ("email", "smtp"), ("sms", "twilio"), ("storage", "supabase"))
+# The relays are reached otherwise.
+_BY_HTTPS = (("email", "resend"), ("sms", "twilio"), ("storage", "supabase"))
 
 FAULTS: Sequence[Fault] = (
     # Theirs --------------------------------------------------------------------------------------
@@ -290,12 +290,12 @@ FAULTS: Sequence[Fault] = (
         "no_way_out",
         "ours",
         Truth(
-            "No provider answers: our own way out to them is blocked",
-            "All mails, texts and copies of documents wait, at every practice",
+            "No provider answers over HTTPS: our own way out is blocked, as by a proxy",
+            "Texts and copies of documents wait, at every practice; mails go by the relays",
             "Look at our network, not at the providers; nothing is to be sent again",
         ),
         "the way out is free again",
-        theirs.together(*(theirs.fault(room, name, kind="hang") for room, name in PROVIDERS)),
+        theirs.together(*(theirs.fault(room, name, kind="hang") for room, name in _BY_HTTPS)),
     ),
     # Two at once, that have nothing to do with each other ----------------------------------------
     Fault(

@@ -55,7 +55,7 @@ class Times:
     call_within_s: float = 360.0
     wake_s: float = 20.0
     answer_within_s: float = 900.0
-    calm_within_s: float = 600.0
+    calm_within_s: float = 480.0
 
 
 @dataclass(slots=True)
