@@ -29,6 +29,34 @@ async def test_the_front_desk_sends_held_ones_again(browser: Browser, stage: Sta
     assert status == "pending"
 
 
+async def test_what_is_held_without_a_case_goes_alone(browser: Browser, stage: Stage) -> None:
+    """Of two heaps, one without a case, the press on that one sends what it says, and Close on it
+    closes as many; the other heap stays."""
+    await stage.owner.execute("delete from attempt_delivery where delivery_id = $1", stage.held)
+    ids = await stage.owner.fetch(
+        "update delivery set status = 'held', held_reason = 'for a test' where id in"
+        " (select id from delivery where status = 'pending' and integration = 'email'"
+        "   and last_case is null order by id limit 2) returning id"
+    )
+    without, late = (row["id"] for row in ids)
+    late_now = "update delivery set expires_at = app.now() - interval '1 h' where id = any ($1)"
+    await stage.owner.execute(late_now, [late])
+    async with signed_in(browser, stage, "oncall") as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        heap = page.get_by_role("region", name="Held without a case")
+        await heap.get_by_role("button", name="Send 1 again").click()
+        await expect(page.get_by_role("heading", name="Sending 1 message again")).to_be_visible()
+        await stage.owner.execute(late_now, [stage.held])
+        await page.reload()
+        await heap.get_by_role("button", name="Close 1").click()
+        await expect(page.get_by_role("status").first).to_contain_text("1 message closed")
+    now = await stage.owner.fetch("select id, status from delivery where id = any ($1)",
+        [without, late, stage.held])  # fmt: skip
+    assert {row["id"]: row["status"] for row in now} == {
+        without: "pending", late: "cancelled", stage.held: "held",
+    }  # fmt: skip
+
+
 async def test_what_may_be_out_is_decided_one_by_one(browser: Browser, stage: Stage) -> None:
     """A message whose request was never answered has no button, but a way to its own page."""
     await stage.owner.execute(

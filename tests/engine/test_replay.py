@@ -5,20 +5,30 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from mentalspace.engine.replay import close_useless, preflight, progress, replay, stop
+from mentalspace.engine.replay import (
+    WITHOUT_CASE,
+    close_useless,
+    preflight,
+    progress,
+    replay,
+    stop,
+)
 from mentalspace.workflows.demo import system_claims
 from tests.engine.toy import Bench, Reply
 
 
-async def held(bench: Bench, reply: Reply | None, *, useful_s: float = 3600) -> UUID:
+async def held(
+    bench: Bench, reply: Reply | None, *, useful_s: float = 3600, case: str | None = "toy.x"
+) -> UUID:
     """A delivery whose one attempt was answered so (not at all if None), held afterwards."""
     delivery_id = await bench.deliver(expires_in=timedelta(seconds=useful_s))
     bench.server.script.append(reply or Reply(lost=True))
     await bench.turn()
     await bench.admin.execute(
-        "update delivery set status = 'held', held_reason = 'for a test', last_case = 'toy.x'"
+        "update delivery set status = 'held', held_reason = 'for a test', last_case = $2"
         " where id = $1",
         delivery_id,
+        case,
     )
     return delivery_id
 
@@ -70,6 +80,26 @@ async def test_what_is_of_no_use_is_closed_together(bench: Bench) -> None:
         "select data ->> 'reason' from timeline where delivery_id = $1 and kind = 'given_up'", late
     )
     assert said == "its time has passed"
+
+
+async def test_what_met_no_case_is_a_heap_of_its_own(bench: Bench) -> None:
+    """Sent again or closed without a case, only those go that have none."""
+    cases = (None, "toy.x", None, "toy.x")
+    without, with_one, late, late_with_one = [
+        await held(bench, Reply(http=418), case=case) for case in cases
+    ]
+    await bench.admin.execute(
+        "update delivery set expires_at = app.now() where id = any ($1)", [late, late_with_one]
+    )
+    async with bench.database.as_oncall() as connection:
+        heaps = await preflight(connection, "toy")
+        assert {(heap.case_id, heap.safe) for heap in heaps} == {("toy.x", 1), (None, 1)}
+        [heap] = await preflight(connection, "toy", WITHOUT_CASE)
+        assert (heap.case_id, heap.safe, heap.of_no_use) == (None, 1, 1)
+        assert (await replay(connection, "somebody", "toy", WITHOUT_CASE))[1] == 1
+        assert await close_useless(connection, "somebody", "toy", WITHOUT_CASE) == 1
+    now = [await status_of(bench, one) for one in (without, with_one, late, late_with_one)]
+    assert now == ["pending", "held", "cancelled", "held"]
 
 
 async def test_a_replay_is_stopped(bench: Bench) -> None:

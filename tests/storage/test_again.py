@@ -26,20 +26,20 @@ async def asked(
         return answer.status, await answer.json()
 
 
-async def refused(surface: Surface, place: str) -> UUID:
+async def refused(surface: Surface, place: str, case: str | None = CASE) -> UUID:
     """A new file there, and its copy, which the provider refused."""
     kept = await surface.put(place, PDF, x_upsert="true")
     [copy] = await copies(surface, UUID(kept.body["Id"]))
-    await end(surface, copy["id"])
+    await end(surface, copy["id"], case)
     ended: UUID = copy["id"]
     return ended
 
 
-async def end(surface: Surface, delivery_id: UUID) -> None:
+async def end(surface: Surface, delivery_id: UUID, case: str | None = CASE) -> None:
     for status in ("due", "sending", "refused"):
         await surface.admin.execute(
             "update delivery set status = $2, last_case = $3 where id = $1",
-            delivery_id, status, CASE,
+            delivery_id, status, case,
         )  # fmt: skip
 
 
@@ -96,6 +96,19 @@ async def test_a_refused_copy_goes_again_as_another(surface: Surface) -> None:
     assert http == 409, "it has not ended"
     http, _ = await asked(surface, "POST", f"/v1/deliveries/{second['id']}/again", who="mesa")
     assert http == 404
+
+
+async def test_what_ended_without_a_case_goes_again_alone(surface: Surface) -> None:
+    """Of two refused copies, one without a case: the replay of those without leaves the other."""
+    place = f"{BUCKET}/{surface.alma}/{uuid4()}.pdf"
+    with_one = await refused(surface, place, "storage.unsupported_type")
+    without = await refused(surface, f"{BUCKET}/{surface.alma}/{uuid4()}.pdf", None)
+    which = {"integration": "storage", "case_id": "none", "ended": True}
+    _, replay = await asked(surface, "POST", "/v1/dead-letters/replays", which)
+    assert replay["total"] == 1
+    followed = "select exists (select from timeline where delivery_id = $1 and kind = 'sent_again')"
+    assert await surface.admin.fetchval(followed, without)
+    assert not await surface.admin.fetchval(followed, with_one)
 
 
 async def test_a_copy_of_a_removed_version_goes_again_until_it_is_purged(surface: Surface) -> None:

@@ -82,7 +82,8 @@ class Heaps(Out):
 
 
 class Which(Body):
-    """Both left out, everything that is held; with `ended`, what ended and may go again instead."""
+    """Both left out, everything that is held; with `ended`, what ended and may go again instead.
+    The case `none` is what met no case."""
 
     integration: Word | None = None
     case_id: Word | None = None

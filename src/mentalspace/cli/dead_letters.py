@@ -25,7 +25,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     @app.command()
     def replay(
         integration: Annotated[str | None, typer.Option(help="Only this room's.")] = None,
-        case: Annotated[str | None, typer.Option(help="Only what met this case.")] = None,
+        case: Annotated[
+            str | None, typer.Option(help="Only what met this case; none: what met no case.")
+        ] = None,
         ended: Annotated[
             bool, typer.Option("--ended", help="What ended and may go again, not what is held.")
         ] = False,

@@ -100,8 +100,9 @@ async def stop(visit: Visit) -> Response:
     return visit.go(f"/dead-letters?replay={replay_id}")
 
 
-def _heap(visit: Visit) -> tuple[str, str | None]:
-    return visit.field("integration"), visit.field("case") or None
+def _heap(visit: Visit) -> tuple[str, str]:
+    """One heap, never all of them: an empty case is that of what met none."""
+    return visit.field("integration"), visit.field("case") or engine.WITHOUT_CASE
 
 
 def _silent(visit: Visit) -> tuple[str, str]:

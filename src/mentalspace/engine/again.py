@@ -16,7 +16,7 @@ from uuid import UUID
 
 from mentalspace.engine.correlation import note_written
 from mentalspace.engine.db import Connection, Database
-from mentalspace.engine.replay import MOST_AT_ONCE
+from mentalspace.engine.replay import MOST_AT_ONCE, WITHOUT_CASE
 from mentalspace.kernel.integration import Integration, SentAgain
 
 Rooms = Mapping[str, Integration]
@@ -61,7 +61,8 @@ select d.id, d.practice_id, d.integration, d.last_case, d.ended_at,
  where d.integration = '{{integration}}' and d.kind = '{{kind}}'
    and d.status in ('refused', 'failed', 'expired') and d.drill is null
    and d.subject_id is not null and not exists ({_LATER})
-   and ($1::text is null or d.integration = $1) and ($2::text is null or d.last_case = $2)
+   and ($1::text is null or d.integration = $1)
+   and ($2::text is null or coalesce(d.last_case, '{WITHOUT_CASE}') = $2)
    and ($3::uuid is null or d.id = $3)
 """
 _HEAPS = """

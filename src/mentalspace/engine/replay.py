@@ -20,6 +20,9 @@ from mentalspace.engine.unknown import SHOW_AFTER_S
 # So many at once: each is a row locked and a line written. Whoever has more presses again.
 MOST_AT_ONCE = 1000
 
+# Said for a case where one is asked for: what met none. No case's id is without a point.
+WITHOUT_CASE = "none"
+
 
 @dataclass(frozen=True, slots=True)
 class Heap:
@@ -62,7 +65,8 @@ select d.*, d.expires_at <= app.now() as useless, l.state = 'paused' as paused,
        {_PERHAPS_SENT} as perhaps
   from (select id, integration, last_case, lane_id, recipient_key, expires_at, created_at
           from delivery where status = 'held' and drill is null
-           and ($1::text is null or integration = $1) and ($2::text is null or last_case = $2)
+           and ($1::text is null or integration = $1)
+           and ($2::text is null or coalesce(last_case, '{WITHOUT_CASE}') = $2)
            and ($3::uuid is null or credential_id = $3)) d
   join lane l on l.id = d.lane_id
 """
@@ -140,7 +144,10 @@ async def preflight(
     case_id: str | None = None,
     credential_id: UUID | None = None,
 ) -> list[Heap]:
-    """What the caller may see of what is held, the largest heap first. Changes nothing."""
+    """What the caller may see of what is held, the largest heap first. Changes nothing.
+
+    Here as below `case_id` is None for every case, and WITHOUT_CASE for what met none.
+    """
     rows = await connection.fetch(_HEAPS, integration, case_id, credential_id)
     return [Heap(**dict(row)) for row in rows]
 
