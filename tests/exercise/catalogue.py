@@ -101,6 +101,7 @@ FAULTS: Sequence[Fault] = (
             theirs.fault("email", "resend", kind="status", http=503),
             theirs.fault("email", "smtp", kind="reset"),
         ),
+        call_after_s=90.0,
     ),
     Fault(
         "quota_of_one",
@@ -246,8 +247,8 @@ FAULTS: Sequence[Fault] = (
         "ours",
         Truth(
             "A program, monthly-report, takes every connection to the database",
-            "All of it stands or is late, at every practice",
-            "End that program; restart nothing of ours",
+            "Nobody yet: what has its connection works on, and whatever needs a new one fails",
+            "End that program's sessions; restart nothing of ours, which would come back to none",
         ),
         "the program is gone",
         ours.connections_taken("monthly-report"),
@@ -312,6 +313,7 @@ FAULTS: Sequence[Fault] = (
             theirs.fault("email", "resend", kind="latency", latency_s=9.0),
             theirs.revoked("sms", HARBOR),
         ),
+        call_after_s=120.0,
     ),
     Fault(
         "two_worker_and_store",
@@ -326,6 +328,7 @@ FAULTS: Sequence[Fault] = (
         theirs.together(
             theirs.fault("storage", "supabase", kind="status", http=500), ours.worker_killed(8.0)
         ),
+        call_after_s=120.0,
     ),
 )
 

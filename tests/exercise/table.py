@@ -82,6 +82,8 @@ def _besides(one: Round) -> list[str]:
         )
     elif one.calm is not None:
         lines.append(f"{named}: calm {one.calm.after_s:.0f} s after healing")
+    if one.calm is not None and one.calm.closed:
+        lines.append(f"{named}: closed by hand, fired still: {', '.join(one.calm.closed)}")
     return lines
 
 

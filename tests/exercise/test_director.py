@@ -50,7 +50,7 @@ class ModelScene(ModelHouse):
     async def wait_calm(self, within_s: float) -> Calm:
         assert self.broken() == []
         came = self.calms.pop(0) if self.calms else True
-        return Calm(came, 12.0, () if came else ("incident: Mails fail",))
+        return Calm(came, 12.0, () if came else ("incident: Mails fail",), ("Mails are slow",))
 
     async def opened(self, since: datetime) -> bool:
         return self.opens and bool(self.broken())
@@ -125,6 +125,7 @@ async def test_a_round_through_a_box(tmp_path: Path) -> None:
     assert "a field of theirs \\| or ours" in table
     assert "| guess, clear, clear | 64 |" in table
     assert "calm 12 s after healing" in table
+    assert "closed by hand, fired still: Mails are slow" in table
 
 
 async def test_a_fault_that_touches_nobody_calls_nobody(tmp_path: Path) -> None:
