@@ -238,6 +238,32 @@ async def test_no_callbacks_where_there_were_some_is_an_alarm(books: Books) -> N
     assert await books.state(SILENT) == "recovering"
 
 
+async def test_late_callbacks_are_an_alarm_of_theirs(books: Books) -> None:
+    """By their own dates; but not what was to be told while nothing of ours was there, or while
+    our own door refused it."""
+    with_rules(books, SILENT)
+    for _ in range(3):
+        await books.hear()
+    await books.admin.execute("update inbox set dated_at = received_at - interval '7 min'")
+    await books.admin.execute(
+        "insert into heartbeat (process, kind, host, pid) values ('w', 'worker', 'h', 1)"
+    )
+    await books.tick()
+    assert await books.state(SILENT) == "normal"
+    await books.admin.execute("update heartbeat set started_at = started_at - interval '1 h'")
+    await books.admin.execute(
+        "insert into hook_refusal select id, practice_id, 'signature', 3, app.now(), app.now()"
+        " - interval '1 min' from credential"
+    )
+    await books.tick(MINUTE)
+    assert await books.state(SILENT) == "normal"
+    await books.admin.execute("delete from hook_refusal")
+    assert await books.tick(MINUTE) == 1
+    incident = await books.admin.fetchrow("select fault, facts ->> 'seen' as seen from incident")
+    assert incident["fault"] == "theirs"
+    assert incident["seen"].startswith("callbacks are late, not lost")
+
+
 async def test_callbacks_that_are_refused_are_an_alarm_of_ours(books: Books) -> None:
     """Within minutes, and only where messages wait for word: anybody may write to the door."""
     with_rules(books, SILENT)

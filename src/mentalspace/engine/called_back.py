@@ -22,8 +22,14 @@ _SPAN = "interval '1 hour'"
 _ASKED = 50
 
 # Since the last late one, what ended so soon after it was taken was heard of in time: no question
-# of ours is as quick. An end that no date is told of was at the latest when we asked.
+# of ours is as quick. An end that no date is told of was at the latest when we asked. What was to
+# be told before any living process of ours began, or while our door refused it, is told late by
+# our own fault. A drill's past is made up.
 _READ = f"""
+with began as materialized (
+  select coalesce(min(h.started_at), '-infinity') as at from heartbeat h
+   where h.kind = 'worker' and h.beat_at > clock_timestamp() - interval '1 min'
+)
 select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_at, asked.*,
        heard.at as heard_at, app.now() as now,
        (select count(*) from (
@@ -32,7 +38,12 @@ select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_
              and d.ended_at > greatest(dated.last_at, asked.came_last_at)
              and d.ended_at < d.accepted_at + {_LATE_S} * interval '1 s' limit {FEWEST}) prompt
        ) as prompt
-  from credential c
+  from began cross join credential c
+ cross join lateral (
+    select case when c.drill is null then greatest(began.at, (
+             select r.last_at from hook_refusal r
+              where r.credential_id = c.id and r.refused >= {FEWEST}))
+           else '-infinity' end as at) here
   left join lateral (
     select i.received_at as at from inbox i where i.credential_id = c.id
      order by i.received_at desc limit 1) heard on true
@@ -41,7 +52,7 @@ select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_
            min(received_at) as since, max(received_at) as last_at
       from (select i.received_at, i.dated_at from inbox i
              where i.credential_id = c.id and i.received_at > app.now() - {_SPAN}
-               and i.received_at - i.dated_at > interval '{_LATE_S} s'
+               and i.dated_at > here.at and i.received_at - i.dated_at > interval '{_LATE_S} s'
              order by i.received_at desc limit {_ASKED}) late) dated
  cross join lateral (
     select count(*) filter (where q.answer is not null) as asked,
@@ -53,8 +64,8 @@ select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_
            max(q.came_at) filter (where q.is_late) as came_last_at,
            array_agg(q.ended_at) filter (
              where q.answer = 'ended' and q.came_at is null
-               and q.ended_at > coalesce(heard.at, '-infinity')) as open_since
-      from (select o.*, o.answer = 'ended'
+               and q.ended_at > greatest(heard.at, here.at)) as open_since
+      from (select o.*, o.answer = 'ended' and o.ended_at > here.at
                        and o.came_at > o.ended_at + {_LATE_S} * interval '1 s' as is_late
               from (select o.answer, d.status, coalesce(o.ended_at, o.asked_at) as ended_at, (
                              select min(t.at) from timeline t

@@ -242,8 +242,8 @@ def event_of(fields: Mapping[str, Any], *, reference: str | None = None) -> Even
     """What a message's state says, of a callback or of the resource itself.
 
     Twilio dates a callback to the minute at best, without a zone: that counts for nothing. The
-    resource has when it last changed. Raises WebhookRefused for a state it never had, or what names
-    no message.
+    resource has when it last changed, which its price may do after its end. Raises WebhookRefused
+    for a state it never had, or what names no message.
     """
     state = str(fields.get("MessageStatus") or fields.get("status") or fields.get("SmsStatus"))
     if state not in STATUS_OF:
