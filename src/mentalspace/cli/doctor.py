@@ -69,12 +69,23 @@ def _credentials(report: Report) -> Iterator[str]:
         left = report.credentials[CREDENTIALS:]
         yield f"and {len(left)} more, none worse"
     yield from _wrapped("Last callback: ", "; ".join(_callbacks(report)))
-    if people := report.touched.people:
-        first = report.touched.next_at
-        comes = f"; the next appointment among them is {_moment(first)}" if first else ""
-        yield f"{people} {'person is' if people == 1 else 'people are'} not reached{comes}"
+    touched = report.touched
+    if people := touched.people:
+        are = "person is" if people == 1 else "people are"
+        yield f"{people} {are} not reached{_comes(touched.next_at)}"
+    if touched.before:
+        are = "person was" if touched.before == 1 else "people were"
+        since = _moment(touched.before_since)
+        yield (
+            f"{touched.before} {are} left behind by older trouble, since"
+            f" {since}{_comes(touched.before_next_at)}"
+        )
     if resting := sum(line.resting for line in report.credentials):
         yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
+
+
+def _comes(first: datetime | None) -> str:
+    return f"; the next appointment among them is {_moment(first)}" if first else ""
 
 
 def _callbacks(report: Report) -> Iterator[str]:

@@ -240,13 +240,15 @@ class Visit:
             row = await connection.fetchrow(
                 "select app.now() as now,"
                 " (select timezone from practice where id = $1) as zone,"
-                " case when $2 then (select count(*) from incident i"
-                "   where status <> 'resolved' and drill is null and archived_at is null"
-                "     and not exists (select from incident l where l.id = i.lead_id))"
-                "   end as open_incidents,"
+                " case when $2 then i.number end as open_incidents, i.lasting as lasting_incidents,"
                 " case when $2 then (select count(*) from incident_task t"
                 "   join incident i on i.id = t.incident_id where t.kind = 'ticket'"
-                "   and t.done_at is null and i.drill is null) end as open_tickets",
+                "   and t.done_at is null and i.drill is null) end as open_tickets"
+                "  from (select count(*) as number,"
+                "               count(*) filter (where recovered_at is null) as lasting"
+                "          from incident i where $2"
+                "           and status <> 'resolved' and drill is null and archived_at is null"
+                "           and not exists (select from incident l where l.id = i.lead_id)) i",
                 person.practice_id,
                 person.may("incidents.read"),
             )
@@ -270,6 +272,7 @@ class Visit:
             "now": row["now"],
             "zone": row["zone"] or "UTC",
             "open_incidents": row["open_incidents"],
+            "lasting_incidents": row["lasting_incidents"],
             "open_tickets": row["open_tickets"],
             "open_tasks": tasks,
             "alarm": alarm,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
@@ -12,6 +13,7 @@ from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.brewing import read_brewing
 from mentalspace.console.queries.card_state import FOR_THE_DAY, Told
+from mentalspace.console.queries.day_figures import DayFigure, read_day_figures
 from mentalspace.console.queries.fleet import Card, Fleet, read_fleet
 from mentalspace.console.queries.incident import open_incidents
 from mentalspace.console.queries.lately import HOURS, read_changes, read_last_pages
@@ -28,7 +30,6 @@ from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
-from mentalspace.engine.rates import DAY_S, Reading, read_rates
 from mentalspace.engine.slots import read_tight_slots
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
@@ -64,7 +65,7 @@ async def home(visit: Visit) -> Response:
     # Processes and drills belong to the installation and name no practice; rates are counted for
     # the credentials this person sees.
     async with visit.services.database.as_oncall() as connection:
-        rates = await _rates(visit, connection, fleet.cards)
+        figures = await _figures(visit, connection, fleet.cards)
         pages = await read_last_pages(connection, visit.person.practice_id)
         drills = await last_drills(connection)
     async with visit.services.database.as_oncall() as connection:
@@ -81,7 +82,9 @@ async def home(visit: Visit) -> Response:
         fleet=fleet,
         uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards)
         + sum(group.number for group in fleet.more),
-        unwell=[card for card in fleet.cards if _is_unwell(card.state)],
+        begun=[card for card in fleet.cards if _has_begun(card, among=incidents)],
+        lasting=[i for i in incidents if i["recovered_at"] is None],
+        over=[i for i in incidents if i["recovered_at"] is not None],
         room=room,
         incidents=incidents,
         people=people,
@@ -98,14 +101,19 @@ async def home(visit: Visit) -> Response:
         pages=pages,
         looked_at=lives.looked_at,
         deeds=DEEDS,
-        rates=rates,
+        figures=figures,
         heard=told.heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
 
 
-def _is_unwell(state: State) -> bool:
-    return state.tone in ("bad", "warn") and state.word != FOR_THE_DAY
+def _has_begun(card: Card, *, among: Sequence[Any]) -> bool:
+    """It is not well, and no incident that lasts tells of it. Beside incidents only what is bad is
+    told; without any, what is doubtful too."""
+    if card.state.word == FOR_THE_DAY:
+        return False
+    told = card.credential["incident_title"] and not card.credential["incident_recovered"]
+    return card.state.tone == "bad" and not told if among else card.state.tone in ("bad", "warn")
 
 
 def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:
@@ -123,14 +131,13 @@ def _while_silent(fleet: Fleet, processes: Sequence[Process]) -> Fleet:
     return replace(fleet, cards=cards, calm=calm)
 
 
-async def _rates(
+async def _figures(
     visit: Visit, connection: Connection, cards: Sequence[Card]
-) -> dict[UUID, Sequence[Reading]]:
+) -> dict[UUID, Sequence[DayFigure]]:
     """Each credential's metrics over the last day."""
-    found: dict[UUID, Sequence[Reading]] = {}
+    found: dict[UUID, Sequence[DayFigure]] = {}
     for room in visit.services.runbooks.rooms:
         ids = [c.credential["id"] for c in cards if c.credential["integration"] == room.room]
         if ids:
-            rates = await read_rates(connection, room.overview, room.recipient_cases, ids, [DAY_S])
-            found |= {each: rates.at(each, DAY_S) for each in ids}
+            found |= await read_day_figures(connection, room, ids)
     return found
