@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -35,7 +36,10 @@ def main() -> int:
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
     with tempfile.TemporaryFile("w") as stream:
         configure_logs("exercise", cast(Any, stream))
-        return asyncio.run(_run(given, seed))
+        try:
+            return asyncio.run(_run(given, seed))
+        except asyncio.CancelledError:  # told to end: all is healed and gone
+            return 128 + signal.SIGTERM
 
 
 def _arguments() -> argparse.Namespace:
@@ -60,6 +64,9 @@ def _arguments() -> argparse.Namespace:
 
 
 async def _run(given: argparse.Namespace, seed: int) -> int:
+    playing = asyncio.current_task()
+    assert playing is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     random = Random(seed)
     chosen: list[Fault] = given.fault or []
     rounds = given.rounds or len(chosen) or 1

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeGuard, get_args
 
@@ -152,14 +152,15 @@ class Lines:
 class Terminal:
     """Questions and answers, typed."""
 
-    _reader: asyncio.StreamReader | None = field(default=None)
+    _reader: asyncio.StreamReader | None = None
+    _transport: asyncio.ReadTransport | None = None
 
     async def welcome(self, _console: Console) -> None:
-        self._reader = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(self._reader),  # type: ignore[arg-type]
-            sys.stdin,
-        )
+        if self._reader is None:  # else it is a fresh installation, and the same terminal
+            self._reader = reader = asyncio.StreamReader()
+            self._transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+            )
 
     async def call(self, _call: Call) -> None:
         print("\a", end="", flush=True)
@@ -177,7 +178,9 @@ class Terminal:
     async def until_ended(self) -> None:
         await asyncio.Event().wait()
 
-    async def farewell(self, _table: str) -> None: ...
+    async def farewell(self, _table: str) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     async def _ask(self, question: str, *, may_be_empty: bool = False) -> str:
         assert self._reader is not None

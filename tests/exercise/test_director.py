@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.exercise.answer import Answer, Box, Lines, Unreadable
+from tests.exercise.answer import Answer, Box, Call, Lines, Terminal, Unreadable
 from tests.exercise.calm import Calm
 from tests.exercise.catalogue import FAULTS, MESA, find
 from tests.exercise.director import Director, Times, draw
@@ -197,6 +199,24 @@ async def test_a_file_of_answers(tmp_path: Path) -> None:
     path.write_text(f"{line}\n{line}\n")
     rounds = await running
     assert [one.answer.seconds for one in rounds if one.answer] == [64, 64]
+
+
+async def test_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each part is asked for, and again how sure where the word is none of the three."""
+    here, there = os.pipe()
+    with os.fdopen(here) as stdin, os.fdopen(there, "w") as keys:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        terminal = Terminal()
+        await terminal.welcome(ModelScene().console)
+        keys.write("theirs\nclear\n\nhalf\nperhaps\nguess\nwait\nunclear\n\n")
+        keys.flush()
+        answer = await terminal.answer(Call(1, ModelScene().console, "now", 5.0))
+        await terminal.farewell("")
+    assert (answer.cause, answer.impact, answer.action) == ("theirs", "half", "wait")
+    assert list(answer.sure.values()) == ["clear", "guess", "unclear"]
+    assert capsys.readouterr().out.count("clear / guess / unclear?") == 4
 
 
 @pytest.mark.parametrize(
