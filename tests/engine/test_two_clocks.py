@@ -15,6 +15,7 @@ from tests.engine.desk import MINUTE, Desk
 
 MATRIX = load_runbooks([], None).escalation
 HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 
 
 async def opened(desk: Desk, severity: Severity, drill: str | None = None) -> Any:
@@ -102,6 +103,28 @@ async def test_each_severity_pages_its_own_and_then_the_next(
     assert desk.targets() == first
     await desk.tick(2 * MINUTE)
     assert desk.targets() == sorted([*first, *then])
+
+
+@pytest.mark.parametrize(
+    ("severity", "again"),
+    [(Severity.MEDIUM, ["assigned", "oncall"]), (Severity.LOW, ["assigned", "tickets"])],
+)
+async def test_what_is_not_urgent_pages_daily_until_somebody_has_it(
+    desk: Desk, severity: Severity, again: list[str]
+) -> None:
+    """Once a day, and not once more; taken, not at all."""
+    await opened(desk, severity)
+    await desk.tick(DAY)
+    for _ in range(3):
+        before = desk.targets()
+        await desk.tick(DAY - MINUTE)
+        assert desk.targets() == before
+        await desk.tick(2 * MINUTE)
+        assert desk.targets() == sorted([*before, *again])
+    await take(desk)
+    before = desk.targets()
+    await desk.tick(3 * DAY)
+    assert desk.targets() == before
 
 
 @pytest.mark.parametrize(

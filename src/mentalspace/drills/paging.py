@@ -67,17 +67,18 @@ class Paging:
         return await self._walk(Severity.LOW)
 
     async def _walk(self, severity: Severity) -> str:
-        """Open, nobody acknowledges, somebody does, nobody ends it: who was paged when."""
+        """Open, nobody acknowledges twice, somebody does, nobody ends it: who was paged when."""
         incident_id = await self._open(severity)
-        told = [f"0 min: {await self._paged(incident_id, 0)}"]
-        age = await self._let_pass(incident_id, "next_escalation_at")
-        told.append(f"{_minutes(age)}: {await self._paged(incident_id, 1)}")
+        told, age = [f"0 min: {await self._paged(incident_id, 0)}"], timedelta()
+        for step in (1, 2):
+            age += await self._let_pass(incident_id, "next_escalation_at")
+            told.append(f"{_minutes(age)}: {await self._paged(incident_id, step)}")
         async with self._services.database.as_oncall() as connection:
             await acknowledge(connection, incident_id, "drill")
         await asyncio.sleep(QUIET_S)
-        told.append("taken, quiet" if await self._count(incident_id, 2) == 0 else "taken, paged")
+        told.append("taken, quiet" if await self._count(incident_id, 3) == 0 else "taken, paged")
         age += await self._let_pass(incident_id, "resolve_due_at")
-        paged = await self._paged(incident_id, 2)
+        paged = await self._paged(incident_id, 3)
         status = await self._read(incident_id, "status")
         word = "open again" if status == "open" else status
         told.append(f"{_minutes(age)}: {word}, {paged}")
