@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import re
 
 import aiohttp
 
+from mentalspace.engine.channel import Channel, Message, Senders
+from mentalspace.engine.pager import Pager
 from mentalspace.workflows.evidence import attach_evidence
 from tests.console.stage import Stage
 from tests.console.test_doors import NAMES, _csrf, visitor
@@ -139,6 +142,69 @@ async def test_an_incident_is_taken_away_as_a_post_mortem(stage: Stage) -> None:
         assert part in text, part
     assert pdf.startswith(b"%PDF-")
     assert not [name for name in NAMES if name in text]
+
+
+async def test_who_was_woken_is_told_by_name_after_a_hand_over(stage: Stage) -> None:
+    """The page, and the post-mortem: each page names whoever had the shift then, the way, and why a
+    way was left out; not only the target, which is somebody else's now."""
+    first, then = "Noor Haddad, Apprise (json)", "Marisol Vega, Apprise (json)"
+    await _everybody_has_the_shift(stage, "Noor Haddad")
+    await _page_again(stage)
+    await _everybody_has_the_shift(stage, "Marisol Vega")
+    await _page_again(stage)
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{stage.incident}") as answer:
+            page = html.unescape(await answer.text())
+        async with http.get(f"/incidents/{stage.incident}/post-mortem.md") as answer:
+            paper = (await answer.text()).partition("## Who was paged")[2]
+    left_out = "Marisol Vega, our own mail (m…@staff.demo.example): left out, this room is what"
+    for text in (page, paper):
+        assert text.index(f"{first}: sent") < text.index(f"{then}: sent")
+        assert left_out in text
+
+
+async def _everybody_has_the_shift(stage: Stage, name: str) -> None:
+    await stage.owner.execute(
+        "update oncall_layer set people = array[(select id from oncall_person where name = $1)]",
+        name,
+    )
+
+
+async def _page_again(stage: Stage) -> None:
+    """A repeat, which goes every way."""
+
+    async def taken(_channel: Channel, _message: Message) -> str | None:
+        return None
+
+    services = stage.services
+    senders: Senders = {"apprise": taken, "email": taken, "pagerduty": taken}
+    pager = Pager(services.database, services.vault, services.runbooks, {}, "http://x", senders)
+    await stage.owner.execute(
+        "update incident set next_escalation_at = app.now() where id = $1", stage.incident
+    )
+    assert await pager.tick()
+
+
+async def test_a_step_is_done_with_a_note(stage: Stage) -> None:
+    """Where the call's address is asked for it can be written: it stands beside the step, in the
+    timeline and in the post-mortem."""
+    step = await stage.owner.fetchval(
+        "select id from incident_task where text like 'Open one call%' and incident_id = $1",
+        stage.incident,
+    )
+    address = "https://meet.demo.example/all-hands"
+    said = f"Open one call for everybody, and write its address here: {address}"
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{stage.incident}") as answer:
+            assert f'<label for="note-{step}">' in await answer.text()
+        data = {"csrf": await _csrf(http), "note": address}
+        async with http.post(f"/incidents/steps/{step}/done", data=data) as answer:
+            page = await answer.text()
+        async with http.get(f"/incidents/{stage.incident}/post-mortem.md") as answer:
+            paper = await answer.text()
+    assert f": {address}</span>" in page
+    assert f"Done: {said}" in page
+    assert f"Done: {said}" in paper
 
 
 async def test_a_practices_lanes_are_paused_without_an_incident(stage: Stage) -> None:

@@ -152,6 +152,11 @@ async def test_each_severity_asks_for_its_action(
         [first, *_rest] = await tasks_of(connection, incident_id)
         assert (first["done_by"], first["note"]) == ("ada", "rolled back")
         assert await tickets(connection, opened=True) == []
+        noted = await connection.fetchval(
+            "select data ->> 'note' from timeline where incident_id = $1 order by id desc limit 1",
+            incident_id,
+        )
+        assert noted == "rolled back"
     told = await desk.told(incident_id)
     assert ("action_asked" in told, told[-1]) == (
         True,

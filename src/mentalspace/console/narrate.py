@@ -240,6 +240,13 @@ def _with(prefix: str, key: str) -> Callable[[Data, str], str]:
     return lambda data, _provider: f"{prefix}: {data[key]}" if data.get(key) else prefix
 
 
+def _finished(prefix: str) -> Callable[[Data, str], str]:
+    say = _with(prefix, "text")
+    return lambda data, provider: ": ".join(
+        filter(None, (say(data, provider), str(data.get("note") or "")))
+    )
+
+
 def _accepted(data: Data, provider: str) -> str:
     return f"{provider} had it already" if data.get("reconciled") else f"{provider} took it"
 
@@ -294,8 +301,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "escalated":          ("warn", _escalated),
     "acknowledgment_lapsed": ("bad", _lapsed),
     "action_asked":       ("info", _action),
-    "step_done":          ("ok",   _with("Done", "text")),
-    "ticket_closed":      ("ok",   _with("Ticket closed", "text")),
+    "step_done":          ("ok",   _finished("Done")),
+    "ticket_closed":      ("ok",   _finished("Ticket closed")),
     "page_sent":          ("info", _page("Paged")),
     "page_failed":        ("bad",  _page("Could not page")),
     "joined":             ("info", _fixed("The same cause as elsewhere: one page for all")),

@@ -234,10 +234,15 @@ def _paged(pages: Sequence[Any]) -> list[Block]:
     if not pages:
         return [Paragraph("Nobody.")]
     rows = tuple(
-        (page["target"], page["state"], _at(page["sent_at"] or page["created_at"]))
+        (
+            page["meant"],
+            "; ".join(words.page_way(way) for way in page["ways"]) or page["error"] or "nobody yet",
+            page["state"],
+            _at(page["sent_at"] or page["created_at"]),
+        )
         for page in pages
     )
-    return [Table("Every page", ("Whom", "State", "When"), rows)]
+    return [Table("Every page", ("For", "Who was woken, and how", "State", "When"), rows)]
 
 
 def _diagnosis(evidence: Sequence[Kept]) -> Iterator[Block]:

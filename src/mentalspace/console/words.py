@@ -186,6 +186,8 @@ _CONTACTS = {
     "sms": "our own text",
 }
 
+_WAY_STATES = {"sent": "sent", "failed": "not sent", "left_out": "left out"}
+
 # What is wrong with a number that nobody can dial.
 NUMBER_PROBLEMS = {
     "not_a_number":    "cannot be dialled: it does not read as a telephone number",
@@ -228,6 +230,12 @@ def target(name: str) -> str:
 def contact(kind: str) -> str:
     """A way to reach somebody."""
     return _CONTACTS.get(kind, plain(kind))
+
+
+def page_way(way: Mapping[str, str | None]) -> str:
+    """What became of a page on one way to somebody, who is named in the way's label."""
+    state = _WAY_STATES[str(way["state"])]
+    return f"{way['label']}: {state}" + (f", {way['error']}" if way["error"] else "")
 
 
 def phone_kind(kind: str) -> str:

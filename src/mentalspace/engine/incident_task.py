@@ -17,7 +17,7 @@ on conflict do nothing
 """
 _FINISH = """
 update incident_task set done_at = app.now(), done_by = $2, note = nullif($3, '')
- where id = $1 and done_at is null returning incident_id, kind, text
+ where id = $1 and done_at is null returning incident_id, kind, text, note
 """
 _OF_INCIDENT = """
 select id, kind, text, note, opened_at, done_at, done_by from incident_task
@@ -51,14 +51,14 @@ async def open_tasks(
 
 
 async def finish_task(connection: Connection, task_id: UUID, actor: str, note: str = "") -> Any:
-    """A person has done it; its incident's id. None if it was done already, or is nowhere."""
+    """A person has done it; its incident's id. None if it was done already, or is nowhere. The note
+    stands in the timeline and in the post-mortem, and names no client."""
     row = await connection.fetchrow(_FINISH, task_id, actor, note.strip()[:LONGEST_NOTE])
     if row is None:
         return None
     kind = "ticket_closed" if row["kind"] == "ticket" else "step_done"
-    await record(
-        connection, kind, incident_id=row["incident_id"], data={"text": row["text"]}, actor=actor
-    )
+    data = {"text": row["text"], **({"note": row["note"]} if row["note"] else {})}
+    await record(connection, kind, incident_id=row["incident_id"], data=data, actor=actor)
     return row["incident_id"]
 
 

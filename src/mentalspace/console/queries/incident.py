@@ -63,9 +63,13 @@ select i.*, {_RETURNED}, {_CLOSED_AT}, {SILENCED_UNTIL} as silenced_until, p.nam
   {_BACK}
  where i.id = $1
 """
+# A way bears the name of whoever was reached by it then, whoever has the shift now.
 _PAGES = """
-select target, meant, step, state, tries, error, created_at, sent_at
-  from page where incident_id = $1 order by created_at, target
+select p.target, p.meant, p.step, p.state, p.tries, p.error, p.created_at, p.sent_at,
+       coalesce((select jsonb_agg(jsonb_build_object(
+           'label', s.label, 'state', s.state, 'error', s.error) order by s.at, s.channel)
+         from page_send s where s.page_id = p.id), '[]') as ways
+  from page p where p.incident_id = $1 order by p.created_at, p.target
 """
 
 
@@ -89,5 +93,5 @@ async def find_incident(connection: Connection, incident_id: UUID) -> Any | None
 
 
 async def read_pages(connection: Connection, incident_id: UUID) -> list[Any]:
-    """Who was paged when. Runs as on-call."""
+    """Who was paged when, and what became of each way to them. Runs as on-call."""
     return list(await connection.fetch(_PAGES, incident_id))
