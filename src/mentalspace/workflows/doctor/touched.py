@@ -28,6 +28,7 @@ _LATELY = "interval '15 min'"
 # Since when the present trouble of a credential lasts: its incident that is not over, its pause,
 # its breaker. What is due and could leave now waits for the present; of whatever else its last try
 # says when it was touched.
+_ITS_TURN = f"({WAITS} and d.next_attempt_at <= app.now())"
 _TOUCHED = f"""
 with since as materialized (
   select c.id, least(
@@ -41,12 +42,11 @@ with since as materialized (
     from unnest($1::uuid[]) as c (id) left join credential_state s on s.credential_id = c.id
 ), without as (
   select d.credential_id, {PERSON} as person, a.starts_at,
-         case when {WAITS} and coalesce(d.next_attempt_at, d.due_at) <= app.now() then app.now()
-              else coalesce(tried.at, d.due_at) end as at
+         case when {_ITS_TURN} then app.now() else coalesce(tried.at, d.due_at) end as at
     from delivery d {COMING}
    cross join lateral (
      select max(t.finished_at) as at from attempt_delivery td join attempt t on t.id = td.attempt_id
-      where td.delivery_id = d.id) tried
+      where td.delivery_id = d.id and d.attempts > 0 and not {_ITS_TURN}) tried
    where d.credential_id = any ($1) and d.drill is null
      and {NEAR} and (d.status in ('unknown', 'held') or {WAITS})
   union all
