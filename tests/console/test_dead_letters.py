@@ -57,6 +57,37 @@ async def test_what_is_held_without_a_case_goes_alone(browser: Browser, stage: S
     }  # fmt: skip
 
 
+async def test_what_a_person_holds_says_who_and_why(browser: Browser, stage: Stage) -> None:
+    """Apart from what came to be held by itself, without its green and its "Safe"; the press on the
+    other heap leaves it, its own lets it go."""
+    await stage.owner.execute("delete from attempt_delivery where delivery_id = $1", stage.held)
+    held = await stage.owner.fetchval(
+        "with chosen as (select id from delivery where status = 'pending' and integration = 'email'"
+        "   and last_case is null and practice_id = $1 order by id limit 1), said as ("
+        "  insert into timeline (practice_id, delivery_id, kind, data, actor)"
+        "  select $1, id, 'held', jsonb_build_object('reason', $2::text), 'Olive' from chosen)"
+        " update delivery d set status = 'held', held_reason = $2 from chosen"
+        "  where d.id = chosen.id returning d.id",
+        stage.lakeside,
+        "Olive holds it: wrong template, ask me",
+    )
+    states = "select status from delivery where id = any ($1) order by id = $2"
+    both = ([held, stage.held], held)
+    async with signed_in(browser, stage, "frontdesk", width=390) as page:
+        await page.goto(f"{stage.url}/dead-letters")
+        heap = page.get_by_role("region", name="A person holds it: Olive")
+        await expect(heap).to_contain_text("Why: Wrong template, ask me. Since")
+        await expect(heap).not_to_contain_text("Safe")
+        await expect(heap.locator("button.main")).to_have_count(0)
+        main = page.get_by_role("main")
+        await main.locator("button.main", has_text="Send 1 again").click()
+        await expect(page.get_by_role("heading", name="Sending 1 message again")).to_be_visible()
+        assert [row[0] for row in await stage.owner.fetch(states, *both)] == ["pending", "held"]
+        await heap.get_by_role("button", name="Send 1 again").click()
+        await expect(main).to_contain_text("Nothing waits for a person")
+    assert [row[0] for row in await stage.owner.fetch(states, *both)] == ["pending", "pending"]
+
+
 async def test_what_may_be_out_is_decided_one_by_one(browser: Browser, stage: Stage) -> None:
     """A message whose request was never answered has no button, but a way to its own page."""
     await stage.owner.execute(

@@ -131,6 +131,9 @@ async def test_what_is_due_is_held_and_goes_again_once(desk: Desk) -> None:
     looked = await desk.look("replay")
     assert looked.would[0].startswith("2 messages would go again")
     assert "They cost about 0.02 USD, if all are taken." in looked.would
+    assert "A person holds 2 of them since 20" in looked.would[0]
+    assert "(noor holds it: their page says so): ask noor first." in looked.would[0]
+    assert not looked.safe
     done = await desk.act("replay")
     assert (done.count, len(done.replay or "")) == (2, 12)
     await desk.bench.turn()

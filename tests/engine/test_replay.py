@@ -6,7 +6,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from mentalspace.engine.replay import (
+    NOBODYS,
     WITHOUT_CASE,
+    Hold,
     close_useless,
     preflight,
     progress,
@@ -102,6 +104,46 @@ async def test_what_met_no_case_is_a_heap_of_its_own(bench: Bench) -> None:
     assert now == ["pending", "held", "cancelled", "held"]
 
 
+async def test_what_a_person_holds_is_a_heap_of_its_own(bench: Bench) -> None:
+    """By name and reason, with when it began; each goes when it is meant, and only then. What was
+    let go and met trouble again is nobody's."""
+    _by_itself, first, second, third = [await held(bench, Reply(http=418)) for _ in range(4)]
+    for one, who, why in (
+        (first, "noor", "noor holds it: the template is wrong"),
+        (second, "noor", "noor holds it: their page says so"),
+        (third, "worker", "for a test"),
+    ):
+        await bench.admin.execute(
+            "with said as (insert into timeline (practice_id, delivery_id, kind, data, actor)"
+            "  select practice_id, id, 'held', jsonb_build_object('reason', $3::text), $2"
+            "    from delivery where id = $1)"
+            " update delivery set held_reason = $3 where id = $1",
+            one, who, why,
+        )  # fmt: skip
+    async with bench.database.as_oncall() as connection:
+        heaps = await preflight(connection, "toy")
+        assert [(heap.held_by, heap.why, heap.safe) for heap in heaps] == [
+            (None, "", 2),
+            ("noor", "the template is wrong", 1),
+            ("noor", "their page says so", 1),
+        ]
+        assert [heap.held_at is None for heap in heaps] == [True, False, False]
+        hold = Hold("noor", "noor holds it: their page says so")
+        assert (await replay(connection, "sam", "toy", "toy.x", hold=hold))[1] == 1
+    bench.server.script.append(Reply(http=418))
+    await bench.turn()
+    async with bench.database.as_oncall() as connection:
+        heaps = await preflight(connection, "toy")
+        assert {(heap.case_id, heap.held_by) for heap in heaps} == {
+            ("toy.x", None), ("toy.x", "noor"), ("toy.unmatched", None),
+        }, "what went and met trouble again is nobody's"  # fmt: skip
+        assert (await replay(connection, "sam", "toy", hold=NOBODYS))[1] == 3
+    await bench.admin.execute("update delivery set expires_at = app.now() where id = $1", first)
+    async with bench.database.as_oncall() as connection:
+        assert await close_useless(connection, "sam", hold=NOBODYS) == 0
+        assert await close_useless(connection, "sam", hold=Hold("noor")) == 1
+
+
 async def test_a_replay_is_stopped(bench: Bench) -> None:
     """What of a replay has not left yet is held again; what has left is left alone."""
     first, second = await held(bench, Reply(http=418)), await held(bench, Reply(http=418))
@@ -114,8 +156,10 @@ async def test_a_replay_is_stopped(bench: Bench) -> None:
     async with bench.database.as_oncall() as connection:
         assert await stop(connection, replay_id, "somebody") == 1
         seen = await progress(connection, replay_id)
+        [heap] = await preflight(connection)
     assert [await status_of(bench, one) for one in (first, second)] == ["accepted", "held"]
     assert seen is not None and (seen.arrived, seen.held_again) == (1, 1)
+    assert (heap.held_by, heap.why) == ("somebody", "somebody stopped its replay")
 
 
 async def test_a_practice_replays_its_own(bench: Bench) -> None:

@@ -24,10 +24,14 @@ Word = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z0-9_.]+$")
 
 class Heap(Out):
     """What is held because of one case. `safe` may go again; `perhaps_sent` a person looks up at
-    the provider first; of `of_no_use` the time has passed."""
+    the provider first; of `of_no_use` the time has passed. What a person holds is a heap of its
+    own, with who, why and since when: ask them before it goes."""
 
     integration: str
     case_id: str | None
+    held_by: str | None
+    reason: str | None
+    held_at: datetime | None
     safe: int
     perhaps_sent: int
     of_no_use: int
@@ -82,11 +86,12 @@ class Heaps(Out):
 
 
 class Which(Body):
-    """Both left out, everything that is held; with `ended`, what ended and may go again instead.
-    The case `none` is what met no case."""
+    """All left out, everything that no person holds; with `held_by`, what they hold. With `ended`,
+    what ended and may go again instead. The case `none` is what met no case."""
 
     integration: Word | None = None
     case_id: Word | None = None
+    held_by: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
     ended: bool = False
 
 
@@ -194,7 +199,8 @@ async def _send(visit: Visit, which: Which) -> str:
         if which.ended:
             sent = again.send_again(services.database, connection, services.rooms, *these)
             return (await sent)[0]
-        return (await engine.replay(connection, *these))[0]
+        hold = engine.Hold(which.held_by)
+        return (await engine.replay(connection, *these, hold=hold))[0]
 
 
 def _shown(progress: engine.Progress) -> Progress:

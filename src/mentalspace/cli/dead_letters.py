@@ -28,6 +28,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         case: Annotated[
             str | None, typer.Option(help="Only what met this case; none: what met no case.")
         ] = None,
+        held_by: Annotated[
+            str | None, typer.Option(help="What this person holds; else what no person does goes.")
+        ] = None,
         ended: Annotated[
             bool, typer.Option("--ended", help="What ended and may go again, not what is held.")
         ] = False,
@@ -40,7 +43,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         for over ten minutes, and what was taken and never heard of, is told as well.
         """
         heaps, over, unknown, unheard, sent = ask(
-            make(), lambda services: _replay(services, integration, case, ended, yes)
+            make(), lambda services: _replay(services, integration, case, held_by, ended, yes)
         )
         if as_json:
             shown = {
@@ -60,11 +63,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
                 f" {silent.people} people"
             )
         for heap in heaps:
-            print(
-                f"{heap.case_id or 'no case'} ({heap.integration}): {heap.safe} safe to send,"
-                f" {heap.perhaps_sent} perhaps sent, {heap.of_no_use} of no use any more,"
-                f" {heap.people} people"
-            )
+            print(_told(heap))
         for past in over:
             print(
                 f"{past.case_id or 'no case'} ({past.integration}): {past.may_go} ended and may go"
@@ -74,8 +73,24 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             print("nothing is held")
         if yes:
             print(f"{sent} go again")
-        elif any(heap.safe for heap in heaps):
+        elif any(heap.safe and heap.held_by == held_by for heap in heaps):
             print("nothing was changed; --yes sends the safe ones again")
+        if held_by is None and any(heap.safe and heap.held_by for heap in heaps):
+            print("what a person holds stays; --held-by NAME --yes sends theirs: ask them first")
+
+
+def _told(heap: Heap) -> str:
+    safe, held = "safe to send", ""
+    if heap.held_by is not None:
+        safe, held = (
+            "not sent yet",
+            f"held by {heap.held_by} since {heap.held_at:%Y-%m-%d %H:%M} UTC: {heap.why}; ",
+        )
+    return (
+        f"{heap.case_id or 'no case'} ({heap.integration}): {held}{heap.safe} {safe},"
+        f" {heap.perhaps_sent} perhaps sent, {heap.of_no_use} of no use any more,"
+        f" {heap.people} people"
+    )
 
 
 def _asked(one: LongUnknown) -> str:
@@ -85,15 +100,22 @@ def _asked(one: LongUnknown) -> str:
 
 
 async def _replay(
-    services: Services, integration: str | None, case: str | None, ended: bool, yes: bool
+    services: Services,
+    integration: str | None,
+    case: str | None,
+    held_by: str | None,
+    ended: bool,
+    yes: bool,
 ) -> tuple[list[Heap], list[EndedHeap], Sequence[LongUnknown], Sequence[Unheard], int]:
     from mentalspace.engine import again
-    from mentalspace.engine.replay import preflight, replay
+    from mentalspace.engine.replay import Hold, preflight, replay
     from mentalspace.engine.unheard import read_unheard
     from mentalspace.engine.unknown import read_long_unknown
 
     async with services.database.as_oncall() as connection:
-        heaps = await preflight(connection, integration, case)
+        hold = Hold(held_by)
+        only = hold if held_by else None
+        heaps = await preflight(connection, integration, case, hold=only)
         over = await again.preflight(connection, services.rooms, integration, case)
         unknown, unheard = await read_long_unknown(connection), await read_unheard(connection)
         these = ("command line", integration, case)
@@ -103,5 +125,5 @@ async def _replay(
             new = again.send_again(services.database, connection, services.rooms, *these)
             sent = len((await new)[1])
         else:
-            sent = (await replay(connection, *these))[1]
+            sent = (await replay(connection, *these, hold=hold))[1]
     return heaps, over, unknown, unheard, sent

@@ -53,7 +53,9 @@ async def dead_letters(visit: Visit) -> Response:
 async def replay(visit: Visit) -> Response:
     integration, case_id = _heap(visit)
     async with visit.reading() as connection:
-        replay_id, count = await engine.replay(connection, visit.person.name, integration, case_id)
+        replay_id, count = await engine.replay(
+            connection, visit.person.name, integration, case_id, hold=_hold(visit)
+        )
     return visit.go(f"/dead-letters?replay={replay_id}" if count else "/dead-letters?closed=0")
 
 
@@ -75,7 +77,9 @@ async def send_ended(visit: Visit) -> Response:
 async def close(visit: Visit) -> Response:
     integration, case_id = _heap(visit)
     async with visit.reading() as connection:
-        count = await engine.close_useless(connection, visit.person.name, integration, case_id)
+        count = await engine.close_useless(
+            connection, visit.person.name, integration, case_id, _hold(visit)
+        )
     return visit.go(f"/dead-letters?closed={count}")
 
 
@@ -103,6 +107,10 @@ async def stop(visit: Visit) -> Response:
 def _heap(visit: Visit) -> tuple[str, str]:
     """One heap, never all of them: an empty case is that of what met none."""
     return visit.field("integration"), visit.field("case") or engine.WITHOUT_CASE
+
+
+def _hold(visit: Visit) -> engine.Hold:
+    return engine.Hold(visit.field("held_by") or None, visit.field("reason") or None)
 
 
 def _silent(visit: Visit) -> tuple[str, str]:

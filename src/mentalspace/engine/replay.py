@@ -2,7 +2,8 @@
 
 What is held falls into three heaps. *Safe*: nothing of it ever left, or the provider said no.
 *Perhaps sent*: a request of it was never answered, so a person looks at the provider first, one by
-one. *Of no use*: its time has passed; yesterday's reminder is not sent today.
+one. *Of no use*: its time has passed; yesterday's reminder is not sent today. What a person holds
+lies apart from all that, by who holds it and why: theirs is the word that lets it go.
 """
 
 from __future__ import annotations
@@ -25,11 +26,27 @@ WITHOUT_CASE = "none"
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """Who holds something; nobody if it came to be held by itself. Without a reason, for all of
+    theirs."""
+
+    by: str | None
+    reason: str | None = None
+
+
+NOBODYS = Hold(None)
+
+
+@dataclass(frozen=True, slots=True)
 class Heap:
-    """Held deliveries of one integration and case, in numbers. `people` counts recipients."""
+    """Held deliveries of one integration, case and person's hold, in numbers. `people` counts
+    recipients; `reason` is the hold's whole sentence, and `held_at` when the first was."""
 
     integration: str
     case_id: str | None
+    held_by: str | None
+    reason: str | None
+    held_at: datetime | None
     safe: int
     perhaps_sent: int
     of_no_use: int
@@ -41,6 +58,11 @@ class Heap:
     @property
     def total(self) -> int:
         return self.safe + self.perhaps_sent + self.of_no_use
+
+    @property
+    def why(self) -> str:
+        """The reason without the name before it."""
+        return (self.reason or "").removeprefix(f"{self.held_by} holds it: ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +82,47 @@ _PERHAPS_SENT = """
 exists (select from attempt_delivery ad join attempt a on a.id = ad.attempt_id
          where ad.delivery_id = d.id and a.state in ('open', 'unknown'))
 """
+# The line that put it there. Besides people, only a worker holds anything.
+_PERSON = """
+select actor, data ->> 'reason' as reason, at from timeline
+ where delivery_id = d.id and kind = 'held' and actor <> 'worker' order by id desc limit 1
+"""
 _HELD = f"""
 select d.*, d.expires_at <= app.now() as useless, l.state = 'paused' as paused,
-       {_PERHAPS_SENT} as perhaps
-  from (select id, integration, last_case, lane_id, recipient_key, expires_at, created_at
+       {_PERHAPS_SENT} as perhaps, person.actor as held_by, person.reason, person.at as held_at
+  from (select id, integration, last_case, lane_id, recipient_key, expires_at, created_at,
+               held_reason
           from delivery where status = 'held' and drill is null
            and ($1::text is null or integration = $1)
            and ($2::text is null or coalesce(last_case, '{WITHOUT_CASE}') = $2)
            and ($3::uuid is null or credential_id = $3)) d
   join lane l on l.id = d.lane_id
+  left join lateral ({_PERSON}) person on person.reason = d.held_reason
+ where ($4::text is null or coalesce(person.actor, '') = $4)
+   and ($5::text is null or person.reason = $5)
 """
 _HEAPS = f"""
 with held as ({_HELD})
-select integration, last_case as case_id,
+select integration, last_case as case_id, held_by, reason, min(held_at) as held_at,
        count(*) filter (where not coalesce(useless, false) and not perhaps) as safe,
        count(*) filter (where not coalesce(useless, false) and perhaps) as perhaps_sent,
        count(*) filter (where useless) as of_no_use,
        count(distinct recipient_key) as people, count(*) filter (where paused) as paused,
        min(created_at) as oldest_at,
        min(expires_at) filter (where not useless and not perhaps) as useful_until
-  from held group by 1, 2 order by count(*) desc, 1, 2 nulls last
+  from held group by 1, 2, 3, 4 order by count(*) desc, 1, 2 nulls last, 3 nulls first, 4
 """
 _CHOSEN = f"""
 with held as ({_HELD}), chosen as (
   select d.id, d.practice_id, d.lane_id from delivery d join held h on h.id = d.id
-   where d.status = 'held' and coalesce(h.useless, false) = $4 and not (h.perhaps and not $4)
-   order by d.expires_at nulls last, d.created_at limit $5 for update of d skip locked
+   where d.status = 'held' and coalesce(h.useless, false) = $6 and not (h.perhaps and not $6)
+   order by d.expires_at nulls last, d.created_at limit $7 for update of d skip locked
 ), moved as (
   update delivery d set {{change}} from chosen where d.id = chosen.id
   returning d.id, d.practice_id, d.lane_id
 ), said as (
   insert into timeline (practice_id, delivery_id, lane_id, kind, data, actor)
-  select practice_id, id, lane_id, $6, $7, $8 from moved
+  select practice_id, id, lane_id, $8, $9, $10 from moved
 )
 select count(*) from moved
 """
@@ -106,11 +137,12 @@ with chosen as (
    where t.kind = 'released' and t.data ->> 'replay' = $1 and d.status in ('pending', 'due')
    for update of d
 ), moved as (
-  update delivery d set status = 'held', held_reason = 'its replay was stopped' from chosen
+  update delivery d set status = 'held', held_reason = $2 || ' stopped its replay' from chosen
    where d.id = chosen.id returning d.id, d.practice_id, d.lane_id
 ), said as (
   insert into timeline (practice_id, delivery_id, lane_id, kind, data, actor)
-  select practice_id, id, lane_id, 'held', '{"reason": "its replay was stopped"}', $2 from moved
+  select practice_id, id, lane_id, 'held',
+         jsonb_build_object('reason', $2 || ' stopped its replay'), $2 from moved
 )
 select count(*) from moved
 """
@@ -143,12 +175,15 @@ async def preflight(
     integration: str | None = None,
     case_id: str | None = None,
     credential_id: UUID | None = None,
+    hold: Hold | None = None,
 ) -> list[Heap]:
     """What the caller may see of what is held, the largest heap first. Changes nothing.
 
-    Here as below `case_id` is None for every case, and WITHOUT_CASE for what met none.
+    Here as below `case_id` is None for every case, and WITHOUT_CASE for what met none; `hold` is
+    None for what anybody holds or nobody, and NOBODYS for what no person does.
     """
-    rows = await connection.fetch(_HEAPS, integration, case_id, credential_id)
+    which = (integration, case_id, credential_id, *_of(hold))
+    rows = await connection.fetch(_HEAPS, *which)
     return [Heap(**dict(row)) for row in rows]
 
 
@@ -158,6 +193,7 @@ async def replay(
     integration: str | None = None,
     case_id: str | None = None,
     credential_id: UUID | None = None,
+    hold: Hold | None = None,
 ) -> tuple[str, int]:
     """Send the safe ones again, under their own keys; the replay's id and how many there were.
 
@@ -166,16 +202,20 @@ async def replay(
     """
     replay_id = secrets.token_hex(6)
     data = {"replay": replay_id}
-    which = (integration, case_id, credential_id)
+    which = (integration, case_id, credential_id, *_of(hold))
     return replay_id, await _move(connection, _RELEASE, False, "released", data, actor, which)
 
 
 async def close_useless(
-    connection: Connection, actor: str, integration: str | None = None, case_id: str | None = None
+    connection: Connection,
+    actor: str,
+    integration: str | None = None,
+    case_id: str | None = None,
+    hold: Hold | None = None,
 ) -> int:
     """End what is of no use any more; how many."""
     data = {"reason": "its time has passed"}
-    which = (integration, case_id, None)
+    which = (integration, case_id, None, *_of(hold))
     return await _move(connection, _CLOSE, True, "given_up", data, actor, which)
 
 
@@ -191,6 +231,10 @@ async def progress(connection: Connection, replay_id: str) -> Progress | None:
     return Progress(replay_id, **dict(row)) if row is not None and row["total"] else None
 
 
+def _of(hold: Hold | None) -> tuple[str | None, str | None]:
+    return (None, None) if hold is None else (hold.by or "", hold.reason)
+
+
 async def _move(
     connection: Connection,
     sql: str,
@@ -198,7 +242,7 @@ async def _move(
     kind: str,
     data: dict[str, Any],
     actor: str,
-    which: tuple[str | None, str | None, UUID | None],
+    which: tuple[str | None, str | None, UUID | None, str | None, str | None],
 ) -> int:
     count: int = await connection.fetchval(sql, *which, useless, MOST_AT_ONCE, kind, data, actor)
     return count

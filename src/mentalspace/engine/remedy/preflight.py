@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 from mentalspace.engine.remedy.standing import Standing
-from mentalspace.engine.replay import MOST_AT_ONCE
+from mentalspace.engine.replay import MOST_AT_ONCE, Heap
 from mentalspace.engine.runbook import Price
 
 Name = Literal[
@@ -26,7 +26,7 @@ Title = Callable[[str], str]
 class Preflight:
     """`refusal` says why not, and then nothing else counts; `already` that it has been done.
     `would` are sentences, the number first; `numbers` the same for machines. `safe`: nobody is
-    written to, or nobody twice."""
+    written to, or nobody twice, and no person's hold is undone."""
 
     name: Name
     title: str
@@ -70,7 +70,7 @@ def preflight(name: Name, standing: Standing, title: Title, price: Price | None)
         already=already is not None,
         would=() if refusal else button.would(standing, title, price),
         numbers={count: getattr(standing, count) for count in button.counts},
-        safe=button.safe,
+        safe=button.safe and not (name == "replay" and standing.holds),
         needs_reason=button.reason,
         needs_expiry=button.lasts,
     )
@@ -210,7 +210,8 @@ def _hold(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
 
 def _replay(s: Standing, title: Title, price: Price | None) -> tuple[str, ...]:
     number = min(s.held_safe, MOST_AT_ONCE)
-    lines = [f"{_count(number)} would go again, each under its own key: nobody gets one twice."]
+    goes = f"{_count(number)} would go again, each under its own key: nobody gets one twice."
+    lines = [" ".join((goes, *map(_held, s.holds)))]
     if s.held_useless:
         lines.append(f"{s.held_useless} are of no use any more and stay: their time has passed.")
     if s.held_perhaps_sent:
@@ -221,6 +222,13 @@ def _replay(s: Standing, title: Title, price: Price | None) -> tuple[str, ...]:
     if not s.running:
         lines.append("The lanes are paused: they would wait until these run again.")
     return tuple(lines)
+
+
+def _held(heap: Heap) -> str:
+    since = f"since {_at(heap.held_at)}"
+    return (
+        f"A person holds {heap.safe:,} of them {since} ({heap.reason}): ask {heap.held_by} first."
+    )
 
 
 def _switch(s: Standing, title: Title, _price: Price | None) -> tuple[str, ...]:

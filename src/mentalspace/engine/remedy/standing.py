@@ -28,9 +28,9 @@ class Standing:
 
     `waiting` is due, of use and free to leave, `resting` due and of use and may not leave before
     its hours begin, `useless` due and too late; `naming` of the waiting name a client; `movable` of
-    them surely have not left. `moved` have gone over to another provider since the incident began,
-    to `moved_to` lately, from `moved_at` on; `out` says that they would still. A person switched at
-    `switched_at`, if one did."""
+    them surely have not left. `holds` are people's, of what is safe to send again. `moved` have
+    gone over to another provider since the incident began, to `moved_to` lately, from `moved_at`
+    on; `out` says that they would still. A person switched at `switched_at`, if one did."""
 
     incident_id: UUID | None
     resolved: bool
@@ -66,6 +66,7 @@ class Standing:
     held_people: int
     held_perhaps_sent: int
     held_useless: int
+    holds: tuple[replay.Heap, ...]
     out: bool
     moved: int
     moved_at: datetime | None
@@ -176,5 +177,6 @@ async def _read(connection: Connection, asked: str, subject: UUID) -> Standing |
         held_people=sum(heap.people for heap in heaps),
         held_perhaps_sent=sum(heap.perhaps_sent for heap in heaps),
         held_useless=sum(heap.of_no_use for heap in heaps),
+        holds=tuple(heap for heap in heaps if heap.held_by and heap.safe),
         fallback=Fallback(**dict(fallback)) if fallback else None,
     )

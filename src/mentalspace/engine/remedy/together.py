@@ -68,7 +68,8 @@ def _together(name: Name, every: Sequence[One], title: Title, price: Price | Non
     lines = [f"{where}: {look.would[0]}" for where, look in able[:MOST_SHOWN]]
     if len(able) > MOST_SHOWN:
         lines.append(f"And so on at {len(able) - MOST_SHOWN:,} more.")
-    return replace(first, would=(head, *lines), numbers=numbers)
+    safe = all(look.safe for _where, look in able)
+    return replace(first, would=(head, *lines), numbers=numbers, safe=safe)
 
 
 def _nowhere(looks: Sequence[tuple[str, Preflight]]) -> str:
