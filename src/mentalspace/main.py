@@ -323,7 +323,7 @@ class MentalSpace:
                 inbox=services.inbox,
                 evaluator=Evaluator(loops, runbooks),
                 pager=pager,
-                alarm=Alarm(loops, pager),
+                alarm=Alarm(loops, pager, self.settings.heartbeat_url is not None),
                 silence=SilenceKeeper(loops, adapters, services.inbox.reactor),
                 clock=services.clock,
                 chores={

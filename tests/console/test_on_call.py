@@ -4,12 +4,14 @@ paged."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from uuid import UUID
 
+from mentalspace.engine.channel_state import note_heartbeat
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.incident_task import open_tasks
 from mentalspace.kernel.case import Severity
-from tests.console.stage import Stage
+from tests.console.stage import Stage, serving
 from tests.console.test_doors import _csrf, visitor
 
 
@@ -90,6 +92,29 @@ async def test_a_test_of_the_alarm_is_asked_for(stage: Stage) -> None:
         async with http.post("/on-call/test", data=data) as answer:
             assert "is on its way" in await answer.text()
     assert await stage.owner.fetchval("select asked_by from alarm_test") == "Noor Haddad"
+
+
+async def test_what_the_outside_service_answers_is_shown(stage: Stage) -> None:
+    """Not set, never called, refused, taken: under "Does the alarm work?", never the address."""
+    address = "https://hc.example/ping/secret"
+    settings = replace(stage.services.settings, heartbeat_url=address)
+    async with visitor(stage, "oncall") as http, http.get("/on-call") as page:
+        assert "From outside nobody listens." in await page.text()
+    async with serving(replace(stage.services, settings=settings)) as url:
+        other = replace(stage, url=url)
+        async with visitor(other, "oncall") as http:
+            for error, said in (
+                (None, "has not been called yet"),
+                ("it answered 404", "does not take our call:</b> it answered 404, since"),
+                ("", "The outside service took our call"),
+            ):
+                if error is not None:
+                    async with stage.services.database.as_dispatcher() as connection:
+                        await note_heartbeat(connection, error or None)
+                async with http.get("/on-call") as page:
+                    text = await page.text()
+                assert said in text
+                assert address not in text
 
 
 async def test_a_ticket_waits_until_a_person_closes_it(stage: Stage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from mentalspace.engine.alarm import Alarm
+from mentalspace.engine.alarm import Alarm, read_alarm
+from mentalspace.engine.channel_state import HEARTBEAT_LABEL, Outside, read_outside
 from mentalspace.engine.ends import End, note
 from mentalspace.engine.loops import Loops
 from mentalspace.engine.outbound import open_client
@@ -118,13 +119,58 @@ async def test_the_outside_hears_only_while_all_is_well(desk: Desk) -> None:
         assert url not in repr(dead_man)
 
 
+async def test_what_the_outside_answers_is_kept_and_a_refusal_is_told(desk: Desk) -> None:
+    """One lost call is no news; a service that goes on refusing is a way that does not work, which
+    every page and the command line say, until it takes a call again. It keeps no page from going,
+    and nobody tests it in vain."""
+    status, database = [404], desk.bench.database
+    alarm = Alarm(database, desk.pager, calls_outside=True)
+    async with _service(status) as (_calls, url), open_client(live=False) as client:
+        dead_man = DeadMan(database, client, url)
+        await pulses(desk, "evaluate", "page")
+        await ways_tested(desk)
+        assert not await dead_man.tick()
+        outside = await _outside(desk)
+        assert (outside.error, outside.taken_at) == ("it answered 404", None)
+        await alarm.tick()
+        assert await rules(desk) == {}
+        await desk.bench.advance(timedelta(minutes=4))
+        await pulses(desk, "evaluate", "page")
+        assert not await dead_man.tick()
+        await alarm.tick()
+        async with database.as_oncall() as connection:
+            state = await read_alarm(connection)
+        assert (state.broken, state.nobody) == ((HEARTBEAT_LABEL,), ())
+        assert await rules(desk) == {"house.channel_fails": False}
+        assert await desk.bench.admin.fetchval("select count(*) from alarm_test") == 1
+        await Alarm(database, desk.pager).judge()  # the setting is gone
+        assert await rules(desk) == {"house.channel_fails": True}
+        await alarm.judge()
+        status[0] = 200
+        assert await dead_man.tick()
+        await alarm.tick()
+        outside = await _outside(desk)
+        assert (outside.error, outside.is_well) == (None, True)
+        assert await rules(desk) == {"house.channel_fails": True}
+        await desk.bench.advance(timedelta(minutes=4))
+        assert (await _outside(desk)).is_withheld
+    text = str(await desk.bench.admin.fetch("select * from page_channel"))
+    assert HEARTBEAT_LABEL in text
+    assert url not in text
+
+
+async def _outside(desk: Desk) -> Outside:
+    async with desk.bench.database.as_oncall() as connection:
+        return await read_outside(connection, is_set=True)
+
+
 @asynccontextmanager
-async def _service() -> AsyncIterator[tuple[list[str], str]]:
+async def _service(status: Sequence[int] = (200,)) -> AsyncIterator[tuple[list[str], str]]:
     calls: list[str] = []
 
     async def ping(request: web.Request) -> web.Response:
         calls.append(request.path)
-        return web.Response(text="OK")
+        return web.Response(text="OK", status=status[0])
 
     application = web.Application()
     application.add_routes([web.get("/ping", ping)])

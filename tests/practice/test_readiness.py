@@ -75,6 +75,15 @@ async def test_a_sender_for_tests_is_told(office: Office) -> None:
     assert "sender" not in await _points(office, EMAIL_FROM="noreply@harbor.example")
 
 
+async def test_whether_anybody_outside_listens_is_told(office: Office) -> None:
+    """Without a dead man's switch the silence of everything is nobody's alarm."""
+    cure = "set MENTALSPACE_HEARTBEAT_URL to the address of a dead man's switch"
+    assert cure in [point.cure for point in (await _points(office))["pages"]]
+    settings = replace(office.services.settings, heartbeat_url="https://hc.example/ping/1")
+    points = await examine_readiness(replace(office.services, settings=settings))
+    assert cure not in [point.cure for point in points]
+
+
 async def test_a_demo_is_told_what_production_lacks(office: Office) -> None:
     """A demo is never ready; the settings that production needs are named, the drills counted."""
     points = await examine_readiness(office.services)

@@ -13,6 +13,7 @@ from mentalspace.cli.ask import ask, require_up
 from mentalspace.cli.system import Json
 
 if TYPE_CHECKING:
+    from mentalspace.engine.channel_state import Outside
     from mentalspace.engine.services import Services
 
 ACTOR = "command line"
@@ -29,10 +30,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @alarm.command()
     def show() -> None:
-        """The verdict, and the last test. Exits with 1 if a way to page does not work."""
-        words, test, well = ask(make(), _read)
+        """The verdict, the last test, and what the outside service answers that is called each
+        minute. Exits with 1 if one of them does not work.
+        """
+        words, test, outside, well = ask(make(), _read)
         print(f"alarm: {words}")
-        for line in _lines(test):
+        for line in [*_lines(test), _outside_line(outside)]:
             print(line)
         raise typer.Exit(0 if well else 1)
 
@@ -56,12 +59,15 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         raise typer.Exit(0 if found["passed"] else 1)
 
 
-async def _read(services: Services) -> tuple[str, Any, bool]:
+async def _read(services: Services) -> tuple[str, Any, Outside, bool]:
     from mentalspace.engine.alarm import last_test, read_alarm
+    from mentalspace.engine.channel_state import read_outside
 
+    is_set = services.settings.heartbeat_url is not None
     async with services.database.as_oncall() as connection:
-        state = await read_alarm(connection)
-        return state.words, await last_test(connection), state.is_well
+        state, test = await read_alarm(connection), await last_test(connection)
+        outside = await read_outside(connection, is_set=is_set)
+    return state.words, test, outside, state.is_well and outside.error is None
 
 
 async def _test(services: Services) -> Any | None:
@@ -76,6 +82,21 @@ async def _test(services: Services) -> Any | None:
             return found
         await asyncio.sleep(LOOK_EVERY_S)
     return None
+
+
+def _outside_line(outside: Outside) -> str:
+    if not outside.is_set:
+        return (
+            "outside: nobody listens; set MENTALSPACE_HEARTBEAT_URL, or silence of all is not told"
+        )
+    taken = f"{outside.taken_at:%Y-%m-%d %H:%M:%S} UTC" if outside.taken_at else "never"
+    if outside.error:
+        since = f"{outside.failing_since:%Y-%m-%d %H:%M:%S} UTC"
+        return (
+            f"outside: THE CALL IS NOT TAKEN: {outside.error}, since {since}; last taken: {taken}"
+        )
+    withheld = ", withheld since: nobody can be paged or a loop is silent"
+    return f"outside: the call was taken last: {taken}{withheld if outside.is_withheld else ''}"
 
 
 def _lines(test: Any | None) -> list[str]:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from mentalspace.console.door import Visit
 from mentalspace.engine.alarm import ask_test, last_test
+from mentalspace.engine.channel_state import read_outside
 from mentalspace.engine.oncall import (
     SCHEDULED,
     Rota,
@@ -122,6 +123,8 @@ async def _show(
         rota = await read_rota(connection, now)
         people = await people_of(connection)
         tested = await last_test(connection)
+        is_set = visit.services.settings.heartbeat_url is not None
+        outside = await read_outside(connection, is_set=is_set)
     layers = rota.of(target)
     zone = layers[0].zone if layers else "UTC"
     until = now + timedelta(weeks=WEEKS)
@@ -141,6 +144,7 @@ async def _show(
         names=rota.names,
         people=people,
         tested=tested,
+        outside=outside,
         may_write=visit.person.may("oncall.write"),
         done=done,
         problem=problem,

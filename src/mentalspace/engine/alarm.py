@@ -16,7 +16,13 @@ from mentalspace.engine.channel import (
     channels_of,
     settings_channels,
 )
-from mentalspace.engine.channel_state import failing_of, note_outcomes
+from mentalspace.engine.channel_state import (
+    HEARTBEAT,
+    HEARTBEAT_LABEL,
+    HEARTBEAT_PATIENCE,
+    failing_of,
+    note_outcomes,
+)
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.log import get_logger
@@ -124,10 +130,12 @@ async def last_test(connection: Connection, test_id: UUID | None = None) -> Any 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Runs beside the pager and through it."""
+    """Runs beside the pager and through it. `calls_outside` says whether a service is called each
+    minute that all is well."""
 
     database: Database
     pager: Pager
+    calls_outside: bool = False
 
     async def tick(self) -> None:
         """Do the test that is asked for or due, and judge what is known of every way."""
@@ -182,7 +190,10 @@ class Alarm:
             if failing:
                 await connection.execute(_ASK_AGAIN, AGAIN, AGAIN_AFTER)
             nobody = await self._unreached(connection, set(failing), now)
-            broken = sorted(channels[key] for key in failing)
+            outside = await self._outside_fails(connection, now)
+            broken = sorted(
+                [*(channels[key] for key in failing), *([HEARTBEAT_LABEL] if outside else [])]
+            )
             await connection.execute(
                 "update alarm_state set nobody = $1, broken = $2, checked_at = clock_timestamp()",
                 nobody,
@@ -195,6 +206,7 @@ class Alarm:
             await hold(
                 connection, escalation, "house.nobody_paged", unreached, since={"any": began[-1]}
             )
+            began = sorted([*failing.values(), *([outside] if outside else [])]) or [now]
             failed = {"any": f"A way to page does not work: {_some(broken)}"} if broken else {}
             await hold(
                 connection, escalation, "house.channel_fails", failed, since={"any": began[0]}
@@ -212,6 +224,13 @@ class Alarm:
         rows = await connection.fetch("select id from oncall_person where active order by name")
         ways = [await channels_of(connection, self.pager.vault, row["id"]) for row in rows]
         return [*given, *(channel for each in ways for channel in each)]
+
+    async def _outside_fails(self, connection: Connection, now: datetime) -> datetime | None:
+        """Since when no call has reached the outside service, once that is more than a hiccup."""
+        if not self.calls_outside:
+            return None
+        since = (await failing_of(connection, [HEARTBEAT])).get(HEARTBEAT)
+        return since if since is not None and now - since >= HEARTBEAT_PATIENCE else None
 
     async def _unreached(
         self, connection: Connection, failing: set[str], at: datetime

@@ -1,12 +1,18 @@
-"""What last became of each way to page somebody."""
+"""What last became of each way to page somebody, and of the call outside that all is well."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from mentalspace.engine.channel import Outcome
 from mentalspace.engine.db import Connection
+
+# The call to the outside is kept as a way is; its address is in the settings alone.
+HEARTBEAT, HEARTBEAT_LABEL = "heartbeat", "the call that tells an outside service that all is well"
+# Called each minute: one lost call is no news, so many of them are.
+HEARTBEAT_PATIENCE = timedelta(minutes=3)
 
 _NOTE = """
 insert into page_channel (key, label, sent_at, failing_since, error)
@@ -35,3 +41,43 @@ async def failing_of(connection: Connection, keys: Sequence[str]) -> Mapping[str
         list(keys),
     )
     return {row["key"]: row["failing_since"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the outside service last answered. `is_set` says whether there is one to call."""
+
+    is_set: bool
+    taken_at: datetime | None = None
+    failing_since: datetime | None = None
+    error: str | None = None
+    now: datetime | None = None
+
+    @property
+    def is_withheld(self) -> bool:
+        """Nothing was wrong with the last call, and it is long ago: it is not made while nobody can
+        be paged, or a loop is silent."""
+        if self.taken_at is None or self.now is None or self.error is not None:
+            return False
+        return self.now - self.taken_at > HEARTBEAT_PATIENCE
+
+    @property
+    def is_well(self) -> bool:
+        return self.taken_at is not None and self.error is None and not self.is_withheld
+
+
+async def note_heartbeat(connection: Connection, error: str | None) -> None:
+    """`error` is None where the outside service took the call; else its answer, without the
+    address."""
+    await connection.execute(_NOTE, HEARTBEAT, HEARTBEAT_LABEL, error)
+
+
+async def read_outside(connection: Connection, *, is_set: bool) -> Outside:
+    """As on-call. Of a service that is set no more nothing is told."""
+    row = await connection.fetchrow(
+        "select sent_at, failing_since, error, app.now() as now from page_channel where key = $1",
+        HEARTBEAT,
+    )
+    if row is None or not is_set:
+        return Outside(is_set)
+    return Outside(is_set, row["sent_at"], row["failing_since"], row["error"], row["now"])

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mentalspace.engine.alarm import read_alarm
+from mentalspace.engine.channel_state import note_heartbeat
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ends import End, noted
 from mentalspace.engine.house_alert import held, hold
@@ -272,13 +273,23 @@ class DeadMan:
         if silent or known < 2 or alarm.stale_s is not None or "oncall" in alarm.nobody:
             log.error("heartbeat_withheld", kind=",".join(silent), reason=alarm.words)
             return False
+        failed = await self._call()
+        try:
+            async with _bounded(self.database) as connection:
+                await note_heartbeat(connection, failed)
+        except LOCKED as error:
+            log.error("heartbeat_not_noted", error=type(error).__name__)
+        return failed is None
+
+    async def _call(self) -> str | None:
+        """None where it was taken; else why not, without the address."""
         try:
             answer = await self.client.request(
                 "GET", self.url, headers={}, body=None, deadline_s=PING_WITHIN_S
             )
         except (ProviderError, Refused) as error:
             log.warning("heartbeat_not_taken", error=type(error).__name__)
-            return False
+            return "it could not be reached"
         if answer.http >= 300:
             log.warning("heartbeat_not_taken", http=answer.http)
-        return answer.http < 300
+        return None if answer.http < 300 else f"it answered {answer.http}"

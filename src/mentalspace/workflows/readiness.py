@@ -80,6 +80,10 @@ def _settings(services: Services) -> Iterator[Point]:
         if not settings.page_urls[target] and target not in ("oncall", "drill"):
             cure = f"set MENTALSPACE_PAGE_{target.upper()}"
             yield Point("pages", "warning", f"{target} has no address: its pages fail", cure)
+    if settings.heartbeat_url is None:
+        text = "nobody outside listens: if all of this falls silent at once, nobody is told"
+        cure = "set MENTALSPACE_HEARTBEAT_URL to the address of a dead man's switch"
+        yield Point("pages", "warning", text, cure)
 
 
 def _sender(services: Services) -> Iterator[Point]:
