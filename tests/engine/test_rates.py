@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -268,6 +269,28 @@ async def test_what_a_person_closed_comes_back_by_something_new_alone(books: Boo
     await books.leave("p4")
     await books.tick(timedelta(minutes=6))
     assert await books.admin.fetch("select id, status from incident") == [(incident, "open")]
+
+
+async def test_what_was_slow_before_it_was_closed_is_no_news(books: Books) -> None:
+    """How long a message took is known as soon as it is taken: those of just before the closing
+    open nothing again, and slow ones after it do."""
+    dawdles = replace(
+        LEAVING, id="toy.dawdles", metric="toy.slow", threshold=0.2, fault=None, pending_s=0.0
+    )
+    overview = replace(books.overview, alerts=(dawdles,))
+    books.books = replace(books.books, rooms=(replace(books.books.rooms[0], overview=overview),))
+    await books.write("delivered", 10, ago=timedelta(minutes=30))
+    await books.write("delivered", 6, ago=timedelta(minutes=3), took=timedelta(seconds=9))
+    assert await books.tick() == 1
+    incident = await books.admin.fetchval("select id from incident")
+    async with books.database.as_oncall() as connection:
+        assert await resolve(connection, incident, "Noor")
+    await books.tick(timedelta(minutes=1))
+    assert await books.admin.fetchval("select status from incident") == "resolved"
+    slow = timedelta(seconds=9)
+    await books.write("delivered", 3, ago=timedelta(seconds=20), took=slow)
+    await books.tick(timedelta(minutes=1))
+    assert await books.admin.fetchval("select status from incident") == "open"
 
 
 async def test_a_share_beyond_its_line_is_one_incident_until_it_is_back(books: Books) -> None:

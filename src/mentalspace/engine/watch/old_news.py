@@ -19,7 +19,8 @@ select credential_id, extract(epoch from app.now() - max(resolved_at))::float8 a
  group by credential_id
 having bool_and(status = 'resolved') and max(resolved_at) > app.now() - $3 * interval '1 s'
 """
-
+# Of these nothing waits until it can be judged: a message is slow, or not, when it is taken.
+_JUDGED_AT_ONCE = (Measure.OPT_OUT_RATE, Measure.SLOW_RATE)
 
 # Of those, where a budget of failed tries burns: whether any failed after it was closed. A row of
 # failures needs none: nothing has gone well since.
@@ -55,7 +56,7 @@ async def _old_shares(
     if metric is None:
         return ()
     # What was too young to be judged when it was closed is news.
-    unjudged_s = 0.0 if metric.measure is Measure.OPT_OUT_RATE else GROWN_AFTER_S
+    unjudged_s = 0.0 if metric.measure in _JUDGED_AT_ONCE else GROWN_AFTER_S
     old: set[UUID] = set()
     for id_, closed in closed_s.items():
         span_s = closed + unjudged_s
