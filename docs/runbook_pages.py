@@ -77,18 +77,28 @@ def alerts(books: Runbooks) -> str:
             "room | alert | first step",
             [[room.title, a.title, a.action] for room in books.declared for a in room.alerts],
         )
-        + _house_rules()
+        + _house_rules(books)
     )
 
 
-def _house_rules() -> str:
+def _house_rules(books: Runbooks) -> str:
     rows = [
-        [f"`{rule.id}`", rule.title, rule.severity.value, rule.first_step]
+        [
+            f"`{rule.id}`",
+            rule.title,
+            proof.watches,
+            rule.severity.value,
+            rule.first_step,
+            f"`house/{proof.drill}`" if proof.drill else f"no drill; `{proof.test}`",
+        ]
         for rule in HOUSE_RULES.values()
+        if (proof := books.house_proof(rule.id)) is not None
     ]
     return (
         "\n## The house itself\n\nThe alarm watches itself: its loops' pulses, each way to page,"
-        " and the schedule.\n\n" + table("rule | title | severity | first step", rows)
+        " and the schedule.\nEach names the drill that fires it or, where none can be made, the"
+        " test that does.\n\n"
+        + table("rule | title | when | severity | first step | proven by", rows)
     )
 
 

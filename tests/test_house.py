@@ -177,6 +177,13 @@ def test_rehearsals_do_what_the_code_can() -> None:
     assert named == set(ACTS)
 
 
+def test_a_rule_of_the_house_without_a_drill_names_a_test_that_there_is() -> None:
+    """Whoever reads its page may run it."""
+    named = [proof.test for proof in RUNBOOKS.house_proofs if proof.test is not None]
+    for file, _, name in (test.partition("::") for test in named):
+        assert f"def {name}(" in (SOURCE.parents[1] / file).read_text(), file
+
+
 def test_alert_rules_name_their_drill() -> None:
     """A rule that is evaluated names the drill that fires it."""
     for path in (SOURCE / "integrations").glob("*/runbook/overview.toml"):

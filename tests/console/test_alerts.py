@@ -10,6 +10,7 @@ from playwright.async_api import Browser, expect
 
 from mentalspace.engine.alert_silence import NewSilence, add_silence
 from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.house_alert import hold
 from tests.console.stage import Stage, write_drill
 from tests.console.test_doors import visitor
 from tests.console.test_pages import _WCAG, overflow, signed_in, violations
@@ -128,3 +129,43 @@ async def test_an_administrator_sees_their_own_and_silences_nothing(stage: Stage
         for path, status in (("/alerts/silence", 403), ("/alerts/rules/email.nothing", 404)):
             async with http.get(path) as answer:
                 assert answer.status == status
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_house_has_its_rules_on_the_board(
+    browser: Browser, stage: Stage, width: int
+) -> None:
+    """With what each watches, whether it fires and what proves it; and what nobody evaluates yet
+    is said to be so."""
+    async with stage.services.database.as_dispatcher() as connection:
+        found = {"host": "The worker on host has ended 3 times"}
+        await hold(connection, stage.services.runbooks.escalation, "house.restarts", found)
+    run = await write_drill(stage.owner, "house/worker_restarts", True)
+    await stage.owner.execute("update drill_run set proved = '{house.restarts}' where id = $1", run)
+    async with signed_in(browser, stage, "oncall", width=width) as page:
+        await page.goto(f"{stage.url}/alerts")
+        row = page.get_by_role("row", name="The worker starts again and again")
+        await expect(row).to_contain_text("Firing")
+        await expect(row.get_by_role("link", name="has ended 3 times")).to_be_visible()
+        await expect(row.get_by_role("link", name="Evidence")).to_be_visible()
+        tested = page.get_by_role("row", name="hardly a connection left")
+        await expect(tested).to_contain_text("By a test, no drill")
+        await expect(page.get_by_role("region", name="nobody is told of these")).to_contain_text(
+            "Five failed sessions in ten minutes"
+        )
+        assert await violations(page, _WCAG) == []
+        assert await overflow(page) <= 0
+        await row.get_by_role("link", name="The worker starts again and again", exact=True).click()
+        await expect(page.get_by_role("region", name="Now", exact=True)).to_contain_text("ended 3")
+        await expect(page.get_by_role("main")).to_contain_text("house.restarts")
+        assert await violations(page, _WCAG) == []
+        assert await overflow(page) <= 0
+
+
+async def test_the_house_is_no_practices(stage: Stage) -> None:
+    """An administrator of a practice sees neither its rules nor their pages."""
+    async with visitor(stage, "admin") as http:
+        async with http.get("/alerts") as answer:
+            assert "house.restarts" not in await answer.text()
+        async with http.get("/alerts/rules/house.restarts") as answer:
+            assert answer.status == 404

@@ -9,6 +9,7 @@ import pytest
 
 from mentalspace.drills.run import run_drill, run_drills
 from mentalspace.engine.db import connect_owner
+from mentalspace.engine.proof import all_proven, gaps
 from mentalspace.engine.runbook import HOUSE
 from mentalspace.engine.runbook.rehearsal import RehearsalStep
 from mentalspace.integrations import room_names
@@ -30,6 +31,22 @@ async def test_every_drill_passes_and_proves_its_cases(house: House, room: str) 
         if result.id in drills:
             seen = {case for phase in result.observed.values() for case in phase["cases"]}
             assert seen.issuperset(drills[result.id].cases), result.id
+    if room == HOUSE:
+        async with house.services.database.as_oncall() as connection:
+            unproven = gaps(runbooks, await all_proven(connection), house.services.clock.now())
+        assert [gap.subject for gap in unproven if gap.subject.startswith("house.")] == []
+
+
+async def test_a_house_drill_that_fires_nothing_proves_nothing(house: House) -> None:
+    """What it shows may be as promised: without an incident of its rule the drill has failed."""
+    rehearsal = next(
+        each for each in house.services.runbooks.rehearsals if each.id == "house/worker_restarts"
+    )
+    calm = replace(rehearsal, steps=rehearsal.steps[:1])
+    result = await run_drill(house.services, calm, "calm")
+    assert result.observed["missing"] == ["house.restarts did not fire"]
+    async with house.services.database.as_oncall() as connection:
+        assert await all_proven(connection) == {}
 
 
 async def test_a_drill_leaves_nothing_behind(house: House) -> None:

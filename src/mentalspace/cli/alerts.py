@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
@@ -19,6 +20,8 @@ from mentalspace.kernel.errors import Refused
 if TYPE_CHECKING:
     from mentalspace.engine.alert_board import BoardLine
     from mentalspace.engine.alert_silence import Silence
+    from mentalspace.engine.db import Connection
+    from mentalspace.engine.house_board import HouseLine
     from mentalspace.engine.services import Services
 
 ACTOR = "command line"
@@ -42,11 +45,14 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         """Every rule that is not at rest, with what it saw; --all for every one."""
         if context.invoked_subcommand is not None:
             return
-        lines, silences = ask(make(), _board)
+        lines, silences, house = ask(make(), _board)
         if as_json:
-            print(json.dumps([_plain(line) for line in lines], indent=2, default=str))
+            told = [*(_plain(line) for line in lines), *(_plain_house(line) for line in house)]
+            print(json.dumps(told, indent=2, default=str))
             return
         print(_shown(lines, every))
+        for each_line in house_lines(house, every):
+            print(each_line)
         for each in silences:
             print(f"silenced until {each.until_at:%Y-%m-%d %H:%M} UTC: {_about(each)} ({each.id})")
 
@@ -117,13 +123,38 @@ def read_week(texts: list[str]) -> list[list[int] | None]:
     return week
 
 
-async def _board(services: Services) -> tuple[list[BoardLine], list[Silence]]:
+async def _board(services: Services) -> tuple[list[BoardLine], list[Silence], list[HouseLine]]:
     from mentalspace.engine.alert_board import read_board
     from mentalspace.engine.alert_silence import standing_silences
+    from mentalspace.engine.house_board import read_house
 
     async with services.database.as_oncall() as connection:
         silences = await standing_silences(connection)
-        return await read_board(connection, connection, services.runbooks, silences), silences
+        board = await read_board(connection, connection, services.runbooks, silences)
+        return board, silences, await read_house(connection, services.runbooks)
+
+
+def house_lines(house: Sequence[HouseLine], every: bool) -> list[str]:
+    """The house's own rules: those that fire with what they say, or all of them."""
+    firing = [line for line in house if line.firing]
+    lines = [f"{len(house)} rules of the house itself, {len(firing) or 'none'} firing"]
+    shown = house if every else firing
+    if not shown:
+        return lines
+    rows = [
+        (
+            line.state,
+            line.rule.id,
+            "; ".join(each.title for each in line.firing) or line.proof.watches,
+            _proven_house(line),
+        )
+        for line in shown
+    ]
+    return [*lines, table(("state", "rule", "seen", "proven"), rows)]
+
+
+def _proven_house(line: HouseLine) -> str:
+    return "by a test" if line.drill is None else _proven(line)
 
 
 def _shown(lines: list[BoardLine], every: bool) -> str:
@@ -151,7 +182,7 @@ def _shown(lines: list[BoardLine], every: bool) -> str:
     return "\n".join([shown, *more])
 
 
-def _proven(line: BoardLine) -> str:
+def _proven(line: BoardLine | HouseLine) -> str:
     """The day it last fired in a drill, `stale` if what it says was changed since."""
     if line.proven.proof is None:
         return "never"
@@ -173,7 +204,7 @@ async def _told(services: Services, rule_id: str, hours: int) -> str:
             shown=_MOST,
         )
         if not board:
-            raise _no_rule(rule_id)
+            return await _told_of_house(connection, services, rule_id)
         line = board[0]
         pairs = [(rule_id, each.credential_id) for each in line.worst]
         since = await connection.fetchval("select app.now()") - timedelta(hours=hours)
@@ -193,6 +224,31 @@ async def _told(services: Services, rule_id: str, hours: int) -> str:
                 for each in line.worst
                 for change in changes.get((rule_id, each.credential_id), ())
             ),
+        ]
+    )
+
+
+async def _told_of_house(connection: Connection, services: Services, rule_id: str) -> str:
+    from mentalspace.engine.house_board import read_house
+
+    house = await read_house(connection, services.runbooks, rule_id)
+    if not house:
+        raise _no_rule(rule_id)
+    line = house[0]
+    if line.drill is not None:
+        proof = f"proven by {line.drill}: {_proven(line)}"
+    else:
+        proof = f"proven by no drill but by a test, {line.proof.test}: {line.proof.instead}"
+    return "\n".join(
+        [
+            f"{line.rule.title} ({line.rule.severity.value})",
+            f"holds when: {line.proof.watches}",
+            f"first: {line.rule.first_step}",
+            proof,
+            f"runbook: mentalspace runbook show {rule_id}",
+            "",
+            line.state,
+            *(f"{each.since:%m-%d %H:%M}  {each.title}" for each in line.firing),
         ]
     )
 
@@ -229,6 +285,20 @@ def _plain(line: BoardLine) -> dict[str, Any]:
         "last_proven": line.proven.proof.at if line.proven.proof else None,
         "run": line.proven.proof.run_id if line.proven.proof else None,
         "stale": line.proven.stale,
+    }
+
+
+def _plain_house(line: HouseLine) -> dict[str, Any]:
+    return {
+        "rule": line.rule.id,
+        "integration": "house",
+        "line": line.proof.watches,
+        "state": line.state,
+        "firing": [{"title": each.title, "since": each.since} for each in line.firing],
+        "last_proven": line.proven.proof.at if line.proven.proof else None,
+        "run": line.proven.proof.run_id if line.proven.proof else None,
+        "stale": line.proven.stale,
+        "test": line.proof.test,
     }
 
 

@@ -299,7 +299,12 @@ def _gaps(application: Application, as_json: bool) -> int:
         for gap in found:
             cure = f"; mentalspace drill {gap.drill}" if gap.drill else ""
             print(f"{gap.kind}  {gap.subject}: {gap.why}{cure}")
-        print(f"{len(found)} gaps" if found else "every case and every rule was proven to fire")
+        tested = [proof for proof in runbooks.house_proofs if proof.test is not None]
+        for proof in tested:
+            print(f"no drill  {proof.rule_id}: {proof.instead}; proven by {proof.test}")
+        but = f", {len(tested)} of them by a test alone" if tested else ""
+        done = f"every case and every rule was proven to fire{but}"
+        print(f"{len(found)} gaps" if found else done)
     return 1 if found else 0
 
 

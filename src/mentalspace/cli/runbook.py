@@ -86,6 +86,8 @@ def page(runbooks: Runbooks, page_id: str) -> str:
                 proves = ", ".join(drill.cases) or "no case"
                 text = drill.path.read_text(encoding="utf-8").rstrip()
                 return f"{drill.id} · {drill.title}\n\nProves {proves}\n\n{text}\n"
+    if (house := runbooks.house_issue(page_id)) is not None:
+        return _issue_text(house)
     for rehearsal in runbooks.rehearsals:
         if rehearsal.id == page_id:
             text = rehearsal.path.read_text(encoding="utf-8").rstrip()

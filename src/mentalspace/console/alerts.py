@@ -24,6 +24,8 @@ from mentalspace.engine.alert_silence import (
     past_silences,
     standing_silences,
 )
+from mentalspace.engine.db import Connection
+from mentalspace.engine.house_board import HouseLine, read_house
 from mentalspace.engine.runbook import AlertRule
 from mentalspace.engine.watch.state import URGENCY, State
 from mentalspace.kernel.errors import Refused
@@ -62,6 +64,7 @@ async def alerts(visit: Visit) -> Response:
         now = await connection.fetchval("select app.now()")
         shown = [(line.rule.id, line.worst[0].credential_id) for line in board if line.worst]
         changes = await read_changes(connection, shown, now - SPAN)
+        house = await _house(visit, overseer)
     calm: dict[str, list[BoardLine]] = {}
     for line in board:
         if not _is_urgent(line):
@@ -77,10 +80,20 @@ async def alerts(visit: Visit) -> Response:
         strips={rule: _strip(told, now) for (rule, _), told in changes.items()},
         silences=silences,
         past=past,
+        house=house,
+        firing_now=[line for line in house if line.firing],
+        declared=visit.services.runbooks.declared,
         titles={rule.id: rule.title for rule in visit.services.runbooks.alerts},
         may_act=visit.person.may("incidents.act"),
         done=_DONE.get(visit.query("done")),
     )
+
+
+async def _house(visit: Visit, overseer: Connection, rule_id: str | None = None) -> list[HouseLine]:
+    """The house's own rules are no practice's: whoever belongs to one sees none of them."""
+    if visit.person.practice_id is not None:
+        return []
+    return await read_house(overseer, visit.services.runbooks, rule_id)
 
 
 def _is_urgent(line: BoardLine) -> bool:
@@ -109,7 +122,7 @@ async def rule(visit: Visit) -> Response:
             shown=PAGE,
         )
         if not board:
-            raise Missing
+            return await _of_house(visit, await _house(visit, overseer, rule_id))
         line, now = board[0], await connection.fetchval("select app.now()")
         pairs = [(rule_id, each.credential_id) for each in line.worst]
         changes = await read_changes(connection, pairs, now - SPAN)
@@ -125,6 +138,16 @@ async def rule(visit: Visit) -> Response:
         number=max(number, 1),
         pages=ceil(line.number / PAGE),
         may_act=visit.person.may("incidents.act"),
+    )
+
+
+async def _of_house(visit: Visit, lines: Sequence[HouseLine]) -> Response:
+    if not lines:
+        raise Missing
+    return await visit.show(
+        "alert_house.html",
+        line=lines[0],
+        issue=visit.services.runbooks.house_issue(lines[0].rule.id),
     )
 
 

@@ -38,7 +38,7 @@ async def drills(visit: Visit) -> Response:
             for drill in books.all_drills
         },
         gaps=gaps(books, proofs, now),
-        provable=len(books.cases) + len(books.alerts),
+        provable=len(books.cases) + len(books.alerts) + len(books.house_proofs),
         groups=[
             *((r.room, r.overview.title, r.drills) for r in visit.services.runbooks.rooms),
             (HOUSE, "The house itself", visit.services.runbooks.rehearsals),

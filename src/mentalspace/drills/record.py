@@ -117,7 +117,7 @@ def run_record(
         "signs": {name: iso(at) for name, at in sheet.signs.items()},
         "fired": {
             "cases": list(seen.get("cases", ())) if is_drill else [],
-            "rules": list(seen.get("alerts", ())) if is_drill else [],
+            "rules": list(seen.get("alerts", ()) if is_drill else sheet.observed.get("rules", ())),
         },
         "expected": sheet.expected,
         "observed": sheet.observed,

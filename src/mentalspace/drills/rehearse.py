@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
-from mentalspace.drills import loop_hangs, paging, second_factor, table_locked, uploads, ways
+from mentalspace.drills import (
+    house_rules,
+    loop_hangs,
+    paging,
+    second_factor,
+    table_locked,
+    uploads,
+    ways,
+)
 from mentalspace.drills.sheet import Sheet
 from mentalspace.engine.runbook import Rehearsal
 from mentalspace.engine.services import Services
@@ -30,6 +38,7 @@ REHEARSERS: Mapping[Callable[[Services, str], Rehearser], Acts] = {
     uploads.Uploads: uploads.ACTS,
     loop_hangs.LoopHangs: loop_hangs.ACTS,
     table_locked.TableLocked: table_locked.ACTS,
+    house_rules.HouseRules: house_rules.ACTS,
 }
 ACTS = {name: act for acts in REHEARSERS.values() for name, act in acts.items()}
 
@@ -64,3 +73,12 @@ async def rehearse(
         await rehearser.leave()
         sheet.note("rollback", rehearser.closing)
     return seen, [step.do for step in rehearsal.steps if seen.get(step.do) != step.expect]
+
+
+async def fired_by(services: Services, run_id: str) -> frozenset[str]:
+    """The rules that opened an incident of this run's own."""
+    async with services.database.as_oncall() as connection:
+        rows = await connection.fetch(
+            "select distinct rule_id from incident where drill = $1", run_id
+        )
+    return frozenset(row["rule_id"] for row in rows)

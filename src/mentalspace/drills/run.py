@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from mentalspace.drills.observe import Observed, misses, observe, promised
 from mentalspace.drills.record import Occasion, begin, write_down
-from mentalspace.drills.rehearse import rehearse
+from mentalspace.drills.rehearse import fired_by, rehearse
 from mentalspace.drills.sheet import Sheet, action_text, promise_text
 from mentalspace.drills.signs import detected_at, signs
 from mentalspace.drills.stage import Stage, open_stage
@@ -166,6 +166,10 @@ async def _rehearse(services: Services, rehearsal: Rehearsal, sheet: Sheet) -> N
     seen, failed = await rehearse(services, rehearsal, sheet)
     sheet.observed["then"] = seen
     sheet.failures += failed
+    if rehearsal.proves:
+        fired = await fired_by(services, sheet.run_id)
+        sheet.observed["rules"] = sorted(fired)
+        sheet.failures += [f"{rule} did not fire" for rule in rehearsal.proves if rule not in fired]
 
 
 async def _drill(services: Services, drill: Drill, sheet: Sheet, steady: Steady) -> None:

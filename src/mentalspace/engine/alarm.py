@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -129,6 +129,32 @@ async def last_test(connection: Connection, test_id: UUID | None = None) -> Any 
 
 
 @dataclass(frozen=True, slots=True)
+class Ways:
+    """`failing` is since when each way that failed last has, the first one first; `outside` since
+    when nobody outside hears. `broken` names all of them."""
+
+    failing: tuple[datetime, ...]
+    outside: datetime | None
+    broken: tuple[str, ...]
+    nobody: tuple[str, ...]
+    now: datetime
+
+    @property
+    def told(self) -> Mapping[str, tuple[Mapping[str, str], datetime]]:
+        """By rule, what is to be told and since when. One incident each: what carries several ways
+        fails for all of them at once."""
+        outside = [self.outside] if self.outside else []
+        began = min([*self.failing, *outside], default=self.now)
+        unreached = {"any": f"Nobody can be paged: {', '.join(self.nobody)}"} if self.nobody else {}
+        failed = {"any": f"A way to page does not work: {_some(self.broken)}"}
+        # Ways fail one by one: with the last of them nobody is reached any more.
+        return {
+            "house.nobody_paged": (unreached, max(self.failing, default=self.now)),
+            "house.channel_fails": (failed if self.broken else {}, began),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Runs beside the pager and through it. `calls_outside` says whether a service is called each
     minute that all is well."""
@@ -184,34 +210,33 @@ class Alarm:
         """Write the verdict down, and open or end the incidents that follow from it."""
         escalation = self.pager.runbooks.escalation
         async with self.database.as_dispatcher() as connection:
-            now: datetime = await connection.fetchval("select app.now()")
-            channels = {c.key: c.label for c in await self._channels(connection)}
-            failing = await failing_of(connection, list(channels))
-            if failing:
+            ways = await self.look(connection)
+            if ways.failing:
                 await connection.execute(_ASK_AGAIN, AGAIN, AGAIN_AFTER)
-            nobody = await self._unreached(connection, set(failing), now)
-            outside = await self._outside_fails(connection, now)
-            broken = sorted(
-                [*(channels[key] for key in failing), *([HEARTBEAT_LABEL] if outside else [])]
-            )
             await connection.execute(
                 "update alarm_state set nobody = $1, broken = $2, checked_at = clock_timestamp()",
-                nobody,
-                broken,
+                ways.nobody,
+                ways.broken,
             )
-            # One incident each: what carries several ways fails for all of them at once.
-            unreached = {"any": f"Nobody can be paged: {', '.join(nobody)}"} if nobody else {}
-            began = sorted(failing.values()) or [now]
-            # Ways fail one by one: with the last of them nobody is reached any more.
-            await hold(
-                connection, escalation, "house.nobody_paged", unreached, since={"any": began[-1]}
-            )
-            began = sorted([*failing.values(), *([outside] if outside else [])]) or [now]
-            failed = {"any": f"A way to page does not work: {_some(broken)}"} if broken else {}
-            await hold(
-                connection, escalation, "house.channel_fails", failed, since={"any": began[0]}
-            )
-            await hold(connection, escalation, "house.oncall_gap", await _gaps(connection, now))
+            for rule_id, (found, since) in ways.told.items():
+                await hold(connection, escalation, rule_id, found, since={"any": since})
+            gaps = await gaps_ahead(connection, ways.now)
+            await hold(connection, escalation, "house.oncall_gap", gaps)
+
+    async def look(self, connection: Connection) -> Ways:
+        """How every way stands; nothing is written down."""
+        now: datetime = await connection.fetchval("select app.now()")
+        channels = {c.key: c.label for c in await self._channels(connection)}
+        failing = await failing_of(connection, list(channels))
+        outside = await self._outside_fails(connection, now)
+        broken = [*(channels[key] for key in failing), *([HEARTBEAT_LABEL] if outside else [])]
+        return Ways(
+            failing=tuple(sorted(failing.values())),
+            outside=outside,
+            broken=tuple(sorted(broken)),
+            nobody=tuple(await self._unreached(connection, set(failing), now)),
+            now=now,
+        )
 
     async def _channels(self, connection: Connection) -> list[Channel]:
         """Every way to every person and every address of the settings but the drills'."""
@@ -267,7 +292,7 @@ class Alarm:
         )
 
 
-async def _gaps(connection: Connection, now: datetime) -> dict[str, str]:
+async def gaps_ahead(connection: Connection, now: datetime) -> dict[str, str]:
     """Targets of the schedule that have nobody now, or will not within a day."""
     rota = await read_rota(connection, now)
     found = {}

@@ -86,6 +86,7 @@ def revisions(runbooks: Runbooks) -> dict[str, str]:
     """The digest of each case's, rule's and drill's text as it is today."""
     found = {case.id: file_revision(case.path) for case in runbooks.cases}
     found |= {rule.id: rule_revision(rule) for rule in runbooks.alerts}
+    found |= {proof.rule_id: file_revision(proof.path) for proof in runbooks.house_proofs}
     return found | {drill.id: file_revision(drill.path) for drill in runbooks.all_drills}
 
 
@@ -117,7 +118,8 @@ def gaps(runbooks: Runbooks, proofs: Mapping[str, Proof] | None, now: datetime) 
 
 
 def _provable(runbooks: Runbooks) -> Iterator[tuple[str, str, str | None, str | None]]:
-    """Each case and rule, the drill that proves it, and why none does."""
+    """Each case and rule, the drill that proves it, and why none does. A rule of the house that
+    says openly which test proves it instead waits for no drill."""
     for room in runbooks.rooms:
         drills = {name: drill for drill in room.drills for name in (drill.name, drill.id)}
         for case in room.cases:
@@ -131,3 +133,9 @@ def _provable(runbooks: Runbooks) -> Iterator[tuple[str, str, str | None, str | 
                 continue
             proves = drill is not None and rule.id in drill.expect.alert
             yield rule.id, "rule", drill.id if drill else None, None if proves else NO_DRILL
+    house = {name: drill for drill in runbooks.rehearsals for name in (drill.name, drill.id)}
+    for proof in runbooks.house_proofs:
+        if proof.test is None:
+            own = house.get(proof.drill or "")
+            proves = own is not None and proof.rule_id in own.proves
+            yield proof.rule_id, "rule", own.id if own else None, None if proves else NO_DRILL

@@ -119,7 +119,7 @@ class Watchman:
         its pager may not live to say so."""
         async with _bounded(self.database) as connection:
             found = await read_restarts(connection)
-            titles = {host: _restarts_title(one) for host, one in found.items()}
+            titles = {host: restarts_title(one) for host, one in found.items()}
             since = {host: one.since for host, one in found.items()}
             opened = await hold(connection, self.escalation, "house.restarts", titles, since=since)
         if opened:
@@ -206,7 +206,7 @@ class Watchman:
         return [UNREAD]
 
 
-def _restarts_title(one: Restarts) -> str:
+def restarts_title(one: Restarts) -> str:
     title = f"The worker on {one.host} has ended {one.lately} times within five minutes"
     return f"{title}, {one.words}" if one.words else title
 

@@ -5,6 +5,7 @@ from mentalspace.engine.runbook.check import check
 from mentalspace.engine.runbook.declared import DeclaredAlert, DeclaredMetric, DeclaredRoom
 from mentalspace.engine.runbook.drill import Action, Drill, Expect
 from mentalspace.engine.runbook.escalation import Escalation, Rung
+from mentalspace.engine.runbook.house_proof import HouseProof
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.line import rule_line
 from mentalspace.engine.runbook.load import load_room, load_runbooks, read_runbooks
@@ -41,6 +42,7 @@ __all__ = [
     "Drill",
     "Escalation",
     "Expect",
+    "HouseProof",
     "Issue",
     "Measure",
     "Metric",

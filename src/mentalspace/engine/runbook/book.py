@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mentalspace.engine.runbook.declared import DeclaredRoom
 from mentalspace.engine.runbook.drill import Drill
 from mentalspace.engine.runbook.escalation import Escalation
+from mentalspace.engine.runbook.house_proof import HouseProof
 from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.overview import AlertRule, Overview
 from mentalspace.engine.runbook.rehearsal import Rehearsal
@@ -49,13 +50,14 @@ class RoomRunbook:
 @dataclass(frozen=True, slots=True)
 class Runbooks:
     """`declared` are the rooms that are not built yet; `house` what to do about its own rules, each
-    page by the rule's id."""
+    page by the rule's id; `house_proofs` what those rules watch, and what proves them."""
 
     rooms: tuple[RoomRunbook, ...]
     escalation: Escalation
     rehearsals: tuple[Rehearsal, ...] = ()
     declared: tuple[DeclaredRoom, ...] = ()
     house: tuple[Issue, ...] = ()
+    house_proofs: tuple[HouseProof, ...] = ()
 
     def room(self, name: str) -> RoomRunbook:
         """LookupError if there is none."""
@@ -66,6 +68,9 @@ class Runbooks:
 
     def house_issue(self, rule_id: str) -> Issue | None:
         return next((issue for issue in self.house if issue.id == rule_id), None)
+
+    def house_proof(self, rule_id: str) -> HouseProof | None:
+        return next((proof for proof in self.house_proofs if proof.rule_id == rule_id), None)
 
     def case(self, case_id: str) -> ErrorCase:
         """LookupError if there is none."""

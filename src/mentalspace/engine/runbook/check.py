@@ -13,6 +13,7 @@ from mentalspace.engine.runbook.book import RoomRunbook, Runbooks
 from mentalspace.engine.runbook.check_advice import check_advice
 from mentalspace.engine.runbook.check_rule import check_critical, check_rule
 from mentalspace.engine.runbook.drill import Drill
+from mentalspace.engine.runbook.house_proof import check_house
 from mentalspace.engine.runbook.issue import Issue
 from mentalspace.engine.runbook.overview import SHARES, Measure, Metric, Overview
 from mentalspace.engine.runbook.problem import Problem
@@ -23,8 +24,9 @@ _WORD = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def check(runbooks: Runbooks, *, today: date, known_steps: Collection[str]) -> list[Problem]:
-    """Every problem, in the order of the rooms. Overdue reviews are warnings."""
-    return [p for room in runbooks.rooms for p in _room(room, today, frozenset(known_steps))]
+    """Every problem, in the order of the rooms, then the house. Overdue reviews are warnings."""
+    rooms = [p for room in runbooks.rooms for p in _room(room, today, frozenset(known_steps))]
+    return [*rooms, *check_house(runbooks.house_proofs, runbooks.rehearsals)]
 
 
 def _room(room: RoomRunbook, today: date, known_steps: frozenset[str]) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from mentalspace.engine.runbook.case import parse_case
 from mentalspace.engine.runbook.declared import DeclaredRoom, parse_declared
 from mentalspace.engine.runbook.drill import parse_drill
 from mentalspace.engine.runbook.escalation import Escalation, parse_escalation
+from mentalspace.engine.runbook.house_proof import HouseProof, parse_house_proof
 from mentalspace.engine.runbook.issue import Issue, parse_issue
 from mentalspace.engine.runbook.overview import Overview, parse_overview
 from mentalspace.engine.runbook.problem import Problem
@@ -81,8 +82,8 @@ def read_runbooks(
     rooms_read = tuple(room for room in read if room is not None)
     built = {room.package.rpartition(".")[2] for room in rooms}
     declared = tuple(room for room in _read_declared(problems) if room.name not in built)
-    rehearsals, house = _read_rehearsals(problems), _read_house(problems)
-    return Runbooks(rooms_read, escalation, rehearsals, declared, house), problems
+    rehearsals, (house, proofs) = _read_rehearsals(problems), _read_house(problems)
+    return Runbooks(rooms_read, escalation, rehearsals, declared, house, proofs), problems
 
 
 def _read_escalation(problems: list[Problem]) -> Escalation | None:
@@ -108,12 +109,15 @@ def _read_rehearsals(problems: list[Problem]) -> tuple[Rehearsal, ...]:
     )
 
 
-def _read_house(problems: list[Problem]) -> tuple[Issue, ...]:
+def _read_house(problems: list[Problem]) -> tuple[tuple[Issue, ...], tuple[HouseProof, ...]]:
+    """Each rule's page, and what proves the rule."""
     folder = files("mentalspace.engine.runbook") / "house"
-    return _present(
-        parse_issue(p.head, p.source, p.body, room=HOUSE, problems=problems)
-        for p in _pages(folder, None, problems)
-    )
+    issues, proofs = [], []
+    for page in _pages(folder, None, problems):
+        proof, head = parse_house_proof(page.head, page.source, problems)
+        proofs.append(proof)
+        issues.append(parse_issue(head, page.source, page.body, room=HOUSE, problems=problems))
+    return _present(issues), _present(proofs)
 
 
 def _read_room(

@@ -22,13 +22,15 @@ class RehearsalStep:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`id` is `house/name`: no room's provider is played, the running system is used."""
+    """`id` is `house/name`: no room's provider is played, the running system is used. `proves` are
+    rules of the house, each of which must open an incident of the drill's own."""
 
     id: str
     name: str
     title: str
     steps: tuple[RehearsalStep, ...]
     path: Path
+    proves: tuple[str, ...] = ()
 
 
 def parse_rehearsal(
@@ -43,6 +45,7 @@ def parse_rehearsal(
         title=table.text("title"),
         steps=tuple(_step(inner) for inner in table.tables("step")),
         path=source.path,
+        proves=table.texts("proves"),
     )
     table.done()
     if not rehearsal.steps:

@@ -35,6 +35,9 @@ def drill_revision(runbooks: Runbooks, drill: Drill | Rehearsal) -> dict[str, st
                 found[name] = file_revision(cases[name])
         for rule in drill.expect.alert:
             found[rule] = rule_revision(runbooks.alert(rule))
+    else:
+        proofs = {proof.rule_id: proof.path for proof in runbooks.house_proofs}
+        found |= {rule: file_revision(proofs[rule]) for rule in drill.proves if rule in proofs}
     return dict(sorted(found.items()))
 
 
@@ -52,5 +55,6 @@ def _files(runbooks: Runbooks) -> Iterable[tuple[str, Path]]:
         yield from ((case.id, case.path) for case in room.cases)
         yield from ((issue.id, issue.path) for issue in room.issues)
         yield from ((drill.id, drill.path) for drill in room.drills)
+    yield from ((issue.id, issue.path) for issue in runbooks.house)
     for rehearsal in runbooks.rehearsals:
         yield rehearsal.id, rehearsal.path

@@ -142,10 +142,14 @@ async def watch_the_scanner(desk: Desk, escalation: Escalation) -> None:
     """An incident of the house, once files have waited for a scanner for minutes; over with the
     last of them."""
     async with desk.database.as_dispatcher() as connection:
-        waiting = await scans.count_overdue(connection)
-        title = f"Documents wait for a scanner that is away: {waiting}"
-        found = {"clamav": title} if waiting else {}
+        found = await waiting_in_vain(connection)
         await hold(connection, escalation, "house.scanner_away", found)
+
+
+async def waiting_in_vain(connection: Connection) -> dict[str, str]:
+    """What is to be told of files that wait for a scanner; empty if there is nothing."""
+    waiting = await scans.count_overdue(connection)
+    return {"clamav": f"Documents wait for a scanner that is away: {waiting}"} if waiting else {}
 
 
 async def _look(desk: Desk, due: Due) -> bool:
