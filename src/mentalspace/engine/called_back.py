@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.pulse import heartbeat_locks
 
 # Of fewer each may have a reason of its own.
 FEWEST = 3
@@ -23,13 +24,9 @@ _ASKED = 50
 
 # Since the last late one, what ended so soon after it was taken was heard of in time: no question
 # of ours is as quick. An end that no date is told of was at the latest when we asked. What was to
-# be told before any living process of ours began, or while our door refused it, is told late by
-# our own fault. A drill's past is made up.
+# be told before any living process of ours began ($2), or while our door refused it, is told late
+# by our own fault. A drill's past is made up.
 _READ = f"""
-with began as materialized (
-  select coalesce(min(h.started_at), '-infinity') as at from heartbeat h
-   where h.kind = 'worker' and h.beat_at > clock_timestamp() - interval '1 min'
-)
 select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_at, asked.*,
        heard.at as heard_at, app.now() as now,
        (select count(*) from (
@@ -38,12 +35,11 @@ select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_
              and d.ended_at > greatest(dated.last_at, asked.came_last_at)
              and d.ended_at < d.accepted_at + {_LATE_S} * interval '1 s' limit {FEWEST}) prompt
        ) as prompt
-  from began cross join credential c
+  from credential c
  cross join lateral (
-    select case when c.drill is null then greatest(began.at, (
+    select coalesce(case when c.drill is null then greatest($2::timestamptz, (
              select r.last_at from hook_refusal r
-              where r.credential_id = c.id and r.refused >= {FEWEST}))
-           else '-infinity' end as at) here
+              where r.credential_id = c.id and r.refused >= {FEWEST})) end, '-infinity') as at) here
   left join lateral (
     select i.received_at as at from inbox i where i.credential_id = c.id
      order by i.received_at desc limit 1) heard on true
@@ -76,6 +72,11 @@ select c.id as credential_id, c.provider, dated.late_s, dated.since, dated.last_
                      where o.credential_id = c.id and o.asked_at > app.now() - {_SPAN}
                      order by o.asked_at desc limit {_ASKED}) o) q) asked
  where c.id = any ($1) or $1::uuid[] is null and c.active and c.drill is null
+"""
+# A question of its own: who has the heartbeats locked holds up nothing else.
+_BEGAN = """
+select min(started_at) from heartbeat
+ where kind = 'worker' and beat_at > clock_timestamp() - interval '1 min'
 """
 Kind = Literal["late", "missing", "slow", "unasked"]
 
@@ -163,7 +164,10 @@ async def read_called_back(
     """By credential, where there is something to say; of all in use if none are given. As on-call
     or as the dispatcher."""
     ids = None if credential_ids is None else list(credential_ids)
-    found = {row["credential_id"]: judge(row) for row in await connection.fetch(_READ, ids)}
+    locked = await heartbeat_locks(connection)
+    began = None if locked else await connection.fetchval(_BEGAN)
+    rows = await connection.fetch(_READ, ids, began)
+    found = {row["credential_id"]: judge(row) for row in rows}
     return {id_: said for id_, said in found.items() if said is not None}
 
 
