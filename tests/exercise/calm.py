@@ -62,7 +62,8 @@ select (select count(*) from attempt where drill is null and started_at >= $1
            and due_at between $1 and app.now() - interval '45 s'
            and app.is_open(hours, app.now()))
      + (select count(*) from delivery where drill is null and ended_at >= $1
-           and status in ('refused', 'failed', 'bounced', 'expired'))
+           and status in ('refused', 'failed', 'bounced', 'expired')
+           and coalesce(last_case <> all ($2), true))
      + (select count(*) from delivery d join credential c on c.id = d.credential_id
          where d.drill is null and d.integration in ('email', 'sms') and c.provider <> 'smtp'
            and d.status = 'accepted'
@@ -167,8 +168,10 @@ async def opened(stage: Stage, since: datetime) -> datetime | None:
 
 
 async def touched(stage: Stage, since: datetime) -> int | None:
-    """How many deeds of ours the fault has spoiled until now; None if nobody can say."""
-    found: int | None = await _value(stage, _TOUCHED, since)
+    """How many deeds of ours the fault has spoiled until now; None if nobody can say. What is the
+    recipients' own, as a landline, is every day's."""
+    everyday = [case for room in stage.services.runbooks.rooms for case in room.recipient_cases]
+    found: int | None = await _value(stage, _TOUCHED, since, everyday)
     return found
 
 

@@ -172,8 +172,10 @@ FAULTS: Sequence[Fault] = (
             "Texts of that practice alone: carriers bring none of them",
             "Register the campaign at Twilio again; reach people by mail meanwhile",
         ),
-        "the campaign is registered again",
-        theirs.account("sms", LAKESIDE, options={"campaign_status": "FAILED"}),
+        "the campaign is registered again, and the credential entered once more",
+        theirs.entered_after(
+            "sms", LAKESIDE, theirs.fault("sms", "twilio", at=LAKESIDE, kind="fate", name="30034")
+        ),
     ),
     Fault(
         "carriers_filter",

@@ -184,8 +184,8 @@ def test_a_fault_is_found_by_name_and_by_number() -> None:
 async def test_an_account_keeps_its_other_options() -> None:
     """What a provider changes of an account is added to what it has of it already."""
     house = ModelHouse()
-    await house.account("sms", LAKESIDE)
-    house.accounts[f"sms-{LAKESIDE}"]["options"] = {"fates": {"+1": "30003"}}
-    async with find("texts_unregistered").laid(house):
-        options = house.accounts[f"sms-{LAKESIDE}"]["options"]
-        assert options == {"fates": {"+1": "30003"}, "campaign_status": "FAILED"}
+    await house.account("email", LAKESIDE)
+    house.accounts[f"email-{LAKESIDE}"]["options"] = {"fates": {"k*": "bounced"}}
+    async with find("quota_of_one").laid(house):
+        options = house.accounts[f"email-{LAKESIDE}"]["options"]
+        assert options == {"fates": {"k*": "bounced"}, "quota_daily": 1}
