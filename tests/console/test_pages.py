@@ -12,7 +12,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from mentalspace.engine.suppression import suppress
-from tests.console.stage import CLIENT, PASSWORD, Stage, fail, walk, write_game_day
+from tests.console.stage import CLIENT, PASSWORD, Stage, fail, walk, write_drill, write_game_day
 
 pytestmark = [pytest.mark.browser, pytest.mark.database]
 
@@ -355,11 +355,37 @@ async def test_a_drill_is_started_from_its_row(browser: Browser, stage: Stage) -
     """Run starts that drill in the name of who pressed it, and opens the run."""
     async with signed_in(browser, stage, "oncall") as page:
         await page.goto(f"{stage.url}/drills")
+        await page.locator("summary").filter(has_text="The other").click()
         row = page.get_by_role("row").filter(has_text="email/server_error")
         await row.get_by_role("button", name="Run").click()
         await expect(page.get_by_role("heading", name="Server Error")).to_be_visible()
         await expect(page.locator(".marks")).to_contain_text("Running")
     assert stage.drills == [("email/server_error", "Noor Haddad")]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_drills_are_folded_and_found_by_how_they_ended(
+    browser: Browser, stage: Stage, width: int
+) -> None:
+    """A room that has a failed drill stands open, the others say how many are how; a filter shows
+    those alone that ended so."""
+    await write_drill(stage.owner, "sms/invalid_token", True)
+    async with signed_in(browser, stage, "oncall", width=width) as page:
+        await page.goto(f"{stage.url}/drills")
+        folded = {
+            name: page.locator("details").filter(has=page.get_by_role("heading", name=name))
+            for name in ("Email", "SMS", "The house itself")
+        }
+        await expect(folded["Email"]).to_have_attribute("open", "")
+        await expect(folded["Email"].locator("summary").first).to_contain_text("1 passed, 1 failed")
+        assert await folded["SMS"].get_attribute("open") is None
+        await expect(folded["SMS"].locator("summary").first).to_contain_text("1 passed, 0 failed")
+        await page.get_by_role("link", name="Failed: 1", exact=True).click()
+        rows = page.get_by_role("table").get_by_role("row")
+        await expect(rows.filter(has=page.get_by_role("rowheader"))).to_have_count(1)
+        await expect(page.get_by_role("table")).to_contain_text("email/network_timeout")
+        assert await violations(page, _WCAG) == []
+        assert await overflow(page) <= 0
 
 
 async def test_the_diagnosis_runs_beside_the_incident(browser: Browser, stage: Stage) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import Response
@@ -21,7 +25,24 @@ select id, drill, started_at, finished_at, passed, expected, observed, seconds, 
 """
 
 
+# How a drill ended last; what people look for first comes first.
+STATES = {"failed": "Failed", "running": "Running", "never": "Never run", "passed": "Passed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A room's drills, or the house's own, that were asked for: `first` those that failed or run
+    right now, `rest` the others. `counts` are of all."""
+
+    room: str
+    title: str
+    first: list[Drill | Rehearsal]
+    rest: list[Drill | Rehearsal]
+    counts: Mapping[str, int]
+
+
 async def drills(visit: Visit) -> Response:
+    wanted = visit.query("state") if visit.query("state") in STATES else ""
     async with visit.services.database.as_oncall() as connection:
         latest = await last_drills(connection)
         proofs = await all_proven(connection)
@@ -31,6 +52,13 @@ async def drills(visit: Visit) -> Response:
         )
     books, now = visit.services.runbooks, visit.services.clock.now()
     written = revisions(books)
+    groups = [
+        *(
+            _group(room.room, room.overview.title, room.drills, latest, wanted)
+            for room in books.rooms
+        ),
+        _group(HOUSE, "The house itself", books.rehearsals, latest, wanted),
+    ]
     return await visit.show(
         "drills.html",
         standings={
@@ -39,15 +67,35 @@ async def drills(visit: Visit) -> Response:
         },
         gaps=gaps(books, proofs, now),
         provable=len(books.cases) + len(books.alerts) + len(books.house_proofs),
-        groups=[
-            *((r.room, r.overview.title, r.drills) for r in visit.services.runbooks.rooms),
-            (HOUSE, "The house itself", visit.services.runbooks.rehearsals),
-        ],
+        groups=groups,
+        states=STATES,
+        wanted=wanted,
+        numbers={state: sum(group.counts[state] for group in groups) for state in STATES},
         latest=latest,
         recent=recent,
         may_run=_refusal(visit) is None,
         refusal=_refusal(visit),
     )
+
+
+def _group(
+    room: str,
+    title: str,
+    drills: Sequence[Drill | Rehearsal],
+    latest: Mapping[str, Any],
+    wanted: str,
+) -> Group:
+    states = {drill.id: _state(latest.get(drill.id)) for drill in drills}
+    shown = [drill for drill in drills if wanted in ("", states[drill.id])]
+    first = [drill for drill in shown if states[drill.id] in ("failed", "running")]
+    rest = [drill for drill in shown if drill not in first]
+    return Group(room, title, first, rest, dict.fromkeys(STATES, 0) | Counter(states.values()))
+
+
+def _state(run: Any | None) -> str:
+    if run is None:
+        return "never"
+    return {True: "passed", False: "failed", None: "running"}[run["passed"]]
 
 
 async def start(visit: Visit) -> Response:
