@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mentalspace.engine.archive import bring_back
-from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
+from mentalspace.engine.grouping import sum_up
+from mentalspace.engine.incidents import NewIncident, acknowledge, note_recovery, open_incident
+from mentalspace.engine.refused_keys import TITLE as KEYS_REFUSED
 from mentalspace.kernel.case import Severity
 from tests.console.stage import Stage
 from tests.console.test_doors import NAMES, _csrf, visitor
@@ -15,11 +17,16 @@ from tests.console.test_doors import NAMES, _csrf, visitor
 TITLE = "Failures in a row"
 
 
-async def _struck(stage: Stage, practice_id: UUID) -> UUID:
-    """The provider failed this practice, as the evaluator would see it; that incident's id."""
-    credential_id = await stage.owner.fetchval(
+async def _credential_of(stage: Stage, practice_id: UUID) -> UUID:
+    found: UUID = await stage.owner.fetchval(
         "select id from credential where practice_id = $1 and provider = 'resend'", practice_id
     )
+    return found
+
+
+async def _struck(stage: Stage, practice_id: UUID) -> UUID:
+    """The provider failed this practice, as the evaluator would see it; that incident's id."""
+    credential_id = await _credential_of(stage, practice_id)
     await stage.owner.execute(
         "update attempt set fault = 'theirs' where fault = 'ours' and credential_id = $1",
         credential_id,
@@ -86,6 +93,61 @@ async def test_a_group_tells_its_own_sums(stage: Stage) -> None:
         theirs = await answer.text()
     assert _big(theirs, "people") == "2 people"
     assert "practices" not in _big(theirs, "people") + theirs.partition('id="status-text"')[2]
+
+
+async def test_keys_refused_together_are_told_as_theirs(stage: Stage) -> None:
+    """The page says whose it is most likely and why, what not to do, and offers no new secret; the
+    list and the text to post say the same, and a member's administrator is told of the others."""
+    await stage.owner.execute(
+        "update incident set status = 'resolved', resolved_at = app.now(), recovered_at = app.now()"
+    )
+    lead, member = [
+        await _refused(stage, await _credential_of(stage, each), each)
+        for each in (stage.mesa, stage.lakeside)
+    ]
+    async with stage.services.database.as_oncall() as connection:
+        assert await acknowledge(connection, lead, "noor")
+    async with visitor(stage, "oncall") as http:
+        async with http.get(f"/incidents/{lead}") as answer:
+            page = await answer.text()
+        async with http.get("/incidents") as answer:
+            listed = await answer.text()
+        async with http.get(f"/incidents/{lead}/post-mortem.md") as answer:
+            paper = await answer.text()
+    assert _big(page, "whose") == "Theirs, most likely"
+    assert "Resend refuses the keys of 2 practices: many do not expire at once" in page
+    assert "Enter no new keys yet" in page and "Enter the secret" not in page
+    assert "The cause most likely lies with our e-mail provider" in page
+    assert "<b>Theirs, most likely</b>" in listed
+    assert "Resend refuses the keys of 2 practices" in paper
+    async with visitor(stage, "admin") as http, http.get(f"/incidents/{member}") as answer:
+        theirs = await answer.text()
+    assert "Resend refuses the keys of other practices as well" in theirs
+
+
+async def _refused(stage: Stage, credential_id: UUID, practice_id: UUID) -> UUID:
+    new = NewIncident(
+        key=f"email.credential_refused:{credential_id}",
+        rule_id="email.credential_refused",
+        case_id="email.unauthorized",
+        integration="email",
+        credential_id=credential_id,
+        practice_id=practice_id,
+        severity=Severity.CRITICAL,
+        title=KEYS_REFUSED,
+        fault="ours",
+        since=datetime.now(UTC) - timedelta(minutes=2),
+        facts={"failed_recipients": 5, "provider": "resend", "refused_together": True},
+        drill=None,
+        shared="refused:email.unauthorized:resend:2026-11-29T09:00:00",
+    )
+    async with stage.services.database.as_dispatcher() as connection:
+        await open_incident(connection, stage.services.runbooks.escalation, new)
+        await sum_up(connection)
+    found: UUID = await stage.owner.fetchval(
+        "select id from incident where key = $1 and status <> 'resolved'", new.key
+    )
+    return found
 
 
 async def test_a_group_is_over_with_its_last_practice(stage: Stage) -> None:

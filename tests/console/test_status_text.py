@@ -32,6 +32,7 @@ def told(
         "since": THREE,
         "recovered_at": None,
         "resolved_at": None,
+        "facts": {},
         **incident,
     }
     impact: dict[str, Any] = {
@@ -122,3 +123,10 @@ def test_what_will_not_be_sent_is_said_at_the_end_as_well() -> None:
     closed: dict[str, Any] = {"status": "resolved", "resolved_at": THREE, "recovered_at": THREE}
     assert "Nothing is lost" not in told(moved=False, **closed)
     assert "2 messages were refused" in told(moved=False, touched={"lost": 2}, **closed)
+
+
+def test_refused_keys_of_many_are_not_called_our_doing() -> None:
+    """What is counted as ours, for every key is refused, is told as the provider's most likely."""
+    many = told(moved=False, fault="ours", facts={"refused_together": True})
+    assert "The cause most likely lies with our e-mail provider." in many
+    assert "on our side" not in many

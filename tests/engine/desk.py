@@ -52,7 +52,7 @@ def rule(name: str, severity: Severity, threshold: int = 1, **changes: Any) -> A
 
 
 RULES = (
-    rule("bad_key", Severity.CRITICAL),
+    rule("bad_key", Severity.CRITICAL, keys=("toy.bad_key",)),
     rule("ours", Severity.HIGH),
     rule("in_a_row", Severity.HIGH, 5, kind=AlertKind.CONSECUTIVE, cases=()),
     rule("not_yet", Severity.CRITICAL, cases=("toy.ours",), state=AlertState.DECLARED),

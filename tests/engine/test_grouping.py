@@ -28,7 +28,7 @@ with made as (
   insert into attempt (id, practice_id, lane_id, credential_id, integration, state,
     idempotency_key, worker, deadline_s, started_at, finished_at, case_id, fault, traceparent)
   select id, practice_id, lane_id, credential_id, 'toy', 'failed', id::text, 'w', 10,
-         app.now() - interval '1 s', app.now(), 'toy.busy', $3, '' from made
+         app.now() - interval '1 s', app.now(), $4, $3, '' from made
   returning id, practice_id
 )
 insert into attempt_delivery (attempt_id, delivery_id, practice_id)
@@ -36,7 +36,14 @@ select id, id, practice_id from tried
 """
 
 
-async def storm(bench: Bench, practices: int, fault: str = "theirs", start: int = 0) -> list[Any]:
+async def storm(
+    bench: Bench,
+    practices: int,
+    fault: str = "theirs",
+    start: int = 0,
+    case: str = "toy.busy",
+    people: int = PEOPLE,
+) -> list[Any]:
     ids = []
     for number in range(start, start + practices):
         practice_id = await make_practice(bench.admin, f"practice-{number}")
@@ -44,7 +51,7 @@ async def storm(bench: Bench, practices: int, fault: str = "theirs", start: int 
         ids.append(practice_id)
     # The foreign key from the attempts' side is put in one statement with them.
     await bench.admin.execute("set session_replication_role = replica")
-    await bench.admin.execute(_STORM, PEOPLE, ids, fault)
+    await bench.admin.execute(_STORM, people, ids, fault, case)
     await bench.admin.execute("reset session_replication_role")
     return ids
 
@@ -94,11 +101,84 @@ async def test_who_takes_the_lead_takes_all(desk: Desk) -> None:
 
 
 async def test_what_is_ours_stays_each_practices_own(desk: Desk) -> None:
-    """Two practices whose own requests are refused are two incidents and two pages."""
+    """Two practices whose own requests are refused are two incidents and two pages; so are three,
+    unless it is a key that is refused."""
     await storm(desk.bench, 2, fault="ours")
     await desk.tick()
     assert [one["lead_id"] for one in await incidents(desk)] == [None, None]
     assert len(desk.pages) == 2
+    await storm(desk.bench, 1, fault="ours", start=2)
+    await desk.tick(MINUTE)
+    assert [one["lead_id"] for one in await incidents(desk)] == [None, None, None]
+
+
+async def refuse_keys(bench: Bench, practices: int, start: int = 0) -> list[Any]:
+    """Of one person each: no rule on people in a row speaks as well."""
+    return await storm(bench, practices, "ours", start, "toy.bad_key", people=1)
+
+
+async def test_keys_refused_at_many_practices_are_one_cause(desk: Desk) -> None:
+    """Three hundred practices' keys are refused at once: one incident is paged, as theirs most
+    likely, with what is safe to do; whoever meets it later joins, and pages nobody."""
+    await refuse_keys(desk.bench, PRACTICES)
+    await desk.tick()
+    lead, *members = await incidents(desk)
+    assert len(members) == PRACTICES - 1
+    assert {one["lead_id"] for one in members} == {lead["id"]}
+    assert len(desk.pages) == 3, "whom a critical one pages, once each"
+    text = desk.pages[0][1]
+    assert f"Theirs most likely: Acme refuses the keys of {PRACTICES} practices; since" in text
+    assert "First: look at the provider's status page, and ask it; enter no new keys yet" in text
+    await refuse_keys(desk.bench, 1, start=PRACTICES)
+    await desk.tick(timedelta(minutes=30))
+    joined = await incidents(desk)
+    assert [one["lead_id"] for one in joined].count(None) == 1
+    assert joined[0]["facts"]["practices"] == PRACTICES + 1
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, lead["id"], "noor")
+    desk.pages.clear()
+    await desk.tick(MINUTE)
+    again = await incidents(desk)
+    assert (len(again), again[0]["id"]) == (PRACTICES + 1, lead["id"])
+    assert [one["lead_id"] for one in again].count(None) == 1
+    assert len(desk.pages) == 3, "closed while it lasts, it is the same group and pages once"
+
+
+async def test_a_key_refused_alone_stays_its_practices_own(desk: Desk) -> None:
+    """Two are two incidents; with a third in time they are one, and who took the first has it. One
+    that was refused an hour before stands by itself."""
+    await refuse_keys(desk.bench, 1)
+    await desk.tick()
+    await desk.bench.advance(timedelta(hours=1))
+    await refuse_keys(desk.bench, 2, start=1)
+    await desk.tick()
+    earlier, first, second = await incidents(desk)
+    assert {one["lead_id"] for one in (earlier, first, second)} == {None}
+    async with desk.bench.database.as_oncall() as connection:
+        assert await acknowledge(connection, first["id"], "noor")
+    desk.pages.clear()
+    await refuse_keys(desk.bench, 1, start=3)
+    await desk.tick(MINUTE)
+    by_id = {one["id"]: one for one in await incidents(desk)}
+    assert by_id[earlier["id"]]["cause"] is None
+    led = [one for one in by_id.values() if one["lead_id"] == first["id"]]
+    assert len(led) == 2 and {one["acknowledged_by"] for one in led} == {"noor"}
+    assert not [text for _target, text in desk.pages if "page 2" not in text]
+
+
+async def test_keys_refused_again_after_all_was_over_wake_somebody(desk: Desk) -> None:
+    """A group that looks recovered takes nobody in: the key that is refused then pages."""
+    await refuse_keys(desk.bench, 3)
+    await desk.tick()
+    await desk.bench.admin.execute("update incident set recovered_at = app.now()")
+    await desk.bench.admin.execute(
+        "update attempt set state = 'succeeded', case_id = null, fault = null"
+    )
+    desk.pages.clear()
+    await refuse_keys(desk.bench, 1, start=3)
+    await desk.tick(timedelta(minutes=10))
+    assert [one["cause"] is None for one in await incidents(desk)] == [False, True, False, False]
+    assert len([text for _target, text in desk.pages if "CRITICAL toy: bad_key" in text]) == 3
 
 
 async def test_what_turns_out_to_be_ours_stands_by_itself(desk: Desk) -> None:

@@ -67,6 +67,8 @@ def recommend(seen: Seen) -> Recommendation | None:
         return _signing(seen, seen.refused.fields)
     if of_callbacks and seen.of_callbacks is not None:
         return Recommendation(f"{seen.of_callbacks}.", None)
+    if incident["facts"].get("refused_together"):
+        return _refused_together(seen)
     advised = _of_runbook(seen)
     whole = _unless_done(seen, advised) if advised is not None else None
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
@@ -126,6 +128,16 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
         f" page, as {seen.provider} shows it beside the webhook. What sends is accepted: leave any"
         " other key as it is, and pause nothing.",
         "secret",
+    )
+
+
+def _refused_together(seen: Seen) -> Recommendation:
+    """A new key at every practice is the one thing that makes it worse."""
+    return Recommendation(
+        f"Look at {seen.provider}’s status page, and ask its support. Enter no new keys yet: many"
+        f" do not expire at once. What waits is kept; resume the lanes once {seen.provider} accepts"
+        " the keys again.",
+        "acknowledge" if seen.incident["status"] == "open" else None,
     )
 
 

@@ -172,6 +172,8 @@ def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
 
 
 def _cause(incident: Any, who: str, *, nothing_waits: bool) -> str | None:
+    if incident["facts"].get("refused_together"):
+        return f"The cause most likely lies with {who}."
     match incident["fault"]:
         case "theirs" if nothing_waits:
             return f"The cause lies with {who}."

@@ -30,13 +30,15 @@ def verdict(
     incident: Any, facts: Mapping[str, Any], provider: str, apart_title: str | None = None
 ) -> Verdict:
     """`apart_title` is the case by which its other part failed, in words."""
-    whose = words.fault(incident["fault"])
+    whose = words.whose(incident)
     if incident["integration"] == HOUSE:
         return Verdict(whose, "A part of the house itself; no provider is asked", None)
     if rate := rate_text(incident["facts"]):
         # Answers elsewhere say nothing of addresses or of a reputation.
         return _with_part(Verdict(whose, rate, None), incident, facts, apart_title)
     because = _because(incident["fault"], facts["latest"], provider)
+    if incident["facts"].get("refused_together"):
+        because = f"{_refused_together(incident, provider)}; {_answer(facts['latest'])}"
     found = Verdict(whose, because, _elsewhere(facts, provider))
     return _with_part(found, incident, facts, apart_title)
 
@@ -49,12 +51,20 @@ def part_of(incident: Any, facts: Mapping[str, Any]) -> Apart | None:
     return apart if apart is not None and apart.is_part and not turned else None
 
 
+def _refused_together(incident: Any, provider: str) -> str:
+    practices = incident["facts"].get("practices")
+    of = words.count(practices, "practice") if practices else "other practices as well"
+    return f"{provider} refuses the keys of {of}: many do not expire at once"
+
+
+def _answer(latest: Any | None) -> str:
+    if latest is None:
+        return "no try of it has failed since this began"
+    return f"the last answer that failed was {evidence_of(latest)}"
+
+
 def _because(fault: str, latest: Any | None, provider: str) -> str:
-    answer = (
-        f"the last answer that failed was {evidence_of(latest)}"
-        if latest
-        else "no try of it has failed since this began"
-    )
+    answer = _answer(latest)
     match fault:
         case "ours":
             return f"{provider} answers, and refuses what we send: {answer}"

@@ -285,6 +285,13 @@ def fault(name: str | None) -> str:
     return _FAULT.get(name or "unclear", "Unclear")
 
 
+def whose(incident: Any) -> str:
+    """Of an incident; a key that is refused at many practices at once is hardly theirs to mend."""
+    if incident["facts"].get("refused_together"):
+        return "Theirs, most likely"
+    return fault(incident["fault"])
+
+
 def turned_at(incident: Any) -> datetime | None:
     """Since when it is ours, of an incident that was told as theirs first."""
     at = incident["facts"].get("turned_at")

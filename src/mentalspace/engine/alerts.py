@@ -24,6 +24,7 @@ from mentalspace.engine.incidents import (
     version_of,
 )
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.refused_keys import FIRST, TITLE, Refusal, shared_causes
 from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
 from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
@@ -224,15 +225,16 @@ class Evaluator:
         covered = await find_covered(connection, room, rule, alerting, faults)
         old = await find_old(connection, room, rule, alerting)
         await keep(connection, room.room, rule, [_aged(one, old) for one in seen])
-        for subject, state, look in seen:
-            if state is State.ALERTING:
-                quiet = subject.credential_id in {*covered, *old} or is_silenced(
-                    silences, room.room, rule.id, subject
-                )
-                if not quiet:
-                    new = _incident(self.runbooks, room.room, rule, subject, look)
-                    opened += await open_incident(connection, self.runbooks.escalation, new)
-            elif state is State.NORMAL and subject.incident_id and subject.incident_open:
+        quiet = {*covered, *old, *_silenced(silences, room, rule, alerting)}
+        loud = [
+            _incident(self.runbooks, room.room, rule, subject, look)
+            for subject, state, look in seen
+            if state is State.ALERTING and subject.credential_id not in quiet
+        ]
+        for new in await _shared(connection, rule, loud):
+            opened += await open_incident(connection, self.runbooks.escalation, new)
+        for subject, state, _look in seen:
+            if state is State.NORMAL and subject.incident_id and subject.incident_open:
                 await note_recovery(
                     connection, subject.incident_id, rule.resolves_after, subject.drill
                 )
@@ -254,6 +256,35 @@ class Evaluator:
         if longest is None:
             return Blind(room.room, rule, error, subjects[0].now)
         return Blind(room.room, rule, error, longest.since or longest.now, longest.in_state_s)
+
+
+def _silenced(
+    silences: Sequence[Silence], room: RoomRunbook, rule: AlertRule, subjects: Sequence[Subject]
+) -> list[UUID]:
+    return [s.credential_id for s in subjects if is_silenced(silences, room.room, rule.id, s)]
+
+
+async def _shared(
+    connection: Connection, rule: AlertRule, loud: Sequence[NewIncident]
+) -> list[NewIncident]:
+    """The same; of what many practices' keys meet at once each says so, and what to do first."""
+    refusals = [
+        Refusal(new.credential_id, new.practice_id, new.facts["provider"], new.case_id, new.since)
+        for new in loud
+        if new.credential_id is not None and new.drill is None
+    ]
+    causes = await shared_causes(connection, rule, refusals)
+    return [
+        replace(
+            new,
+            title=TITLE,
+            shared=causes[new.credential_id],
+            facts={**new.facts, "first_step": FIRST, "refused_together": True},
+        )
+        if new.credential_id in causes
+        else new
+        for new in loud
+    ]
 
 
 def _aged(one: tuple[Subject, State, Look], old: Collection[UUID]) -> tuple[Subject, State, Look]:

@@ -1,7 +1,7 @@
 """Incidents of one cause at many practices are one group: its lead pages, the others join it.
 
-Theirs only: a provider that fails everybody is one cause; a key that is refused is each practice's
-own. Drills stay by themselves.
+A provider that fails everybody is one cause. A refused key is each practice's own, unless those of
+many are refused at once (`refused_keys`). Drills stay by themselves.
 """
 
 from __future__ import annotations

@@ -25,7 +25,8 @@ log = get_logger(__name__)
 class NewIncident:
     """`key` is the cause: while one incident with it is not resolved, no second is opened. `cause`
     names what several rules may tell of first, at whichever practice; by itself, a rule's id.
-    `steady` is whether `fault` is sure enough to turn what was told as theirs."""
+    `steady` is whether `fault` is sure enough to turn what was told as theirs. `shared` is a cause
+    that it has in common with others', whosever the fault is."""
 
     key: str
     rule_id: str
@@ -42,6 +43,7 @@ class NewIncident:
     case_version: int | None = None
     cause: str | None = None
     steady: bool = True
+    shared: str | None = None
 
 
 # What was thought to be theirs turns out to be ours: whatever group it was of, it is its own.
@@ -183,8 +185,8 @@ def pooled_key(rule_id: str, provider: str | None) -> str:
 
 
 def _cause(new: NewIncident) -> str | None:
-    if new.credential_id is None:
-        return None
+    if new.credential_id is None or new.shared is not None:
+        return new.shared
     return cause_of(new.cause or new.rule_id, new.facts.get("provider"), new.fault, new.drill)
 
 

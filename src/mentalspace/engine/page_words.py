@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,7 +40,7 @@ def _lines(row: Any) -> tuple[str, ...]:
     since = _moment(row["since"])
     how_many = facts.get("count_text") or rate_text(facts) or touched
     return (
-        f"{_WHOSE.get(row['fault'], 'Unclear whose')}; since {since}.",
+        f"{_whose(row['fault'], facts)}; since {since}.",
         f"{how_many}; last good call: {_last_good(facts.get('last_good_at'))}.",
         f"First: {facts.get('first_step', 'open the runbook')}.",
     )
@@ -47,6 +48,14 @@ def _lines(row: Any) -> tuple[str, ...]:
 
 def _last_good(at: str | None) -> str:
     return _moment(datetime.fromisoformat(at)) if at else "none yet"
+
+
+def _whose(fault: str, facts: Mapping[str, Any]) -> str:
+    if not facts.get("refused_together"):
+        return _WHOSE.get(fault, "Unclear whose")
+    provider, practices = str(facts["provider"]).capitalize(), facts.get("practices")
+    whose = f"{practices:,} practices" if practices else "many practices"
+    return f"Theirs most likely: {provider} refuses the keys of {whose}"
 
 
 def _moment(at: datetime) -> str:

@@ -45,6 +45,12 @@ def _names(rule: AlertRule, room: RoomRunbook) -> Iterator[Finding]:
     for name in rule.cases:
         if name not in cases:
             yield f"watches no case {name!r}", "name an existing case"
+    for name in rule.keys:
+        if name not in rule.cases or rule.kind is not AlertKind.CASE:
+            yield (
+                f"says that {name!r} is a refused key",
+                "name one of its cases, of a rule on cases",
+            )
     rules = {other.id for other in room.overview.alerts} - {rule.id}
     for name in rule.covered_by:
         if name not in rules:

@@ -161,7 +161,8 @@ class AlertRule:
     one that has such an incident. What rules with the same word for a `cause` tell of a provider is
     one group of incidents, at whichever practices. `despite_arrivals`: what was not brought counts,
     whatever arrived after it, until a person closes the incident. `now` is the one thing to do, on
-    top of the incident, and `press` its button; a case's own goes before.
+    top of the incident, and `press` its button; a case's own goes before. Of its cases `keys` are a
+    refused key: at many practices at once it is most likely the provider's, and one group.
     """
 
     id: str
@@ -190,6 +191,7 @@ class AlertRule:
     despite_arrivals: bool = False
     now: str | None = None
     press: str | None = None
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +329,7 @@ def _alert(table: Table) -> AlertRule:
         despite_arrivals=bool(table.maybe_flag("despite_arrivals")),
         now=table.maybe_text("now"),
         press=table.maybe_text("press"),
+        keys=table.texts("keys"),
     )
     table.done()
     return rule
