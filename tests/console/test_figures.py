@@ -76,6 +76,9 @@ def test_a_budget_tells_chance_from_more_than_chance() -> None:
     bar, line = draw_budget(spent_up).bars
     assert bar.tone == "bad" and bar.y < line.y
     assert Budget("Rate", 0.98, [Tried(FIRST, 0, 0)]).state == "none"
+    none = Budget("Rate", 0.98, [Tried(FIRST, 42, 0)])
+    assert none.state == "few"
+    assert "too few to allow one" in draw_budget(none).text
 
 
 def test_a_day_stands_out_against_its_weekday() -> None:

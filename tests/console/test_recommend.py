@@ -28,6 +28,7 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
     incident = {
         "status": "open",
         "recovered_at": None,
+        "recovering_since": None,
         "integration": rule.partition(".")[0],
         "rule_id": rule,
         "fault": "ours",

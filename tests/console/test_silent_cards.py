@@ -29,7 +29,7 @@ ID = UUID(int=1)
 WELL = {
     "id": ID, "override_state": None, "override_reason": None, "breaker": "closed", "recent": "SS",
     "went_over": 0, "incident_title": None, "incident_severity": None, "incident_recovered": False,
-    "last_good_at": datetime(2026, 11, 28, tzinfo=UTC),
+    "incident_recovering_since": None, "last_good_at": datetime(2026, 11, 28, tzinfo=UTC),
 }  # fmt: skip
 
 
@@ -61,6 +61,9 @@ def test_a_card_is_as_loud_as_its_incident_is_grave() -> None:
     assert (state.word, state.tone) == ("For the day", "info")
     assert said(**opt_outs, recent="SFF") == ["Failing", "For the day"]
     assert said(incident_title="Out", incident_severity="critical") == ["Incident open"]
+    since = datetime(2026, 11, 28, 3, 2, tzinfo=UTC)
+    mends: dict[str, Any] = {"incident_title": "Out", "incident_severity": "critical"}
+    assert said(**mends, incident_recovering_since=since) == ["Recovering"]
     assert said() == ["Working"]
 
 
@@ -69,7 +72,7 @@ def test_what_is_over_says_from_when_to_when_it_lasted() -> None:
     over = {
         "incident_title": "Out", "incident_severity": "high", "incident_recovered": True,
         "incident_since": datetime(2026, 11, 28, 2, 10, tzinfo=UTC),
-        "incident_recovered_at": datetime(2026, 11, 28, 3, 12, tzinfo=UTC),
+        "incident_over_since": datetime(2026, 11, 28, 3, 12, tzinfo=UTC),
     }  # fmt: skip
     [state] = states_of({**WELL, **over}, (), None, Told())
     assert (state.word, state.tone) == ("Recovered", "info")

@@ -31,6 +31,7 @@ def told(
         "fault": "theirs",
         "since": THREE,
         "recovered_at": None,
+        "over_since": incident.get("recovered_at"),
         "resolved_at": None,
         "facts": {},
         **incident,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -143,6 +143,22 @@ async def test_recovery_is_noted_after_enough_successes_and_closes_nothing(desk:
     assert incident["recovered_at"] is not None
     assert incident["status"] == "open"
     assert (await desk.told(incident["id"])).count("incident_recovered") == 1
+
+
+async def test_it_is_over_since_the_first_success_after_the_last_failure(desk: Desk) -> None:
+    """However long it was watched until that is told."""
+    await desk.fail(400)
+    await desk.tick()
+    await desk.succeed(1)
+    await desk.bench.advance(3 * MINUTE)
+    await desk.succeed(1)
+    await desk.tick()
+    incident = await desk.incident()
+    first = await desk.bench.admin.fetchval(
+        "select min(finished_at) from attempt where state = 'succeeded'"
+    )
+    assert datetime.fromisoformat(incident["facts"]["over_since"]) == first
+    assert incident["recovered_at"] - first >= 3 * MINUTE
 
 
 async def test_what_fails_again_is_marked_regressed_once(desk: Desk) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -27,6 +28,7 @@ from mentalspace.console.queries.incident import (
 )
 from mentalspace.console.queries.listed import people_of
 from mentalspace.console.queries.processes import read_standstill
+from mentalspace.console.queries.recovering import read_answered
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.queries.shared import read_shared, read_started
 from mentalspace.console.recommend import Seen, button_first, recommend
@@ -39,6 +41,7 @@ from mentalspace.console.verdict import (
     verdict,
 )
 from mentalspace.engine.archive import archive, unarchive
+from mentalspace.engine.credential_check import note_good_answer
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.incident_task import tasks_of
@@ -111,6 +114,7 @@ async def incident(visit: Visit) -> Response:
             _status_page(visit, found),
             _witness(visit, found, group),
         )
+    answered_at = await _answered_at(visit, found, group, case, witness)
     apart = facts["apart"]
     case_apart = _case(visit, apart.case_id) if apart else None
     part = part_of(whole, facts)
@@ -132,6 +136,7 @@ async def incident(visit: Visit) -> Response:
             way_out=way_out is not None,
             next_attempt_at=facts["impact"]["next_attempt_at"],
             of_callbacks=way_in.advice if way_in else None,
+            answered_at=answered_at,
             ours_apart=case_apart if part is not None and part.whose == "ours" else None,
         )
     )
@@ -148,6 +153,7 @@ async def incident(visit: Visit) -> Response:
         refused_hooks=refused_now,
         way_in=way_in,
         advised=advised,
+        over_about=_over_about(whole, rule),
         # Its prose is rendered without any tag of its own.
         advised_says=Markup(markdown_html(advised.says)) if advised else None,  # noqa: S704
         credential_link=f"/credentials/{found['credential_id']}",
@@ -270,6 +276,27 @@ async def _witness(visit: Visit, found: Any, group: Group | None) -> Witness | N
         return None
     known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
     return await ask_around(visit.services, found["credential_id"], known)
+
+
+async def _answered_at(
+    visit: Visit, found: Any, group: Group | None, case: ErrorCase | None, witness: Witness | None
+) -> datetime | None:
+    """A good answer to whoever opens the page is kept as our own check's would be, so that the page
+    does not say otherwise at its next refresh."""
+    if found["status"] == "resolved" or found["credential_id"] is None:
+        return None
+    known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
+    if witness is not None and witness.own.state == "good":
+        async with visit.services.database.as_dispatcher() as connection:
+            await note_good_answer(connection, found["credential_id"])
+    async with visit.services.database.as_oncall() as connection:
+        return await read_answered(connection, known, case)
+
+
+def _over_about(incident: Any, rule: AlertRule | None) -> datetime | None:
+    """When one that is recovering may be told as over, while that is ahead."""
+    since: datetime | None = incident["recovering_since"]
+    return since + timedelta(seconds=rule.hold_s) if since is not None and rule else None
 
 
 def _issue(visit: Visit, rule: AlertRule | None, rule_id: str) -> Issue | None:

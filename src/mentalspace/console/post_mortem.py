@@ -15,6 +15,7 @@ from mentalspace.console.narrate import Line, narrate
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.incident import find_incident, read_pages
 from mentalspace.console.queries.shared import Shared, read_shared
+from mentalspace.console.rounds import Round, at_second, clocks, read_rounds
 from mentalspace.console.verdict import verdict
 from mentalspace.engine.document import (
     Bar,
@@ -52,8 +53,10 @@ class Told:
     evidence: Sequence[Kept]
     story: Sequence[Line]
     provider: str
+    room: str
     now: datetime
     shared: Shared | None
+    rounds: Sequence[Round]
 
 
 async def read_told(services: Services, incident_id: UUID) -> Told:
@@ -68,16 +71,21 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         shared = await read_shared(connection, whole, group, about, title)
         pages = await read_pages(connection, incident_id)
         evidence = await read_evidence(connection, incident_id)
+        rounds = await read_rounds(connection, whole)
         now = await connection.fetchval("select app.now()")
     provider = title(incident["provider"] or "the provider")
     story = narrate(facts["story"], provider, title, opened_at=incident["opened_at"])
-    return Told(whole, facts, group, pages, evidence, story, provider, now, shared)
+    room = services.rooms.get(incident["integration"])
+    where = room.title if room else words.plain(incident["integration"])
+    return Told(whole, facts, group, pages, evidence, story, provider, where, now, shared, rounds)
 
 
 def post_mortem(told: Told) -> Document:
     """What is known is filled in; what is not says what belongs there."""
     incident = told.incident
-    made = f"Written {_at(told.now)} from the timeline. All times are UTC. It names no client."
+    made = (
+        f"Written {at_second(told.now)} from the timeline. All times are UTC. It names no client."
+    )
     return Document(
         f"Post-mortem: {incident['title']}",
         made,
@@ -90,7 +98,7 @@ def post_mortem(told: Told) -> Document:
             *_practices(told),
             *_shared(told.shared),
             Heading("Clocks"),
-            Table("How long each part took", ("Clock", "Took", "From", "To"), tuple(_clocks(told))),
+            *clocks(incident, told.rounds),
             Heading("Timeline"),
             Timeline(tuple(_entry(line) for line in told.story)),
             Heading("What the system did by itself"),
@@ -118,11 +126,11 @@ def _what(told: Told) -> Iterator[tuple[str, str]]:
     yield "Whose", f"{judged.whose}: {judged.because}"
     if judged.elsewhere:
         yield "A second witness", judged.elsewhere
-    yield "Where", f"{words.plain(incident['integration'])} through {told.provider}"
+    yield "Where", f"{told.room} through {told.provider}"
     yield "Practice", incident["practice_name"] or "all practices"
     if incident["lead_id"]:
         yield "One of several", f"paged and taken with incident {incident['lead_id']}"
-    yield "Last good call", _at(incident["last_good_at"])
+    yield "Last good call", at_second(incident["last_good_at"])
     yield "Opened by", f"rule {incident['rule_id']}"
     if incident["drill"]:
         yield "Drill", "This was a drill; nobody was touched."
@@ -139,7 +147,7 @@ def _impact(told: Told) -> list[Block]:
         touched += f" when this was written: {listed(impact)}"
     if told.facts.get("left"):
         touched = f"{words.count(told.facts['left'], 'person', 'people')} asked for no more"
-    appointment = f"; the first appointment touched is {_at(first)}" if first else ""
+    appointment = f"; the first appointment touched is {at_second(first)}" if first else ""
     kinds = (
         ("got through", "through"),
         ("waiting, kept", "waiting"),
@@ -178,8 +186,8 @@ def _practices(told: Told) -> Iterator[Block]:
 def _practice(told: Told, member: Any) -> tuple[str, int, str, str, str]:
     impact = told.facts["by_incident"].get(member["id"])
     people, left = (impact["people"], impact["people_left"]) if impact else (0, 0)
-    over = member["recovered_at"] or member["resolved_at"]
-    good, ended = _at(member["last_good_at"]), _at(over) if over else "not yet"
+    over = member["over_since"] or member["resolved_at"]
+    good, ended = at_second(member["last_good_at"]), at_second(over) if over else "not yet"
     return member["practice_name"] or "all practices", people, str(left), good, ended
 
 
@@ -197,28 +205,9 @@ def _shared(shared: Shared | None) -> Iterator[Block]:
         yield Paragraph(f"Compared: {compared}.")
 
 
-def _clocks(told: Told) -> Iterator[tuple[str, str, str, str]]:
-    incident = told.incident
-    since, opened = incident["since"], incident["opened_at"]
-    for name, begin, end in (
-        ("To detect", since, opened),
-        ("To acknowledge", opened, incident["acknowledged_at"]),
-        ("To recover", since, incident["recovered_at"]),
-        ("To resolve", since, incident["resolved_at"]),
-    ):
-        took = words.span(end - begin) if end is not None else "not yet"
-        yield name, took, _at(begin), _at(end) if end is not None else "–"
-    yield (
-        "Acknowledgement due",
-        words.span(incident["ack_due_at"] - opened),
-        _at(opened),
-        _at(incident["ack_due_at"]),
-    )
-
-
 def _entry(line: Line) -> Entry:
     times = f" (× {line.times})" if line.times > 1 else ""
-    return Entry(_at(line.at), f"{line.text}{times}", line.actor)
+    return Entry(at_second(line.at), f"{line.text}{times}", line.actor)
 
 
 def _items(lines: Iterable[Line], nothing: str) -> Block:
@@ -238,7 +227,7 @@ def _paged(pages: Sequence[Any]) -> list[Block]:
             page["meant"],
             "; ".join(words.page_way(way) for way in page["ways"]) or page["error"] or "nobody yet",
             page["state"],
-            _at(page["sent_at"] or page["created_at"]),
+            at_second(page["sent_at"] or page["created_at"]),
         )
         for page in pages
     )
@@ -251,7 +240,7 @@ def _diagnosis(evidence: Sequence[Kept]) -> Iterator[Block]:
     for kept in evidence:
         yield Heading(kept.title, 3)
         version = f" {kept.source}, version {kept.version}," if kept.version else ""
-        yield Paragraph(f"Asked{version} {_at(kept.taken_at)}.")
+        yield Paragraph(f"Asked{version} {at_second(kept.taken_at)}.")
         if kept.problem:
             yield Paragraph(f"No answer: {kept.problem}")
         elif kept.kind == "status_page":
@@ -295,7 +284,3 @@ def _titles(services: Services, integration: str) -> Callable[[str], str]:
     room = services.rooms.get(integration)
     known = {provider.name: provider.title for provider in room.providers} if room else {}
     return lambda name: known.get(name, words.plain(name))
-
-
-def _at(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment is not None else "never"

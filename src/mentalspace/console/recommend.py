@@ -23,18 +23,21 @@ _BY_ITSELF = frozenset({Disposition.RETRY, Disposition.RECONCILE})
 @dataclass(frozen=True, slots=True)
 class Recommendation:
     """`press` is a button's name: one of a remedy's, `secret`, `acknowledge` or `resolve`.
-    `next_try_at` is when the provider is tried again by itself, if that is known."""
+    `next_try_at` is when the provider is tried again by itself, if that is known; `answered_at`
+    when our own check was answered well."""
 
     says: str
     press: str | None
     next_try_at: datetime | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What of an incident decides what is to be done; `end` is how the worker ended last, of one
     that starts again and again; `ours_apart` the case of the part of it that is ours, amid what is
-    theirs; `of_callbacks` what to do about those that are late or missing."""
+    theirs; `of_callbacks` what to do about those that are late or missing; `answered_at` when our
+    own check was answered well, while a case still pauses the lanes."""
 
     incident: Any
     provider: str
@@ -49,6 +52,7 @@ class Seen:
     end: End | None = None
     ours_apart: ErrorCase | None = None
     of_callbacks: str | None = None
+    answered_at: datetime | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -58,10 +62,14 @@ def recommend(seen: Seen) -> Recommendation | None:
         return None
     if incident["recovered_at"] is not None:
         return _over(incident)
+    if incident["recovering_since"] is not None:
+        return _recovering(incident)
     if incident["integration"] == HOUSE:
         return _of_house(seen)
     if seen.way_out:
         return _of_way_out(incident)
+    if (healed := _healed(seen)) is not None:
+        return healed
     of_callbacks = seen.rule is not None and seen.rule.kind is AlertKind.CALLBACKS
     if of_callbacks and seen.refused and seen.refused.by_secret and seen.refused.fields:
         return _signing(seen, seen.refused.fields)
@@ -95,6 +103,29 @@ def _over(incident: Any) -> Recommendation:
             f"{says} Acknowledge it first, if it is to page nobody else.", "resolve"
         )
     return Recommendation(says, "resolve")
+
+
+def _recovering(incident: Any) -> Recommendation:
+    says = "Wait: nothing needs doing. It looks over, and is watched for a while longer."
+    if incident["status"] == "open":
+        return Recommendation(
+            f"{says} Acknowledge it, if it is to page nobody else.", "acknowledge"
+        )
+    return Recommendation(says, None)
+
+
+def _healed(seen: Seen) -> Recommendation | None:
+    """What paused the lanes is gone as far as a question can tell; nothing sets them going but a
+    person."""
+    can = any(one.name == "resume" and one.refusal is None for one in seen.buttons)
+    if seen.answered_at is None or not can:
+        return None
+    return Recommendation(
+        f"Resume the lanes: {seen.provider} answers our own check well again, and they stand still"
+        " until somebody resumes them.",
+        "resume",
+        answered_at=seen.answered_at,
+    )
 
 
 def _of_way_out(incident: Any) -> Recommendation:

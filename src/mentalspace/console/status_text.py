@@ -164,7 +164,7 @@ def _state(incident: Any) -> str:
 
 def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
     since, brief = _hour(incident["since"], zone), what.removesuffix(" to clients")
-    ended = incident["recovered_at"] or incident["resolved_at"]
+    ended = incident["over_since"] or incident["resolved_at"]
     if ended is not None:
         until = _hour(ended, zone)
         return trouble.before.format(since=since, ended=until, what=what, brief=brief)

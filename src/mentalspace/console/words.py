@@ -45,6 +45,7 @@ _STATUS_OF_TEXTS: Mapping[str, State] = {
 BUDGET: Mapping[str, State] = {
     "none": State("No data", "idle", "nothing was counted"),
     "within": State("Within", "ok", "fewer failed than the target allows"),
+    "few": State("Within", "ok", "none failed; so few allow no failure"),
     "chance": State("Over, perhaps chance", "warn", "more failed than allowed, as may be chance"),
     "spent": State("Overspent", "bad", "more failed than the target allows"),
 }

@@ -25,7 +25,14 @@ from mentalspace.engine.incidents import (
 )
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.refused_keys import FIRST, TITLE, Refusal, shared_causes
-from mentalspace.engine.runbook import AlertKind, AlertRule, AlertState, RoomRunbook, Runbooks
+from mentalspace.engine.runbook import (
+    OF_CASES,
+    AlertKind,
+    AlertRule,
+    AlertState,
+    RoomRunbook,
+    Runbooks,
+)
 from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
@@ -236,7 +243,12 @@ class Evaluator:
         for subject, state, _look in seen:
             if state is State.NORMAL and subject.incident_id and subject.incident_open:
                 await note_recovery(
-                    connection, subject.incident_id, rule.resolves_after, subject.drill
+                    connection,
+                    subject.incident_id,
+                    rule.resolves_after,
+                    subject.drill,
+                    held_since=subject.since if subject.state is State.RECOVERING else subject.now,
+                    of_tries=rule.kind in (*OF_CASES, AlertKind.BREAKER),
                 )
         return opened
 

@@ -66,6 +66,17 @@ update credential_check
        since = case when good is not distinct from $2 then since else app.now() end
  where credential_id = $1
 """
+# What a person asked for; of a good answer that follows another nothing is new.
+_KEEP_GOOD = f"""
+update credential_check k
+   set answered_at = app.now(), good = true,
+       recent = right(recent || 'S', {_REMEMBERED}),
+       since = case when good then since else app.now() end
+ where credential_id = $1
+   and (recent like '%F' or answered_at is null or answered_at < (
+     select max(a.finished_at) from attempt a
+      where a.credential_id = k.credential_id and a.fault in ('ours', 'theirs')))
+"""
 # The case of the last bad answer stays: its rule is told that it is over. What has gone well since
 # says more.
 _READ = """
@@ -120,6 +131,11 @@ async def check_credentials(database: Database, adapters: Adapters, runbooks: Ru
 
     await asyncio.gather(*(one(row) for row in rows))
     return len(rows)
+
+
+async def note_good_answer(connection: Connection, credential_id: UUID) -> None:
+    """Whoever asked the same question was answered well, and that is news. As the dispatcher."""
+    await connection.execute(_KEEP_GOOD, credential_id)
 
 
 async def read_checked(connection: Connection) -> Mapping[UUID, Checked]:

@@ -102,6 +102,26 @@ update incident i set key = $1, credential_id = $2, practice_id = $3
 """
 
 
+# Since when it is over is known once, when it is told as over.
+_RECOVERED = """
+with over as (
+  select least(app.now(), coalesce((
+    select min(good.finished_at) from attempt good
+     where $3 and good.credential_id = i.credential_id and good.state = 'succeeded'
+       and good.finished_at > (
+         select max(bad.finished_at) from attempt bad
+          where bad.credential_id = i.credential_id and bad.fault in ('ours', 'theirs')
+            and bad.finished_at >= i.since)), $2::timestamptz)) as since
+    from incident i where i.id = $1
+)
+update incident i
+   set recovered_at = app.now(),
+       facts = case when $2::timestamptz is null then i.facts - 'over_since'
+                    else i.facts || jsonb_build_object('over_since', over.since) end
+  from over where i.id = $1 returning i.facts ->> 'over_since'
+"""
+
+
 async def open_incident(
     connection: Connection, escalation: Escalation, new: NewIncident, *, actor: str = "evaluator"
 ) -> bool:
@@ -247,17 +267,23 @@ async def resolve(connection: Connection, incident_id: UUID, actor: str) -> bool
 
 
 async def note_recovery(
-    connection: Connection, incident_id: UUID, successes: int, drill: str | None
+    connection: Connection,
+    incident_id: UUID,
+    successes: int,
+    drill: str | None,
+    *,
+    held_since: datetime | None = None,
+    of_tries: bool = False,
 ) -> None:
-    """The rule's own sign that the cause is gone: enough successes since it opened."""
-    await connection.execute(
-        "update incident set recovered_at = app.now() where id = $1", incident_id
-    )
+    """The rule's own sign that the cause is gone: enough successes since it opened, and that it has
+    not held any more, `held_since`. Where it is one `of_tries`, it is over since the first that
+    went well after the last failure."""
+    over_since = await connection.fetchval(_RECOVERED, incident_id, held_since, of_tries)
     await record(
         connection,
         "incident_recovered",
         incident_id=incident_id,
-        data={"successes": successes},
+        data={"successes": successes} | ({"over_since": over_since} if over_since else {}),
         actor="evaluator",
         drill=drill,
     )

@@ -60,9 +60,12 @@ class Budget:
 
     @property
     def state(self) -> str:
-        """`none`, `within`, `chance` (overspent, as may happen by chance) or `spent`."""
+        """`none`, `within`, `few` (too few to allow one failure, and none failed), `chance`
+        (overspent, as may happen by chance) or `spent`."""
         if not self.n:
             return "none"
+        if not self.left and not self.used:
+            return "few"
         if self.left >= 0:
             return "within"
         return "spent" if is_unlikely(self.used, self.n, 1.0 - self.target) else "chance"
@@ -97,6 +100,8 @@ def _text(budget: Budget) -> str:
         f" {budget.target * 100:g}% lets {_few(budget.allowed)} fail"
     )
     match budget.state:
+        case "few":
+            return f"{first}: too few to allow one."
         case "within":
             share = "" if budget.share is None else f", {budget.share}% of what is allowed"
             return f"{first}: {budget.left:,} left{share}."

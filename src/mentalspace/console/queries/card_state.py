@@ -109,9 +109,12 @@ def _of_incident(credential: Any) -> list[State]:
     if title is None:
         return []
     if credential["incident_recovered"]:
-        began, over = credential["incident_since"], credential["incident_recovered_at"]
+        began, over = credential["incident_since"], credential["incident_over_since"]
         lasted = f"lasted from {began:%H:%M} to {over:%H:%M} UTC"
         return [State("Recovered", "info", f"“{title}” {lasted}, and waits to be closed")]
+    if credential["incident_recovering_since"]:
+        since = credential["incident_recovering_since"]
+        return [State("Recovering", "info", f"“{title}” has not held since {since:%H:%M} UTC")]
     if credential["incident_severity"] in ("critical", "high"):
         return [State("Incident open", "bad", f"“{title}”, whatever the last calls said")]
     return [

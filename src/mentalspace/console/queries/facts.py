@@ -167,7 +167,7 @@ select count(*) filter (where a.state = 'succeeded') as good,
  where i.id = any ($1) and a.finished_at >= i.since
    and a.finished_at <= coalesce(i.resolved_at, 'infinity')
 """
-# Once it is over: from the first good answer after the last failure ($2) on.
+# Once it is over, since $2.
 _AFTER = """
 select count(*) filter (where a.state = 'succeeded') as good,
        count(*) filter (where a.state in ('failed', 'unknown')) as bad
@@ -293,9 +293,7 @@ async def read_facts(
     answered = latest is not None and latest["good_after_at"] is not None
     compared_until = latest["finished_at"] if answered else None
     counted = await read_impact(connection, ids, about)
-    over = incident["recovered_at"]
-    if over is not None and answered:
-        over = min(over, latest["good_after_at"])
+    over = incident["over_since"]
     return {
         "impact": counted.pop(None),
         "after": await connection.fetchrow(_AFTER, known, over) if over is not None else None,

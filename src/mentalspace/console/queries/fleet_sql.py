@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from mentalspace.console.queries.recovering import OVER_SINCE, RECOVERING
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 
-CREDENTIALS = """
+CREDENTIALS = f"""
 select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.test_only,
        c.needs_agreement and not app.agreement_holds(c.practice_id, c.provider)
          as agreement_missing, p.name as practice_name,
@@ -16,7 +17,8 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
        c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
        worst.title as incident_title, worst.severity as incident_severity,
        worst.recovered_at is not null as incident_recovered,
-       worst.since as incident_since, worst.recovered_at as incident_recovered_at,
+       worst.since as incident_since, worst.over_since as incident_over_since,
+       worst.recovering_since as incident_recovering_since,
        moved.went_over, moved.went_over_at
   from credential c join practice p on p.id = c.practice_id
   left join credential_state s on s.credential_id = c.id
@@ -35,10 +37,11 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
      where t.kind = 'moved' and t.drill is null and t.at > app.now() - interval '1 hour'
        and t.data ->> 'from_lane' in (select id::text from lane where credential_id = c.id)) moved
   left join lateral (
-    select i.title, i.severity, i.recovered_at, i.since from incident i
+    select i.title, i.severity, i.recovered_at, i.since, mending.recovering_since, {OVER_SINCE}
+      from incident i {RECOVERING}
      where i.credential_id = c.id and i.status <> 'resolved' and i.drill is null
        and i.archived_at is null
-     order by i.recovered_at is not null,
+     order by i.recovered_at is not null, mending.recovering_since is not null,
               array_position(array['critical', 'high', 'medium', 'low'], i.severity)
      limit 1) worst on true
  where c.active and c.drill is null and not p.is_drill

@@ -11,13 +11,14 @@ from uuid import UUID
 from mentalspace.console import words
 from mentalspace.console.about import About
 from mentalspace.console.queries.facts import read_facts
+from mentalspace.console.queries.recovering import OVER_SINCE
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
 
 # Everybody of a group, the lead first.
-_MEMBERS = """
+_MEMBERS = f"""
 select i.id, i.status, i.since, i.recovered_at, i.resolved_at, i.credential_id, i.practice_id,
-       p.name as practice_name, p.timezone, s.last_good_at, s.breaker
+       p.name as practice_name, p.timezone, s.last_good_at, s.breaker, {OVER_SINCE}
   from incident i left join practice p on p.id = i.practice_id
   left join credential_state s on s.credential_id = i.credential_id
  where i.id = $1 or i.lead_id = $1 order by i.lead_id nulls first, p.name, i.id
@@ -87,10 +88,12 @@ def _whole(incident: Any, group: Group) -> Mapping[str, Any]:
     over = [_over_at(member) for member in group.members]
     good = [member["last_good_at"] for member in group.members if member["last_good_at"]]
     ended = [moment for moment in over if moment is not None]
+    since = [member["over_since"] or member["resolved_at"] for member in group.members]
     return {
         **dict(incident),
         "since": min(member["since"] for member in group.members),
         "recovered_at": max(ended) if len(ended) == len(over) else None,
+        "over_since": max(since) if len(ended) == len(over) else None,
         "last_good_at": max(good, default=None),
         "practice_name": words.count(group.practices, "practice"),
         "practice_timezone": group.zone,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from mentalspace.console.queries.recovering import OVER_SINCE, RECOVERING
 from mentalspace.engine.alert_silence import SILENCED_UNTIL
 from mentalspace.engine.db import Connection
 
@@ -26,9 +27,10 @@ _LIST = f"""
 select i.id, i.rule_id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       i.archived_at, p.name as practice_name, {_RETURNED}, {_CLOSED_AT}
+       i.archived_at, p.name as practice_name, {_RETURNED}, {_CLOSED_AT}, {OVER_SINCE},
+       mending.recovering_since
   from incident i left join practice p on p.id = i.practice_id
-  {_BACK}
+  {_BACK} {RECOVERING}
 """
 # Who is led by an incident that the reader sees stands on that one's page.
 NOT_LED = "not exists (select from incident l where l.id = i.lead_id)"
@@ -36,7 +38,9 @@ _OPEN = (
     _LIST
     + f"""
  where i.status <> 'resolved' and i.drill is null and i.archived_at is null and {NOT_LED}
- order by i.status = 'acknowledged',
+ order by case when i.recovered_at is not null then 2
+               when mending.recovering_since is not null then 1 else 0 end,
+   i.status = 'acknowledged',
    array_position(array['critical', 'high', 'medium', 'low'], i.severity), i.opened_at
 """
 )
@@ -56,11 +60,12 @@ _RECENT = (
 _ONE = f"""
 select i.*, {_RETURNED}, {_CLOSED_AT}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
        p.timezone as practice_timezone, c.provider,
-       c.endpoint, c.live, s.breaker, s.open_until, s.last_good_at
+       c.endpoint, c.live, s.breaker, s.open_until, s.last_good_at, {OVER_SINCE},
+       mending.recovering_since
   from incident i left join practice p on p.id = i.practice_id
   left join credential c on c.id = i.credential_id
   left join credential_state s on s.credential_id = i.credential_id
-  {_BACK}
+  {_BACK} {RECOVERING}
  where i.id = $1
 """
 # A way bears the name of whoever was reached by it then, whoever has the shift now.
@@ -74,7 +79,8 @@ select p.target, p.meant, p.step, p.state, p.tries, p.error, p.created_at, p.sen
 
 
 async def open_incidents(connection: Connection) -> list[Any]:
-    """Real ones nobody has closed, most urgent first."""
+    """Real ones nobody has closed: what burns, what is recovering, what is over; of each the most
+    urgent first."""
     return list(await connection.fetch(_OPEN))
 
 
