@@ -13,6 +13,7 @@ from mentalspace.engine.incidents import NewIncident, acknowledge, note_recovery
 from mentalspace.kernel.case import Severity
 from tests.console.stage import Stage
 from tests.console.test_doors import visitor
+from tests.console.test_group import _struck
 
 THREE = datetime(2026, 11, 28, 3, 0, tzinfo=UTC)
 
@@ -55,6 +56,21 @@ async def test_while_its_rule_recovers_one_waits(stage: Stage) -> None:
     assert "over once enough has gone well" in await _page(stage)
     await stage.owner.execute("update lane set state = 'paused', paused_by = 'Ada'")
     assert "Recovering" not in (await _page(stage)).partition("<h1>")[0]
+
+
+async def test_a_group_recovers_with_its_last(stage: Stage) -> None:
+    """Whoever leads others recovers only while each that is not over does."""
+    lead, member = await _struck(stage, stage.mesa), await _struck(stage, stage.lakeside)
+    stage.incident = lead
+    await _recovers(stage)
+    assert "Recovering since" not in await _page(stage, f"/incidents/{lead}")
+    stage.incident = member
+    await _recovers(stage)
+    assert "Recovering since" in await _page(stage, f"/incidents/{lead}")
+    async with stage.services.database.as_dispatcher() as connection:
+        await note_recovery(connection, lead, 5, None)
+    # What is left of it recovers.
+    assert "Recovering since" in await _page(stage, f"/incidents/{lead}")
 
 
 async def test_what_burns_stands_above_what_recovers(stage: Stage) -> None:

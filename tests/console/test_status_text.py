@@ -45,6 +45,11 @@ def told(
     return status_text(known, {"impact": impact, "story": story}, practices, kind).text
 
 
+def test_one_client_was_touched_and_several_were() -> None:
+    assert "8 clients were touched" in told(moved=False)
+    assert "1 client was touched" in told(moved=False, touched={"people": 1, "people_reached": 1})
+
+
 def test_a_failover_is_told() -> None:
     """Once messages leave by another way, nobody is told that they wait for the provider."""
     assert "what waits is sent as soon as it answers again" in told(moved=False)

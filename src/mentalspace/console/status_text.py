@@ -209,7 +209,8 @@ def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
     if not impact["people"]:
         return ["No client is known to have missed a message."]
     if not impact["people_left"]:
-        return [f"{people} were touched: {listed(impact)}."]
+        were = "was" if impact["people"] == 1 else "were"
+        return [f"{people} {were} touched: {listed(impact)}."]
     left = f"{people} touched so far: {listed(impact)}"
     if impact["next_appointment_at"] is not None:
         return [f"{left}; first appointment {_hour(impact['next_appointment_at'], zone)}."]
