@@ -173,3 +173,13 @@ async def test_a_drills_errors_are_left_out(stage: Stage) -> None:
         for path, found in (("/errors", False), ("/errors?drills=1", True)):
             async with http.get(path) as page:
                 assert ("/runbook/email.complained" in await page.text()) is found
+
+
+async def test_a_game_days_practice_is_left_out(stage: Stage) -> None:
+    """Its errors are the drills' as well, though no drill sent its messages."""
+    await stage.owner.execute("update practice set is_drill = true where id = $1", stage.lakeside)
+    await _complained(stage, times=1)
+    async with visitor(stage, "oncall") as http:
+        for path, found in (("/errors", False), ("/errors?drills=1", True)):
+            async with http.get(path) as page:
+                assert ("/runbook/email.complained" in await page.text()) is found

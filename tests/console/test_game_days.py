@@ -14,7 +14,7 @@ from tests.console.test_doors import _csrf, visitor
 async def test_one_is_held_and_ended_from_the_console(stage: Stage) -> None:
     """In the name of who pressed it; ending it is a wish that whoever holds it follows."""
     async with visitor(stage, "oncall") as http:
-        form = {"csrf": await _csrf(http), "room": "sms", "traffic": "12"}
+        form = {"csrf": await _csrf(http), "room": "sms", "traffic": "12", "anyway": "yes"}
         async with http.post("/game-days", data=form) as answer:
             text = await answer.text()
             game_day = answer.url.path.rpartition("/")[2]
@@ -91,3 +91,18 @@ async def test_a_case_says_when_it_was_last_proven(stage: Stage) -> None:
             assert "Never proven here" in await answer.text()
         async with http.get("/drills") as answer:
             assert "cases and alarm rules are not proven here" in await answer.text()
+
+
+async def test_one_in_trouble_is_asked_for_twice(stage: Stage) -> None:
+    """The page says what is broken already and keeps what was given; whoever means it ticks so."""
+    async with visitor(stage, "oncall") as http:
+        form = {"room": "email", "traffic": "12", "csrf": await _csrf(http)}
+        async with http.post("/game-days", data=form) as answer:
+            text = await answer.text()
+        assert answer.status == 422
+        assert "It has not begun: not all is well before it: email: " in text
+        assert 'value="12"' in text
+        assert stage.game_days == []
+        async with http.post("/game-days", data={**form, "anyway": "yes"}) as answer:
+            assert answer.status == 200
+    assert stage.game_days == [("Noor Haddad", ["email"], 12.0)]

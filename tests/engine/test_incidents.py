@@ -37,6 +37,16 @@ async def test_an_incident_says_what_and_pages_its_rung(desk: Desk) -> None:
     ]
 
 
+async def test_what_befalls_a_game_days_practice_pages_nobody(desk: Desk) -> None:
+    """It is written down and told as a drill's is: the drill's channel alone hears of it."""
+    await desk.bench.admin.execute("update practice set is_drill = true")
+    await desk.fail(400, to=ADDRESS)
+    await desk.tick()
+    incident = await desk.bench.admin.fetchrow("select drill, status from incident")
+    assert tuple(incident) == ("game-day", "open")
+    assert {target for target, _text in desk.pages} <= {"drill"}
+
+
 async def test_the_same_cause_opens_no_second_incident(desk: Desk) -> None:
     """However often and long a rule holds, there is one incident of it and its first page."""
     await desk.fail(400)

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,6 +54,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         gaps: Annotated[
             bool, typer.Option("--gaps", help="Cases and rules that no drill has proven.")
         ] = False,
+        anyway: Annotated[
+            bool, typer.Option("--anyway", help="Hold it though a room has an open incident.")
+        ] = False,
         last: Annotated[bool, typer.Option("--last", help="Verify the newest game day.")] = False,
         as_json: Json = False,
     ) -> None:
@@ -78,7 +81,8 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
             raise Refused("production", "production runs no drills: they break things on purpose")
         if everything:
             limits = (_per_minute(traffic), parse_span(within).total_seconds())
-            raise typer.Exit(_hold(application, chosen, limits, to, by, as_json))
+            plan = Planned(by or f"{_user()}, command line", chosen, limits, anyway)
+            raise typer.Exit(_hold(application, plan, to, as_json))
         require_up(application)
         say = _to_stderr if as_json else print
         results = ask(application, lambda services: application.run_drills(services, chosen, say))
@@ -114,20 +118,22 @@ def _drill(result: DrillResult) -> dict[str, Any]:
 # Game days ---------------------------------------------------------------------------------------
 
 
-def _hold(
-    application: Application,
-    rooms: list[str],
-    limits: tuple[float, float],
-    folder: Path | None,
-    by: str | None,
-    as_json: bool,
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`limits` are messages a minute, and seconds after which no drill begins."""
+
+    actor: str
+    rooms: list[str]
+    limits: tuple[float, float]
+    anyway: bool
+
+
+def _hold(application: Application, plan: Planned, folder: Path | None, as_json: bool) -> int:
     from mentalspace.workflows.game_day.report import write_report
 
     require_up(application)
     say = _to_stderr if as_json else print
-    actor = by or f"{_user()}, command line"
-    day = ask(application, lambda services: _held(services, rooms, limits, actor, say))
+    day = ask(application, lambda services: _held(services, plan, say))
     titles = {name: room.title for name, room in application.rooms().items()}
     where = folder or application.settings.home / "reports"
     try:
@@ -144,14 +150,13 @@ def _hold(
     return 0 if day.all_well else 1
 
 
-async def _held(
-    services: Services, rooms: list[str], limits: tuple[float, float], actor: str, say: Any
-) -> Day:
+async def _held(services: Services, plan: Planned, say: Any) -> Day:
     from mentalspace.drills.game_day import GameDay, Plan
     from mentalspace.workflows.game_day import find_day
 
-    per_minute, within_s = limits
-    held = GameDay(services, Plan(actor, rooms, per_minute, within_s), say)
+    per_minute, within_s = plan.limits
+    wanted = Plan(plan.actor, plan.rooms, per_minute, within_s, plan.anyway)
+    held = GameDay(services, wanted, say)
     await held.open()
     say(
         f"game day {held.id}: {len(held.drills)} drills, about {_minutes(held.estimate_s)}, at "
@@ -189,16 +194,23 @@ def day_lines(day: Day) -> list[str]:
             )
     fared = told["background"]
     if fared.get("per_minute"):
-        waited = f", 95 of 100 within {fared['waited_s']['p95']:.1f} s" if fared["waited_s"] else ""
-        lines.append(
-            f"background: {fared['sent']} sent, {fared['lost']} lost, {fared['twice']} twice"
-            + waited
-        )
+        lines.append(background_line(fared))
     for run in (*day.failed, *day.interrupted):
         lines.append(f"  {run['drill']}: {'; '.join(run['missing'])}")
     if day.not_run:
         lines.append(f"  not run: {', '.join(day.not_run)}")
     return [*lines, f"evidence  {len(day.entries)} entries, head {day.head}"]
+
+
+def background_line(fared: dict[str, Any]) -> str:
+    """How long it took says something of those alone that arrived."""
+    line = (
+        f"background: {fared['sent']} sent, {fared['arrived']} arrived, {fared['under_way']} still"
+        f" under way, {fared['lost']} lost, {fared['twice']} twice"
+    )
+    if not fared["waited_s"]:
+        return line
+    return f"{line}; of those that arrived 95 of 100 within {fared['waited_s']['p95']:.1f} s"
 
 
 def _told(day: Day) -> dict[str, Any]:
@@ -235,10 +247,13 @@ def _verify(application: Application, named: list[str], last: bool, as_json: boo
             "head": verdict.head,
             "checked": verdict.checked,
             "altered": list(verdict.altered),
+            "under_way": verdict.under_way,
         }
         print(json.dumps(told, indent=2))
     else:
         word = "holds" if verdict.holds else "DOES NOT HOLD"
+        if verdict.under_way:
+            word = f"is still under way and {word} so far; its end is not written yet"
         print(f"{verdict.chain} {word}: {verdict.entries} entries, checked {verdict.checked}")
         print(f"head {verdict.head}")
         for line in verdict.altered:

@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from mentalspace.console.door import HEADERS, Forbidden, Missing, Visit
 from mentalspace.engine.runbook import HOUSE
-from mentalspace.workflows.game_day import find_day
+from mentalspace.workflows.game_day import find_day, in_trouble, refusal_words
 from mentalspace.workflows.game_day.paper import COUNSEL, FIT_FOR, NOT_FIT_FOR, verdict
 from mentalspace.workflows.game_day.picture import draw
 from mentalspace.workflows.game_day.report import KEY, WRITERS, file_name
 
 MOST_TRAFFIC = 600
+USUAL_TRAFFIC = 30
 # Who holds a game day says so every two seconds.
 SILENT_S = 60
 
@@ -42,10 +43,19 @@ select id, drill, started_at, finished_at, passed, seconds, observed -> 'missing
 
 
 async def game_days(visit: Visit) -> Response:
+    return await _form(visit, None)
+
+
+async def _form(visit: Visit, problem: str | None, http: int = 200) -> Response:
+    """`problem` is why it has not begun, and asks whether it is meant."""
     async with visit.services.database.as_oncall() as connection:
         days = await connection.fetch(_DAYS)
     return await visit.show(
         "game_days.html",
+        http=http,
+        problem=problem,
+        room=visit.field("room") if problem else "",
+        traffic=visit.field("traffic") if problem else str(USUAL_TRAFFIC),
         days=days,
         rooms=_rooms(visit),
         refusal=refusal(visit),
@@ -103,6 +113,12 @@ async def start(visit: Visit) -> Response:
         raise Missing
     assert visit.start_game_day is not None
     per_minute = _per_minute(visit.field("traffic"))
+    if visit.field("anyway") != "yes":
+        rooms = [room] if room else [name for name, _title in _rooms(visit)]
+        async with visit.services.database.as_oncall() as connection:
+            trouble = await in_trouble(connection, rooms, per_minute)
+        if trouble:
+            return await _form(visit, f"It has not begun: {refusal_words(trouble)}.", 422)
     game_day_id = await visit.start_game_day(visit.person.name, [room] if room else [], per_minute)
     return visit.go(f"/game-days/{quote(game_day_id, safe='')}")
 
@@ -142,7 +158,7 @@ def _id(visit: Visit) -> str:
 def _per_minute(text: str) -> float:
     """Raises Forbidden, in words, for what is no number of messages."""
     try:
-        number = float(text or 30)
+        number = float(text or USUAL_TRAFFIC)
     except ValueError:
         number = -1
     if not 0 <= number <= MOST_TRAFFIC:

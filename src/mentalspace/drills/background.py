@@ -22,12 +22,11 @@ from mentalspace.practice.appointment import NewAppointment
 from mentalspace.practice.tenancy import endpoint_of, ensure_practice
 from mentalspace.workflows.appointments import book
 from mentalspace.workflows.demo import DemoPractice, sandbox_credentials, system_claims
+from mentalspace.workflows.game_day import SPOKEN
 from mentalspace.workflows.sandbox_keeping import call_sandbox, keep_sandbox
 
 PRACTICE = DemoPractice("game-day", "Game day", "UTC", "+1 555 0102", False)
 SETTLE_WITHIN_S = 45.0
-# The rooms that it knows an ordinary message of.
-SPOKEN = frozenset({"email", "sms"})
 
 _FARED = """
 select count(*) as sent,
@@ -41,7 +40,7 @@ select count(*) as sent,
 """
 _TOUCHED = """
 select (select count(*) from incident
-         where practice_id = $1 and drill is null and opened_at >= $2) as incidents,
+         where practice_id = $1 and opened_at >= $2) as incidents,
        (select count(*) from attempt
          where practice_id = $1 and drill is null and case_id is not null
            and started_at >= $2) as failed_tries,

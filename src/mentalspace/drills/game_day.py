@@ -21,6 +21,7 @@ from mentalspace.drills.run import (
     keep_going,
     new_run_id,
     refuse_live,
+    room_of,
     run_drill,
     select,
 )
@@ -32,7 +33,7 @@ from mentalspace.engine.runbook import Drill, Rehearsal
 from mentalspace.engine.services import Services
 from mentalspace.kernel.chain import Entry
 from mentalspace.kernel.errors import Refused
-from mentalspace.workflows.game_day import spread
+from mentalspace.workflows.game_day import in_trouble, refusal_words, spread
 
 BEAT_EVERY_S = 2.0
 SILENT_S = 60.0
@@ -45,12 +46,14 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`rooms` are as `select` takes them; none means all. After `within_s` nothing new begins."""
+    """`rooms` are as `select` takes them; none means all. After `within_s` nothing new begins. It
+    is held `anyway` though one of its rooms has an open incident of its own."""
 
     actor: str
     rooms: Sequence[str] = ()
     per_minute: float = 30.0
     within_s: float = 3600.0
+    anyway: bool = False
 
 
 @dataclass(slots=True)
@@ -69,9 +72,13 @@ class GameDay:
 
     async def open(self) -> None:
         """Say what is planned, to whoever watches and in the chain's first entry. Raises Refused
-        where there is nothing to run, or another game day is under way."""
+        where there is nothing to run, something is broken already, or another game day is under
+        way."""
         refuse_live(self.services)
         self.drills = select(self.services, list(self.plan.rooms))
+        beside = await self._trouble()
+        if beside and not self.plan.anyway:
+            raise Refused("in_trouble", f"{refusal_words(beside)}; wait, or say --anyway")
         await _leave_abandoned(self.services)
         self.estimate_s = await estimate(self.services, self.drills)
         async with self.services.database.as_dispatcher() as connection:
@@ -95,8 +102,14 @@ class GameDay:
                 "within_s": self.plan.within_s,
                 "estimate_s": self.estimate_s,
                 "at_once": AT_ONCE,
+                **({"beside": beside} if beside else {}),
             }
             await append(connection, self.id, "opened", {**record, **planned})
+
+    async def _trouble(self) -> list[str]:
+        rooms = {room_of(drill) for drill in self.drills}
+        async with self.services.database.as_oncall() as connection:
+            return await in_trouble(connection, rooms, self.plan.per_minute)
 
     async def hold(self) -> Entry:
         """Run what is planned; the closing entry. Whatever fails, it is closed and healed."""
@@ -227,8 +240,9 @@ class GameDay:
 async def start_game_day(
     services: Services, actor: str, rooms: list[str], per_minute: float
 ) -> str:
-    """Hold one in the background and return its id at once; its page shows how it goes."""
-    day = GameDay(services, Plan(actor, rooms, per_minute), lambda _line: None)
+    """Hold one in the background and return its id at once; its page shows how it goes, and has
+    asked whether it is meant where something is broken already."""
+    day = GameDay(services, Plan(actor, rooms, per_minute, anyway=True), lambda _line: None)
     await day.open()
     keep_going(day.hold())
     return day.id

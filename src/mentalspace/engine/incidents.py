@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -120,13 +120,19 @@ update incident i
                     else i.facts || jsonb_build_object('over_since', over.since) end
   from over where i.id = $1 returning i.facts ->> 'over_since'
 """
+_IS_DRILL = "select is_drill from practice where id = $1"
+# What an incident is marked with that is no run's, but of the practice that sends on a game day.
+GAME_DAY = "game-day"
 
 
 async def open_incident(
     connection: Connection, escalation: Escalation, new: NewIncident, *, actor: str = "evaluator"
 ) -> bool:
     """Whether a new one was opened. One that had recovered and fails again is open once more, and
-    so is one that a person closed while it lasted."""
+    so is one that a person closed while it lasted. What befalls a practice that is there for game
+    days alone wakes nobody: it is told as a drill's is."""
+    if new.drill is None and await connection.fetchval(_IS_DRILL, new.practice_id):
+        new = replace(new, drill=GAME_DAY)
     if new.credential_id is not None and new.drill is None:
         pooled = [pooled_key(new.rule_id, new.facts.get("provider")), pooled_key(new.rule_id, None)]
         await connection.execute(_ADOPT, new.key, new.credential_id, new.practice_id, pooled)

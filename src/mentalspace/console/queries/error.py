@@ -44,7 +44,7 @@ with told as materialized (
       then {sent_into("t.delivery_id", "t.at")} end as case_id) first
     join practice p on p.id = d.practice_id
     join credential c on c.id = d.credential_id
-   where ($2 or d.drill is null) and ($3 = '' or d.integration = $3)
+   where ($2 or d.drill is null and not p.is_drill) and ($3 = '' or d.integration = $3)
      and ($4 = '' or c.provider = $4)
 ), days as (
   select case_id, integration, day, count(*) filter (where later is null) as number

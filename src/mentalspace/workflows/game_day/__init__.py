@@ -2,9 +2,11 @@
 
 from mentalspace.workflows.game_day.day import Day, find_day, from_json, read_day, spread, to_json
 from mentalspace.workflows.game_day.promise import Expectation, compare, in_order
+from mentalspace.workflows.game_day.trouble import SPOKEN, in_trouble, refusal_words
 from mentalspace.workflows.game_day.verify import Verdict, verify_day, verify_file
 
 __all__ = [
+    "SPOKEN",
     "Day",
     "Expectation",
     "Verdict",
@@ -12,7 +14,9 @@ __all__ = [
     "find_day",
     "from_json",
     "in_order",
+    "in_trouble",
     "read_day",
+    "refusal_words",
     "spread",
     "to_json",
     "verify_day",

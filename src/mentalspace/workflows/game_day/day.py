@@ -14,6 +14,7 @@ from mentalspace.engine.evidence import read_chain
 from mentalspace.kernel.chain import FIRST, Entry, Flaw, flaws, from_public
 from mentalspace.kernel.errors import MentalSpaceError
 
+NO_END = "the end is missing: nothing closes the chain"
 FILE_FORMAT = "mentalspace evidence 1"
 
 Record = Mapping[str, Any]
@@ -43,7 +44,7 @@ class Day:
         found = flaws(self.entries)
         if self.closed is None:
             last = self.entries[-1].seq if self.entries else 0
-            found.append(Flaw(last + 1, "the end is missing: nothing closes the chain"))
+            found.append(Flaw(last + 1, NO_END))
         return found
 
     @property

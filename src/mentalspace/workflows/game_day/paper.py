@@ -185,7 +185,7 @@ def _background(day: Day) -> Iterator[Block]:
             "sending. A drill may neither delay, lose nor double its messages."
         )
         waited = fared["waited_s"]
-        late = f"{waited['median']:.2f} s, {waited['p95']:.2f} s, {waited['max']:.2f} s"
+        late = ", ".join(f"{waited[each]:.2f} s" for each in ("median", "p95", "max") if waited)
         yield Facts(
             (
                 ("Messages a minute", f"{fared['per_minute']:g}"),
@@ -195,8 +195,8 @@ def _background(day: Day) -> Iterator[Block]:
                 ("Arrived twice", str(fared["twice"])),
                 ("Tries that failed; incidents opened",
                  f"{fared['failed_tries']}; {fared['incidents']}"),
-                ("Waited until the provider had it: median, 95 of 100, longest",
-                 late if waited else "nothing was sent"),
+                ("Those that arrived waited until the provider had it: median, 95 of 100, longest",
+                 late or "none arrived"),
                 ("Cases that those tries met", ", ".join(fared.get("cases", ())) or "none"),
                 (
                     "Nothing lost, doubled, left waiting or alarmed of",

@@ -9,20 +9,29 @@ from typing import Any
 from mentalspace.engine.db import Connection
 from mentalspace.engine.evidence import read_chain, read_head
 from mentalspace.kernel.chain import Entry, differences
-from mentalspace.workflows.game_day.day import Day
+from mentalspace.workflows.game_day.day import NO_END, Day
 
 MOST_SHOWN = 5
+# Who holds a game day says so every two seconds.
+SILENT_S = 60.0
+
+_UNDER_WAY = """
+select true from game_day
+ where id = $1 and state = 'running' and beat_at > clock_timestamp() - $2 * interval '1 s'
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`altered` are lines for a person; `checked` says against what was held."""
+    """`altered` are lines for a person; `checked` says against what was held. One that is still
+    `under_way` has no end yet, and is judged by what stands so far."""
 
     chain: str
     entries: int
     head: str
     altered: Sequence[str]
     checked: str
+    under_way: bool = False
 
     @property
     def holds(self) -> bool:
@@ -42,12 +51,16 @@ async def verify_day(connection: Connection, day: Day) -> Verdict:
     if not ledger:
         alone = verify_file(day)
         return replace(alone, checked=f"{alone.checked}: the ledger here knows no such game day")
-    lines = [_line(day, flaw.seq, flaw.text) for flaw in day.flaws]
+    under_way = day.closed is None and await connection.fetchval(_UNDER_WAY, day.id, SILENT_S)
+    flaws = [flaw for flaw in day.flaws if not (under_way and flaw.text == NO_END)]
+    lines = [_line(day, flaw.seq, flaw.text) for flaw in flaws]
     head = await read_head(connection, day.id)
-    lines += _against(day, ledger)
+    # What was written since it was read is no part of it yet.
+    lines += _against(day, ledger[: len(day.entries)] if under_way else ledger)
     if head != (ledger[-1].seq, ledger[-1].hash):
         lines.append("the ledger’s newest entries are missing")
-    return _verdict(day, list(dict.fromkeys(lines)), "its hashes and the ledger")
+    verdict = _verdict(day, list(dict.fromkeys(lines)), "its hashes and the ledger")
+    return replace(verdict, under_way=bool(under_way))
 
 
 def _against(day: Day, ledger: Sequence[Entry]) -> Iterator[str]:
