@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from mentalspace.cli import audit
 from mentalspace.cli.alerts import read_length, read_week
 from mentalspace.kernel.errors import Refused
 from mentalspace.main import MentalSpace
+from mentalspace.practice.audit_search import ITSELF, Entry
 from mentalspace.practice.token import person_of_token
 from tests.cli.commands import environment_of, mentalspace
 
@@ -210,6 +213,13 @@ def test_a_rooms_lanes_are_paused_and_opened(environment: dict[str, str]) -> Non
     assert "Nothing is due that could be held." in nothing.stderr
     nowhere = mentalspace(environment, "lane", "open", "fax")
     assert nowhere.stderr.strip() == "mentalspace: no credential fax is in use"
+
+
+def test_what_went_on_by_itself_is_said_by_name() -> None:
+    """No row of zeros stands where nobody acted."""
+    entry = Entry(1, datetime(2026, 11, 29, tzinfo=UTC), None, None, 1, ITSELF, "x.y", None, {})
+    assert "MentalSpace" in audit._shown([entry])
+    assert ITSELF not in audit._shown([entry])
 
 
 def test_the_audit_is_searched(environment: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import io
 import json
 import re
 from base64 import b64encode
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -17,9 +17,13 @@ from mentalspace.console.audit_csv import COLUMNS, harmless, written
 from mentalspace.console.audit_form import Asked
 from mentalspace.console.audit_words import details
 from mentalspace.console.payload_parts import parts_of
+from mentalspace.engine.alert_silence import NewSilence, add_silence, lift_silence
+from mentalspace.engine.incidents import acknowledge
+from mentalspace.engine.ledger import record
+from mentalspace.practice.audit import pay_owed, verify
 from mentalspace.practice.audit_search import Entry
 from tests.console.stage import CLIENT, NOBODY, Stage
-from tests.console.test_doors import NAMES, visitor
+from tests.console.test_doors import NAMES, _csrf, visitor
 from tests.console.test_pages import _WCAG, overflow, signed_in, violations
 
 REASON = "The provider calls it malformed and nobody can say why"
@@ -253,6 +257,119 @@ async def test_a_held_webhook_is_found_and_read(stage: Stage) -> None:
                 assert (wrong, answer.status) == (wrong, status)
     async with visitor(stage, "admin") as http, http.get(path) as answer:
         assert answer.status == 404, "another practice's"
+
+
+@pytest.mark.database
+async def test_what_a_person_does_at_night_is_in_the_audit(stage: Stage) -> None:
+    """Taken, held back, noted, silenced, closed: each is found by who, and about the incident, by
+    the practice it is of, too; without the words that people wrote, which may say too much."""
+    await stage.owner.execute("update lane set state = 'open', paused_case = null")
+    await stage.owner.execute("update incident set practice_id = $1", stage.lakeside)
+    step = await stage.owner.fetchval("select id from incident_task where position = 1")
+    path, here = f"/incidents/{stage.incident}", {"csrf": ""}
+    async with visitor(stage, "oncall") as http:
+        here["csrf"] = await _csrf(http)
+        reason = {"reason": "why it was done", "minutes": "60"}
+        for act, fields in (
+            (f"{path}/acknowledge", {}),
+            (f"{path}/acts/pause", reason),
+            (f"/incidents/steps/{step}/done", {"note": "why it was done"}),
+            (f"/messages/{stage.held}/release", {}),
+            (f"{path}/archive", {}),
+            (f"{path}/resolve", {}),
+        ):
+            async with http.post(act, data={**here, **fields}) as answer:
+                assert answer.status == 200, act
+    async with stage.services.database.as_oncall() as connection:
+        new = NewSilence("email.credential_refused", None, None, "why", timedelta(hours=1))
+        silence = await add_silence(connection, stage.services.runbooks, new, "command line")
+        await lift_silence(connection, silence, "command line")
+    rows = await stage.owner.fetch(
+        "select action, actor, subject, practice_id, data from audit where action ~"
+        " '^(incident|message|silence)[.]' order by id"
+    )
+    noor = str(await stage.owner.fetchval("select id from app_user where name = 'Noor Haddad'"))
+    about, theirs = str(stage.incident), stage.lakeside
+    assert [tuple(row)[:4] for row in rows] == [
+        ("incident.acknowledged", noor, about, theirs),
+        ("incident.pause", noor, about, stage.mesa),
+        ("incident.step_done", noor, about, theirs),
+        ("message.released", noor, str(stage.held), theirs),
+        ("incident.archived", noor, about, theirs),
+        ("incident.resolved", noor, about, theirs),
+        ("silence.made", "command line", str(silence), None),
+        ("silence.lifted", "command line", str(silence), None),
+    ]
+    assert "why it was done" not in str(rows)
+    for who in ("oncall", "admin"):
+        async with visitor(stage, who) as http, http.get("/audit") as page:
+            text = await page.text()
+            assert (page.status, "Took an incident" in text, "Noor Haddad" in text) == (
+                200, True, True,
+            )  # fmt: skip
+            assert f'href="/incidents/{stage.incident}"' in text
+
+
+@pytest.mark.database
+async def test_what_goes_on_by_itself_is_left_out_until_it_is_asked_for(stage: Stage) -> None:
+    """Every few seconds something is added by nobody: the page shows what people did, says so, and
+    shows all of it on a link."""
+    await stage.owner.execute(
+        "insert into audit (practice_id, actor, action) select $1, $2, 'document_stored'"
+        " from generate_series(1, 60)",
+        stage.lakeside,
+        str(NOBODY),
+    )
+    added = "MentalSpace itself</td>"
+    async with visitor(stage, "admin") as http:
+        async with http.get("/audit") as page:
+            text = await page.text()
+        assert (added in text, "Logged in" in text) == (False, True)
+        assert "What MentalSpace did itself is left out." in text
+        async with http.get("/audit?itself=yes") as page:
+            text = await page.text()
+        assert text.count(added) > 40
+        assert "itself=yes&amp;before=" in text
+        async with http.get(f"/audit?who={NOBODY}") as page:
+            assert (await page.text()).count(added) == 50
+
+
+@pytest.mark.database
+async def test_a_lock_keeps_no_act_out_of_the_audit(stage: Stage) -> None:
+    """An incident is taken while somebody else holds the audit's chains; a minute later the audit
+    has it, and its chain holds."""
+    await stage.owner.execute("update incident set practice_id = $1", stage.lakeside)
+    taken = "select count(*) from audit where action = 'incident.acknowledged'"
+    await stage.owner.execute("begin; lock table audit_head in access exclusive mode")
+    try:
+        async with stage.services.database.as_oncall() as connection:
+            assert await acknowledge(connection, stage.incident, "noor")
+    finally:
+        await stage.owner.execute("rollback")
+    assert await stage.owner.fetchval(taken) == 0
+    assert await pay_owed(stage.services.database) == 1
+    assert await pay_owed(stage.services.database) == 0
+    assert await stage.owner.fetchval(taken) == 1
+    assert all(chain.broken_at is None for chain in await verify(stage.services.database))
+
+
+@pytest.mark.database
+async def test_what_is_done_to_many_at_once_is_one_entry(stage: Stage) -> None:
+    """A replay of thousands of messages; one let go on by itself is an entry of its own."""
+    async with stage.services.database.as_oncall() as connection:
+        for data in ({"replay": "r"}, {"replay": "r"}, {}):
+            await record(
+                connection, "released", practice_id=stage.lakeside, delivery_id=stage.held,
+                data=data, actor="noor",
+            )  # fmt: skip
+        await record(connection, "resolved", incident_id=stage.incident, actor="dispatcher")
+    found = await stage.owner.fetch(
+        "select action, subject from audit where actor in ('noor', 'dispatcher') order by id"
+    )
+    assert [tuple(row) for row in found] == [
+        ("messages.released", None),
+        ("message.released", str(stage.held)),
+    ]
 
 
 def test_a_recipient_is_told_as_it_was_given() -> None:

@@ -104,7 +104,7 @@ def shown(visit: Visit, standing: Standing, names: Sequence[Name]) -> Preflights
 async def act(visit: Actor, incident_id: UUID, name: Name, how: How) -> Done:
     """Who and why stand in the timeline. Done already, or no longer possible, it is refused and
     nothing changes."""
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         standing = await _standing(connection, incident_id)
         order = Order(visit.actor, how.reason, how.minutes)
         title = title_of(visit, standing.integration)

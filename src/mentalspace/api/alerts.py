@@ -204,7 +204,7 @@ async def silence(visit: Actor, wanted: SilenceIn) -> SilenceOut:
         wanted.reason,
         timedelta(hours=wanted.hours),
     )
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         try:
             silence_id = await add_silence(connection, visit.services.runbooks, new, visit.actor)
         except Refused as error:
@@ -217,7 +217,7 @@ async def silence(visit: Actor, wanted: SilenceIn) -> SilenceOut:
 async def lift(visit: Actor, silence_id: UUID) -> Page[SilenceOut]:
     """The answer is what is still silenced, its first page. One that has ended already is not
     found."""
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         if not await lift_silence(connection, silence_id, visit.actor):
             raise not_found()
         return await _page(connection, 50, None)

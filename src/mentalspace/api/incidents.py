@@ -134,7 +134,7 @@ async def close(visit: Actor, incident_id: UUID) -> Incident:
 async def _act(
     visit: Visit, incident_id: UUID, action: Callable[[Connection, UUID, str], Awaitable[bool]]
 ) -> Incident:
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         await action(connection, incident_id, visit.actor)
         return await _read(connection, incident_id)
 

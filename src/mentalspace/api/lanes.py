@@ -50,7 +50,7 @@ async def act(visit: Actor, integration: Room, endpoint: Endpoint, name: Act, ho
     """Who and why stand in the timeline. Done already, or no longer possible, it is refused and
     nothing changes."""
     order, title = Order(visit.actor, how.reason, how.minutes), title_of(visit, integration)
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         named = await _find(connection, integration, endpoint)
         try:
             done = await act_on_credential(connection, named.credential_id, name, order, title)

@@ -103,7 +103,7 @@ async def schedule(
 @routes.post("/v1/on-call/overrides", summary="Somebody else for a while", status_code=201)
 async def override(visit: Writer, new: NewOverride) -> Made:
     """Of overlapping ones the one made last holds."""
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         try:
             made = await add_override(
                 connection,
@@ -126,7 +126,7 @@ async def override(visit: Writer, new: NewOverride) -> Made:
 )
 async def end_override(visit: Writer, override_id: UUID) -> CalledOff:
     """Twice changes nothing: `called_off` says whether this call did it."""
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         done = await call_off(connection, override_id, visit.actor)
         known = await connection.fetchval(
             "select true from oncall_override where id = $1", override_id

@@ -63,7 +63,7 @@ async def close(
     visit: Annotated[Visit, allowed("incidents.act")], ticket_id: UUID, closing: Closing
 ) -> Closed:
     """Twice changes nothing: `closed` says whether this call did it."""
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         known = await connection.fetchval(_KNOWN, ticket_id)
         if not known:
             raise not_found()

@@ -55,7 +55,8 @@ class Visit:
         """The database as this person may see it: on-call names nobody, others see their own."""
         database = self.services.database
         is_oncall = self.person.role == "oncall"
-        acting = database.as_oncall() if is_oncall else database.as_user(self.person.claims())
+        claims = self.person.claims()
+        acting = database.as_oncall(claims) if is_oncall else database.as_user(claims)
         async with acting as connection:
             yield connection
 

@@ -58,6 +58,9 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         about: Annotated[UUID | None, typer.Option(help="The id of a client or a message.")] = None,
         since: Annotated[str | None, typer.Option(help="A day or an instant.")] = None,
         until: Annotated[str | None, typer.Option(help="The instant after it.")] = None,
+        people: Annotated[
+            bool, typer.Option("--people", help="Leave out what MentalSpace did itself.")
+        ] = False,
         limit: Annotated[int, typer.Option(min=1, max=10_000)] = 50,
         as_json: Json = False,
     ) -> None:
@@ -65,7 +68,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         from mentalspace.practice.audit_search import Search
 
         wanted = Search(
-            actor=who, action=did, subject=about, since=_instant(since), until=_instant(until)
+            actor=who,
+            action=did,
+            subject=about,
+            since=_instant(since),
+            until=_instant(until),
+            by_people=people,
         )
         if wanted.since and wanted.until and wanted.until <= wanted.since:
             raise Refused("range_empty", "--until is not after --since; nothing lies between them")
@@ -95,11 +103,13 @@ async def _search(
 def _shown(entries: list[Entry]) -> str:
     if not entries:
         return "nothing fits"
+    from mentalspace.practice.audit_search import ITSELF
+
     rows = [
         (
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
             entry.practice_name or "none",
-            entry.actor,
+            "MentalSpace" if entry.actor in (ITSELF, "system") else entry.actor,
             entry.action,
             entry.subject or "",
             ", ".join(

@@ -198,7 +198,7 @@ async def silence(visit: Visit) -> Response:
         lasts=timedelta(hours=int(hours) if _NUMBER.fullmatch(hours) else 0),
     )
     try:
-        async with visit.services.database.as_oncall() as connection:
+        async with visit.services.database.as_oncall(visit.person.claims()) as connection:
             await add_silence(connection, visit.services.runbooks, new, visit.person.name)
     except Refused as error:
         return await _form(visit, rule=rule, problem=str(error), http=422)
@@ -206,7 +206,7 @@ async def silence(visit: Visit) -> Response:
 
 
 async def lift(visit: Visit) -> Response:
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         lifted = await lift_silence(connection, visit.id(), visit.person.name)
     return visit.go(f"/alerts?done={'lifted' if lifted else 'too_late'}")
 

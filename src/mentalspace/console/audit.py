@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from starlette.responses import Response
 
@@ -14,10 +13,11 @@ from mentalspace.console.audit_form import Asked
 from mentalspace.console.door import HEADERS, Missing, Visit
 from mentalspace.engine.db import Connection
 from mentalspace.practice.audit_search import (
+    ITSELF,
     Entry,
     names_of,
     note_search,
-    openers_of,
+    outsiders_of,
     search_audit,
 )
 from mentalspace.practice.colleague import read_colleagues
@@ -26,7 +26,7 @@ PAGE = 50
 MOST_EXPORTED = 10_000
 # Whoever acts for a practice without being anybody of it.
 _CLIENTS = {"client by link": "A client by link", "client by text": "A client by text"}
-_HOUSE = {str(UUID(int=0)): "MentalSpace itself"}
+_HOUSE = {ITSELF: "MentalSpace itself", "system": "MentalSpace itself"}
 
 
 async def audit(visit: Visit) -> Response:
@@ -77,6 +77,7 @@ async def _read_values(
         "found": audit_words.found(len(entries), more),
         "older": asked.address(before=entries[-1].id) if more else None,
         "newest": asked.address() if asked.before else None,
+        "otherwise": asked.otherwise(),
         "export": asked.address(),
         "most": MOST_EXPORTED,
     }
@@ -99,8 +100,8 @@ async def _note(visit: Visit, connection: Connection, asked: Asked, action: str)
 async def _names(
     visit: Visit, connection: Connection, entries: Sequence[Entry]
 ) -> Mapping[str, str]:
-    """On-call learns the names of those of them alone who broke the glass."""
-    known = _HOUSE | await openers_of(connection, entries)
+    """On-call learns the names of those of them alone who are on call or broke the glass."""
+    known = _HOUSE | await outsiders_of(connection, entries)
     return known if visit.is_oncall else known | await names_of(connection, entries)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 from uuid import UUID
@@ -21,7 +21,7 @@ _FIRST, _LAST = date(2000, 1, 1), date(2999, 12, 30)
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What the form holds, as it goes back into it. Days are days of `zone`, both included;
-    `before` is where the page before ended."""
+    `before` is where the page before ended; `itself` asks for what the system did itself, too."""
 
     practice: str
     who: str
@@ -30,11 +30,12 @@ class Asked:
     since: str
     until: str
     before: str
+    itself: str
     zone: str
 
     @classmethod
     def read(cls, query: Callable[[str], str], zone: str) -> Asked:
-        names = ("practice", "who", "what", "about", "since", "until", "before")
+        names = ("practice", "who", "what", "about", "since", "until", "before", "itself")
         said = {name: query(name).strip()[: _LONGEST + 1] for name in names}
         if about := _id(said["about"]):
             said["about"] = str(about)  # as it stands in the audit, however it was typed
@@ -69,7 +70,17 @@ class Asked:
             since=self._begin(since) if since else None,
             until=self._begin(until + timedelta(days=1)) if until else None,
             before=int(self.before) if self.before else None,
+            by_people=self.leaves_out,
         )
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whoever asks for one actor is told of that one, whoever it is."""
+        return not self.itself and not self.who
+
+    def otherwise(self) -> str:
+        """The same with what the system did itself, or without it."""
+        return replace(self, itself="" if self.itself else "yes").address()
 
     def address(self, before: int | None = None) -> str:
         """Everything that was asked for, as a link's query."""
@@ -80,6 +91,7 @@ class Asked:
             "about": self.about,
             "since": self.since,
             "until": self.until,
+            "itself": "yes" if self.itself else "",
             "before": before,
         }
         return urlencode({name: value for name, value in asked.items() if value})

@@ -61,7 +61,7 @@ async def do(visit: Visit) -> Response:
         int(minutes) if minutes.isdecimal() and len(minutes) < 6 else None,
     )
     try:
-        async with visit.services.database.as_oncall() as connection:
+        async with visit.services.database.as_oncall(visit.person.claims()) as connection:
             row = await connection.fetchrow(_ONE, visit.id())
             if row is None:
                 raise Missing

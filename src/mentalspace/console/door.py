@@ -162,7 +162,7 @@ class Visit:
         # Who changes something waits for whoever changes it too; who looks does not.
         waits_s = LOOKING_WAITS_S if self.request.method == "GET" else 0.0
         context = (
-            database.as_oncall()
+            database.as_oncall(self.person.claims())
             if self.is_oncall
             else database.as_user(self.person.claims(), waits_s)
         )

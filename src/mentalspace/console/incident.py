@@ -230,7 +230,7 @@ async def _act(
     visit: Visit, action: Callable[[Connection, UUID, str], Awaitable[bool]], word: str
 ) -> Response:
     incident_id = visit.id()
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         # Of its own table alone, so that a lock on another is in nobody's way.
         if not await connection.fetchval("select true from incident where id = $1", incident_id):
             raise Missing

@@ -76,7 +76,7 @@ async def override(visit: Visit) -> Response:
     """A layer is somebody else's for a while; times are by the clocks of the layer's zone."""
     given = {name: visit.field(name).strip() for name in _FIELDS}
     try:
-        async with visit.services.database.as_oncall() as connection:
+        async with visit.services.database.as_oncall(visit.person.claims()) as connection:
             rota = await read_rota(connection, await connection.fetchval("select app.now()"))
             layer = next((each for each in rota.layers if str(each.id) == given["layer"]), None)
             if layer is None:
@@ -96,7 +96,7 @@ async def override(visit: Visit) -> Response:
 
 
 async def end_override(visit: Visit) -> Response:
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         done = await call_off(connection, visit.id(), visit.person.name)
     return visit.go(f"/on-call{'?done=called_off' if done else ''}")
 

@@ -47,7 +47,7 @@ async def do(visit: Visit) -> Response:
     )
     incident_id = visit.id()
     try:
-        async with visit.services.database.as_oncall() as connection:
+        async with visit.services.database.as_oncall(visit.person.claims()) as connection:
             incident = await find_incident(connection, incident_id)
             if incident is None:
                 raise Missing

@@ -38,7 +38,7 @@ async def tick(visit: Visit) -> Response:
 async def _finish(visit: Visit) -> object:
     """The incident it belongs to, whoever was quicker."""
     task_id = visit.id()
-    async with visit.services.database.as_oncall() as connection:
+    async with visit.services.database.as_oncall(visit.person.claims()) as connection:
         await finish_task(connection, task_id, visit.person.name, visit.field("note"))
         incident_id = await connection.fetchval(
             "select incident_id from incident_task where id = $1", task_id

@@ -54,6 +54,13 @@ async def write_heads_down(database: Database) -> None:
             log.info("audit_head", practice_id=row["chain"], count=row["seq"], head=row["head"])
 
 
+async def pay_owed(database: Database) -> int:
+    """What a lock kept out of the audit goes into it; how many entries."""
+    async with database.as_dispatcher() as connection:
+        paid: int = await connection.fetchval("select app.pay_audit()")
+    return paid
+
+
 async def note(
     connection: Connection | asyncpg.Connection[Any],
     actor: str,

@@ -20,9 +20,15 @@ select a.id, a.at, a.practice_id, p.name as practice_name, a.seq, a.actor, a.act
 """
 
 
+# Who acts without being anybody: what goes on by itself for a practice, and for all of them.
+ITSELF = str(UUID(int=0))
+_BY_PEOPLE = f"a.actor not in ('{ITSELF}', 'system')"  # as the indexes have it
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Empty text and None mean any. `before` is the id that the page before ended with."""
+    """Empty text and None mean any. `before` is the id that the page before ended with.
+    `by_people` leaves out what the system did itself."""
 
     practice_id: UUID | None = None
     actor: str = ""
@@ -31,6 +37,7 @@ class Search:
     since: datetime | None = None
     until: datetime | None = None
     before: int | None = None
+    by_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ async def search_audit(connection: Connection, search: Search, limit: int) -> li
     connection's affair."""
     asked = _asked(search)
     where = [f"{condition} ${place}" for place, condition in enumerate(asked, 1)]
+    where += [_BY_PEOPLE] if search.by_people else []
     sql = _SEARCH.format(where=" and ".join(where) or "true", limit=f"${len(asked) + 1}")
     rows = await connection.fetch(sql, *asked.values(), limit)
     return [Entry(**dict(row)) for row in rows]
@@ -73,14 +81,16 @@ async def names_of(connection: Connection, entries: Sequence[Entry]) -> dict[str
     return {str(row["id"]): row["name"] for row in rows}
 
 
-async def openers_of(connection: Connection, entries: Sequence[Entry]) -> dict[str, str]:
-    """The names of those who broke the glass at some time, and need not belong to the practice."""
+async def outsiders_of(connection: Connection, entries: Sequence[Entry]) -> dict[str, str]:
+    """The names of those who need not belong to the practice: whoever is on call, and whoever broke
+    the glass at some time."""
     rows = await connection.fetch(
-        "select distinct on (opened_by) opened_by, opener from payload_opening"
-        " where opened_by = any ($1) order by opened_by, opened_at desc",
+        "(select distinct on (opened_by) opened_by as id, opener as name from payload_opening"
+        " where opened_by = any ($1) order by opened_by, opened_at desc)"
+        " union all select id, name from app.oncall_names($1)",
         _ids(entries),
     )
-    return {str(row["opened_by"]): row["opener"] for row in rows}
+    return {str(row["id"]): row["name"] for row in rows}
 
 
 async def note_search(

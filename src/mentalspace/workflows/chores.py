@@ -21,7 +21,7 @@ from mentalspace.integrations.storage.jobs import (
     sweep_files,
 )
 from mentalspace.practice.agreement import tell_of_ends
-from mentalspace.practice.audit import write_heads_down
+from mentalspace.practice.audit import pay_owed, write_heads_down
 from mentalspace.practice.one_time_code import forget_log_ins
 from mentalspace.workflows.client_reach import read_numbers
 from mentalspace.workflows.demo import demo_day
@@ -34,6 +34,7 @@ from mentalspace.workflows.sandbox_keeping import keep_sandbox
 
 AGREEMENTS_EVERY_S = 60.0
 AUDIT_HEADS_EVERY_S = 3600.0
+AUDIT_OWED_EVERY_S = 60.0
 DEMO_DAY_EVERY_S = 6.0
 EVIDENCE_EVERY_S = 1.0
 FOLD_TALLY_EVERY_S = 60.0
@@ -54,6 +55,7 @@ def chores(services: Services, adapters: Adapters) -> Chores:
     return {
         "agreements": (AGREEMENTS_EVERY_S, lambda: tell_of_ends(database, services.rooms)),
         "audit_heads": (AUDIT_HEADS_EVERY_S, lambda: write_heads_down(database)),
+        "audit_owed": (AUDIT_OWED_EVERY_S, lambda: pay_owed(database)),
         "check_credentials": (
             LOOK_EVERY_S,
             lambda: check_credentials(database, adapters, services.runbooks),
