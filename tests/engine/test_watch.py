@@ -444,6 +444,30 @@ async def test_what_is_taken_and_not_brought_is_an_alarm_at_once(books: Books) -
     assert await books.state(held_back) != "alerting"
 
 
+async def test_what_our_own_rules_refuse_to_everybody_is_an_alarm(books: Books) -> None:
+    """Three people in a row, though nothing was tried; not one person's three, not for a case that
+    the rule does not name, and no more once a provider takes a message again."""
+    left_on = rule(AlertKind.REFUSED, 3, window_s=86_400.0, cases=("toy.busy",))
+    with_rules(books, left_on)
+    for person in ("p1", "p1", "p1"):
+        await books.write("refused", ago=MINUTE, case="toy.busy", person=person)
+    for person in ("p2", "p3"):
+        await books.write("refused", ago=MINUTE, case="toy.not_one_of_its", person=person)
+    await books.admin.execute("update delivery set accepted_at = null")
+    assert await books.tick() == 0
+    for person in ("p2", "p3"):
+        await books.write("refused", ago=MINUTE, case="toy.busy", person=person)
+    await books.admin.execute("update delivery set accepted_at = null")
+    assert await books.tick(timedelta(seconds=6)) == 1
+    incident = await books.admin.fetchrow(
+        "select fault, case_id, facts ->> 'failed_recipients' as people from incident"
+    )
+    assert tuple(incident) == ("ours", "toy.busy", "3")
+    await books.try_(["succeeded"], "p4")
+    await books.tick(timedelta(seconds=6))
+    assert await books.state(left_on) != "alerting"
+
+
 async def test_what_others_arrivals_do_not_mend_is_told_until_a_person_closes_it(
     books: Books,
 ) -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import typer
 
+from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import Application, MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.kernel.errors import Refused
@@ -56,7 +57,11 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
         application = make()
         chosen, of_room = _chosen(application, room, provider)
-        ask(application, lambda s: _switch(s, of_room, chosen, practice, set_test_only, on=not off))
+        deed = "test_mode_ended" if off else "test_mode_begun"
+        ask(
+            application,
+            lambda s: _switch(s, of_room, chosen, practice, set_test_only, deed, on=not off),
+        )
         print("everybody is reached" if off else "only test recipients are reached")
 
     @credential.command("look-up")
@@ -73,7 +78,11 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         chosen, of_room = _chosen(application, room, provider)
         if not chosen.looks_up_numbers:
             raise Refused("no_look_up", f"{chosen.title} does not tell what a number is")
-        ask(application, lambda s: _switch(s, of_room, chosen, practice, set_look_up, on=not off))
+        deed = "look_up_ended" if off else "look_up_begun"
+        ask(
+            application,
+            lambda s: _switch(s, of_room, chosen, practice, set_look_up, deed, on=not off),
+        )
         print("numbers are not looked up" if off else _look_up_costs(application, of_room))
 
     @credential.command("order")
@@ -153,17 +162,21 @@ async def _switch(
     provider: Provider,
     practice: str,
     change: Callable[[Any, str, str, bool], Awaitable[bool]],
+    deed: str,
     *,
     on: bool,
 ) -> None:
     from mentalspace.cli.tokens import practice_id_of
     from mentalspace.engine.db import connect_owner
+    from mentalspace.practice.audit import note
 
     practice_id = await practice_id_of(services, practice)
-    async with connect_owner(services.admin_url) as owner:
+    async with connect_owner(services.admin_url) as owner, owner.transaction():
         endpoint = await _endpoint_of(owner, practice_id, room, provider)
         if not await change(owner, room.name, endpoint, on):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
+        what = f"{room.name} {provider.name}"
+        await note(owner, ACTOR, deed, practice_id=practice_id, what=what)
 
 
 def _look_up_costs(application: Application, room: Integration) -> str:

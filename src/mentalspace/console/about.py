@@ -17,8 +17,9 @@ _LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Meas
 class About:
     """`lanes`: tries that fail and what waits behind them, of the incident's own fault alone where
     the rule sees one (`by_fault`). `returns`: what was taken and came back, by `cases` if the rule
-    names some, and never by `not_cases`. `leavers`: whoever wants no more, by these reasons. `kind`
-    is for words: the rule's, or of a rate what it is a rate of."""
+    names some, and never by `not_cases`; what our own rules refused by `cases` as well. `leavers`:
+    whoever wants no more, by these reasons. `kind` is for words: the rule's, or of a rate what it
+    is a rate of."""
 
     kind: str = ""
     lanes: bool = True
@@ -49,7 +50,7 @@ def about_of(runbooks: Runbooks, rule_id: str) -> About:
     kind = rule.kind.value
     if rule.kind in (AlertKind.CONSECUTIVE, AlertKind.CASE):
         return About(kind, by_fault=True)
-    if rule.kind is AlertKind.UNDELIVERED:
+    if rule.kind in (AlertKind.UNDELIVERED, AlertKind.REFUSED):
         return About(kind, False, True, rule.cases, room.recipient_cases)
     if rule.kind is AlertKind.BURN:
         return About("failing", returns=True, not_cases=room.recipient_cases)

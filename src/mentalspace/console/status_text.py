@@ -101,6 +101,11 @@ _OTHER: Mapping[str, _Trouble] = {
         "From {since} to {ended} some {what} were taken on their way and did not arrive.",
         "Who was not reached is on the list of whom to telephone.",
     ),
+    "refused": _Trouble(
+        "Since {since} some {what} do not go out, by a setting of ours.",
+        "From {since} to {ended} some {what} did not go out, by a setting of ours.",
+        "Who was not reached is on the list of whom to telephone.",
+    ),
     "cost": _Trouble(
         "Since {since} {what} cost more than they usually do. They go out.",
         "From {since} to {ended} {what} cost more than they usually do. They went out.",

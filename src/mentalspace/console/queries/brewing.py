@@ -15,7 +15,13 @@ from mentalspace.engine.watch.state import State
 
 # Fewer may be anything.
 _FEWEST = 2
-_COUNTED = (AlertKind.CONSECUTIVE, AlertKind.UNDELIVERED, AlertKind.CASE, AlertKind.CALLBACKS)
+_COUNTED = (
+    AlertKind.CONSECUTIVE,
+    AlertKind.UNDELIVERED,
+    AlertKind.REFUSED,
+    AlertKind.CASE,
+    AlertKind.CALLBACKS,
+)
 _SHARES = (AlertKind.RATE, AlertKind.BURN)
 _WAITED = (AlertKind.QUEUE_AGE, AlertKind.BREAKER)
 # From this part of its line on a wait is told of.

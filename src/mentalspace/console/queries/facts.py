@@ -82,7 +82,8 @@ with member as materialized (
   union
   select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
    where $3 and d.drill is not distinct from m.drill
-     and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null)
+     and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null
+       or d.status = 'refused' and d.last_case = any ($4))
      and ($4::text[] is null or d.last_case = any ($4)) and coalesce(d.last_case <> all ($5), true)
      and d.ended_at >= m.since and d.ended_at <= m.until
   union

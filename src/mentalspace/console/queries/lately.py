@@ -57,8 +57,12 @@ SETTINGS = (
     "agreement_recorded",
     "agreement_revoked",
     "credential_set",
+    "look_up_begun",
+    "look_up_ended",
     "mail_text_changed",
     "reminders.changed",
+    "test_mode_begun",
+    "test_mode_ended",
 )
 _NAMES = """
 select c.id, c.integration, c.provider, c.endpoint, p.name as practice_name

@@ -147,6 +147,7 @@ _BY_KIND: Mapping[AlertKind, Check] = MappingProxyType(
         AlertKind.CONSECUTIVE: _plain,
         AlertKind.CASE: _of_cases,
         AlertKind.PAUSED: _of_cases,
+        AlertKind.REFUSED: _of_cases,
         AlertKind.RATE: _rate,
         AlertKind.BURN: _burn,
         AlertKind.ABSENCE: _plain,

@@ -81,6 +81,9 @@ _LINES: Mapping[AlertKind, Line] = MappingProxyType(
             if rule.despite_arrivals
             else f"{rule.threshold:g} taken and not brought in a row, to as many people"
         ),
+        AlertKind.REFUSED: lambda rule, _o: (
+            f"{rule.threshold:g} refused by our own rules in a row, to as many people"
+        ),
         AlertKind.CASE: lambda rule, _o: f"{rule.threshold:g} since the last success",
         AlertKind.PAUSED: lambda _rule, _o: "any lane that stands still for it",
         AlertKind.RATE: _rate,

@@ -26,6 +26,9 @@ class AlertKind(StrEnum):
     # to another person and none by the recipient's fault; of `cases`, if any are named. Or all of
     # them, `despite_arrivals`.
     UNDELIVERED = "undelivered"
+    # What our own rules refused by one of `cases` since the last that was taken, one after another,
+    # each to another person: it is no attempt, so no other rule sees it.
+    REFUSED = "refused"
     # Attempts that met one of `cases` since the last success.
     CASE = "case"
     # A lane stands paused by one of `cases`: what our own rules keep here is no attempt.

@@ -15,6 +15,7 @@ from mentalspace.engine.watch.gauge import look_at_gauges
 from mentalspace.engine.watch.look import Watch
 from mentalspace.engine.watch.paused import look_at_pauses
 from mentalspace.engine.watch.rate import look_at_rates
+from mentalspace.engine.watch.refused import look_at_refused
 from mentalspace.engine.watch.streak import look_at_streaks
 from mentalspace.engine.watch.undelivered import look_at_undelivered
 from mentalspace.engine.watch.waiting import look_at_waiting
@@ -31,6 +32,7 @@ WATCHES: Mapping[AlertKind, Watch] = MappingProxyType(
         AlertKind.QUEUE_AGE: look_at_waiting,
         AlertKind.BREAKER: look_at_breakers,
         AlertKind.CALLBACKS: look_at_callbacks,
+        AlertKind.REFUSED: look_at_refused,
         AlertKind.UNDELIVERED: look_at_undelivered,
         AlertKind.GAUGE: look_at_gauges,
     }
