@@ -136,6 +136,8 @@ def _declared_metrics(books: Runbooks) -> list[list[str]]:
 
 
 def _measure_text(metric: Metric) -> str:
+    if metric.gauge:
+        return "measured by the room itself"
     match metric.measure:
         case Measure.DELIVERY_RATE:
             return "delivered, of what ended"

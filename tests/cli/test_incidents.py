@@ -75,6 +75,25 @@ async def test_it_is_found_and_taken_while_a_table_is_locked(
     assert [tuple(row) for row in rows] == 2 * [("acknowledged", "command line", True)]
 
 
+async def test_the_list_says_what_came_back_what_is_over_and_what_belongs_together(
+    environment: dict[str, str], incident: UUID, admin: asyncpg.Connection[Any]
+) -> None:
+    """As the console's list does: so that nobody has to open each of them."""
+    await admin.execute(
+        "insert into timeline (incident_id, kind, actor) values ($1, 'incident_regressed', 'x')",
+        incident,
+    )
+    over = await admin.fetchval(_MAKE, "over", None)
+    await admin.execute("update incident set recovered_at = app.now() where id = $1", over)
+    listed = await run(environment, "list")
+    states = {line.split()[0]: line for line in listed.stdout.splitlines()[2:]}
+    led = next(line for name, line in states.items() if name not in (str(incident), str(over)))
+    assert "open, came back" in states[str(incident)], listed.stderr
+    assert "over, not closed" in states[str(over)]
+    assert f"open, with {str(incident)[:8]}" in led
+    assert "came back" not in led
+
+
 async def test_it_is_taken_and_closed_in_somebodys_name(
     environment: dict[str, str], incident: UUID, admin: asyncpg.Connection[Any]
 ) -> None:

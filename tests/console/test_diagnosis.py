@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 from mentalspace.console.diagnosis import Seen, beside, causes_of
 from mentalspace.engine.runbook import load_runbooks
 from mentalspace.integrations import discover_rooms
 from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.evidence import checks_of
+from tests.console.stage import Stage
 
 BOOKS = load_runbooks(list(discover_rooms().values()), None)
 
@@ -26,3 +29,30 @@ def test_the_queries_of_the_cause_stand_first() -> None:
     assert {True, False} == set(order)
     assert {one.of_cause for one in _seen("sms.no_answer", "sms.budget_burns")} == {False}
     assert {one.of_cause for one in _seen(None, "sms.budget_burns")} == {True}
+
+
+async def test_what_waits_for_the_morning_is_told_from_what_waits_for_its_turn(
+    stage: Stage,
+) -> None:
+    """As the page beside counts them: the runbook's own question of the queue tells them apart."""
+    [check] = [
+        check
+        for issue in BOOKS.room("email").issues
+        if issue.id == "email.rate_limiting"
+        for check in issue.diagnosis
+        if check.title.startswith("What is queued")
+    ]
+    closed = json.dumps({"zones": ["UTC"], "week": [None] * 7})
+    due = await stage.owner.fetch(
+        "update delivery set due_at = app.now() - interval '1 min' where id in (select id from"
+        " delivery where status = 'pending' and integration = 'email' limit 2) returning id"
+    )
+    assert len(due) == 2
+    await stage.owner.execute(
+        "update delivery set hours = $2::text::jsonb where id = $1", due[0]["id"], closed
+    )
+    async with stage.services.database.as_oncall() as connection:
+        rows = await connection.fetch(check.run.rstrip(";"))
+    waits = {row["waits_for"]: row["count"] for row in rows if row["status"] == "pending"}
+    assert waits["its hours"] == 1
+    assert waits["its turn"] >= 1

@@ -140,6 +140,22 @@ async def test_another_practice_is_not_there(stage: Stage) -> None:
                 assert "Mesa" not in await answer.text()
 
 
+async def test_kinds_that_are_called_alike_are_one_choice(stage: Stage) -> None:
+    """There is one “Answer to a text” to choose, and it shows all of them."""
+    await stage.owner.execute("set session_replication_role = replica")
+    for delivery, kind in ((stage.held, "answer_confirmed"), (stage.delivered, "answer_unclear")):
+        await stage.owner.execute("update delivery set kind = $2 where id = $1", delivery, kind)
+    await stage.owner.execute("set session_replication_role = origin")
+    async with visitor(stage, "oncall") as http:
+        async with http.get("/messages") as page:
+            text = await page.text()
+        assert len(re.findall(r'<option value="\w+">Answer to a text</option>', text)) == 1
+        async with http.get("/messages?kind=answer_confirmed") as page:
+            found = await page.text()
+    assert '<option value="answer_confirmed" selected>Answer to a text</option>' in found
+    assert all(f"/messages/{each}" in found for each in (stage.held, stage.delivered))
+
+
 async def test_a_change_needs_the_sessions_token(stage: Stage) -> None:
     """A form without this session's token changes nothing."""
     async with visitor(stage, "oncall") as http:

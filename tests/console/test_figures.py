@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import date, timedelta
 from functools import partial
@@ -111,7 +112,7 @@ def test_the_fullest_hour_is_the_largest_square() -> None:
     assert full.width == 2 * quarter.width and none.tone == "none"
     assert full.tone != quarter.tone
     assert "most on Fridays from 16:00 to 17:00: 100" in week.text
-    assert draw_week([[0] * 24] * 7, "messages", "info").text == "No messages."
+    assert draw_week([[0] * 24] * 7, "messages", "info").text == ("0 messages, as counted so far.")
 
 
 async def test_staff_count_their_own(stage: Stage) -> None:
@@ -228,3 +229,13 @@ async def test_series_are_what_the_ledger_holds(stage: Stage) -> None:
     assert sum(hour.delivered for day in week for hour in day) == 6
     assert sum(five.delivered for five in fives) == 6
     assert sum(five.requests for five in fives) == 9, "Mesa's two among them"
+
+
+async def test_each_page_of_figures_says_what_it_has_not_counted_yet(stage: Stage) -> None:
+    """Beside an empty week there is what has just been sent; none says that there was nothing."""
+    async with visitor(stage, "frontdesk") as http:
+        for path in ("", "/week", "/cost"):
+            async with http.get(f"/messages/figures{path}") as page:
+                text = await page.text()
+            assert re.search(r"Not counted here yet: [1-9]\d* messages taken or ended", text), path
+            assert "nothing was spent" not in text

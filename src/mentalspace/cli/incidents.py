@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 import typer
@@ -31,10 +31,26 @@ Form = Literal["md", "pdf", "html"]
 _FORMS: tuple[Form, ...] = ("md", "pdf", "html")
 
 _LIST = """
-select id, severity, status, opened_at, title, practice_id
+select id, severity, status, opened_at, title, practice_id, lead_id,
+       recovered_at is not null and status <> 'resolved' as is_over
   from incident where drill is null and ($1 or status <> 'resolved')
  order by opened_at desc limit 100
 """
+# Why each that nobody has is open once more, by its last reason.
+_RETURNED = """
+select distinct on (t.incident_id) t.incident_id as id, t.kind as word
+  from timeline t
+  join incident i on i.id = t.incident_id and i.status = 'open'
+ where t.incident_id = any ($1)
+   and t.kind in ('incident_regressed', 'got_worse', 'acknowledgment_lapsed', 'cause_changed')
+ order by t.incident_id, t.id desc
+"""
+_WORDS = {
+    "incident_regressed": "came back",
+    "got_worse": "worse than when archived",
+    "acknowledgment_lapsed": "not over in time",
+    "cause_changed": "another cause",
+}
 # Of the incidents' own table alone: whoever locked another is in nobody's way.
 _ONE = "select title, status, acknowledged_by, resolve_due_at from incident where id = $1"
 _ON_CALL = """
@@ -131,12 +147,13 @@ async def _actor(services: Services, email: str) -> str:
 async def _listed(services: Services, everything: bool) -> str:
     async with services.database.as_oncall() as connection:
         rows = await connection.fetch(_LIST, everything)
-        slugs = await _slugs(connection)
+        slugs = await _unless_locked(connection, "select id, slug as word from practice")
+        returned = await _unless_locked(connection, _RETURNED, [row["id"] for row in rows])
     shown = [
         (
             str(row["id"]),
             row["severity"],
-            row["status"],
+            _state(row, returned.get(row["id"])),
             f"{row['opened_at']:%Y-%m-%d %H:%M}",
             slugs.get(row["practice_id"], "?") if row["practice_id"] else "all",
             row["title"],
@@ -146,15 +163,25 @@ async def _listed(services: Services, everything: bool) -> str:
     return table(("id", "severity", "state", "opened (UTC)", "practice", "title"), shown)
 
 
-async def _slugs(connection: Connection) -> dict[UUID, str]:
-    """Empty while their table is locked."""
+def _state(row: Any, returned: str | None) -> str:
+    """As its page says it: `open, came back`, `over, not closed`, `open, with 1a2b3c4d`."""
+    word = "over, not closed" if row["is_over"] else row["status"]
+    parts = [word]
+    if returned is not None and not row["is_over"]:
+        parts.append(_WORDS[returned])
+    if row["lead_id"] is not None:
+        parts.append(f"with {str(row['lead_id'])[:8]}")
+    return ", ".join(parts)
+
+
+async def _unless_locked(connection: Connection, sql: str, *values: object) -> dict[UUID, str]:
+    """A word for each id; empty while their table is locked."""
     from mentalspace.engine.pulse import LOCKED, bound_waits
 
     try:
         async with connection.transaction():
             await bound_waits(connection)
-            rows = await connection.fetch("select id, slug from practice")
-            return {row["id"]: row["slug"] for row in rows}
+            return {row["id"]: row["word"] for row in await connection.fetch(sql, *values)}
     except LOCKED:
         return {}
 

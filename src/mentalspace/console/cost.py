@@ -12,8 +12,8 @@ from starlette.responses import Response
 from mentalspace.console.chart import Chart
 from mentalspace.console.charts.cost import Spent, draw_cost, money, spent, usual_of
 from mentalspace.console.door import Visit
-from mentalspace.console.figures import DAYS, credentials_seen
-from mentalspace.console.queries.figures import read_span, read_until_this_hour
+from mentalspace.console.figures import DAYS, credentials_seen, read_beyond
+from mentalspace.console.queries.figures import read_folded_until, read_span, read_until_this_hour
 from mentalspace.engine.db import Connection
 from mentalspace.engine.runbook import AlertKind, AlertRule, Price
 from mentalspace.engine.watch.cost import overspends
@@ -52,7 +52,10 @@ async def cost(visit: Visit) -> Response:
             if price is not None and rules and seen[room.room]:
                 ids = seen[room.room]
                 found.append(await _cost(connection, room.room, price, rules[0], ids, zone))
-    return await visit.show("cost.html", found=found, days=DAYS, weeks=WEEKS, money=money)
+        beyond = await read_beyond(connection, seen, await read_folded_until(connection))
+    return await visit.show(
+        "cost.html", found=found, beyond=beyond, days=DAYS, weeks=WEEKS, money=money
+    )
 
 
 async def _cost(

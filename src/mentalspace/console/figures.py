@@ -93,9 +93,7 @@ async def figures(visit: Visit) -> Response:
                     await _figures(connection, room, ids, zone, own[room.room], visit.is_oncall)
                 )
         until = await read_folded_until(connection)
-        beyond: dict[str, Uncounted] = {
-            name: await read_uncounted(connection, ids, until) for name, ids in seen.items() if ids
-        }
+        beyond = await read_beyond(connection, seen, until)
     return await visit.show(
         "figures.html",
         figures=found,
@@ -106,6 +104,13 @@ async def figures(visit: Visit) -> Response:
         seconds=seconds,
         declared=visit.services.runbooks.declared,
     )
+
+
+async def read_beyond(
+    connection: Connection, seen: Mapping[str, Sequence[UUID]], until: datetime | None
+) -> dict[str, Uncounted]:
+    """By room, what no figure `until` then has yet."""
+    return {name: await read_uncounted(connection, ids, until) for name, ids in seen.items() if ids}
 
 
 async def credentials_seen(visit: Visit) -> tuple[dict[str, list[UUID]], str]:

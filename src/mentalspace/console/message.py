@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -39,6 +40,11 @@ _DONE = {
 }
 
 
+def _by_words(kinds: Sequence[str]) -> list[tuple[str, str]]:
+    """Each kind that people have a word for, once, by its word."""
+    return sorted({words.kind(name): name for name in kinds}.items())
+
+
 async def messages(visit: Visit) -> Response:
     filters = Filters(
         status=_known(visit.query("status"), (*words.STATUSES, SILENT)),
@@ -53,6 +59,7 @@ async def messages(visit: Visit) -> Response:
             filters,
             _instant(visit.query("before")),
             with_names=not visit.is_oncall,
+            kinds=words.kinds_called(filters.kind) if filters.kind else None,
             unknowns=_unknowns(visit) if filters.case else (),
         )
         kinds = await read_kinds(connection)
@@ -60,7 +67,7 @@ async def messages(visit: Visit) -> Response:
         "messages.html",
         filters=filters,
         rows=rows[:PAGE],
-        kinds=sorted({*kinds, *([filters.kind] if filters.kind else [])}),
+        kinds=_by_words([*kinds, *([filters.kind] if filters.kind else [])]),
         statuses={
             **{name: words.status(name).word for name in words.STATUSES},
             SILENT: "Accepted, and never heard of",

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from mentalspace.console.charts.week import Week, draw_week
 from mentalspace.console.door import Visit
-from mentalspace.console.figures import credentials_seen
-from mentalspace.console.queries.figures import HourOfWeek, read_week
+from mentalspace.console.figures import credentials_seen, read_beyond
+from mentalspace.console.queries.figures import HourOfWeek, read_folded_until, read_week
 
 WEEKS = 4
 
@@ -50,7 +50,10 @@ async def week(visit: Visit) -> Response:
             if ids:
                 hours = await read_week(connection, ids, WEEKS)
                 found[room] = _draw(hours, SHOWN[show])
-    return await visit.show("week.html", found=found, show=show, shown=SHOWN, weeks=WEEKS)
+        beyond = await read_beyond(connection, seen, await read_folded_until(connection))
+    return await visit.show(
+        "week.html", found=found, beyond=beyond, show=show, shown=SHOWN, weeks=WEEKS
+    )
 
 
 def _draw(hours: list[list[HourOfWeek]], what: What) -> Week:

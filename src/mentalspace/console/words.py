@@ -219,6 +219,11 @@ def kind(name: str) -> str:
     return _KIND.get(name, plain(name))
 
 
+def kinds_called(name: str) -> list[str]:
+    """Every kind that people know by the same words as this one; it is among them."""
+    return sorted({name, *(other for other, words in _KIND.items() if words == kind(name))})
+
+
 def channel(integration: str) -> str:
     return _CHANNELS.get(integration, plain(integration))
 

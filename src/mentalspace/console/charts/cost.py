@@ -52,7 +52,7 @@ def draw_cost(days: Sequence[Spent], currency: str) -> Chart:
     width = len(days) * _STEP
     top = max((max(day.amount, day.usual or 0.0) for day in days), default=0.0) * 1.08
     if not top:
-        return Chart(width, _HEIGHT, (), f"Last {len(days)} days: nothing was spent.")
+        return Chart(width, _HEIGHT, (), f"Last {len(days)} days: no cost is counted so far.")
     bars: list[Bar] = []
     for index, day in enumerate(days):
         height = round(day.amount / top * _HEIGHT, 1)

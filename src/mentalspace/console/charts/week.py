@@ -61,7 +61,7 @@ def _square(hour: int, number: int, most: int, tone: str) -> Bar:
 
 def _text(numbers: Sequence[Sequence[int]], most: int, total: int, what: str) -> str:
     if not total:
-        return f"No {what}."
+        return f"0 {what}, as counted so far."
     day, hour = next(
         (day, hour)
         for day, hours in enumerate(numbers)

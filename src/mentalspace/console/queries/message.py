@@ -28,7 +28,7 @@ SILENT = "silent"
 _WHERE = f"""
  where ($1 in ('', '{SILENT}') or d.status = $1)
    and ($1 <> '{SILENT}' or d.id in (select id from delivery where {UNHEARD}))
-   and ($2 = '' or d.kind = $2) and ($3 = '' or d.integration = $3)
+   and ($2::text[] is null or d.kind = any ($2)) and ($3 = '' or d.integration = $3)
    and ($7 = '' or d.last_case = $7
      or d.last_case = any ($8) and {sent_into("d.id", "app.now()")} = $7)
    and ($4 or d.drill is null) and ($5::timestamptz is null or d.created_at < $5)
@@ -74,10 +74,12 @@ async def read_messages(
     before: Any | None,
     *,
     with_names: bool,
+    kinds: Sequence[str] | None = None,
     unknowns: Sequence[str] = (),
 ) -> list[Any]:
     """Newest first, one more than a page if there are more. Names only where they may be seen.
 
+    `kinds` are what the filter's kind is called alike, None for any;
     `unknowns` are the cases that leave an outcome unknown: the cause may lie before them.
     """
     name = ", k.name as client_name" if with_names else ""
@@ -86,7 +88,7 @@ async def read_messages(
         await connection.fetch(
             _COLUMNS + name + _FROM + join + _WHERE,
             filters.status,
-            filters.kind,
+            kinds,
             filters.integration,
             filters.drills,
             before,
