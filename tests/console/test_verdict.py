@@ -48,6 +48,20 @@ def test_how_a_provider_fails_is_said_as_it_was_seen(
     assert (not_the_network(latest, "Resend") is not None) == (kind == "malformed")
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("refused", "Our own rules refuse it before anything leaves; Resend is not asked"),
+        ("undelivered", "Resend takes it, and it does not arrive"),
+    ],
+)
+def test_of_what_no_try_failed_no_answer_speaks(kind: str, said: str) -> None:
+    incident = {"fault": "ours", "integration": "email", "facts": {}}
+    elsewhere = {"others": 3, "answered": True, "asked": True}
+    found = verdict(incident, {"latest": None, "elsewhere": elsewhere}, "Resend", kind=kind)
+    assert (found.because, found.elsewhere) == (said, None)
+
+
 def test_our_own_calls_speak_while_it_is_theirs_and_lasts() -> None:
     """Beside a status page that says all is well; once it is over they say nothing more."""
     facts = {"tries": {"bad": 5, "good": 3}}

@@ -171,7 +171,9 @@ async def incident(visit: Visit) -> Response:
             opened_at=found["opened_at"],
         ),
         did=deeds(facts["story"], provider, _titles(visit, found)),
-        verdict=verdict(whole, facts, provider, case_apart.title if case_apart else None),
+        verdict=verdict(
+            whole, facts, provider, case_apart.title if case_apart else None, about.kind
+        ),
         way_out=way_out,
         status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),

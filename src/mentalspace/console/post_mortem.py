@@ -44,7 +44,8 @@ _SYSTEM = frozenset({"worker", "dispatcher", "evaluator", "pager", "system", "ru
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Everything that is known of an incident and whom it leads, read in one transaction."""
+    """Everything that is known of an incident and whom it leads, read in one transaction; `kind` is
+    `About`'s."""
 
     incident: Any
     facts: dict[str, Any]
@@ -56,6 +57,7 @@ class Told:
     room: str
     now: datetime
     shared: Shared | None
+    kind: str
     rounds: Sequence[Round]
 
 
@@ -77,7 +79,20 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
     story = narrate(facts["story"], provider, title, opened_at=incident["opened_at"])
     room = services.rooms.get(incident["integration"])
     where = room.title if room else words.plain(incident["integration"])
-    return Told(whole, facts, group, pages, evidence, story, provider, where, now, shared, rounds)
+    return Told(
+        whole,
+        facts,
+        group,
+        pages,
+        evidence,
+        story,
+        provider,
+        where,
+        now,
+        shared,
+        about.kind,
+        rounds,
+    )
 
 
 def post_mortem(told: Told) -> Document:
@@ -119,7 +134,7 @@ def post_mortem(told: Told) -> Document:
 
 def _what(told: Told) -> Iterator[tuple[str, str]]:
     incident, facts = told.incident, told.facts
-    judged = verdict(incident, facts, told.provider)
+    judged = verdict(incident, facts, told.provider, kind=told.kind)
     yield "Incident", str(incident["id"])
     yield "State", words.INCIDENT[incident["status"]].word
     yield "Severity", words.SEVERITY[incident["severity"]].word

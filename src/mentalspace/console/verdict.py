@@ -26,16 +26,29 @@ class Verdict:
     partly: str | None = None
 
 
+# Of which no try failed: what others are answered says nothing of them.
+_UNTRIED: Mapping[str, str] = {
+    "refused": "Our own rules refuse it before anything leaves; {provider} is not asked",
+    "undelivered": "{provider} takes it, and it does not arrive",
+}
+
+
 def verdict(
-    incident: Any, facts: Mapping[str, Any], provider: str, apart_title: str | None = None
+    incident: Any,
+    facts: Mapping[str, Any],
+    provider: str,
+    apart_title: str | None = None,
+    kind: str = "",
 ) -> Verdict:
-    """`apart_title` is the case by which its other part failed, in words."""
+    """`apart_title` is the case by which its other part failed, in words; `kind` is `About`'s."""
     whose = words.whose(incident)
     if incident["integration"] == HOUSE:
         return Verdict(whose, "A part of the house itself; no provider is asked", None)
     if rate := rate_text(incident["facts"]):
         # Answers elsewhere say nothing of addresses or of a reputation.
         return _with_part(Verdict(whose, rate, None), incident, facts, apart_title)
+    if facts["latest"] is None and kind in _UNTRIED:
+        return Verdict(whose, _UNTRIED[kind].format(provider=provider), None)
     because = _because(incident["fault"], facts["latest"], provider)
     if incident["facts"].get("refused_together"):
         because = f"{_refused_together(incident, provider)}; {_answer(facts['latest'])}"

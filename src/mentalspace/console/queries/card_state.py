@@ -76,7 +76,7 @@ def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
         waits = (
             f"{person} paused it, and only a person opens it sooner; nothing is lost"
             if person
-            else "nothing is sent until the cause is gone; nothing is lost"
+            else "nothing goes this way until the cause is gone; nothing is lost"
         )
         return [State("Paused", "bad", _went(credential) or waits)]
     match credential["breaker"]:

@@ -178,7 +178,7 @@ def _pause(s: Standing, _title: Title, _price: Price | None) -> tuple[str, ...]:
     return (
         f"{_waiting(s)} would wait, and {_count(s.coming)} that fall due within the hour."
         if s.waiting or s.coming
-        else "Nothing is due now or within the hour; whatever falls due until then would wait.",
+        else "Nothing is due now or within the hour; whatever is booked or falls due would wait.",
         *_resting(s),
         *_in_hand(s),
         "Nothing goes over to another provider: a lane paused by hand keeps what it has.",

@@ -48,7 +48,7 @@ class Witness:
         if not self.others:
             return "it answers a harmless question" if own else "it fails a harmless question too"
         if own and len(well) == len(self.others):
-            return "it answers everybody: it is well again, or refuses only what was sent"
+            return "it answers everybody: it is over, or it is about what was sent"
         if own:
             return "it answers this credential, and not all of the others"
         if well:
