@@ -248,7 +248,7 @@ def drills(books: Runbooks) -> str:
         [
             f"[`{rehearsal.id}`]({_link(rehearsal.path)})",
             rehearsal.title,
-            NEVER,
+            ", ".join(f"`{rule}`" for rule in rehearsal.proves) or NEVER,
             NEVER,
             "; ".join(f"{step.do}: {step.expect}" for step in rehearsal.steps),
             NEVER,
@@ -257,8 +257,8 @@ def drills(books: Runbooks) -> str:
     ]
     return (
         "Run one with `mentalspace drill email/invalid_api_key`, all with `mentalspace drill "
-        "--all`.\nThe third column names the cases a drill proves, the fourth the items of "
-        "[the seed](../seed-coverage.md) it shows.\n\n"
+        "--all`.\nThe third column names the cases a drill proves, or the house's rules, the "
+        "fourth the items of [the seed](../seed-coverage.md) it shows.\n\n"
         + table("drill | title | proves | seed | expects | recovers by", rows)
     )
 

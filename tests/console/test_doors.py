@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import aiohttp
 
-from tests.console.stage import CLIENT, PASSWORD, Owner, Stage, walk
+from tests.console.stage import CLIENT, PASSWORD, Owner, Stage, walk, write_drill
 
 NAMES = (CLIENT, "Client Number", "Hal Heldperson", "Mesa Number", "client0@", "Gwen Goodrow")
 
@@ -507,3 +507,13 @@ async def test_a_rehearsal_is_told_in_its_order(stage: Stage) -> None:
     assert steps == [f"Step {number}" for number in range(1, len(rehearsal.steps) + 1)]
     assert text.count(">No</span>") == 1
     assert "While broken" not in text
+
+
+async def test_a_drill_of_the_house_links_the_rules_that_it_proves(stage: Stage) -> None:
+    """To the pages that on-call has of them."""
+    run = await write_drill(stage.owner, "house/ways_fail", True)
+    async with visitor(stage, "oncall") as http, http.get(f"/drills/{run}") as answer:
+        text = await answer.text()
+    assert answer.status == 200
+    for rule in ("house.channel_fails", "house.nobody_paged"):
+        assert f'href="/alerts/rules/{rule}"' in text

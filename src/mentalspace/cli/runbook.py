@@ -91,7 +91,8 @@ def page(runbooks: Runbooks, page_id: str) -> str:
     for rehearsal in runbooks.rehearsals:
         if rehearsal.id == page_id:
             text = rehearsal.path.read_text(encoding="utf-8").rstrip()
-            return f"{rehearsal.id} · {rehearsal.title}\n\n{text}\n"
+            rules = f"Proves {', '.join(rehearsal.proves)}\n\n" if rehearsal.proves else ""
+            return f"{rehearsal.id} · {rehearsal.title}\n\n{rules}{text}\n"
     raise Refused("no_such_page", f"no page has the id {page_id!r}; see `mentalspace runbook list`")
 
 
