@@ -334,6 +334,20 @@ async def test_what_goes_on_by_itself_is_left_out_until_it_is_asked_for(stage: S
             assert (await page.text()).count(added) == 50
 
 
+@pytest.mark.browser
+@pytest.mark.database
+async def test_a_telephone_shows_no_line_that_says_nothing(browser: Browser, stage: Stage) -> None:
+    """An entry about nobody, of no practice, is two lines: who, and what."""
+    async with signed_in(browser, stage, "oncall", width=390) as page:
+        await page.goto(f"{stage.url}/audit")
+        cells = page.get_by_role("row").nth(1).locator("td:visible")
+        assert await cells.evaluate_all("cells => cells.map(cell => cell.dataset.label)") == [
+            "Who", "Did what",
+        ]  # fmt: skip
+        await page.set_viewport_size({"width": 1280, "height": 850})
+        await expect(page.get_by_role("row").nth(1).locator("td:visible")).to_have_count(5)
+
+
 @pytest.mark.database
 async def test_a_lock_keeps_no_act_out_of_the_audit(stage: Stage) -> None:
     """An incident is taken while somebody else holds the audit's chains; a minute later the audit
