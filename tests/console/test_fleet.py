@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 
 import pytest
@@ -241,3 +242,38 @@ async def test_a_list_of_incidents_waits_a_moment_for_its_counts(
         monkeypatch.setattr("mentalspace.console.queries.listed._impact", for_ever)
         assert await people_of(connection, stage.services.runbooks, incidents) == {}
         await connection.execute("select pg_sleep(0.1)")
+
+
+@pytest.mark.parametrize(
+    ("waits", "said"),
+    [
+        ("the database, in dispatch.dispatch", "mentalspace restart worker"),
+        ("an answer from outside, in outbound._exchange", "a restart would ask the same"),
+    ],
+)
+async def test_a_worker_that_waits_for_others_is_not_restarted(
+    stage: Stage, waits: str, said: str
+) -> None:
+    """What to do beside a loop that falters: a restart brings no provider's answer."""
+    loop = '{"every_s": 1, "failures": 0, "waits": "%s"}'
+    await stage.owner.execute(
+        "insert into heartbeat (process, kind, host, pid, started_at, loops) values"
+        " ('slow', 'worker', 'here', 1, clock_timestamp() - interval '1 hour', $1)",
+        {"dispatch": json.loads(loop % waits)},
+    )
+    try:
+        async with visitor(stage, "oncall") as http, http.get("/") as answer:
+            page = await answer.text()
+        notice = next(part for part in page.split("<p ") if waits in part)
+        ways = ("mentalspace restart worker", "a restart would ask the same")
+        assert [way for way in ways if way in notice] == [said]
+    finally:
+        await stage.owner.execute("delete from heartbeat where process = 'slow'")
+
+
+async def test_whoever_waits_is_told_as_their_room_says(stage: Stage) -> None:
+    """A document that has no copy yet is here all the same, and the card says so."""
+    async with visitor(stage, "oncall") as http, http.get("/") as answer:
+        page = await answer.text()
+    labels = set(re.findall(r"<dt>(People [^<]+)</dt>", page))
+    assert {"People not reached now", "People without a copy of a document now"} <= labels

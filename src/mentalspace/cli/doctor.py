@@ -72,7 +72,9 @@ def _credentials(report: Report) -> Iterator[str]:
     touched = report.touched
     if people := touched.people:
         are = "person is" if people == 1 else "people are"
-        yield f"{people} {are} not reached{_comes(touched.next_at)}"
+        yield f"{people} {are} {report.overview.unreached}{_comes(touched.next_at)}"
+        if report.overview.meanwhile:
+            yield report.overview.meanwhile
     if touched.before:
         are = "person was" if touched.before == 1 else "people were"
         since = _moment(touched.before_since)

@@ -34,6 +34,8 @@ class Templates:
             status=self._status,
             provider_title=self.provider_title,
             room_title=self.room_title,
+            unreached=lambda room: _overview(services, room, "unreached") or "not reached",
+            meanwhile=lambda room: _overview(services, room, "meanwhile"),
             case_title=lambda case_id: _case_title(services, case_id),
             at_once=lambda severity: _at_once(services, severity),
         )
@@ -78,6 +80,16 @@ def _at_once(services: Services, severity: str) -> bool:
     """Whether an incident of this severity leaves no time to acknowledge it: nothing is overdue
     the moment it opens."""
     return services.runbooks.escalation.rung(Severity(severity)).ack_within_s == 0
+
+
+def _overview(services: Services, room: str, word: str) -> str | None:
+    """What its overview says; None of the house, and of a room that is gone."""
+    try:
+        overview = services.runbooks.room(room).overview
+    except LookupError:
+        return None
+    said: str | None = getattr(overview, word)
+    return said
 
 
 def _case_title(services: Services, case_id: str | None) -> str | None:

@@ -12,13 +12,14 @@ import asyncpg
 from mentalspace.engine.db import CONNECTION_LOST
 from mentalspace.kernel.errors import MentalSpaceError, ProviderError, Refused
 
+OUTSIDE = "an answer from outside"
 _OURS = "mentalspace."
 # Whoever waits deeper than so many calls waits for them all the same.
 _DEEPEST = 100
 _WAITS: tuple[tuple[str, str], ...] = (
     ("asyncpg", "the database"),
-    ("aiohttp", "an answer from outside"),
-    ("aiosmtplib", "an answer from outside"),
+    ("aiohttp", OUTSIDE),
+    ("aiosmtplib", OUTSIDE),
     ("apprise", "a way to page"),
 )
 

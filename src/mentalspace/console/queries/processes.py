@@ -21,6 +21,7 @@ from mentalspace.engine.pulse import (
     last_looked,
 )
 from mentalspace.engine.restarts import Restarts, read_restarts
+from mentalspace.engine.standstill import OUTSIDE
 
 _DEAD_AFTER_S = 10.0
 # Whoever looks does not wait long for what somebody has locked.
@@ -68,6 +69,11 @@ class Process:
     def waits(self) -> str | None:
         """What the turn waits for that has lasted longest."""
         return next((one.waits for one in self.stalled if one.waits), None)
+
+    @property
+    def waits_outside(self) -> bool:
+        """Whether somebody else’s answer is all it waits for."""
+        return self.waits is not None and self.waits.startswith(OUTSIDE)
 
     @property
     def is_troubled(self) -> bool:

@@ -199,6 +199,9 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
+    """`unreached` is how whoever waits stands, after *5 people are*; `meanwhile`, what goes on all
+    the same while the provider is out."""
+
     room: str
     title: str
     provider: str
@@ -218,6 +221,8 @@ class Overview:
     path: Path
     price: Price | None = None
     look_up_price: Price | None = None
+    unreached: str = "not reached"
+    meanwhile: str | None = None
 
     def metric(self, metric_id: str | None) -> Metric | None:
         return next((metric for metric in self.metrics if metric.id == metric_id), None)
@@ -253,6 +258,8 @@ def parse_overview(
         path=source.path,
         price=next(iter(map(_price, table.tables("price"))), None),
         look_up_price=next(iter(map(_price, table.tables("look_up_price"))), None),
+        unreached=table.text("unreached", "not reached"),
+        meanwhile=table.maybe_text("meanwhile"),
     )
     table.done()
     return overview if len(problems) == before else None
