@@ -94,6 +94,15 @@ _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
             "secret",
         ),
         (_seen("sms.credential_refused", "sms.account_suspended"), "Change no key", None),
+        (
+            _seen(
+                "sms.consecutive_failures",
+                "sms.unreachable",
+                **{**_OUT, "facts": {"entered_at": AT.isoformat()}},
+            ),
+            "Look at what was entered at 18:01 UTC, its address as well as its secret",
+            "secret",
+        ),
         (_seen("sms.texts_filtered", "sms.filtered"), "Pause the lanes of Mesa until", "pause"),
         (_seen("sms.budget_burns", "sms.filtered"), "Pause the lanes of Mesa until", "pause"),
         (_seen("house.loop_silent"), "`mentalspace restart worker`", None),

@@ -62,6 +62,16 @@ def test_of_what_no_try_failed_no_answer_speaks(kind: str, said: str) -> None:
     assert (found.because, found.elsewhere) == (said, None)
 
 
+def test_what_was_entered_just_before_is_ours() -> None:
+    """Theirs by what was met, and nobody else meets it: what was entered last is looked at."""
+    latest = {"evidence_kind": "connect", "http": None, "code": None, "good_after_at": None}
+    facts = {"entered_at": "2026-03-02T02:10:00+00:00"}
+    incident = {"fault": "theirs", "integration": "sms", "facts": facts}
+    found = verdict(incident, {"latest": latest, "elsewhere": None}, "Twilio")
+    assert found.whose == "Ours, most likely"
+    assert "since its secret and address were entered anew at 02:10:00 UTC" in found.because
+
+
 def test_our_own_calls_speak_while_it_is_theirs_and_lasts() -> None:
     """Beside a status page that says all is well; once it is over they say nothing more."""
     facts = {"tries": {"bad": 5, "good": 3}}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from mentalspace.console import words
 from mentalspace.console.queries.group import Group
 from mentalspace.console.queries.processes import Standstill
 from mentalspace.console.queries.refused import RefusedHooks
@@ -77,6 +78,8 @@ def recommend(seen: Seen) -> Recommendation | None:
         return Recommendation(f"{seen.of_callbacks}.", None)
     if incident["facts"].get("refused_together"):
         return _refused_together(seen)
+    if (entered := _entered(seen)) is not None:
+        return entered
     advised = _of_runbook(seen)
     whole = _unless_done(seen, advised) if advised is not None else None
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
@@ -158,6 +161,19 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
         f"Enter the secret that signs {seen.provider}’s webhooks, {names}, on the credential’s"
         f" page, as {seen.provider} shows it beside the webhook. What sends is accepted: leave any"
         " other key as it is, and pause nothing.",
+        "secret",
+    )
+
+
+def _entered(seen: Seen) -> Recommendation | None:
+    """Whoever entered it can say what they entered; the provider is well as far as others see."""
+    at = words.entered_at(seen.incident)
+    if at is None or seen.incident["fault"] != "theirs":
+        return None
+    return Recommendation(
+        f"Look at what was entered at {at:%H:%M} UTC, its address as well as its secret: nothing"
+        f" has gone well with it. Enter both again as {seen.provider} shows them; what waits goes"
+        " then.",
         "secret",
     )
 

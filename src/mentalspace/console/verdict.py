@@ -52,6 +52,12 @@ def verdict(
     because = _because(incident["fault"], facts["latest"], provider)
     if incident["facts"].get("refused_together"):
         because = f"{_refused_together(incident, provider)}; {_answer(facts['latest'])}"
+    entered = words.entered_at(incident)
+    if entered is not None and incident["fault"] == "theirs":
+        because = (
+            f"Nothing has gone well since its secret and address were entered anew at"
+            f" {entered:%H:%M:%S} UTC; {_answer(facts['latest'])}"
+        )
     found = Verdict(whose, because, _elsewhere(facts, provider))
     return _with_part(found, incident, facts, apart_title)
 

@@ -292,10 +292,21 @@ def fault(name: str | None) -> str:
 
 
 def whose(incident: Any) -> str:
-    """Of an incident; a key that is refused at many practices at once is hardly theirs to mend."""
+    """Of an incident; a key that is refused at many practices at once is hardly theirs to mend, and
+    what fails since somebody entered it anew is hardly the provider's."""
     if incident["facts"].get("refused_together"):
         return "Theirs, most likely"
+    if entered_at(incident) and incident["fault"] == "theirs":
+        return "Ours, most likely"
     return fault(incident["fault"])
+
+
+def entered_at(incident: Any) -> datetime | None:
+    """When the secret was entered with which nothing has gone well, of an incident that followed;
+    what others meet as well has nothing to do with it."""
+    facts = incident["facts"]
+    at = None if facts.get("practices", 1) > 1 else facts.get("entered_at")
+    return datetime.fromisoformat(at) if at else None
 
 
 def turned_at(incident: Any) -> datetime | None:

@@ -35,7 +35,8 @@ _REFUSED_BECAUSE = {
 }
 
 CREDENTIALS = f"""
-select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, p.name as practice,
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.base_url,
+       p.name as practice,
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
        (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
          where credential_id = c.id and state = 'paused') as paused,
@@ -98,6 +99,8 @@ async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
         cases = services.runbooks.room(row["integration"]).cases_for(row["provider"])
         case = classify(cases, error.evidence)
         text = f"{provider.title} answered {error.evidence.summary()}: {case.title} ({case.id})"
+        if error.evidence.kind == "connect":
+            text += f"; the address that is tried is {row['base_url']}"
         whose: Whose = "theirs" if case.fault is Fault.THEIRS else "ours"
         return finding(row, "provider", "bad", text, whose)
     return finding(row, "provider", "good", f"{provider.title}: {seen}")

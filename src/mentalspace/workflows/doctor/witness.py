@@ -21,12 +21,12 @@ WITHIN_S = 4.0
 MOST_OTHERS = 2
 
 _OWN = """
-select id, practice_id, integration, provider, endpoint, live from credential
+select id, practice_id, integration, provider, endpoint, live, base_url from credential
  where id = $1 and drill is null
 """
 # Whoever had a good answer lately is the best witness.
 _OTHERS = """
-select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.base_url
   from credential c left join credential_state s on s.credential_id = c.id
  where c.integration = $1 and c.provider = $2 and c.live = $3 and c.active and c.drill is null
    and not c.test_only and c.id <> all ($4)
