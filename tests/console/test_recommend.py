@@ -100,7 +100,7 @@ _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
                 "sms.unreachable",
                 **{**_OUT, "facts": {"entered_at": AT.isoformat()}},
             ),
-            "Look at what was entered at 18:01 UTC, its address as well as its secret",
+            "Enter both again as Twilio shows them; what waits goes then.",
             "secret",
         ),
         (_seen("sms.texts_filtered", "sms.filtered"), "Pause the lanes of Mesa until", "pause"),

@@ -167,13 +167,12 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
 
 def _entered(seen: Seen) -> Recommendation | None:
     """Whoever entered it can say what they entered; the provider is well as far as others see."""
-    at = words.entered_at(seen.incident)
-    if at is None or seen.incident["fault"] != "theirs":
+    if words.entered_at(seen.incident) is None or seen.incident["fault"] != "theirs":
         return None
     return Recommendation(
-        f"Look at what was entered at {at:%H:%M} UTC, its address as well as its secret: nothing"
-        f" has gone well with it. Enter both again as {seen.provider} shows them; what waits goes"
-        " then.",
+        "Look at what was entered just before this began, its address as well as its secret:"
+        f" nothing has gone well with it. Enter both again as {seen.provider} shows them; what"
+        " waits goes then.",
         "secret",
     )
 
