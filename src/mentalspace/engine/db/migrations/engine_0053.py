@@ -4,8 +4,8 @@ from pathlib import Path
 
 from mentalspace.engine.db.migrate import run_sql
 
-revision = "engine_0055"
-down_revision = "engine_0054"
+revision = "engine_0053"
+down_revision = "engine_0052"
 branch_labels = None
 depends_on = None
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mentalspace.engine.db.migrate import run_sql
 
-revision = "engine_0054"
+revision = "engine_0052"
 down_revision = "engine_0051"
 branch_labels = None
 depends_on = None
