@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from mentalspace.engine.db import Database
+from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client, DeadlinedHttp
-from mentalspace.engine.secrets import Vault
+from mentalspace.engine.secrets import SealBroken, Vault
 from mentalspace.kernel.integration import Adapter, Credential, Integration, hook_url
+
+log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +57,13 @@ class Adapters:
         )
         http = DeadlinedHttp(self.clients[row["live"]], deadline_s or provider.deadline_s)
         return provider.adapter(http, credential)
+
+    async def usable(self, practice_id: UUID, credential_id: UUID) -> Adapter | None:
+        """The same for loops over many: one that cannot be opened is logged, and stops no other."""
+        try:
+            return await self.of(practice_id, credential_id)
+        except (LookupError, SealBroken) as error:
+            log.error(
+                "credential_unusable", credential_id=credential_id, error=type(error).__name__
+            )
+            return None

@@ -12,8 +12,6 @@ from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.db import Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.limiter import keep_slot, reserve_slot
-from mentalspace.engine.log import get_logger
-from mentalspace.engine.secrets import SealBroken
 from mentalspace.engine.silence import ASK_AFTER_S
 from mentalspace.kernel.errors import ProviderError, Refused
 from mentalspace.kernel.event import Event
@@ -26,8 +24,6 @@ OVERDUE_AFTER_S = 120.0
 _AT_MOST = 5
 _WITHIN_S = 60.0
 _KEPT = "interval '1 day'"
-
-log = get_logger(__name__)
 
 # Once each: what stays so is asked after by engine/silence.py, which asks first at `ask_at`. While
 # our own inbox is behind, nobody is asked: what is missing may lie there.
@@ -77,12 +73,8 @@ class Overdue:
         return len(rows)
 
     async def _ask(self, practice_id: UUID, credential_id: UUID, ids: Sequence[UUID]) -> None:
-        try:
-            adapter = await self.adapters.of(practice_id, credential_id)
-        except (LookupError, SealBroken) as error:
-            log.error(
-                "credential_unusable", credential_id=credential_id, error=type(error).__name__
-            )
+        adapter = await self.adapters.usable(practice_id, credential_id)
+        if adapter is None:
             return
         for delivery_id in ids:
             await self._ask_after(adapter, practice_id, credential_id, delivery_id)

@@ -11,12 +11,8 @@ from mentalspace.engine.db import Database
 from mentalspace.engine.events import Reactor, apply_event
 from mentalspace.engine.ledger import record
 from mentalspace.engine.limiter import keep_slot, reserve_slot
-from mentalspace.engine.log import get_logger
-from mentalspace.engine.secrets import SealBroken
 from mentalspace.kernel.errors import ProviderError, Refused
 from mentalspace.kernel.integration import Adapter
-
-log = get_logger(__name__)
 
 # A webhook takes seconds; its retries may take hours. Ask first after this, then ever later.
 ASK_AFTER_S = 900.0
@@ -58,13 +54,8 @@ class SilenceKeeper:
             taken = await connection.fetch(_TAKE, credential_id, ASK_AFTER_S, questions, _BATCH)
         if not row["follows"]:
             return 0  # nothing more will be heard, and that is no silence
-        try:
-            adapter = await self.adapters.of(practice_id, credential_id)
-        except (LookupError, SealBroken) as error:
-            # One credential that cannot be opened must not silence the others.
-            log.error(
-                "credential_unusable", credential_id=credential_id, error=type(error).__name__
-            )
+        adapter = await self.adapters.usable(practice_id, credential_id)
+        if adapter is None:
             return 0
         for message in taken:
             await self._ask_after(adapter, practice_id, credential_id, message)
