@@ -57,3 +57,14 @@ def test_what_is_late_is_not_called_silent() -> None:
     assert "none of it has been heard" not in late.words
     assert late.advice is not None and late.advice.startswith("Wait")
     assert replace(late, door=Reach("ehr.example", None, http=502)).advice is None
+
+
+def test_whom_alone_a_provider_does_not_call_has_something_entered_wrongly_there() -> None:
+    """Others hear from it: where to look is said, with the address that is to stand there."""
+    address = "https://ehr.example/v1/hooks/email/mesa"
+    alone = replace(SILENT, calls_others=True, address=address)
+    assert alone.words.startswith("What is entered at Twilio, it seems: it calls others, and not")
+    assert alone.advice is not None and address in alone.advice and alone.told.endswith("replayed")
+    assert replace(alone, calls_others=False).told == replace(alone, calls_others=False).words
+    shut = replace(alone, door=Reach("ehr.example", "connection", "refused"))
+    assert (shut.whose, shut.advice) == ("ours", None)

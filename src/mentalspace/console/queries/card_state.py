@@ -49,7 +49,7 @@ def states_of(
     ]
     if backlog and (backlog["held"] or backlog["unknown"]):
         found.append(State(FOR_THE_DAY, "info", "messages are held or their outcome is unknown"))
-    way_in = f". {told.ways_in[id_].words}" if id_ in told.ways_in else ""
+    way_in = f". {told.ways_in[id_].told}" if id_ in told.ways_in else ""
     if id_ in told.refusing:
         meaning = f"messages leave; what became of them is refused{way_in}"
         found.append(State("Callbacks refused", "bad", meaning))

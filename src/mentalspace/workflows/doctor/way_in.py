@@ -24,7 +24,13 @@ _NOT_SO = 405
 # Each with what was refused within a day, and whether any came in after that.
 _READ = """
 select c.id, c.integration, c.provider, c.endpoint, c.live, heard.at as heard_at, r.refused, r.code,
-       r.since, r.last_at
+       r.since, r.last_at, exists (
+         select from credential o
+          where o.provider = c.provider and o.id <> c.id and o.live = c.live and o.active
+            and o.drill is null and exists (
+              select from inbox i where i.credential_id = o.id
+                 and i.received_at > app.now() - interval '3 min'
+                 and i.received_at > coalesce(heard.at, '-infinity'))) as calls_others
   from credential c
   left join lateral (
     select i.received_at as at from inbox i where i.credential_id = c.id
@@ -52,9 +58,10 @@ _WHY: Mapping[str, str] = {
 @dataclass(frozen=True, slots=True)
 class WayIn:
     """Of a credential that nothing is heard of. `refused` within a day, all for `code`, the last at
-    `last_at`; nothing held after them if they are the `latest`. `door` is how far we get to it
-    ourselves; `hears` whether what people write comes in by it as well; `called_back` whether what
-    is overdue is late or missing."""
+    `last_at`; nothing held after them if they are the `latest`. `address` is our `door`'s, and that
+    how far we get to it ourselves; `calls_others`, whether others are called back meanwhile;
+    `hears`, whether what people write comes in by it as well; `called_back`, whether what is
+    overdue is late or missing."""
 
     provider: str
     heard_at: datetime | None
@@ -64,6 +71,8 @@ class WayIn:
     door: Reach
     hears: bool
     called_back: CalledBack | None = None
+    calls_others: bool = False
+    address: str = ""
 
     @property
     def latest(self) -> bool:
@@ -81,7 +90,16 @@ class WayIn:
     @property
     def advice(self) -> str | None:
         """Where it is not our own door that is to be mended."""
-        return self.called_back.advice if self.called_back and self.whose == "theirs" else None
+        if self.whose == "ours":
+            return None
+        kind = self.called_back.kind if self.called_back else None
+        if self.calls_others and kind in (None, "missing"):
+            return (
+                f"Look at {self.provider}’s dashboard, under the webhooks of this account: whether"
+                f" ours is enabled there, with the address {self.address}. Enter it again if not,"
+                " and have what could not be delivered replayed"
+            )
+        return self.called_back.advice if self.called_back else None
 
     @property
     def words(self) -> str:
@@ -94,6 +112,11 @@ class WayIn:
         return ". ".join(f"{one[:1].upper()}{one[1:]}" for one in said)
 
     @property
+    def told(self) -> str:
+        """What was seen, and what to do about it."""
+        return f"{self.words}. {self.advice}" if self.advice else self.words
+
+    @property
     def _whose(self) -> str:
         if self.latest:
             return f"ours: {self.provider} calls, and our own door refuses it"
@@ -102,6 +125,10 @@ class WayIn:
         kind = self.called_back.kind if self.called_back else None
         if kind == "slow":
             return f"theirs: {self.provider} has not done with what it took"
+        if self.calls_others and kind != "late":
+            return (
+                f"what is entered at {self.provider}, it seems: it calls others back, not this one"
+            )
         calls = "calls late" if kind == "late" else "does not call"
         return f"theirs, it seems, or the way from them to us: {self.provider} {calls}"
 
@@ -185,4 +212,6 @@ def _way_in(services: Services, row: Any, door: Reach, called_back: CalledBack |
         door=door,
         hears=provider.hears,
         called_back=called_back,
+        calls_others=row["calls_others"],
+        address=hook_url(services.settings.site_url, row["integration"], row["endpoint"]),
     )
