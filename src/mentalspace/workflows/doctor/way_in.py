@@ -127,7 +127,7 @@ class WayIn:
             return f"theirs: {self.provider} has not done with what it took"
         if self.calls_others and kind != "late":
             return (
-                f"what is entered at {self.provider}, it seems: it calls others back, not this one"
+                f"what is entered at {self.provider}, it seems: it calls others, and not this one"
             )
         calls = "calls late" if kind == "late" else "does not call"
         return f"theirs, it seems, or the way from them to us: {self.provider} {calls}"
