@@ -63,6 +63,10 @@ def test_a_failover_is_told() -> None:
     [
         ({"waiting": 1}, "messages leave by another way. 1 message still waits."),
         ({"practices": 3}, "by another way where there is a second provider."),
+        (
+            {"waiting": 8, "touched": {"people_reached": 0, "people_open": 8}},
+            "The other way they leave by is out as well. 8 messages still wait.",
+        ),
         ({"recovered_at": THREE}, "Meanwhile 8 messages left by another way."),
         ({"status": "open"}, "messages leave by another way."),
     ],

@@ -142,7 +142,7 @@ def status_text(
     trouble = _OTHER.get(kind or "") or _late(incident, impact)
     lines = [_began(incident, trouble, what, zone)]
     way = _other_way(facts, zone, state, practices)
-    nothing_waits = way is not None or trouble.rest is not _KEPT
+    nothing_waits = (way is not None and impact["people_reached"] > 0) or trouble.rest is not _KEPT
     if (cause := _cause(incident, who, nothing_waits=nothing_waits)) and state != "investigating":
         lines.append(cause)
     if way is not None:
@@ -201,6 +201,8 @@ def _other_way(facts: Mapping[str, Any], zone: str, state: str, practices: int) 
         return f"Meanwhile {words.count(number, 'message')} left by another way{where}."
     waiting = int(facts["impact"]["waiting"])
     left = f" {words.count(waiting, 'message')} still wait{'s' if waiting == 1 else ''}."
+    if waiting and not facts["impact"]["people_reached"]:
+        return f"The other way they leave by{where} is out as well.{left}"
     return f"Since {since} messages leave by another way{where}.{left if waiting else ''}"
 
 

@@ -47,8 +47,11 @@ def states_of(
         *_of_incident(credential),
         *_of_calls(credential, troubles),
     ]
-    if backlog and (backlog["held"] or backlog["unknown"]):
-        found.append(State(FOR_THE_DAY, "info", "messages are held or their outcome is unknown"))
+    if backlog and backlog["held"]:
+        found.append(State(FOR_THE_DAY, "info", "messages are held for a person"))
+    elif backlog and backlog["unknown"]:
+        asked = "the outcome of some is unknown, and asked after by itself"
+        found.append(State(FOR_THE_DAY, "info", asked))
     way_in = f". {told.ways_in[id_].told}" if id_ in told.ways_in else ""
     if id_ in told.refusing:
         meaning = f"messages leave; what became of them is refused{way_in}"
@@ -138,4 +141,8 @@ def _calm(credential: Any) -> State:
 
 def _went(credential: Any) -> str | None:
     """That what waits here leaves by the next provider, where it does."""
-    return "what waits goes over to the next provider" if credential["went_over"] else None
+    if not credential["went_over"]:
+        return None
+    if credential["next_works"]:
+        return "what waits goes over to the next provider"
+    return "what waits went over to the next provider, which is out as well"

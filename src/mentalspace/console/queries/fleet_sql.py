@@ -15,6 +15,7 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
        s.override_reason, s.override_until,
        case when s.slow_until > clock_timestamp() then s.slow_until end as slow_until,
        c.fail_over_after_s, first.provider as first_provider, next.provider as next_provider,
+       next.works as next_works,
        worst.title as incident_title, worst.severity as incident_severity,
        worst.recovered_at is not null as incident_recovered,
        worst.since as incident_since, worst.over_since as incident_over_since,
@@ -28,7 +29,9 @@ select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.tes
        and o.drill is null and (o.rank, o.created_at, o.id) < (c.rank, c.created_at, c.id)
      order by o.rank, o.created_at, o.id limit 1) first on true
   left join lateral (
-    select o.provider from credential o
+    select o.provider, coalesce(b.breaker, 'closed') <> 'open' and not exists (
+             select from lane l where l.credential_id = o.id and l.state = 'paused') as works
+      from credential o left join credential_state b on b.credential_id = o.id
      where o.practice_id = c.practice_id and o.integration = c.integration and o.active
        and o.drill is null and o.id <> c.id
      order by o.rank, o.created_at, o.id limit 1) next on true

@@ -104,6 +104,11 @@ def _is_switched(s: Standing, title: Title) -> str | None:
         else "once one try of it goes well; it is tried by itself"
     )
     name = title(s.moved_to or "")
+    if s.fallback is not None and not s.fallback.works:
+        return (
+            f"Switched by itself to {name}, which is out as well: {_went(s, title)}, and wait"
+            f" there. {here} gets what is new {back}."
+        )
     return (
         f"Already going by {name}. Switched by itself: {_went(s, title)}. {here} gets what is new"
         f" {back}."
