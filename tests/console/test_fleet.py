@@ -277,3 +277,22 @@ async def test_whoever_waits_is_told_as_their_room_says(stage: Stage) -> None:
         page = await answer.text()
     labels = set(re.findall(r"<dt>(People [^<]+)</dt>", page))
     assert {"People not reached now", "People without a copy of a document now"} <= labels
+
+
+async def test_a_lane_that_a_case_paused_says_why_and_what_to_do(stage: Stage) -> None:
+    """On top, before anybody was paged of it."""
+    pause = (
+        "update lane set state = $1, paused_case = $2, paused_at = app.now() - interval '1 min',"
+        " paused_until = app.now() + interval '1 hour' where id in (select l.id from lane l"
+        " join credential c on c.id = l.credential_id where c.endpoint = 'default'"
+        " and c.provider = 'resend')"
+    )
+    await stage.owner.execute(pause, "paused", "email.daily_quota")
+    try:
+        async with visitor(stage, "oncall") as http, http.get("/") as answer:
+            page = await answer.text()
+    finally:
+        await stage.owner.execute(pause, "open", None)
+    [notice] = [part for part in page.split("<p ") if "Now:" in part and "Lakeside" in part][:1]
+    assert "The plan’s mails of this day are used up." in notice
+    assert "Raise the plan at Resend, then resume the lanes" in notice

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,6 +37,7 @@ class Templates:
             unreached=lambda room: _overview(services, room, "unreached") or "not reached",
             meanwhile=lambda room: _overview(services, room, "meanwhile"),
             case_title=lambda case_id: _case_title(services, case_id),
+            case_now=lambda case_id, c: _case_now(services, self.provider_title, case_id, c),
             at_once=lambda severity: _at_once(services, severity),
         )
         self._environment.filters.update(
@@ -98,6 +99,24 @@ def _case_title(services: Services, case_id: str | None) -> str | None:
         return services.runbooks.case(case_id).title if case_id else None
     except LookupError:
         return None
+
+
+def _case_now(
+    services: Services,
+    provider_title: Callable[[str, str | None], str],
+    case_id: str | None,
+    credential: Any,
+) -> str | None:
+    """What a person does about a case at that credential, where its page says it in a line."""
+    try:
+        now = services.runbooks.case(case_id).now if case_id else None
+    except LookupError:
+        return None
+    return now and now.format(
+        provider=provider_title(credential["integration"], credential["provider"]),
+        practice=credential["practice_name"],
+        endpoint=credential["endpoint"],
+    )
 
 
 def _time(
