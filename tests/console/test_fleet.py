@@ -296,3 +296,22 @@ async def test_a_lane_that_a_case_paused_says_why_and_what_to_do(stage: Stage) -
     [notice] = [part for part in page.split("<p ") if "Now:" in part and "Lakeside" in part][:1]
     assert "The plan’s mails of this day are used up." in notice
     assert "Raise the plan at Resend, then resume the lanes" in notice
+
+
+async def test_what_is_said_of_several_practices_alike_is_said_once(stage: Stage) -> None:
+    """With the people of all of them, and that nobody has to do anything for it to be tried."""
+    out = (
+        "update credential_state s set breaker = $1, opened_at = app.now() from credential c"
+        " where c.id = s.credential_id and c.provider = 'supabase' and c.drill is null"
+    )
+    await stage.owner.execute(out, "open")
+    try:
+        async with visitor(stage, "oncall") as http, http.get("/") as answer:
+            page = await answer.text()
+    finally:
+        await stage.owner.execute(out, "closed")
+    notices = [part for part in page.split("<p ") if part.startswith('class="notice bad"')]
+    said = [part for part in notices if "File storage, " in part]
+    assert len(said) == 1
+    assert "File storage, 2 practices</a>: <b>Breaker open</b>" in said[0]
+    assert "until it answers a try, made by itself" in said[0]

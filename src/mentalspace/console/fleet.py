@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -82,7 +83,7 @@ async def home(visit: Visit) -> Response:
         fleet=fleet,
         uneasy=sum(card.state.tone in ("bad", "warn") for card in fleet.cards)
         + sum(group.number for group in fleet.more),
-        begun=[card for card in fleet.cards if _has_begun(card, among=incidents)],
+        begun=alike(card for card in fleet.cards if _has_begun(card, among=incidents)),
         lasting=[i for i in incidents if i["recovered_at"] is None],
         over=[i for i in incidents if i["recovered_at"] is not None],
         room=room,
@@ -105,6 +106,35 @@ async def home(visit: Visit) -> Response:
         heard=told.heard,
         drills={room: drills_of(room, drills) for room in fleet.rooms},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Cards of one provider of which the same is said: one trouble, most likely."""
+
+    cards: Sequence[Card]
+
+    @property
+    def first(self) -> Card:
+        return self.cards[0]
+
+    @property
+    def people(self) -> int:
+        """Each is one practice's."""
+        return sum(card.touched.people for card in self.cards)
+
+    @property
+    def next_at(self) -> datetime | None:
+        return min((c.touched.next_at for c in self.cards if c.touched.next_at), default=None)
+
+
+def alike(cards: Iterable[Card]) -> list[Alike]:
+    """In the order of the first of each."""
+    found: dict[tuple[str, str, str, str], list[Card]] = {}
+    for card in cards:
+        where = card.credential["integration"], card.credential["provider"]
+        found.setdefault((*where, card.state.word, card.state.meaning), []).append(card)
+    return [Alike(group) for group in found.values()]
 
 
 def _has_begun(card: Card, *, among: Sequence[Any]) -> bool:

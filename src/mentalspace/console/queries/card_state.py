@@ -84,7 +84,7 @@ def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
         return [State("Paused", "bad", _went(credential) or waits)]
     match credential["breaker"]:
         case "open":
-            went = _went(credential) or "nothing is sent"
+            went = _went(credential) or "nothing is sent until it answers a try, made by itself"
             return [State("Breaker open", "bad", f"the provider keeps failing; {went}")]
         case "half_open":
             return [State("Probing", "warn", "one message is being tried; its outcome decides")]
