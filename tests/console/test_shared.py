@@ -178,6 +178,14 @@ async def test_changes_before_the_first_of_them_stand_beside(stage: Stage) -> No
     await stage.owner.execute(move, stage.mesa, "30 min")
     said = await _block(stage)
     assert "Changed there in the two hours before" in said and "New secret entered" in said
+    well = (
+        "update credential_state set last_good_at = app.now() - $2::text::interval"
+        " where credential_id = (select credential_id from incident where id = $1)"
+    )
+    await stage.owner.execute(well, stage.incident, "31 min")
+    assert "hardly the cause" not in await _block(stage)
+    await stage.owner.execute(well, stage.incident, "20 min")
+    assert "Calls went well after it" in await _block(stage)
 
 
 async def test_of_a_group_the_practice_may_be_what_they_share(stage: Stage) -> None:
