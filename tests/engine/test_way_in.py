@@ -63,7 +63,7 @@ def test_whom_alone_a_provider_does_not_call_has_something_entered_wrongly_there
     """Others hear from it: where to look is said, with the address that is to stand there."""
     address = "https://ehr.example/v1/hooks/email/mesa"
     alone = replace(SILENT, calls_others=True, address=address)
-    assert alone.words.startswith("What is entered at Twilio, it seems: it calls others, and not")
+    assert alone.words.startswith("This account’s webhook at Twilio, it seems: Twilio calls others")
     assert alone.advice is not None and address in alone.advice and alone.told.endswith("replayed")
     assert replace(alone, calls_others=False).told == replace(alone, calls_others=False).words
     shut = replace(alone, door=Reach("ehr.example", "connection", "refused"))

@@ -127,7 +127,8 @@ class WayIn:
             return f"theirs: {self.provider} has not done with what it took"
         if self.calls_others and kind != "late":
             return (
-                f"what is entered at {self.provider}, it seems: it calls others, and not this one"
+                f"this account’s webhook at {self.provider}, it seems: {self.provider} calls others"
+                " back, and not this one. What is sent arrives all the same"
             )
         calls = "calls late" if kind == "late" else "does not call"
         return f"theirs, it seems, or the way from them to us: {self.provider} {calls}"
