@@ -76,8 +76,12 @@ async def test_test_mode_is_switched_and_the_doctor_says_so(
     findings = json.loads(mentalspace(environment, "doctor", "email", "--json").stdout)["findings"]
     [mode] = [f for f in findings if f["check"] == "test mode"]
     assert (mode["state"], mode["whose"]) == ("warning", "ours")
-    assert "everybody" in mentalspace(environment, *words, "--off").stdout
+    named = (*words[:-1], "Lakeside Counseling", "--off")
+    assert "everybody" in mentalspace(environment, *named).stdout
     assert not await admin.fetchval(switched)
+    noted = "select action from audit where actor = 'command line' order by id desc limit 2"
+    told = [row["action"] for row in await admin.fetch(noted)]
+    assert told == ["test_mode_ended", "test_mode_begun"]
     unknown = mentalspace(environment, "credential", "test-mode", "email", "--practice", "nowhere")
     assert "no such practice" in unknown.stderr
 

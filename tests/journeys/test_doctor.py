@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 
 from mentalspace.cli.doctor import WIDTH, screen
+from mentalspace.engine.db import connect_owner
 from mentalspace.workflows.doctor import Report
 from tests.house import House, until
 
@@ -67,6 +68,21 @@ async def test_a_broken_record_is_ours_and_says_what_to_publish(house: House) ->
     assert lines[0].startswith("Email: OURS. DKIM: resend._domainkey.mentalspace.app is cut short")
     assert dkim.publish[0].value in lines
     assert not report.ok
+
+
+async def test_an_address_that_one_alone_has_is_ours(house: House) -> None:
+    """Others reach the provider from here: what was entered is looked at, with the address."""
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute(
+            "update credential set base_url = 'http://127.0.0.1:9' where endpoint = 'mesa'"
+            " and provider = 'resend'"
+        )
+    report = await look(house)
+    assert report.verdict.whose == "ours"
+    [mesa] = [line.call for line in report.credentials if line.subject == "resend/mesa"]
+    assert (mesa.whose, mesa.state) == ("ours", "bad")
+    assert mesa.text.endswith("the address is http://127.0.0.1:9")
+    assert "others reach it from here" in (mesa.cure or "")
 
 
 async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:

@@ -20,17 +20,23 @@ select u.id, m.client_id from app_user u join membership m on m.user_id = u.id
 
 
 async def practice_id_of(services: Services, practice: str | None) -> UUID:
-    """By slug or id; None is the default practice. Raises Refused if there is none."""
+    """By slug, id or name; None is the default practice. Raises Refused if there is none, or if
+    several have the name."""
     async with services.database.as_dispatcher() as connection:
-        found: UUID | None = await connection.fetchval(
-            "select id from practice where case when $1::text is null then is_default"
-            " else slug = $1 or id::text = lower($1) end",
+        rows = await connection.fetch(
+            "select id, slug from practice where case when $1::text is null then is_default"
+            " else slug = $1 or id::text = lower($1) or lower(name) = lower($1) end"
+            " order by slug = $1 desc, slug",
             practice,
         )
         slugs = await connection.fetch("select slug from practice where not is_drill order by slug")
-    if found is None:
+    if not rows:
         known = ", ".join(row["slug"] for row in slugs)
         raise Refused("no_such_practice", f"there is no such practice; known are {known}")
+    if len(rows) > 1 and rows[0]["slug"] != practice:
+        named = ", ".join(row["slug"] for row in rows)
+        raise Refused("several_practices", f"several have that name; say which: {named}")
+    found: UUID = rows[0]["id"]
     return found
 
 

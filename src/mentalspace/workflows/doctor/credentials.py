@@ -99,9 +99,10 @@ async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
         cases = services.runbooks.room(row["integration"]).cases_for(row["provider"])
         case = classify(cases, error.evidence)
         text = f"{provider.title} answered {error.evidence.summary()}: {case.title} ({case.id})"
-        if error.evidence.kind == "connect":
-            text += f"; the address that is tried is {row['base_url']}"
         whose: Whose = "theirs" if case.fault is Fault.THEIRS else "ours"
+        if error.evidence.kind == "connect":
+            text = f"{provider.title}: {case.title} ({case.id}); the address is {row['base_url']}"
+            return replace(finding(row, "provider", "bad", text, whose), unreached=True)
         return finding(row, "provider", "bad", text, whose)
     return finding(row, "provider", "good", f"{provider.title}: {seen}")
 

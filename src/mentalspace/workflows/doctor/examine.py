@@ -188,7 +188,13 @@ async def _ask_all(
     lines: list[CredentialLine] = []
     findings: list[RoomFinding] = []
     domain: list[RoomFinding] = []
-    for row, (called, examined) in zip(rows, answered, strict=True):
+    well = {
+        row["provider"]
+        for row, (called, _) in zip(rows, answered, strict=True)
+        if called.state == "good"
+    }
+    for row, (answer, examined) in zip(rows, answered, strict=True):
+        called = entered(answer) if answer.unreached and row["provider"] in well else answer
         price = services.runbooks.room(row["integration"]).overview.look_up_price
         provider = services.rooms[row["integration"]].provider(row["provider"])
         own = [*examined, *look_ups(row, provider, price)]
@@ -205,6 +211,12 @@ async def _ask_all(
             findings.append(finding(row, "calls", "bad", flips.words, whose))
         domain += own
     return lines, findings, together(domain)
+
+
+def entered(called: RoomFinding) -> RoomFinding:
+    """Of a provider that others reach from here: the address is what was entered."""
+    cure = "See that this is its address, and enter it again if not: others reach it from here"
+    return replace(called, whose="ours", cure=cure)
 
 
 def together(found: Sequence[RoomFinding]) -> list[RoomFinding]:

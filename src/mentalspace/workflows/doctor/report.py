@@ -38,6 +38,7 @@ class RoomFinding:
     found alike. `whose` is set when something is wrong and it is known whose.
 
     `cure` is what a person does; `publish` the very records to publish, where those are the cure.
+    `unreached` is a provider to which no connection opened.
     """
 
     room: str
@@ -48,6 +49,7 @@ class RoomFinding:
     whose: Whose | None = None
     cure: str | None = None
     publish: tuple[DnsRecord, ...] = ()
+    unreached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
