@@ -62,6 +62,9 @@ def test_a_lock_comes_before_the_loop_that_waits_for_it() -> None:
     )
     assert lock.cure and "pg_terminate_backend(4711)" in lock.cure
     assert loop.cure and "mentalspace restart worker" in loop.cure
+    outside = "an answer from outside, in outbound._exchange"
+    waits = Stalled("w", "worker", "h", 5, "overdue", AT, AT, 90, 1.0, 0, None, None, outside, AT)
+    assert "a restart would ask the same" in (of_loop("email", waits).cure or "")
 
 
 def test_an_average_beyond_its_target_says_that_late_callbacks_make_it() -> None:

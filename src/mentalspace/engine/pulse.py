@@ -12,6 +12,7 @@ import asyncpg
 
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.standstill import OUTSIDE
 
 BEAT_EVERY_S = 5.0
 # After so long without a beat a loop is silent. A restart of the worker takes a few seconds.
@@ -95,6 +96,11 @@ class Stalled:
     failed_at: datetime | None
     waits: str | None
     turn_at: datetime | None
+
+    @property
+    def waits_outside(self) -> bool:
+        """Whether somebody else’s answer is all it waits for."""
+        return self.waits is not None and self.waits.startswith(OUTSIDE)
 
     @property
     def fails(self) -> bool:

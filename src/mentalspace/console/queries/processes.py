@@ -21,7 +21,6 @@ from mentalspace.engine.pulse import (
     last_looked,
 )
 from mentalspace.engine.restarts import Restarts, read_restarts
-from mentalspace.engine.standstill import OUTSIDE
 
 _DEAD_AFTER_S = 10.0
 # Whoever looks does not wait long for what somebody has locked.
@@ -72,8 +71,8 @@ class Process:
 
     @property
     def waits_outside(self) -> bool:
-        """Whether somebody else’s answer is all it waits for."""
-        return self.waits is not None and self.waits.startswith(OUTSIDE)
+        """Whether somebody else’s answer is all that they wait for."""
+        return bool(self.stalled) and all(one.waits_outside for one in self.stalled)
 
     @property
     def is_troubled(self) -> bool:

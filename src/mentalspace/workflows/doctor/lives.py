@@ -55,4 +55,8 @@ def of_loop(room: str, one: Stalled) -> RoomFinding:
     text = f"pid {one.pid} on {one.host} is alive, but {one.why}"
     state: State = "bad" if one.is_long or one.fails else "warning"
     cure = f"mentalspace restart {one.kind}, on its host; the issue house.loop_silent has the rest"
+    if one.waits_outside:
+        cure = (
+            "nothing here: it goes on as soon as it is answered, and a restart would ask the same"
+        )
     return RoomFinding(room, one.kind, "worker", state, text, "ours", cure)
