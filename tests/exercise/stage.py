@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -166,10 +165,5 @@ async def _busy(stage: Stage, random: Random) -> AsyncIterator[None]:
     rows = await stage.owner("select id from practice where not is_drill order by slug")
     practices: list[UUID] = [row["id"] for row in rows]
     desks = Load(stage.services, practices, random, BOOKINGS_PER_S, share_bouncing=0.0)
-    stop = asyncio.Event()
-    booking = asyncio.create_task(desks.run(stop))
-    try:
+    async with desks.booking():
         yield
-    finally:
-        stop.set()
-        await booking

@@ -104,7 +104,7 @@ async def run(plan: Plan, say: Say) -> Outcome:
         random = Random(plan.seed)
         load = Load(services, await _practices(services), Random(plan.seed), plan.bookings_per_s)
         violations: list[str] = []
-        async with _booking(load):
+        async with load.booking():
             blows = await _rounds(plan, installation, services, random, violations, say)
         say(f"{len(load.acknowledged)} bookings acknowledged; waiting until it is quiet")
         await _quiet(installation, services, violations, say)
@@ -146,17 +146,6 @@ async def _no_quiet() -> AsyncIterator[None]:
     """Reminders may follow their booking within minutes: they shall be under way meanwhile."""
     with patch.object(appointment_reminders, "QUIET_AFTER_MAIL", timedelta(0)):
         yield
-
-
-@asynccontextmanager
-async def _booking(load: Load) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(load.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
 
 
 async def _rounds(

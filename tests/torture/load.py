@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
@@ -66,6 +68,17 @@ class Load:
     failed: Counter[str] = field(default_factory=Counter)
     private: set[str] = field(default_factory=set)
     _number: int = 0
+
+    @asynccontextmanager
+    async def booking(self) -> AsyncIterator[None]:
+        """It books meanwhile; what is under way at the end is waited for."""
+        stop = asyncio.Event()
+        task = asyncio.create_task(self.run(stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await task
 
     async def run(self, stop: asyncio.Event) -> None:
         """What is under way when `stop` comes is waited for."""
