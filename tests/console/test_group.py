@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -15,6 +16,23 @@ from tests.console.stage import Stage
 from tests.console.test_doors import NAMES, _csrf, visitor
 
 TITLE = "Failures in a row"
+
+
+def _failing(credential_id: UUID, practice_id: UUID) -> NewIncident:
+    return NewIncident(
+        key=f"email.consecutive_failures:{credential_id}",
+        rule_id="email.consecutive_failures",
+        case_id="email.server_error",
+        integration="email",
+        credential_id=credential_id,
+        practice_id=practice_id,
+        severity=Severity.HIGH,
+        title=TITLE,
+        fault="theirs",
+        since=datetime.now(UTC) - timedelta(minutes=2),
+        facts={"failed_recipients": 5, "provider": "resend"},
+        drill=None,
+    )
 
 
 async def _credential_of(stage: Stage, practice_id: UUID) -> UUID:
@@ -31,20 +49,7 @@ async def _struck(stage: Stage, practice_id: UUID) -> UUID:
         "update attempt set fault = 'theirs' where fault = 'ours' and credential_id = $1",
         credential_id,
     )
-    new = NewIncident(
-        key=f"email.consecutive_failures:{credential_id}",
-        rule_id="email.consecutive_failures",
-        case_id="email.server_error",
-        integration="email",
-        credential_id=credential_id,
-        practice_id=practice_id,
-        severity=Severity.HIGH,
-        title=TITLE,
-        fault="theirs",
-        since=datetime.now(UTC) - timedelta(minutes=2),
-        facts={"failed_recipients": 5, "provider": "resend"},
-        drill=None,
-    )
+    new = _failing(credential_id, practice_id)
     async with stage.services.database.as_dispatcher() as connection:
         await open_incident(connection, stage.services.runbooks.escalation, new)
     found: UUID = await stage.owner.fetchval("select id from incident where key = $1", new.key)
@@ -126,19 +131,16 @@ async def test_keys_refused_together_are_told_as_theirs(stage: Stage) -> None:
 
 
 async def _refused(stage: Stage, credential_id: UUID, practice_id: UUID) -> UUID:
-    new = NewIncident(
+    alone = _failing(credential_id, practice_id)
+    new = replace(
+        alone,
         key=f"email.credential_refused:{credential_id}",
         rule_id="email.credential_refused",
         case_id="email.unauthorized",
-        integration="email",
-        credential_id=credential_id,
-        practice_id=practice_id,
         severity=Severity.CRITICAL,
         title=KEYS_REFUSED,
         fault="ours",
-        since=datetime.now(UTC) - timedelta(minutes=2),
-        facts={"failed_recipients": 5, "provider": "resend", "refused_together": True},
-        drill=None,
+        facts={**alone.facts, "refused_together": True},
         shared="refused:email.unauthorized:resend:2026-11-29T09:00:00",
     )
     async with stage.services.database.as_dispatcher() as connection:
