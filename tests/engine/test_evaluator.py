@@ -7,13 +7,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from mentalspace.console import words
 from mentalspace.engine.alert_history import forget_changes
-from mentalspace.engine.alerts import Evaluator
+from mentalspace.engine.alerts import Evaluator, apart_s
 from mentalspace.engine.blindness import BLIND_FOR_S
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.incidents import severity_of
@@ -229,6 +230,36 @@ async def test_between_two_looks_at_everybody_only_what_has_just_failed_is_looke
     await books.advance(timedelta(seconds=5))
     await evaluator.tick()
     assert other in await books.admin.fetchval(whose)
+
+
+async def test_the_longer_a_look_at_everybody_takes_the_later_is_the_next(books: Books) -> None:
+    """Six tenths of a second of looking are a twentieth of twelve; whoever has just failed does not
+    wait for it."""
+
+    async def tardy(*asked: Any) -> Mapping[UUID, Look]:
+        await books.admin.execute("select pg_sleep(0.6)")
+        return await WATCHES[FAILING.kind](*asked)
+
+    with_rules(books, FAILING)
+    watches = {**WATCHES, FAILING.kind: tardy}
+    evaluator = Evaluator(books.database, books.books, watches=watches)
+    await evaluator.tick()
+    other = await _another_credential(books)
+    whose = "select whose from alert_look"
+    await books.advance(timedelta(seconds=8))
+    for person in ("p1", "p2", "p3"):
+        await books.try_(["failed"], person)
+    assert await evaluator.tick() == 1
+    assert other not in await books.admin.fetchval(whose)
+    await books.advance(timedelta(seconds=12))
+    await evaluator.tick()
+    assert other in await books.admin.fetchval(whose)
+
+
+def test_a_look_at_everybody_is_never_put_off_for_long() -> None:
+    apart = [apart_s(took_s, 5.0) for took_s in (0.01, 0.5, 60.0)]
+    assert apart == [5.0, 10.0, 20.0]
+    assert apart_s(1.0, 0.0) == 0.0
 
 
 async def test_a_look_that_sees_the_same_writes_its_time_alone(books: Books) -> None:

@@ -61,6 +61,10 @@ _WRITTEN_WITHIN_S = 2.0
 # less: a tick in which each waited would itself be a loop that hangs.
 _LOCKED_AFTER_MS = 2_000
 _LOCKED_STILL_AFTER_MS = 200
+# Looking at everybody may take this share of the time, and no more: the busier the house, the
+# seldomer, down to so many times the soonest. Whom a try has just failed waits for neither.
+_SHARE = 0.05
+_SELDOMEST = 4.0
 
 log = get_logger(__name__)
 
@@ -70,15 +74,17 @@ _AT_LAST = "select app.now() + (clock_timestamp() - now())"
 
 @dataclass(slots=True)
 class _Lately:
-    """When this evaluator last looked at whatever was due, and when at all; the house's clock."""
+    """When this evaluator last looked at whatever was due, how long after it it may do so again,
+    and when it looked at all; the house's clock."""
 
     whole_at: datetime | None = None
+    apart_s: float = 0.0
     tick_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """`soonest_s` is how soon a rule looks again at the same credential: as often everybody is
+    """`soonest_s` is how soon a rule looks again at the same credential. No more often everybody is
     looked through for whom it is time, and in between only what cannot wait."""
 
     database: Database
@@ -125,7 +131,10 @@ class Evaluator:
             self.lately.tick_at = began
             if only is None:
                 # It saw things until now: sooner nothing is due again.
-                self.lately.whole_at = await connection.fetchval(_AT_LAST)
+                ended: datetime = await connection.fetchval(_AT_LAST)
+                took_s = (ended - began).total_seconds()
+                self.lately.whole_at = ended
+                self.lately.apart_s = apart_s(took_s, self.soonest_s)
         return opened
 
     async def _urgent(self, connection: Connection, now: datetime) -> list[UUID] | None:
@@ -133,7 +142,7 @@ class Evaluator:
         whole_at, tick_at = self.lately.whole_at, self.lately.tick_at
         if whole_at is None or tick_at is None:
             return None
-        if not 0 <= (now - whole_at).total_seconds() < self.soonest_s:
+        if not 0 <= (now - whole_at).total_seconds() < self.lately.apart_s:
             return None
         unseen_s = (now - tick_at).total_seconds() + _WRITTEN_WITHIN_S
         return await find_urgent(connection, unseen_s)
@@ -155,9 +164,11 @@ class Evaluator:
 
         async def look(those: Sequence[tuple[RoomRunbook, AlertRule]]) -> list[int | Blind]:
             async with gate, self.database.as_dispatcher() as connection:
+                # Whoever sends needs the other cores more than a look needs to be quick.
                 await connection.execute(
                     f"set local statement_timeout = {_LONGEST_QUESTION_MS};"
-                    f" set local lock_timeout = {_LOCKED_AFTER_MS}"
+                    f" set local lock_timeout = {_LOCKED_AFTER_MS};"
+                    " set local max_parallel_workers_per_gather = 0"
                 )
                 return [
                     await self._turn(
@@ -268,6 +279,11 @@ class Evaluator:
         if longest is None:
             return Blind(room.room, rule, error, subjects[0].now)
         return Blind(room.room, rule, error, longest.since or longest.now, longest.in_state_s)
+
+
+def apart_s(took_s: float, soonest_s: float) -> float:
+    """How long after a look at everybody that took so long the next one begins."""
+    return max(soonest_s, min(took_s / _SHARE, soonest_s * _SELDOMEST))
 
 
 def _silenced(
