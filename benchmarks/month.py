@@ -18,8 +18,8 @@ from mentalspace.engine.rates import Reading
 from mentalspace.engine.rates_sql import GROWN_AFTER_S
 from mentalspace.engine.runbook import AlertKind, AlertRule, Overview, load_runbooks
 from mentalspace.engine.watch.burn import Tried, burning, spans
+from mentalspace.engine.watch.pace import Pace
 from mentalspace.engine.watch.rate import beyond, fires, healthy_failures
-from mentalspace.engine.watch.standing import SOONEST_S, every_s
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.streak import holds
 from mentalspace.integrations import discover_rooms
@@ -96,7 +96,7 @@ class Replay:
 
     def _is_due(self, rule: AlertRule, now: float) -> bool:
         looked_at = self.standings.setdefault(rule.id, Standing()).looked_at
-        return looked_at is None or looked_at <= now - every_s(rule, SOONEST_S)
+        return looked_at is None or looked_at <= now - Pace().every_s(rule)
 
     def judge(self, rule: AlertRule, now: float) -> None:
         standing = self.standings.setdefault(rule.id, Standing())
@@ -173,7 +173,7 @@ def day(
 def turns(rule: AlertRule, log: Log) -> set[float]:
     """When it looks at anything new: its first turn after each send, and one each minute of the
     days that have any."""
-    every = every_s(rule, SOONEST_S)
+    every = Pace().every_s(rule)
     minutes = {
         begins + LOOK_EVERY_S * step
         for begins in {at // DAY_S * DAY_S for at in log.at}

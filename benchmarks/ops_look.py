@@ -14,6 +14,7 @@ from benchmarks.stage import UNLIMITED_PER_S, Stage
 from mentalspace.engine.alerts import Evaluator
 from mentalspace.engine.db import connect, connect_owner
 from mentalspace.engine.runbook import AlertKind, AlertState
+from mentalspace.engine.watch.pace import Pace
 
 AIM_S = 1.0
 FULL_TICKS = 10
@@ -81,7 +82,7 @@ async def full_ticks(stage: Stage, times: int = FULL_TICKS) -> list[Took]:
             )
         )
         await all_at_once.aclose()
-        evaluator = Evaluator(database, services.runbooks, soonest_s=0.0)
+        evaluator = Evaluator(database, services.runbooks, Pace(soonest_s=0.0))
         ticks = []
         for _ in range(times + 1):
             await stage.owner(_FORGET_LOOKS)

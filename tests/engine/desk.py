@@ -24,6 +24,7 @@ from mentalspace.engine.runbook import (
     Runbooks,
     load_runbooks,
 )
+from mentalspace.engine.watch.pace import Pace
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.case import Severity
 from tests.engine.toy import Bench, Reply
@@ -132,7 +133,7 @@ async def open_desk(bench: Bench) -> AsyncIterator[Desk]:
         urls = {t: (f"json://{url.removeprefix('http://')}/{t}",) for t in TARGETS}
         desk = Desk(
             bench,
-            Evaluator(bench.database, books, soonest_s=0.0),
+            Evaluator(bench.database, books, Pace(soonest_s=0.0)),
             Pager(
                 bench.database,
                 bench.vault,

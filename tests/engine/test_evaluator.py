@@ -14,7 +14,7 @@ import pytest
 
 from mentalspace.console import words
 from mentalspace.engine.alert_history import forget_changes
-from mentalspace.engine.alerts import Evaluator, apart_s
+from mentalspace.engine.alerts import Evaluator
 from mentalspace.engine.blindness import BLIND_FOR_S
 from mentalspace.engine.db import CONNECTION_LOST, Connection, Database
 from mentalspace.engine.incidents import severity_of
@@ -254,12 +254,6 @@ async def test_the_longer_a_look_at_everybody_takes_the_later_is_the_next(books:
     await books.advance(timedelta(seconds=12))
     await evaluator.tick()
     assert other in await books.admin.fetchval(whose)
-
-
-def test_a_look_at_everybody_is_never_put_off_for_long() -> None:
-    apart = [apart_s(took_s, 5.0) for took_s in (0.01, 0.5, 60.0)]
-    assert apart == [5.0, 10.0, 20.0]
-    assert apart_s(1.0, 0.0) == 0.0
 
 
 async def test_a_look_that_sees_the_same_writes_its_time_alone(books: Books) -> None:

@@ -121,7 +121,8 @@ class TableLocked:
         blind: list[Blind] = []
         async with self._services.database.as_dispatcher() as connection:
             await bound_waits(connection, ASKS_FOR_S)
-            due = await find_due(connection, [(room.room, rule) for room, rule in rules], 0.0)
+            asked_of = [(room.room, rule) for room, rule in rules]
+            due = await find_due(connection, asked_of, [0.0] * len(rules))
             for room, rule in rules:
                 if subjects := due.get(rule.id):
                     asked = WATCHES[rule.kind](connection, room, rule, subjects)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from time import monotonic
 from uuid import UUID
 
 import asyncpg
@@ -37,8 +38,8 @@ from mentalspace.engine.watch.covered import find_covered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
 from mentalspace.engine.watch.old_news import find_old
+from mentalspace.engine.watch.pace import Pace
 from mentalspace.engine.watch.standing import (
-    SOONEST_S,
     find_due,
     find_urgent,
     keep,
@@ -61,10 +62,6 @@ _WRITTEN_WITHIN_S = 2.0
 # less: a tick in which each waited would itself be a loop that hangs.
 _LOCKED_AFTER_MS = 2_000
 _LOCKED_STILL_AFTER_MS = 200
-# Looking at everybody may take this share of the time, and no more: the busier the house, the
-# seldomer, down to so many times the soonest. Whom a try has just failed waits for neither.
-_SHARE = 0.05
-_SELDOMEST = 4.0
 
 log = get_logger(__name__)
 
@@ -72,26 +69,12 @@ log = get_logger(__name__)
 _AT_LAST = "select app.now() + (clock_timestamp() - now())"
 
 
-@dataclass(slots=True)
-class _Lately:
-    """When this evaluator last looked at whatever was due, how long after it it may do so again,
-    and when it looked at all; the house's clock."""
-
-    whole_at: datetime | None = None
-    apart_s: float = 0.0
-    tick_at: datetime | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """`soonest_s` is how soon a rule looks again at the same credential. No more often everybody is
-    looked through for whom it is time, and in between only what cannot wait."""
-
     database: Database
     runbooks: Runbooks
-    soonest_s: float = SOONEST_S
+    pace: Pace = field(default_factory=Pace)
     watches: Mapping[AlertKind, Watch] = field(default_factory=lambda: WATCHES)
-    lately: _Lately = field(default_factory=_Lately)
 
     async def tick(self) -> int:
         """Evaluate what is due of every live rule; how many incidents were opened.
@@ -106,7 +89,7 @@ class Evaluator:
             began: datetime = await connection.fetchval("select app.now()")
             only = await self._urgent(connection, began)
             if only == []:
-                self.lately.tick_at = began
+                self.pace.tick_at = began
                 return 0
             rules = [
                 (room, rule)
@@ -116,10 +99,15 @@ class Evaluator:
             ]
             silences = await standing_silences(connection)
             due = await find_due(
-                connection, [(room.room, rule) for room, rule in rules], self.soonest_s, only
+                connection,
+                [(room.room, rule) for room, rule in rules],
+                [self.pace.every_s(rule) for _room, rule in rules],
+                only,
             )
             were_blind = await blind_rules(connection, [rule for _room, rule in rules])
-            opened, blind = await self._turns_of_rooms(rules, due, silences, were_blind)
+            opened, blind = await self._turns_of_rooms(
+                rules, due, silences, were_blind, is_whole=only is None
+            )
             opened += await settle_blind(
                 connection,
                 self.runbooks.escalation,
@@ -128,24 +116,17 @@ class Evaluator:
             )
             await sum_up(connection)
             await bring_back(connection, self.runbooks.escalation)
-            self.lately.tick_at = began
+            self.pace.tick_at = began
             if only is None:
-                # It saw things until now: sooner nothing is due again.
-                ended: datetime = await connection.fetchval(_AT_LAST)
-                took_s = (ended - began).total_seconds()
-                self.lately.whole_at = ended
-                self.lately.apart_s = apart_s(took_s, self.soonest_s)
+                self.pace.note_whole(began, await connection.fetchval(_AT_LAST))
         return opened
 
     async def _urgent(self, connection: Connection, now: datetime) -> list[UUID] | None:
         """Credentials that cannot wait until everybody is looked through; None if it is time."""
-        whole_at, tick_at = self.lately.whole_at, self.lately.tick_at
-        if whole_at is None or tick_at is None:
+        unseen_s = self.pace.unseen_s(now)
+        if unseen_s is None:
             return None
-        if not 0 <= (now - whole_at).total_seconds() < self.lately.apart_s:
-            return None
-        unseen_s = (now - tick_at).total_seconds() + _WRITTEN_WITHIN_S
-        return await find_urgent(connection, unseen_s)
+        return await find_urgent(connection, unseen_s + _WRITTEN_WITHIN_S)
 
     async def _turns_of_rooms(
         self,
@@ -153,6 +134,8 @@ class Evaluator:
         due: Mapping[str, Sequence[Subject]],
         silences: Sequence[Silence],
         were_blind: Collection[str],
+        *,
+        is_whole: bool,
     ) -> tuple[int, list[Blind]]:
         """Each room in a transaction of its own, so many at a time; what one raises is raised once
         the others are done. How many incidents were opened, and what cannot be judged."""
@@ -173,7 +156,7 @@ class Evaluator:
                 return [
                     await self._turn(
                         connection, room, rule, due[rule.id], silences,
-                        was_blind=rule.id in were_blind,
+                        was_blind=rule.id in were_blind, is_whole=is_whole,
                     )
                     for room, rule in those
                 ]  # fmt: skip
@@ -196,12 +179,16 @@ class Evaluator:
         silences: Sequence[Silence],
         *,
         was_blind: bool,
+        is_whole: bool,
     ) -> int | Blind:
         """One rule's turn: how many incidents were opened. What it raises is its own trouble, and
         no other rule's."""
         try:
             async with connection.transaction():
+                began = monotonic()
                 looks = await self.watches[rule.kind](connection, room, rule, subjects)
+                if is_whole:
+                    self.pace.note_turn(rule, monotonic() - began)
                 opened = await self._settle(connection, room, rule, subjects, looks, silences)
                 if was_blind:
                     await sees_again(connection, rule)
@@ -279,11 +266,6 @@ class Evaluator:
         if longest is None:
             return Blind(room.room, rule, error, subjects[0].now)
         return Blind(room.room, rule, error, longest.since or longest.now, longest.in_state_s)
-
-
-def apart_s(took_s: float, soonest_s: float) -> float:
-    """How long after a look at everybody that took so long the next one begins."""
-    return max(soonest_s, min(took_s / _SHARE, soonest_s * _SELDOMEST))
 
 
 def _silenced(

@@ -12,16 +12,6 @@ from mentalspace.engine.watch.look import Look, Subject
 from mentalspace.engine.watch.state import Past, State
 from mentalspace.engine.watch.weeks import WEEKS
 
-# How often a share looks, by the length of its window: nothing moves faster than that.
-_LOOKS = 720
-SOONEST_S = 5.0
-_LATEST_S = 300.0
-_EVERY_S: Mapping[AlertKind, float] = {
-    AlertKind.BURN: 15.0,
-    AlertKind.ABSENCE: 60.0,
-    AlertKind.COST: 60.0,
-    AlertKind.CALLBACKS: 60.0,
-}
 # What speaks of tries looks at once where one of ours or the provider's failed, and more seldom
 # where all is calm: without a failure there is nothing to see but its end. What must last for ten
 # minutes to be told is looked at as seldom.
@@ -153,13 +143,6 @@ select w.credential_id, n.went + checked.well as went
 """
 
 
-def every_s(rule: AlertRule, soonest_s: float) -> float:
-    """How long after a look the next one is due."""
-    if rule.kind is AlertKind.RATE:
-        return min(max(rule.window_s / _LOOKS, soonest_s), _LATEST_S)
-    return _EVERY_S.get(rule.kind, soonest_s)
-
-
 def most_at_once(rule: AlertRule) -> int:
     match rule.kind:
         case AlertKind.RATE:
@@ -183,16 +166,17 @@ async def find_urgent(connection: Connection, within_s: float) -> list[UUID]:
 async def find_due(
     connection: Connection,
     rules: Sequence[tuple[str, AlertRule]],
-    soonest_s: float,
+    every_s: Sequence[float],
     only: Sequence[UUID] | None = None,
 ) -> dict[str, list[Subject]]:
-    """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room. Of
-    `only` these credentials, if any are given."""
+    """Whose turn it is by rule, whoever has waited longest first; `rules` come with their room, and
+    `every_s` is how long after a look each is due again. Of `only` these credentials, if any are
+    given."""
     pairs = await connection.fetch(
         _DUE,
         [rule.id for _room, rule in rules],
         [room for room, _rule in rules],
-        [every_s(rule, soonest_s) for _room, rule in rules],
+        list(every_s),
         [most_at_once(rule) for _room, rule in rules],
         [rule.kind in _CALM for _room, rule in rules],
         _CALM_TIMES,
