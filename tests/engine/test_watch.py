@@ -23,6 +23,7 @@ from mentalspace.engine.watch.cost import overspends
 from mentalspace.engine.watch.gauge import is_beyond
 from mentalspace.engine.watch.state import Past, State, next_state
 from mentalspace.engine.watch.weeks import is_open, last_window
+from mentalspace.kernel.case import Match
 from tests.engine.books import DELIVERED, LOW, Books
 from tests.engine.rules import (
     ABSENT,
@@ -39,6 +40,7 @@ from tests.engine.rules import (
     rule,
     with_rules,
 )
+from tests.engine.toy import CASES
 
 # The machine --------------------------------------------------------------------------------
 
@@ -466,6 +468,35 @@ async def test_what_our_own_rules_refuse_to_everybody_is_an_alarm(books: Books) 
     await books.try_(["succeeded"], "p4")
     await books.tick(timedelta(seconds=6))
     assert await books.state(left_on) != "alerting"
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+async def test_who_switched_test_mode_on_is_a_fact_of_what_it_refuses(
+    books: Books, by_hand: bool
+) -> None:
+    """By the switch, or as it was stored; another provider's switch, and one that was switched off
+    since, say nothing of it."""
+    tests = replace(CASES[0], id="toy.test_mode", match=(Match(code=frozenset({"test_mode"})),))
+    with_rules(books, rule(AlertKind.REFUSED, 3, window_s=86_400.0, cases=(tests.id,)))
+    [room] = books.books.rooms
+    books.books = replace(books.books, rooms=(replace(room, cases=(*CASES, tests)),))
+    await books.admin.execute("update credential set test_only = true")
+    old = [("test_mode_begun", "toy acme"), ("test_mode_ended", "toy acme")]
+    begun = [("test_mode_begun", "toy acme")] if by_hand else []
+    for action, what in (*old, ("test_mode_begun", "toy relay"), *begun, ("credential_set", "x")):
+        await books.admin.execute(
+            "insert into audit (practice_id, actor, action, subject, data) values ($1, $2, $3,"
+            " case when $3 = 'credential_set' then $4 end, jsonb_build_object('what', $5::text))",
+            books.practice_id, f"by {action}", action, str(books.credential_id), what,
+        )  # fmt: skip
+    for person in ("p1", "p2", "p3"):
+        await books.write("refused", ago=timedelta(0), case=tests.id, person=person)
+    await books.admin.execute("update delivery set accepted_at = null")
+    assert await books.tick(timedelta(seconds=6)) == 1
+    facts = json.loads(await books.admin.fetchval("select facts from incident"))
+    by = "by test_mode_begun" if by_hand else "by credential_set"
+    assert (facts["test_mode"]["by"], facts["test_mode"]["by_hand"]) == (by, by_hand)
+    assert facts["first_step"].endswith("what was refused stays so")
 
 
 async def test_what_others_arrivals_do_not_mend_is_told_until_a_person_closes_it(
