@@ -163,3 +163,25 @@ async def test_with_what_it_needs_locked_it_says_by_whom(
         assert (str(incident) in listed.stdout) == (table == "practice")
     finally:
         await holder.close()
+
+
+async def test_one_is_shown_with_whose_it_is_and_what_to_do_first(
+    environment: dict[str, str], incident: UUID, admin: asyncpg.Connection[Any]
+) -> None:
+    """As its page and its post-mortem say it; of test mode who switched it on."""
+    await admin.execute(
+        "update incident set fault = 'ours', facts = jsonb_build_object('first_step', 'look',"
+        " 'met', 'theirs', 'entered_at', '2026-11-29T08:15:00+00:00', 'test_mode',"
+        " jsonb_build_object('at', '2026-11-29T08:15:00+00:00', 'by', 'command line', 'by_hand',"
+        " true)) where id = $1",
+        incident,
+    )
+    shown = await run(environment, "show", str(incident))
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "Mails are late", shown.stderr
+    [whose] = [line for line in lines if line.startswith("  Whose: ")]
+    assert whose.startswith("  Whose: Ours, most likely: Nothing has gone well since its secret")
+    assert "  Test mode: Test mode was switched on 2026-11-29 08:15:00 by command line" in lines
+    assert lines[-1] == "  First step: look."
+    missing = await run(environment, "show", str(UUID(int=7)))
+    assert (missing.returncode, missing.stdout) == (2, "")

@@ -139,8 +139,8 @@ async def _refused(stage: Stage, credential_id: UUID, practice_id: UUID) -> UUID
         case_id="email.unauthorized",
         severity=Severity.CRITICAL,
         title=KEYS_REFUSED,
-        fault="ours",
-        facts={**alone.facts, "refused_together": True},
+        fault="theirs",
+        facts={**alone.facts, "refused_together": True, "met": "ours"},
         shared="refused:email.unauthorized:resend:2026-11-29T09:00:00",
     )
     async with stage.services.database.as_dispatcher() as connection:

@@ -98,7 +98,7 @@ _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
             _seen(
                 "sms.consecutive_failures",
                 "sms.unreachable",
-                **{**_OUT, "facts": {"entered_at": AT.isoformat()}},
+                **{**_OUT, "fault": "ours", "facts": {"entered_at": AT.isoformat()}},
             ),
             "Enter both again as Twilio shows them; what waits goes then.",
             "secret",

@@ -136,7 +136,10 @@ def test_what_will_not_be_sent_is_said_at_the_end_as_well() -> None:
 
 
 def test_refused_keys_of_many_are_not_called_our_doing() -> None:
-    """What is counted as ours, for every key is refused, is told as the provider's most likely."""
-    many = told(moved=False, fault="ours", facts={"refused_together": True})
+    """What its tries call ours, for every key is refused, is told as the provider's most likely;
+    and what fails since a new secret the other way round."""
+    many = told(moved=False, fault="theirs", facts={"refused_together": True, "met": "ours"})
     assert "The cause most likely lies with our e-mail provider." in many
     assert "on our side" not in many
+    entered = told(moved=False, fault="ours", facts={"met": "theirs"})
+    assert "The cause is most likely on our side" in entered

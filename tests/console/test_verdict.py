@@ -63,13 +63,23 @@ def test_of_what_no_try_failed_no_answer_speaks(kind: str, said: str) -> None:
 
 
 def test_what_was_entered_just_before_is_ours() -> None:
-    """Theirs by what was met, and nobody else meets it: what was entered last is looked at."""
+    """Whatever its tries met: it says since when, and what was answered last."""
     latest = {"evidence_kind": "connect", "http": None, "code": None, "good_after_at": None}
-    facts = {"entered_at": "2026-03-02T02:10:00+00:00"}
-    incident = {"fault": "theirs", "integration": "sms", "facts": facts}
+    facts = {"entered_at": "2026-03-02T02:10:00+00:00", "met": "theirs"}
+    incident = {"fault": "ours", "integration": "sms", "facts": facts}
     found = verdict(incident, {"latest": latest, "elsewhere": None}, "Twilio")
     assert found.whose == "Ours, most likely"
     assert "since its secret and address were entered anew at 02:10:00 UTC" in found.because
+
+
+def test_who_switched_test_mode_on_is_the_cause() -> None:
+    begun = {"at": "2026-03-02T02:10:00+00:00", "by": "command line", "by_hand": True}
+    incident = {"fault": "ours", "integration": "email", "facts": {"test_mode": begun}}
+    found = verdict(incident, {"latest": None, "elsewhere": None}, "Resend", kind="refused")
+    assert found.because == (
+        "Test mode was switched on at 02:10:00 UTC on 2 Mar by command line. Our own rules refuse"
+        " it before anything leaves; Resend is not asked"
+    )
 
 
 def test_our_own_calls_speak_while_it_is_theirs_and_lasts() -> None:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 import pytest
 
-from mentalspace.console import words
 from mentalspace.engine.alert_history import forget_changes
 from mentalspace.engine.alerts import Evaluator
 from mentalspace.engine.blindness import BLIND_FOR_S
@@ -297,32 +296,3 @@ async def _looked(books: Books, rule: AlertRule = FAILING) -> datetime:
         "select app.looked_at($1, $2)", rule.id, books.credential_id
     )
     return looked
-
-
-@pytest.mark.parametrize(
-    ("went_well", "entered_ago", "is_blamed"),
-    [(False, 1, True), (True, 1, False), (False, 30, False)],
-    ids=["nothing went well with it", "something did", "long before"],
-)
-async def test_what_fails_since_a_new_secret_is_blamed_on_it(
-    books: Books, went_well: bool, entered_ago: int, is_blamed: bool
-) -> None:
-    """Whoever entered it a minute before can say what they entered; the provider cannot."""
-    with_rules(books, FAILING)
-    await books.try_(["succeeded"], "p0")
-    await books.advance(timedelta(minutes=40))
-    await books.admin.execute("update credential set rotated_at = app.now()")
-    await books.advance(timedelta(seconds=1))
-    if went_well:
-        await books.try_(["succeeded"], "p0")
-    await books.advance(timedelta(minutes=entered_ago))
-    for person in ("p1", "p2", "p3"):
-        await books.try_(["failed"], person)
-    assert await books.tick() == 1
-    [incident] = await books.admin.fetch("select facts, fault from incident")
-    facts = json.loads(incident["facts"])
-    assert ("entered_at" in facts) is is_blamed
-    told = {"facts": facts, "fault": "theirs"}
-    assert (words.whose(told) == "Ours, most likely") is is_blamed
-    if is_blamed:
-        assert words.whose({"facts": {**facts, "practices": 3}, "fault": "theirs"}) == "Theirs"

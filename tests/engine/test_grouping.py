@@ -125,6 +125,7 @@ async def test_keys_refused_at_many_practices_are_one_cause(desk: Desk) -> None:
     lead, *members = await incidents(desk)
     assert len(members) == PRACTICES - 1
     assert {one["lead_id"] for one in members} == {lead["id"]}
+    assert {one["fault"] for one in (lead, *members)} == {"theirs"}
     assert len(desk.pages) == 3, "whom a critical one pages, once each"
     text = desk.pages[0][1]
     assert f"Theirs most likely: Acme refuses the keys of {PRACTICES} practices; since" in text
@@ -142,6 +143,7 @@ async def test_keys_refused_at_many_practices_are_one_cause(desk: Desk) -> None:
     assert (len(again), again[0]["id"]) == (PRACTICES + 1, lead["id"])
     assert [one["lead_id"] for one in again].count(None) == 1
     assert len(desk.pages) == 3, "closed while it lasts, it is the same group and pages once"
+    assert {one["fault"] for one in again} == {"theirs"}
 
 
 async def test_a_key_refused_alone_stays_its_practices_own(desk: Desk) -> None:
@@ -154,13 +156,19 @@ async def test_a_key_refused_alone_stays_its_practices_own(desk: Desk) -> None:
     await desk.tick()
     earlier, first, second = await incidents(desk)
     assert {one["lead_id"] for one in (earlier, first, second)} == {None}
+    assert {one["fault"] for one in (earlier, first, second)} == {"ours"}
     async with desk.bench.database.as_oncall() as connection:
         assert await acknowledge(connection, first["id"], "noor")
     desk.pages.clear()
     await refuse_keys(desk.bench, 1, start=3)
     await desk.tick(MINUTE)
     by_id = {one["id"]: one for one in await incidents(desk)}
-    assert by_id[earlier["id"]]["cause"] is None
+    assert (by_id[earlier["id"]]["cause"], by_id[earlier["id"]]["fault"]) == (None, "ours")
+    assert {one["fault"] for one in by_id.values() if one["cause"]} == {"theirs"}
+    assert await desk.told(first["id"]) == [
+        "incident_opened", *["action_asked"] * 3, *["page_sent"] * 3, "acknowledged",
+        "fault_changed",
+    ]  # fmt: skip
     led = [one for one in by_id.values() if one["lead_id"] == first["id"]]
     assert len(led) == 2 and {one["acknowledged_by"] for one in led} == {"noor"}
     assert not [text for _target, text in desk.pages if "page 2" not in text]

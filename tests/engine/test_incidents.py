@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -87,6 +88,73 @@ async def test_what_is_closed_while_it_lasts_is_the_same_trouble(desk: Desk) -> 
     old, new = await desk.bench.admin.fetch("select * from incident order by opened_at")
     assert (old["id"], old["status"], new["status"]) == (first["id"], "resolved", "open")
     assert new["since"] > old["resolved_at"]
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed while it lasted", "over"])
+async def test_what_comes_back_by_another_cause_says_so(desk: Desk, closed: bool) -> None:
+    """It bears the new case, and keeps what it was; timeline and page say both. By the same case it
+    is the same trouble again."""
+    await desk.fail(429, 5)
+    await desk.tick()
+    first = await desk.incident()
+    assert (first["case_id"], first["fault"]) == ("toy.too_fast", "ours")
+    if closed:
+        async with desk.bench.database.as_oncall() as connection:
+            assert await resolve(connection, first["id"], "noor")
+    else:
+        await desk.succeed(2)
+        await desk.tick()
+        assert (await desk.incident())["recovered_at"] is not None
+    await _fail_with(desk, "toy.bad_one")
+    await desk.tick(MINUTE)
+    again = await desk.incident()
+    assert (again["id"], again["case_id"], again["status"]) == (first["id"], "toy.bad_one", "open")
+    assert again["facts"]["before"] == {"case": "toy.too_fast", "fault": "ours"}
+    data = await _came_back(desk)
+    assert (data["case"], data["case_before"]) == ("toy.bad_one", "toy.too_fast")
+    assert ("closed_at" in data) is closed
+    text = desk.pages[-1][1]
+    assert "Ours, and another cause than before it was closed or over (toy.too_fast)" in text
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, first["id"], "noor")
+    await desk.tick(MINUTE)
+    assert "before" not in (await desk.incident())["facts"], "the same, this time"
+    assert "case_before" not in await _came_back(desk)
+
+
+async def test_what_was_ours_and_comes_back_as_theirs_joins_who_is_out(desk: Desk) -> None:
+    """Closed while it lasted; now the provider is out, which another incident told already."""
+    await desk.fail(429, 5)
+    await desk.tick()
+    first = await desk.incident()
+    async with desk.bench.database.as_oncall() as connection:
+        assert await resolve(connection, first["id"], "noor")
+    await _fail_with(desk, "toy.busy", "theirs")
+    await desk.tick(MINUTE)
+    again = await desk.incident()
+    assert (again["fault"], again["case_id"]) == ("theirs", "toy.busy")
+    assert again["cause"] == "toy.in_a_row:acme"
+    assert (await _came_back(desk))["fault_before"] == "ours"
+
+
+async def _fail_with(desk: Desk, case: str, fault: str = "ours") -> None:
+    """Five more people's tries meet this case, the latest."""
+    await desk.fail(429, 5)
+    await desk.bench.admin.execute(
+        "update attempt set case_id = $1, fault = $2, finished_at = app.now()"
+        " where id in (select id from attempt where state = 'failed'"
+        " order by finished_at desc limit 5)",
+        case,
+        fault,
+    )
+
+
+async def _came_back(desk: Desk) -> dict[str, Any]:
+    data = await desk.bench.admin.fetchval(
+        "select data from timeline where kind = 'incident_regressed' order by id desc limit 1"
+    )
+    found: dict[str, Any] = json.loads(data) if isinstance(data, str) else data
+    return found
 
 
 async def test_two_evaluators_at_once_open_one_incident(desk: Desk) -> None:

@@ -85,6 +85,54 @@ async def test_an_address_that_one_alone_has_is_ours(house: House) -> None:
     assert "others reach it from here" in (mesa.cure or "")
 
 
+async def test_what_the_evaluator_has_judged_is_told_so(house: House) -> None:
+    """Of the same answer one credential's is ours, for its secret was entered just before; the
+    others' stays theirs."""
+    await house.sandbox("POST", "/break/email/resend", {"preset": "down"})
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute(_BLAMED)
+    report = await look(house)
+    calls = {line.subject: line.call for line in report.credentials}
+    assert (calls["resend/mesa"].whose, calls["resend/mesa"].state) == ("ours", "bad")
+    assert "what was entered at 2026-11-29 08:15 UTC" in (calls["resend/mesa"].cure or "")
+    assert calls["resend/default"].whose == "theirs"
+    assert report.verdict.whose == "both"
+
+
+_BLAMED = """
+insert into incident (key, rule_id, integration, practice_id, credential_id, severity, title, fault,
+  since, ack_due_at, facts)
+select 'blamed', 'email.consecutive_failures', 'email', practice_id, id, 'high', 'Mails fail',
+       'ours', app.now(), app.now(),
+       '{"met": "theirs", "entered_at": "2026-11-29T08:15:00+00:00"}'
+  from credential where endpoint = 'mesa' and provider = 'resend'
+"""
+
+
+async def test_test_mode_says_who_switched_it_on_and_what_switching_it_off_does(
+    house: House,
+) -> None:
+    """With the command to type, and to how many something goes then."""
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute(
+            "update credential set test_only = true where endpoint = 'mesa' and provider = 'resend'"
+        )
+        await owner.execute(
+            "insert into audit (practice_id, actor, action, data) select practice_id,"
+            " 'command line', 'test_mode_begun', '{\"what\": \"email resend\"}'"
+            " from credential where endpoint = 'mesa' and provider = 'resend'"
+        )
+    [found] = [f for f in (await look(house)).findings if f.check == "test mode"]
+    assert re.search(
+        r"reached, switched on 20\d\d-[-\d]+ \d\d:\d\d UTC by command line", found.text
+    )
+    assert re.search(
+        r"credential test-mode email --practice \S.* --provider resend --off: what falls due goes"
+        r" out, to \d+ pe\w+ in the next 24 hours",
+        found.cure or "",
+    )
+
+
 async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     """Answers of 503 and a status page that admits it: theirs, said in one line."""
     await house.sandbox("POST", "/break/email/resend", {"preset": "down"})

@@ -40,10 +40,12 @@ Status = Literal["open", "acknowledged", "resolved"]
 
 
 class Incident(Out):
-    """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose
-    it is: ours, theirs, the recipient's, or unclear. Two clocks run from the opening: `ack_due_at`
-    and `resolve_due_at`; `rounds` counts how often it became nobody's again. `lead_id` is the
-    incident of the same cause that is paged and taken for this one too."""
+    """`since` is when the trouble began, `opened_at` when the rule saw it. `fault` says whose it
+    is: ours, theirs, the recipient's, or unclear; `facts.met` whose its tries said, where that
+    was inferred against them. `facts.before` is the case and the fault of one that came back by
+    another cause. Two clocks run from the opening: `ack_due_at` and `resolve_due_at`; `rounds`
+    counts how often it became nobody's again. `lead_id` is the incident of the same cause that is
+    paged and taken for this one too."""
 
     id: UUID
     rule_id: str

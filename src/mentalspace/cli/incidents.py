@@ -38,7 +38,8 @@ select id, severity, status, opened_at, title, practice_id, lead_id,
 """
 # Why each that nobody has is open once more, by its last reason.
 _RETURNED = """
-select distinct on (t.incident_id) t.incident_id as id, t.kind as word
+select distinct on (t.incident_id) t.incident_id as id,
+       case when t.data ? 'case_before' then 'cause_changed' else t.kind end as word
   from timeline t
   join incident i on i.id = t.incident_id and i.status = 'open'
  where t.incident_id = any ($1)
@@ -69,6 +70,12 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
     ) -> None:
         """Those that nobody has resolved, newest first."""
         print(ask(make(), lambda services: _listed(services, all_)))
+
+    @incident.command()
+    def show(incident_id: Id) -> None:
+        """What it is, whose and since when, whom it touches, and what to do first."""
+        wanted = _id(incident_id)
+        print(ask(make(), lambda services: _shown(services, wanted)))
 
     @incident.command()
     def acknowledge(incident_id: Id, by: By = None) -> None:
@@ -184,6 +191,20 @@ async def _unless_locked(connection: Connection, sql: str, *values: object) -> d
             return {row["id"]: row["word"] for row in await connection.fetch(sql, *values)}
     except LOCKED:
         return {}
+
+
+async def _shown(services: Services, incident_id: UUID) -> str:
+    from mentalspace.console import impact_words, words
+    from mentalspace.console.post_mortem import read_told, what
+
+    told = await read_told(services, incident_id)
+    incident, impact = told.incident, told.facts["impact"]
+    lines = [*what(told), ("People", impact_words.added_up(impact))]
+    if words.test_mode(incident) and incident["test_only"]:
+        lines.append(("Switching it off", impact_words.switched_off(impact)))
+    if incident["status"] != "resolved" and (step := incident["facts"].get("first_step")):
+        lines.append(("First step", words.sentence(step)))
+    return "\n".join([incident["title"], *(f"  {name}: {said}" for name, said in lines)])
 
 
 async def _export(services: Services, incident_id: UUID, form: Form) -> bytes:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mentalspace.console import words
+from mentalspace.workflows.doctor import test_mode
 
 # The parts in which `queries.people` counts, the one to act upon first.
 _PARTS: Sequence[tuple[str, str]] = (
@@ -42,6 +43,12 @@ def added_up(impact: Mapping[str, Any], *, late: bool = False) -> str:
 def listed(impact: Mapping[str, Any]) -> str:
     """The same in running text: `9 not reached yet, 5 reached since, 1 told another way`."""
     return ", ".join(f"{number:,} {text}" for number, text in parts(impact))
+
+
+def switched_off(impact: Mapping[str, Any]) -> str:
+    """What switching test mode off does, of an incident of what it refused."""
+    said = test_mode.switched_off(impact["people_soon"], impact["people"])
+    return f"Switched off, {said}."
 
 
 def due_soon(impact: Mapping[str, Any], integration: str) -> str:

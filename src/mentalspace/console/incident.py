@@ -137,6 +137,9 @@ async def incident(visit: Visit) -> Response:
             next_attempt_at=facts["impact"]["next_attempt_at"],
             of_callbacks=way_in.advice if way_in else None,
             answered_at=answered_at,
+            switched_off=impact_words.switched_off(facts["impact"])
+            if words.test_mode(whole)
+            else None,
             ours_apart=case_apart if part is not None and part.whose == "ours" else None,
         )
     )

@@ -186,14 +186,35 @@ def _lapsed(data: Data, _provider: str) -> str:
 
 
 def _came_back(data: Data, _provider: str) -> str:
+    text = "It came back after it had looked recovered"
     if data.get("closed_at"):
-        return f"Open again: {data.get('by') or 'somebody'} closed it while it lasted"
-    return "It came back after it had looked recovered"
+        text = f"Open again: {data.get('by') or 'somebody'} closed it while it lasted"
+    if "case_before" not in data:
+        return text
+    return f"{text}. Another cause now: {_cause(data)}; before it was {_cause(data, '_before')}"
+
+
+def _cause(data: Data, when: str = "") -> str:
+    """`theirs, email.server_error`"""
+    said = (data.get(f"fault{when}"), data.get(f"case{when}"))
+    return ", ".join(str(one) for one in said if one) or "not known"
 
 
 def _turned(data: Data, provider: str) -> str:
     case = f" ({data['case']})" if data.get("case") else ""
-    return f"Another cause, and it is ours: {provider} refuses what we send{case}"
+    text = f"Another cause, and it is ours: {provider} refuses what we send{case}"
+    if data.get("because") == "entered":
+        text = f"It is ours, most likely: nothing goes well with the secret entered last{case}"
+    if data.get("closed_at"):
+        text = f"Open again: {data.get('by') or 'somebody'} closed it while it lasted. {text}"
+    before = _cause(data, "_before") if "case_before" in data else ""
+    return f"{text}; before it was {before}" if before else text
+
+
+def _fault_changed(data: Data, provider: str) -> str:
+    if data.get("because") == "refused_together":
+        return f"Theirs, most likely: {provider} refuses the keys of many practices at once"
+    return f"Theirs after all: {provider} fails others as well; what was entered is not to blame"
 
 
 def _action(data: Data, _provider: str) -> str:
@@ -307,6 +328,7 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "page_failed":        ("bad",  _page("Could not page")),
     "joined":             ("info", _fixed("The same cause as elsewhere: one page for all")),
     "cause_changed":      ("bad",  _turned),
+    "fault_changed":      ("warn", _fault_changed),
     "leads_now":          ("info", _fixed("Leads its group: of the first the cause is another")),
     "follows":            ("info", _fixed("It follows from a worker that starts again and again")),
     "stands_alone":       ("warn", _fixed("The worker starts again and again no more; this stays")),

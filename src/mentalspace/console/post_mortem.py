@@ -106,7 +106,7 @@ def post_mortem(told: Told) -> Document:
         made,
         (
             Heading("What happened"),
-            Facts(tuple(_what(told))),
+            Facts(tuple(what(told))),
             Blank("In two sentences, for whoever was not there: what broke, and for whom."),
             Heading("Impact"),
             *_impact(told),
@@ -132,7 +132,8 @@ def post_mortem(told: Told) -> Document:
     )
 
 
-def _what(told: Told) -> Iterator[tuple[str, str]]:
+def what(told: Told) -> Iterator[tuple[str, str]]:
+    """What is known of it at a glance, each with its name."""
     incident, facts = told.incident, told.facts
     judged = verdict(incident, facts, told.provider, kind=told.kind)
     yield "Incident", str(incident["id"])
@@ -141,6 +142,13 @@ def _what(told: Told) -> Iterator[tuple[str, str]]:
     yield "Whose", f"{judged.whose}: {judged.because}"
     if judged.elsewhere:
         yield "A second witness", judged.elsewhere
+    if before := words.before(incident):
+        was = words.fault(before["fault"])
+        yield "Before it was closed or over", f"{was}: {before['case'] or 'no case matched'}"
+    if words.turned_at(incident):
+        yield "Theirs at first", f"ours since {at_second(words.turned_at(incident))}"
+    if begun := words.test_mode(incident):
+        yield "Test mode", f"{begun.how} {at_second(begun.at)} by {begun.by}"
     yield "Where", f"{told.room} through {told.provider}"
     yield "Practice", incident["practice_name"] or "all practices"
     if incident["lead_id"]:

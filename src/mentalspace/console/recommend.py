@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -38,7 +38,8 @@ class Seen:
     """What of an incident decides what is to be done; `end` is how the worker ended last, of one
     that starts again and again; `ours_apart` the case of the part of it that is ours, amid what is
     theirs; `of_callbacks` what to do about those that are late or missing; `answered_at` when our
-    own check was answered well, while a case still pauses the lanes."""
+    own check was answered well, while a case still pauses the lanes; `switched_off` what switching
+    test mode off does, where that is what refuses."""
 
     incident: Any
     provider: str
@@ -54,6 +55,7 @@ class Seen:
     ours_apart: ErrorCase | None = None
     of_callbacks: str | None = None
     answered_at: datetime | None = None
+    switched_off: str | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -78,9 +80,13 @@ def recommend(seen: Seen) -> Recommendation | None:
         return Recommendation(f"{seen.of_callbacks}.", None)
     if incident["facts"].get("refused_together"):
         return _refused_together(seen)
-    if (entered := _entered(seen)) is not None:
-        return entered
+    if words.entered_at(seen.incident) is not None:
+        return _entered(seen)
+    if words.test_mode(incident) and not incident["test_only"]:
+        return _switched_off(incident)
     advised = _of_runbook(seen)
+    if advised is not None and seen.switched_off is not None:
+        advised = replace(advised, says=f"{advised.says} {seen.switched_off}")
     whole = _unless_done(seen, advised) if advised is not None else None
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
 
@@ -165,15 +171,21 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
     )
 
 
-def _entered(seen: Seen) -> Recommendation | None:
+def _entered(seen: Seen) -> Recommendation:
     """Whoever entered it can say what they entered; the provider is well as far as others see."""
-    if words.entered_at(seen.incident) is None or seen.incident["fault"] != "theirs":
-        return None
     return Recommendation(
         "Look at what was entered just before this began, its address as well as its secret:"
         f" nothing has gone well with it. Enter both again as {seen.provider} shows them; what"
         " waits goes then.",
         "secret",
+    )
+
+
+def _switched_off(incident: Any) -> Recommendation:
+    return Recommendation(
+        "Test mode is off again: what falls due goes out, and it is over with the first that is"
+        " taken. What was refused stays so: see whom it was for, and telephone.",
+        "acknowledge" if incident["status"] == "open" else None,
     )
 
 

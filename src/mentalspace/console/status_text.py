@@ -177,8 +177,10 @@ def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
 
 
 def _cause(incident: Any, who: str, *, nothing_waits: bool) -> str | None:
-    if incident["facts"].get("refused_together"):
-        return f"The cause most likely lies with {who}."
+    if incident["facts"].get("met"):
+        theirs = f"The cause most likely lies with {who}."
+        ours = "The cause is most likely on our side and is being put right."
+        return theirs if incident["fault"] == "theirs" else ours
     match incident["fault"]:
         case "theirs" if nothing_waits:
             return f"The cause lies with {who}."

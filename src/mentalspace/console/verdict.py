@@ -48,16 +48,13 @@ def verdict(
         # Answers elsewhere say nothing of addresses or of a reputation.
         return _with_part(Verdict(whose, rate, None), incident, facts, apart_title)
     if facts["latest"] is None and kind in _UNTRIED:
-        return Verdict(whose, _UNTRIED[kind].format(provider=provider), None)
-    because = _because(incident["fault"], facts["latest"], provider)
-    if incident["facts"].get("refused_together"):
-        because = f"{_refused_together(incident, provider)}; {_answer(facts['latest'])}"
-    entered = words.entered_at(incident)
-    if entered is not None and incident["fault"] == "theirs":
-        because = (
-            f"Nothing has gone well since its secret and address were entered anew at"
-            f" {entered:%H:%M:%S} UTC; {_answer(facts['latest'])}"
-        )
+        return Verdict(whose, f"{_begun(incident)}{_UNTRIED[kind].format(provider=provider)}", None)
+    inferred = _inferred(incident, provider)
+    because = (
+        f"{inferred}; {_answer(facts['latest'])}"
+        if inferred
+        else _because(incident["fault"], facts["latest"], provider)
+    )
     found = Verdict(whose, because, _elsewhere(facts, provider))
     return _with_part(found, incident, facts, apart_title)
 
@@ -70,10 +67,30 @@ def part_of(incident: Any, facts: Mapping[str, Any]) -> Apart | None:
     return apart if apart is not None and apart.is_part and not turned else None
 
 
-def _refused_together(incident: Any, provider: str) -> str:
-    practices = incident["facts"].get("practices")
-    of = words.count(practices, "practice") if practices else "other practices as well"
-    return f"{provider} refuses the keys of {of}: many do not expire at once"
+def _inferred(incident: Any, provider: str) -> str | None:
+    """Why it is told as the evaluator judged it, where the cases of its tries say otherwise."""
+    if incident["facts"].get("refused_together"):
+        practices = incident["facts"].get("practices")
+        of = words.count(practices, "practice") if practices else "other practices as well"
+        return f"{provider} refuses the keys of {of}: many do not expire at once"
+    if (entered := words.entered_at(incident)) is not None:
+        return (
+            f"Nothing has gone well since its secret and address were entered anew at"
+            f" {entered:%H:%M:%S} UTC"
+        )
+    if others := incident["facts"].get("others_fail"):
+        of = words.count(others, "other credential")
+        return f"{provider} fails {of} as well, so that what was entered last is not to blame"
+    return None
+
+
+def _begun(incident: Any) -> str:
+    begun = words.test_mode(incident)
+    return (
+        f"{begun.how} at {begun.at:%H:%M:%S} UTC on {begun.at:%-d %b} by {begun.by}. "
+        if begun
+        else ""
+    )
 
 
 def _answer(latest: Any | None) -> str:

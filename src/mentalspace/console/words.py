@@ -101,6 +101,8 @@ def returned(found: Any) -> str | None:
     """Of an incident that nobody has: why it is open once more, if it is."""
     if found["status"] != "open" or not found["returned"]:
         return None
+    if found["returned"] == "incident_regressed" and before(found):
+        return RETURNED["cause_changed"]
     still = found["returned"] == "incident_regressed" and found["closed_at"] is not None
     return "Still going on" if still else RETURNED[found["returned"]]
 
@@ -292,21 +294,49 @@ def fault(name: str | None) -> str:
 
 
 def whose(incident: Any) -> str:
-    """Of an incident; a key that is refused at many practices at once is hardly theirs to mend, and
-    what fails since somebody entered it anew is hardly the provider's."""
-    if incident["facts"].get("refused_together"):
-        return "Theirs, most likely"
-    if entered_at(incident) and incident["fault"] == "theirs":
-        return "Ours, most likely"
-    return fault(incident["fault"])
+    """Of an incident: its fault, most likely where the evaluator inferred it against the cases of
+    its tries."""
+    likely = ", most likely" if incident["facts"].get("met") else ""
+    return f"{fault(incident['fault'])}{likely}"
 
 
 def entered_at(incident: Any) -> datetime | None:
-    """When the secret was entered with which nothing has gone well, of an incident that followed;
-    what others meet as well has nothing to do with it."""
-    facts = incident["facts"]
-    at = None if facts.get("practices", 1) > 1 else facts.get("entered_at")
+    """When the secret was entered with which nothing has gone well, of an incident that is ours for
+    that."""
+    at = incident["facts"].get("entered_at")
     return datetime.fromisoformat(at) if at else None
+
+
+def tried_as(incident: Any) -> str:
+    """Whose fault the tries of an incident say that it is, which the evaluator may know better."""
+    return str(incident["facts"].get("met") or incident["fault"])
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Since when a credential reaches nobody but test recipients, who did it, and whether by the
+    switch or as it was stored."""
+
+    at: datetime
+    by: str
+    by_hand: bool
+
+    @property
+    def how(self) -> str:
+        return "Test mode was switched on" if self.by_hand else "It was stored for tests"
+
+
+def test_mode(incident: Any) -> Begun | None:
+    known = incident["facts"].get("test_mode")
+    if not known:
+        return None
+    return Begun(datetime.fromisoformat(known["at"]), known["by"], known["by_hand"])
+
+
+def before(incident: Any) -> Mapping[str, Any] | None:
+    """Of one that was over or closed and has another cause now: the `case` and `fault` before."""
+    known: Mapping[str, Any] | None = incident["facts"].get("before")
+    return known
 
 
 def turned_at(incident: Any) -> datetime | None:

@@ -25,7 +25,7 @@ from mentalspace.engine.incidents import (
     version_of,
 )
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.refused_keys import FIRST, TITLE, Refusal, shared_causes
+from mentalspace.engine.refused_keys import TITLE, TOLD, Refusal, shared_causes
 from mentalspace.engine.runbook import (
     OF_CASES,
     AlertKind,
@@ -35,6 +35,7 @@ from mentalspace.engine.runbook import (
     Runbooks,
 )
 from mentalspace.engine.watch.covered import find_covered
+from mentalspace.engine.watch.entered import blame_entered
 from mentalspace.engine.watch.kinds import WATCHES
 from mentalspace.engine.watch.look import Look, Subject, Watch
 from mentalspace.engine.watch.old_news import find_old
@@ -187,6 +188,7 @@ class Evaluator:
             async with connection.transaction():
                 began = monotonic()
                 looks = await self.watches[rule.kind](connection, room, rule, subjects)
+                looks = await blame_entered(connection, rule, looks)
                 if is_whole:
                     self.pace.note_turn(rule, monotonic() - began)
                 opened = await self._settle(connection, room, rule, subjects, looks, silences)
@@ -277,7 +279,7 @@ def _silenced(
 async def _shared(
     connection: Connection, rule: AlertRule, loud: Sequence[NewIncident]
 ) -> list[NewIncident]:
-    """The same; of what many practices' keys meet at once each says so, and what to do first."""
+    """The same; what many practices' keys meet at once is theirs, and each says so."""
     refusals = [
         Refusal(new.credential_id, new.practice_id, new.facts["provider"], new.case_id, new.since)
         for new in loud
@@ -288,10 +290,11 @@ async def _shared(
         replace(
             new,
             title=TITLE,
+            fault="theirs",
             shared=causes[new.credential_id],
-            facts={**new.facts, "first_step": FIRST, "refused_together": True},
+            facts={**new.facts, **TOLD},
         )
-        if new.credential_id in causes
+        if new.credential_id in causes and new.case_id in rule.keys
         else new
         for new in loud
     ]

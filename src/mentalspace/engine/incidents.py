@@ -46,8 +46,22 @@ class NewIncident:
     shared: str | None = None
 
 
-# What was thought to be theirs turns out to be ours: whatever group it was of, it is its own.
+# What was thought to be theirs turns out to be ours: whatever group it was of, it is its own. What
+# a new secret was blamed for is the provider's after all, once others are seen to fail as well.
+# What was over and fails otherwise has another cause now.
 _TURNED = "$17 and excluded.fault = 'ours' and incident.fault = 'theirs'"
+_CLEARED = "excluded.facts ? 'others_fail' and incident.facts ? 'entered_at'"
+_ANOTHER = """
+  $17 and incident.recovered_at is not null and (
+    coalesce(excluded.case_id <> incident.case_id, false)
+    or excluded.fault <> incident.fault and 'unclear' not in (excluded.fault, incident.fault))
+"""
+_CHANGED = f"(({_TURNED}) or ({_CLEARED}) or ({_ANOTHER}))"
+# What was said of the cause that it had before.
+_OF_THE_CAUSE = """
+  array['entered_at', 'met', 'refused_together', 'others_fail', 'turned_at', 'turned_case',
+        'test_mode']
+"""
 _OPEN = f"""
 insert into incident (key, rule_id, case_id, integration, credential_id, practice_id, severity,
   title, fault, since, facts, drill, ack_due_at, next_escalation_at, resolve_within_s,
@@ -58,16 +72,22 @@ values ($1, $2, $3, $4, $5, $6, $7, $8, $9,
   app.now() + $13 * interval '1 s', app.now() + $14 * interval '1 s', $15::integer,
   app.now() + $15 * interval '1 s', $16)
 on conflict (key) where status <> 'resolved'
-do update set facts = incident.facts || excluded.facts, recovered_at = null,
+do update set recovered_at = null,
+  facts = case when {_CHANGED} then incident.facts - {_OF_THE_CAUSE} else incident.facts end
+       - case when incident.recovered_at is null then '' else 'before' end
+       || excluded.facts
+       || case when {_ANOTHER} then jsonb_build_object('before', jsonb_build_object(
+                 'case', incident.case_id, 'fault', incident.fault)) else '{{}}' end,
+  title = case when {_CHANGED} then excluded.title else incident.title end,
   severity = case when {RANK.format("excluded.severity")} < {RANK.format("incident.severity")}
                   then excluded.severity else incident.severity end,
-  fault = case when {_TURNED} then excluded.fault else incident.fault end,
-  case_id = case when {_TURNED} then excluded.case_id else incident.case_id end,
-  cause = case when {_TURNED} then excluded.cause else incident.cause end
-returning id, lead_id, (xmax = 0) as is_new, (select recovered_at from incident i where i.key = $1
-                                       and i.status <> 'resolved') as had_recovered,
-  fault <> (select fault from incident i where i.key = $1
-               and i.status <> 'resolved') as has_turned,
+  fault = case when {_CHANGED} then excluded.fault else incident.fault end,
+  case_id = case when {_CHANGED} then excluded.case_id else incident.case_id end,
+  cause = case when {_CHANGED} then excluded.cause else incident.cause end
+returning id, lead_id, fault, case_id, (xmax = 0) as is_new,
+  (select recovered_at from incident i where i.key = $1 and i.status <> 'resolved')
+    as had_recovered,
+  (select fault from incident i where i.key = $1 and i.status <> 'resolved') as fault_before,
   (select case_id from incident i where i.key = $1 and i.status <> 'resolved') as case_before
 """
 # What a person closed while it lasted and what still lasts ($3 is when it began) are one trouble,
@@ -165,17 +185,7 @@ async def open_incident(
     )
     assert row is not None
     if not row["is_new"]:
-        if row["has_turned"]:
-            await turn(
-                connection, row["id"], rung, new.title, new.case_id, new.drill, row["case_before"]
-            )
-        elif row["had_recovered"] is not None:
-            told = None
-            if closed is not None:
-                told = {"by": closed["closed_by"], "closed_at": closed["closed_at"].isoformat()}
-            # Of the house, one that is led follows from another trouble, and is not the same.
-            lead_id = row["lead_id"] if new.credential_id is not None else None
-            await _regress(connection, row["id"], lead_id, rung, new.drill, told)
+        await _goes_on(connection, row, rung, new, cause, closed)
         return False
     await record(
         connection,
@@ -216,28 +226,63 @@ def _cause(new: NewIncident) -> str | None:
     return cause_of(new.cause or new.rule_id, new.facts.get("provider"), new.fault, new.drill)
 
 
+async def _goes_on(
+    connection: Connection,
+    row: Any,
+    rung: Rung,
+    new: NewIncident,
+    cause: str | None,
+    closed: Any | None,
+) -> None:
+    """What one that stands already has become: ours, theirs after all, open once more, or nothing
+    else. `row` is as `_OPEN` gives it, and `closed` as `_SAME` does."""
+    told: dict[str, Any] = {}
+    if closed is not None:
+        told = {"by": closed["closed_by"], "closed_at": closed["closed_at"].isoformat()}
+    came_back, has_changed = row["had_recovered"] is not None, row["fault"] != row["fault_before"]
+    if has_changed or (came_back and row["case_id"] != row["case_before"]):
+        told |= {"case": row["case_id"], "fault": row["fault"], "case_before": row["case_before"]}
+        told |= {"fault_before": row["fault_before"]}
+    lead_id = row["lead_id"]
+    if has_changed and row["fault"] == "ours":
+        entered = new.since if "entered_at" in new.facts else None
+        await turn(connection, row["id"], rung, new.title, new.drill, told, entered)
+        return
+    if has_changed and lead_id is None:
+        lead_id = await join_group(connection, row["id"], cause)
+    if came_back:
+        # Of the house, one that is led follows from another trouble, and is not the same.
+        lead_id = lead_id if new.credential_id is not None else None
+        await _regress(connection, row["id"], lead_id, rung, new.drill, told)
+    elif has_changed:
+        told = {"fault": row["fault"], "because": "others_fail"}
+        await record(
+            connection, "fault_changed", incident_id=row["id"], data=told, actor="evaluator"
+        )
+
+
 async def _regress(
     connection: Connection,
     incident_id: UUID,
     lead_id: UUID | None,
     rung: Rung,
     drill: str | None,
-    closed: Mapping[str, Any] | None,
+    told: Mapping[str, Any],
 ) -> None:
-    """It was over, or `closed` by somebody, and fails. One of a group wakes somebody only if the
-    group was over."""
+    """It was over, or closed by somebody, and fails: `told` says by whom, and what else it is now.
+    One of a group wakes somebody only if the group was over."""
     kind = "incident_regressed"
     if lead_id is None:
-        await reopen(connection, incident_id, rung, drill, kind, data=closed)
+        await reopen(connection, incident_id, rung, drill, kind, data=told)
         return
-    await record(connection, kind, incident_id=incident_id, data=closed, actor="evaluator")
+    await record(connection, kind, incident_id=incident_id, data=told, actor="evaluator")
     over = await connection.fetchval(
         "update incident set recovered_at = null where id = $1 and recovered_at is not null"
         " and status <> 'resolved' returning true",
         lead_id,
     )
     if over is not None:
-        await reopen(connection, lead_id, rung, drill, kind, data=closed)
+        await reopen(connection, lead_id, rung, drill, kind, data=told)
 
 
 async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:

@@ -51,11 +51,21 @@ def _last_good(at: str | None) -> str:
 
 
 def _whose(fault: str, facts: Mapping[str, Any]) -> str:
-    if not facts.get("refused_together"):
-        return _WHOSE.get(fault, "Unclear whose")
-    provider, practices = str(facts["provider"]).capitalize(), facts.get("practices")
-    whose = f"{practices:,} practices" if practices else "many practices"
-    return f"Theirs most likely: {provider} refuses the keys of {whose}"
+    whose = _WHOSE.get(fault, "Unclear whose")
+    if facts.get("refused_together"):
+        provider, practices = str(facts["provider"]).capitalize(), facts.get("practices")
+        where = f"{practices:,} practices" if practices else "many practices"
+        return f"{whose} most likely: {provider} refuses the keys of {where}"
+    if entered := facts.get("entered_at"):
+        when = _moment(datetime.fromisoformat(entered))
+        return f"{whose} most likely: nothing went well since a new secret was entered {when}"
+    if tests := facts.get("test_mode"):
+        how = "test mode was switched on" if tests["by_hand"] else "it was stored for tests"
+        return f"{whose}: {how} {_moment(datetime.fromisoformat(tests['at']))} by {tests['by']}"
+    if before := facts.get("before"):
+        was = before["case"] or str(before["fault"])
+        return f"{whose}, and another cause than before it was closed or over ({was})"
+    return whose
 
 
 def _moment(at: datetime) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +16,7 @@ from uuid import UUID
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.grouping import join_group
+from mentalspace.engine.ledger import record
 from mentalspace.engine.runbook import AlertRule
 
 PRACTICES = 3
@@ -26,17 +27,20 @@ FIRST = (
     "look at the provider's status page, and ask it; enter no new keys yet: many do not expire at"
     " once"
 )
+# What each of them says, whosever the cases of its tries are (`met`).
+TOLD: Mapping[str, Any] = {"first_step": FIRST, "refused_together": True, "met": "ours"}
 
 _STANDING = """
 select id, credential_id, practice_id, facts ->> 'provider' as provider, case_id, since, cause,
        recovered_at
   from incident
- where rule_id = $1 and status <> 'resolved' and case_id = any ($2) and fault = 'ours'
+ where rule_id = $1 and status <> 'resolved' and case_id = any ($2)
+   and (fault = 'ours' or facts ? 'refused_together')
    and drill is null and credential_id is not null
  order by opened_at, id
 """
 _ADOPT = """
-update incident set cause = $2, title = $3
+update incident set cause = $2, title = $3, fault = 'theirs', facts = facts || $4
  where id = $1 and cause is null and lead_id is null and status <> 'resolved' returning true
 """
 
@@ -116,5 +120,9 @@ def _at_once(refusals: Sequence[Refusal]) -> list[Refusal]:
 
 
 async def _adopt(connection: Connection, incident_id: UUID, cause: str) -> None:
-    if await connection.fetchval(_ADOPT, incident_id, cause, TITLE):
+    if await connection.fetchval(_ADOPT, incident_id, cause, TITLE, dict(TOLD)):
+        told = {"fault": "theirs", "because": "refused_together"}
+        await record(
+            connection, "fault_changed", incident_id=incident_id, data=told, actor="evaluator"
+        )
         await join_group(connection, incident_id, cause)

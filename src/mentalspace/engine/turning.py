@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
@@ -29,35 +32,41 @@ update incident n set lead_id = null, status = l.status, escalation_step = l.esc
 returning n.id
 """
 # Ours began with the first try that failed by what it is told as now, of whatever had failed by
-# theirs before; the facts of an incident outlive what the next looks see.
+# theirs before; the facts of an incident outlive what the next looks see. What a new secret is
+# blamed for ($4, since when) was ours from its first try on, whatever those said.
 _ALONE = """
 update incident i set lead_id = null, archived_at = null, resolve_within_s = $2::integer,
        resolve_due_at = app.now() + $2 * interval '1 s',
-       facts = i.facts - 'practices' - 'group_people' || jsonb_build_object(
-         'turned_case', $3::text, 'turned_at', coalesce((
-           select min(a.started_at) from attempt a
-            where a.credential_id = i.credential_id and a.fault = 'ours'
-              and a.case_id is not distinct from i.case_id and a.finished_at >= i.since
-              and a.drill is not distinct from i.drill), app.now()))
+       facts = i.facts - 'practices' - 'group_people'
+         || jsonb_build_object('turned_case', $3::text)
+         || case when $4::timestamptz is null then jsonb_build_object('turned_at', coalesce((
+              select min(a.started_at) from attempt a
+               where a.credential_id = i.credential_id and a.fault = 'ours'
+                 and a.case_id is not distinct from i.case_id and a.finished_at >= i.since
+                 and a.drill is not distinct from i.drill), app.now()))
+            when $4 > i.since then jsonb_build_object('turned_at', $4) else '{}' end
   from incident before
  where i.id = $1 and before.id = i.id returning before.lead_id
 """
 
 
 async def turn(
-    connection: Connection, incident_id: UUID, rung: Rung, title: str, case_id: str | None,
-    drill: str | None, case_before: str | None = None,
+    connection: Connection, incident_id: UUID, rung: Rung, title: str, drill: str | None,
+    told: Mapping[str, Any], entered: datetime | None = None,
 ) -> None:  # fmt: skip
     """It bears the new cause already: let it stand by itself, be nobody's again, page, and keep
-    since when it is ours, and what it was told as (`case_before`).
+    since when it is ours, and what it was told as. `told` is what the timeline says of it, with its
+    case and the one before; `entered` is since when a new secret is blamed, if one is.
 
     Of a group the others keep what they share, under the next of them.
     """
     heir = await connection.fetchval(_HAND_OVER, incident_id)
     if heir is not None:
         await record(connection, "leads_now", incident_id=heir, actor="evaluator")
-    led_by = await connection.fetchval(_ALONE, incident_id, rung.resolve_within_s, case_before)
+    led_by = await connection.fetchval(
+        _ALONE, incident_id, rung.resolve_within_s, told["case_before"], entered
+    )
     if led_by is not None:
         await open_tasks(connection, incident_id, rung, title, drill)
-    case = {"case": case_id}
-    await reopen(connection, incident_id, rung, drill, "cause_changed", data=case)
+    kept = told if entered is None else {**told, "because": "entered"}
+    await reopen(connection, incident_id, rung, drill, "cause_changed", data=kept)

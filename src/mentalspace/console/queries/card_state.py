@@ -129,7 +129,7 @@ def _of_calls(credential: Any, troubles: Sequence[Trouble]) -> list[State]:
     """What is counted already is not said twice."""
     counted = any(one.check == "calls" for one in troubles)
     if not counted and (credential["recent"] or "").endswith("FF"):
-        return [State("Failing", "warn", "the last tries failed by the provider’s fault")]
+        return [State("Failing", "warn", "the last tries failed at the provider")]
     return []
 
 

@@ -12,6 +12,7 @@ from mentalspace.console.queries.apart import read_apart
 from mentalspace.console.queries.fleet_sql import PAUSED
 from mentalspace.console.queries.house import read_house_facts
 from mentalspace.console.queries.people import NUMBERS, PEOPLE
+from mentalspace.console.words import tried_as
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
@@ -21,21 +22,22 @@ from mentalspace.engine.queued import RESTED, RESTS, WAITS
 FAILURES = About()
 
 # Everybody whose message failed by our or the provider's fault since it began, or since it turned
-# out to be ours, and by that fault alone if the rule sees one ($6); and whoever waited in line
-# behind them until `good_at`, the first good answer after the last failure: what then got through,
-# what still waits, and what ran out of time. Without a good answer yet, whoever waits now. Who went
-# over to the next provider is one of them. What only rests until its hours begin is nobody's
-# trouble, unless a try of it failed. `people_soon` are others, whose message is due within a day.
-# All that if the rule counts it ($2); $3 if it counts what came back, by the cases $4 if any, and
-# not by $5. What met an older trouble and was not tried since is that one's: between them the
-# provider answered well, or what was theirs turned into ours. Whoever was told the same in another
-# way is reached. One line an incident, and one of all, without an id.
+# out to be ours, and by what its tries said alone if the rule sees one ($6); and whoever waited in
+# line behind them until `good_at`, the first good answer after the last failure: what then got
+# through, what still waits, and what ran out of time. Without a good answer yet, whoever waits now.
+# Who went over to the next provider is one of them. What only rests until its hours begin is
+# nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is due within
+# a day. All that if the rule counts it ($2); $3 if it counts what came back, by the cases $4 if
+# any, and not by $5. What met an older trouble and was not tried since is that one's: between them
+# the provider answered well, or what was theirs turned into ours. Whoever was told the same in
+# another way is reached. One line an incident, and one of all, without an id.
 _IMPACT = f"""
 with member as materialized (
   select i.id as incident_id, i.credential_id, i.resolved_at, i.drill, last.good_at,
          greatest(i.since, (i.facts ->> 'turned_at')::timestamptz) as since,
          i.facts ? 'turned_at' as turned,
-         case when $6 and i.fault in ('ours', 'theirs') then i.fault end as fault,
+         case when $6 and i.fault in ('ours', 'theirs')
+              then coalesce(i.facts ->> 'met', i.fault) end as fault,
          coalesce(last.good_at, i.resolved_at, app.now()) as line_until,
          coalesce(i.resolved_at, 'infinity') as until
     from incident i
@@ -289,7 +291,9 @@ async def read_facts(
     until, drill = incident["resolved_at"], incident["drill"]
     # A share looks far back: what befell the lanes then, and was over, is no part of it.
     since = incident["since"] if about.lanes else incident["opened_at"]
-    latest = await connection.fetchrow(_LATEST, known, until, since, incident["fault"])
+    # What was inferred against its tries is all of one side.
+    has_sides = about.lanes and not incident["facts"].get("met")
+    latest = await connection.fetchrow(_LATEST, known, until, since, tried_as(incident))
     # Until ours is answered again, every answer elsewhere is news.
     answered = latest is not None and latest["good_after_at"] is not None
     compared_until = latest["finished_at"] if answered else None
@@ -300,7 +304,7 @@ async def read_facts(
         "after": await connection.fetchrow(_AFTER, known, over) if over is not None else None,
         "by_incident": counted,
         "wording": await connection.fetch(_WORDING, ids) if about.returns else [],
-        "apart": await read_apart(connection, ids, incident["fault"]) if about.lanes else None,
+        "apart": await read_apart(connection, ids, incident["fault"]) if has_sides else None,
         "left": await connection.fetchval(_LEFT, ids, list(about.leavers)),
         "resting": await connection.fetchrow(_RESTING, known, drill),
         "tries": await connection.fetchrow(_TRIES, ids),

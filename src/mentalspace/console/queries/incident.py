@@ -20,7 +20,8 @@ _CLOSED_AT = "back.closed_at, back.closed_by"
 _BACK = """
 left join lateral (
   select (t.data ->> 'closed_at')::timestamptz as closed_at, t.data ->> 'by' as closed_by
-    from timeline t where t.incident_id = i.id and t.kind = 'incident_regressed'
+    from timeline t where t.incident_id = i.id
+     and (t.kind = 'incident_regressed' or t.kind = 'cause_changed' and t.data ? 'closed_at')
    order by t.id desc limit 1) back on i.status <> 'resolved'
 """
 _LIST = f"""
@@ -60,7 +61,7 @@ _RECENT = (
 _ONE = f"""
 select i.*, {_RETURNED}, {_CLOSED_AT}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
        p.timezone as practice_timezone, c.provider,
-       c.endpoint, c.live, s.breaker, s.open_until, s.last_good_at, {OVER_SINCE},
+       c.endpoint, c.live, c.test_only, s.breaker, s.open_until, s.last_good_at, {OVER_SINCE},
        mending.recovering_since
   from incident i left join practice p on p.id = i.practice_id
   left join credential c on c.id = i.credential_id

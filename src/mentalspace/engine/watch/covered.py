@@ -11,13 +11,15 @@ from mentalspace.engine.watch.look import Subject
 
 # $1 the rules that say more, $2 credentials and $5 whose fault each one's trouble is, $3 for how
 # long what is over still shows in a share, $4 whether what came over from a credential that is out
-# is explained by that one's incident, $6 the rules that are waited for while they pend.
+# is explained by that one's incident, $6 the rules that are waited for while they pend. What is
+# told as theirs though its tries said ours explains those tries.
 _COVERED = """
 select subject.credential_id
   from unnest($2::uuid[], $5::text[]) as subject (credential_id, fault)
  where exists (
    select from incident i
-    where i.rule_id = any ($1) and not (subject.fault = 'ours' and i.fault = 'theirs')
+    where i.rule_id = any ($1) and not (subject.fault = 'ours' and i.fault = 'theirs'
+                                     and coalesce(i.facts ->> 'met', 'theirs') = 'theirs')
       and (i.status <> 'resolved' and i.recovered_at is null
         or least(i.recovered_at, i.resolved_at) > app.now() - $3 * interval '1 s')
       and (i.credential_id = subject.credential_id or $4 and exists (

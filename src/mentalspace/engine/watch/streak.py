@@ -19,10 +19,6 @@ QUIET_AFTER = timedelta(days=1)
 # One refusal amid an outage does not make the outage ours; so many at the end do.
 STEADY = 3
 
-# What fails from so soon after a new secret on, and never went well with it, failed by what was
-# entered, more likely than not: its address is entered with it.
-_BLAMED = "interval '10 min'"
-
 # Everything since the last success that was not the recipient's doing. Retries of one delivery
 # count once, and so do several to one address. Behind an open breaker nothing is even tried:
 # whoever is due there is as much without it as those whose attempts failed. Where the latest try
@@ -36,10 +32,7 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        streak.deliveries + waiting.touched_deliveries as touched_deliveries,
        streak.people + waiting.touched_people as touched_people,
        asked.good as check_good, asked.case_id as check_case, asked.fault as check_fault,
-       asked.since as check_since, asked.said as check_said,
-       case when streak.since between c.rotated_at - interval '5 s' and c.rotated_at + {_BLAMED}
-             and coalesce(good.finished_at < c.rotated_at, true)
-            then c.rotated_at end as entered_at
+       asked.since as check_since, asked.said as check_said
   from credential c join credential_state s on s.credential_id = c.id
   left join credential_check asked on asked.credential_id = c.id
    and asked.answered_at > coalesce(s.last_good_at, '-infinity')
@@ -111,11 +104,7 @@ def _look(rule: AlertRule, row: Any, now: Any) -> Look:
         since=row["since"],
         fault=row["fault"] or "unclear",
         case_id=row["case_id"],
-        facts={
-            "failed_deliveries": failed,
-            "failed_recipients": touched,
-            **({"entered_at": row["entered_at"].isoformat()} if row["entered_at"] else {}),
-        },
+        facts={"failed_deliveries": failed, "failed_recipients": touched},
         steady=row["faults"] == [row["fault"]] * STEADY,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.lately import Trouble
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
+from mentalspace.workflows.doctor.test_mode import OnlyTests
 from mentalspace.workflows.doctor.touched import Touched
 from mentalspace.workflows.doctor.way_in import WayIn
 
@@ -115,13 +117,19 @@ async def _in_time(adapter: Adapter) -> str:
         raise ProviderError(Evidence("timeout")) from error
 
 
-def going_live(services: Services, standing: Standing) -> list[RoomFinding]:
+def going_live(
+    services: Services, standing: Standing, practice: str, tests: OnlyTests | None
+) -> list[RoomFinding]:
     """Whether this credential may carry clients' data to its vendor, and to whom."""
     title = services.rooms[standing.integration].provider(standing.provider).title
     row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
-    if standing.test_only:
-        text = "only the provider's test recipients are reached"
-        return [finding(row, "test mode", "warning", text, "ours")]
+    if standing.test_only and tests is not None:
+        command = (
+            f"mentalspace credential test-mode {standing.integration} --practice"
+            f" {shlex.quote(practice)} --provider {standing.provider} --off"
+        )
+        told = finding(row, "test mode", "warning", tests.words, "ours")
+        return [replace(told, cure=tests.cure(command))]
     if standing.is_missing:
         text = (
             f"none with {title} holds today: what names clients waits (mentalspace agreement add)"

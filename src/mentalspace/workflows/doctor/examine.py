@@ -46,6 +46,7 @@ from mentalspace.workflows.doctor.credentials import (
     of_lately,
 )
 from mentalspace.workflows.doctor.files import look_at_files
+from mentalspace.workflows.doctor.judged import as_judged, read_judged
 from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.lives import look_at_lives
 from mentalspace.workflows.doctor.queries import Answer, run_check
@@ -57,6 +58,7 @@ from mentalspace.workflows.doctor.report import (
     RoomFinding,
     StatusLine,
 )
+from mentalspace.workflows.doctor.test_mode import read_test_modes
 from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read_touched
 from mentalspace.workflows.doctor.verdict import judge
 from mentalspace.workflows.doctor.way_in import look_at_ways_in
@@ -183,6 +185,8 @@ async def _ask_all(
         heard = await read_heard(connection, services.rooms, ids)
         troubles = await read_troubles(connection, services.runbooks, services.rooms, ids)
         checked = await read_checked(connection)
+        judged = await read_judged(connection, ids)
+        tests = await read_test_modes(connection, services.runbooks, ids)
     silent = [row["id"] for row in rows if row["refused"] or heard[row["id"]].is_suspicious]
     ways_in = await look_at_ways_in(services, silent)
     lines: list[CredentialLine] = []
@@ -194,21 +198,25 @@ async def _ask_all(
         if called.state == "good"
     }
     for row, (answer, examined) in zip(rows, answered, strict=True):
-        called = entered(answer) if answer.unreached and row["provider"] in well else answer
+        own_judged = judged.get(row["id"])
+        called = as_judged(answer, own_judged)
+        if called == answer and answer.unreached and row["provider"] in well:
+            called = entered(answer)
         price = services.runbooks.room(row["integration"]).overview.look_up_price
         provider = services.rooms[row["integration"]].provider(row["provider"])
         own = [*examined, *look_ups(row, provider, price)]
         lines.append(line(row, called, touched.get(row["id"], Touched()), heard[row["id"]]))
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
-            findings += going_live(services, found)
-        findings += health(row, called, ways_in.get(row["id"]))
-        findings.append(callbacks(row, provider, heard[row["id"]]))
-        findings += [of_lately(row, one) for one in troubles.get(row["id"], ())]
+            findings += going_live(services, found, row["practice"], tests.get(row["id"]))
+        mine = health(row, called, ways_in.get(row["id"]))
+        mine.append(callbacks(row, provider, heard[row["id"]]))
+        mine += [of_lately(row, one) for one in troubles.get(row["id"], ())]
         if (flips := checked.get(row["id"])) is not None and flips.is_partly_bad:
             # The answer just now is one of several.
             whose: Whose = "ours" if flips.fault == "ours" else "theirs"
-            findings.append(finding(row, "calls", "bad", flips.words, whose))
+            mine.append(finding(row, "calls", "bad", flips.words, whose))
+        findings += [as_judged(one, own_judged) for one in mine]
         domain += own
     return lines, findings, together(domain)
 
