@@ -53,7 +53,7 @@ async def _ledger(stage: Stage) -> Observed:
             "select distinct state from lane where credential_id = $1", stage.credential_id
         )
         alerts = await connection.fetch(
-            "select i.rule_id, i.severity, array_agg(p.target || ':' || p.state) as pages"
+            "select i.rule_id, i.severity, i.fault, array_agg(p.target || ':' || p.state) as pages"
             " from incident i left join page p on p.incident_id = i.id"
             " where i.drill = $1 group by i.id",
             run_id,
@@ -72,6 +72,7 @@ async def _ledger(stage: Stage) -> Observed:
         "lane": sorted(row["state"] for row in lane),
         "steps": sorted({STEP_OF[line["kind"]] for line in lines if line["kind"] in STEP_OF}),
         "alerts": sorted(row["rule_id"] for row in alerts),
+        "whose": sorted({row["fault"] for row in alerts}),
         "pages": sorted({page for row in alerts for page in row["pages"] if page}),
     }
 
@@ -118,6 +119,8 @@ def misses(expect: Expect, seen: Observed) -> list[str]:
         hold(f"step {step}", step in seen["steps"])
     for rule in expect.alert:
         hold("alert", rule in seen["alerts"])
+    if expect.whose is not None:
+        hold("whose", seen["whose"] == [expect.whose])
     if expect.alert:
         # A drill pages its own channel and nobody else's.
         hold("page", seen["pages"] == ["drill:sent"])

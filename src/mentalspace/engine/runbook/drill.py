@@ -95,6 +95,7 @@ class Expect:
     lane: str | None = None
     steps: tuple[str, ...] = ()  # these steps ran
     alert: tuple[str, ...] = ()  # these rules each opened an incident
+    whose: str | None = None  # the incidents' fault
     logged: bool | None = None  # the timeline names the case of every failed attempt
 
     @property
@@ -203,6 +204,7 @@ def _expect(tables: tuple[Table, ...]) -> Expect:
         lane=table.maybe_text("lane"),
         steps=table.texts("steps"),
         alert=table.texts("alert"),
+        whose=table.maybe_text("whose"),
         logged=table.maybe_flag("logged"),
     )
     table.done()

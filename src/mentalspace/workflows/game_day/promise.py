@@ -26,6 +26,7 @@ _WORDS: Mapping[str, str] = {
     "lane": "Lane",
     "steps": "Steps run",
     "alert": "Alert raised",
+    "whose": "Whose it is told as",
     "logged": "Every failed try is logged",
 }
 _STAGES: Mapping[str, str] = {"then": "While broken", "recovered": "After recovery"}
