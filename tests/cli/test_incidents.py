@@ -178,10 +178,10 @@ async def test_one_is_shown_with_whose_it_is_and_what_to_do_first(
     )
     shown = await run(environment, "show", str(incident))
     lines = shown.stdout.splitlines()
-    assert lines[0] == "Mails are late", shown.stderr
+    assert lines[0] == "Mails are late (times are UTC)", shown.stderr
     [whose] = [line for line in lines if line.startswith("  Whose: ")]
     assert whose.startswith("  Whose: Ours, most likely: Nothing has gone well since its secret")
-    assert "  Test mode: Test mode was switched on 2026-11-29 08:15:00 by command line" in lines
-    assert lines[-1] == "  First step: look."
+    assert "  Test mode: switched on, 2026-11-29 08:15:00, by command line" in lines
+    assert lines[-1] == "  First step: Look."
     missing = await run(environment, "show", str(UUID(int=7)))
     assert (missing.returncode, missing.stdout) == (2, "")

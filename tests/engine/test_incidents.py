@@ -94,7 +94,7 @@ async def test_what_is_closed_while_it_lasts_is_the_same_trouble(desk: Desk) -> 
 async def test_what_comes_back_by_another_cause_says_so(desk: Desk, closed: bool) -> None:
     """It bears the new case, and keeps what it was; timeline and page say both. By the same case it
     is the same trouble again."""
-    await desk.fail(429, 5)
+    await _fail_with(desk, "toy.too_fast")
     await desk.tick()
     first = await desk.incident()
     assert (first["case_id"], first["fault"]) == ("toy.too_fast", "ours")
@@ -124,7 +124,7 @@ async def test_what_comes_back_by_another_cause_says_so(desk: Desk, closed: bool
 
 async def test_what_was_ours_and_comes_back_as_theirs_joins_who_is_out(desk: Desk) -> None:
     """Closed while it lasted; now the provider is out, which another incident told already."""
-    await desk.fail(429, 5)
+    await _fail_with(desk, "toy.too_fast")
     await desk.tick()
     first = await desk.incident()
     async with desk.bench.database.as_oncall() as connection:
@@ -138,8 +138,12 @@ async def test_what_was_ours_and_comes_back_as_theirs_joins_who_is_out(desk: Des
 
 
 async def _fail_with(desk: Desk, case: str, fault: str = "ours") -> None:
-    """Five more people's tries meet this case, the latest."""
+    """Five more people's tries meet this case, the latest; none is tried again."""
     await desk.fail(429, 5)
+    await desk.bench.admin.execute(
+        "update delivery set next_attempt_at = app.now() + interval '1 day'"
+        " where status = 'pending'"
+    )
     await desk.bench.admin.execute(
         "update attempt set case_id = $1, fault = $2, finished_at = app.now()"
         " where id in (select id from attempt where state = 'failed'"

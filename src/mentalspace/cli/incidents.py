@@ -204,7 +204,9 @@ async def _shown(services: Services, incident_id: UUID) -> str:
         lines.append(("Switching it off", impact_words.switched_off(impact)))
     if incident["status"] != "resolved" and (step := incident["facts"].get("first_step")):
         lines.append(("First step", words.sentence(step)))
-    return "\n".join([incident["title"], *(f"  {name}: {said}" for name, said in lines)])
+    return "\n".join(
+        [f"{incident['title']} (times are UTC)", *(f"  {name}: {said}" for name, said in lines)]
+    )
 
 
 async def _export(services: Services, incident_id: UUID, form: Form) -> bytes:

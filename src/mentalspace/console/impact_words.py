@@ -47,8 +47,10 @@ def listed(impact: Mapping[str, Any]) -> str:
 
 def switched_off(impact: Mapping[str, Any]) -> str:
     """What switching test mode off does, of an incident of what it refused."""
-    said = test_mode.switched_off(impact["people_soon"], impact["people"])
-    return f"Switched off, {said}."
+    refused = words.count(impact["people"], "person was", "people were")
+    return (
+        f"Switched off, {test_mode.switched_off(impact['people_soon'])}; {refused} refused so far."
+    )
 
 
 def due_soon(impact: Mapping[str, Any], integration: str) -> str:

@@ -148,7 +148,7 @@ def what(told: Told) -> Iterator[tuple[str, str]]:
     if words.turned_at(incident):
         yield "Theirs at first", f"ours since {at_second(words.turned_at(incident))}"
     if begun := words.test_mode(incident):
-        yield "Test mode", f"{begun.how} {at_second(begun.at)} by {begun.by}"
+        yield "Test mode", f"{begun.how}, {at_second(begun.at)}, by {begun.by}"
     yield "Where", f"{told.room} through {told.provider}"
     yield "Practice", incident["practice_name"] or "all practices"
     if incident["lead_id"]:

@@ -86,10 +86,10 @@ def _inferred(incident: Any, provider: str) -> str | None:
 
 def _begun(incident: Any) -> str:
     begun = words.test_mode(incident)
+    if begun is None:
+        return ""
     return (
-        f"{begun.how} at {begun.at:%H:%M:%S} UTC on {begun.at:%-d %b} by {begun.by}. "
-        if begun
-        else ""
+        f"Test mode was {begun.how} at {begun.at:%H:%M:%S} UTC on {begun.at:%-d %b} by {begun.by}. "
     )
 
 

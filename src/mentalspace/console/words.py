@@ -323,7 +323,7 @@ class Begun:
 
     @property
     def how(self) -> str:
-        return "Test mode was switched on" if self.by_hand else "It was stored for tests"
+        return "switched on" if self.by_hand else "on since it was stored"
 
 
 def test_mode(incident: Any) -> Begun | None:

@@ -60,8 +60,9 @@ def _whose(fault: str, facts: Mapping[str, Any]) -> str:
         when = _moment(datetime.fromisoformat(entered))
         return f"{whose} most likely: nothing went well since a new secret was entered {when}"
     if tests := facts.get("test_mode"):
-        how = "test mode was switched on" if tests["by_hand"] else "it was stored for tests"
-        return f"{whose}: {how} {_moment(datetime.fromisoformat(tests['at']))} by {tests['by']}"
+        how = "switched on" if tests["by_hand"] else "on since it was stored"
+        when = _moment(datetime.fromisoformat(tests["at"]))
+        return f"{whose}: test mode was {how} {when} by {tests['by']}"
     if before := facts.get("before"):
         was = before["case"] or str(before["fault"])
         return f"{whose}, and another cause than before it was closed or over ({was})"

@@ -51,13 +51,13 @@ class OnlyTests:
         return f"{text}; {_people(self.refused)} refused in 24 h" if self.refused else text
 
     def cure(self, command: str) -> str:
-        return f"{command}: {switched_off(self.soon, self.refused)}"
+        said = f"{command}: {switched_off(self.soon)}"
+        return f"{said}; what was refused stays so" if self.refused else said
 
 
-def switched_off(soon: int, refused: int) -> str:
+def switched_off(soon: int) -> str:
     """What it does, and to how many, as the end of a sentence."""
-    goes = f"what falls due goes out, to {_people(soon)} in the next 24 hours"
-    return f"{goes}; what was refused to {_people(refused)} stays so" if refused else goes
+    return f"what falls due goes out, to {_people(soon) if soon else 'nobody'} in the next 24 hours"
 
 
 async def read_test_modes(
