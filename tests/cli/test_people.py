@@ -90,6 +90,47 @@ async def test_a_practices_own_credential_is_stored_sealed(
     assert "nothing is stored" in nothing.stderr
 
 
+async def test_a_former_secret_is_brought_back_and_wiped(
+    environment: dict[str, str], admin: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    """What it would do is said without doing it; nobody answers here, so that it takes a word. Who
+    typed it stands in the audit. What has leaked is not kept."""
+    on = ("email", "--practice", "lakeside")
+    entered = mentalspace(
+        environment, "credential", "set", *on, "--by", "oncall@demo.example",
+        typed="re_another\nwhsec_c2VjcmV0\n",
+    )  # fmt: skip
+    assert entered.returncode == 0, entered.stderr
+    stands = (
+        "select entered_by from credential where integration = 'email' and endpoint = 'default'"
+    )
+    assert str(await admin.fetchval(stands)).endswith("(command line)")
+    looked = mentalspace(environment, "credential", "bring-back", *on, "--dry-run")
+    assert looked.returncode == 0, looked.stderr
+    assert "does not answer it well" in looked.stdout
+    assert "It changes api_key, webhook_secret." in looked.stdout
+    words = ("credential", "bring-back", *on, "--reason", "mistyped")
+    refused = mentalspace(environment, *words)
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "--untried" in refused.stderr
+    done = mentalspace(environment, *words, "--untried")
+    assert "done: 0 messages waited" in done.stdout, done.stderr
+    told = mentalspace(environment, "credential", "forget", *on, "--reason", "leaked")
+    assert told.stdout == "the former one is wiped\n", told.stderr
+    leaked = ("credential", "set", *on, "--leaked")
+    mentalspace(environment, *leaked, typed="re_third\nwhsec_c2VjcmV0\n")
+    none = mentalspace(environment, *words)
+    assert none.stderr.startswith("mentalspace: No former one is kept"), none.stderr
+    noted = await admin.fetch(
+        "select actor, action, data from audit where action like '%.bring_back'"
+        " or action like '%.forget_former' or action = 'credential_set' order by id"
+    )
+    acts = [row["action"] for row in noted if row["action"] != "credential_set"]
+    assert acts == ["lane.bring_back", "lane.forget_former"]
+    assert all("command line" in row["actor"] for row in noted if row["action"] in acts)
+    assert not [row for row in noted if "re_another" in str(row["data"])]
+
+
 async def test_a_practice_puts_its_providers_in_order(
     environment: dict[str, str], admin: asyncpg.Connection[asyncpg.Record]
 ) -> None:

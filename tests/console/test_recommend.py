@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from mentalspace.console.queries.refused import RefusedHooks
 from mentalspace.console.recommend import Seen, button_first, recommend
 from mentalspace.engine.alerts import first_step_of
+from mentalspace.engine.former import Former
 from mentalspace.engine.remedy import Preflight
 from mentalspace.engine.runbook import Runbooks, load_runbooks
 from mentalspace.engine.watch.look import Look
@@ -37,6 +39,8 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
         "practice_name": "Mesa",
         "endpoint": "mesa",
         "facts": {"first_step": "Check Twilio status"},
+        "since": AT,
+        "last_good_at": None,
         **changes,
     }
     return Seen(
@@ -118,6 +122,40 @@ def test_one_thing_is_recommended(seen: Seen, said: str, press: str | None) -> N
     # When is told in the zone of whoever reads, and not here.
     assert "UTC" not in advised.says
     assert advised.next_try_at == (AT if "tried again" in said else None)
+
+
+FORMER = Former(
+    credential_id=UUID(int=1), practice_id=UUID(int=2), base_url="https://api.twilio.com",
+    live=True, test_only=False, entered_at=AT - timedelta(days=90), entered_by="Noor",
+    went_well=True, replaced_at=AT, forget_at=AT + timedelta(days=7), answered_at=AT, good=True,
+)  # fmt: skip
+_ENTERED = {"facts": {"entered_at": AT.isoformat()}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kept", "press"),
+    [
+        ({**_OUT, **_ENTERED}, {}, "bring_back"),
+        (_ENTERED, {}, "bring_back"),
+        (_OUT, {}, "bring_back"),
+        ({**_OUT, **_ENTERED}, {"good": False}, "secret"),
+        ({**_OUT, **_ENTERED}, {"good": None}, "secret"),
+        ({**_OUT, **_ENTERED}, {"replaced_at": AT + timedelta(minutes=2)}, "acknowledge"),
+        ({**_OUT, "since": AT + timedelta(hours=1)}, {}, "acknowledge"),
+        ({**_OUT, "last_good_at": AT + timedelta(minutes=1)}, {}, "acknowledge"),
+        ({**_OUT, "facts": {"practices": 3}}, {}, "acknowledge"),
+        ({**_OUT, "facts": {"others_fail": 2}}, {}, "acknowledge"),
+    ],
+)
+def test_the_former_secret_comes_before_a_new_one(
+    changes: dict[str, Any], kept: dict[str, Any], press: str
+) -> None:
+    """What fails since another was entered, whichever rule saw it, if the former one is answered
+    well; not what began later, nor what was brought back already."""
+    seen = _seen("sms.consecutive_failures", "sms.unreachable", **changes)
+    advised = recommend(replace(seen, former=replace(FORMER, **kept)))
+    assert advised is not None
+    assert advised.press == press
 
 
 def test_refused_callbacks_want_the_secret_that_signs() -> None:

@@ -34,7 +34,9 @@ ONCALL = {
     "public.practice": "id slug name timezone phone is_default is_drill created_at opening",
     "public.credential": """id practice_id integration provider endpoint base_url live rate_per_s
         burst version active drill created_at rotated_at test_only demands_agreement
-        needs_agreement rank fail_over_after_s follows looks_up_numbers""",
+        needs_agreement rank fail_over_after_s follows looks_up_numbers entered_by""",
+    "public.credential_former": """credential_id practice_id base_url live test_only entered_at
+        entered_by went_well replaced_at forget_at answered_at good""",
     "public.credential_state": """credential_id practice_id next_slot_at slow_until
         slow_interval_s breaker recent opened_at open_until open_for_s probe_by probe_until
         last_good_at override_state override_reason override_until override_by override_moves
@@ -141,6 +143,7 @@ ONCALL = {
 PRIVATE = {
     "public.delivery": {"payload", "client_id"},
     "public.credential": {"secrets"},
+    "public.credential_former": {"secrets"},
     "public.inbox": {"payload"},
     "public.vendor_agreement": {"reference", "recorded_by"},
     "public.client": {"name", "email", "phone"},

@@ -284,7 +284,7 @@ FAULTS: Sequence[Fault] = (
         Truth(
             "Somebody entered Harbor Street Therapy's Twilio with an address where nobody answers",
             "Texts of that practice alone wait",
-            "Enter the credential again with Twilio's own address; Twilio is well",
+            "Bring the former one back, or enter Twilio's own address again; Twilio is well",
         ),
         "the credential is entered with the right address",
         ours.wrong_address("sms", HARBOR, "http://127.0.0.1:9/sms/twilio"),

@@ -32,6 +32,7 @@ from tests.torture.installation import Installation, installed, kill
 from tests.torture.load import Load
 
 LOGIN = "oncall@demo.example"
+COLLEAGUE = "Theo Brandt (command line)"  # whoever enters what they should not
 # Beside the demo's own day, which after twenty minutes becomes a slow one: in each practice
 # somebody is booked every twenty seconds, and texted in a place where it is morning.
 BOOKINGS_PER_S = 0.15
@@ -113,7 +114,7 @@ class Stage:
                 await self._secrets(room, practice),
                 rank=rank_of(services.rooms[room], provider),
             )
-            await store(owner, services.vault, provider, new, services.settings, actor="colleague")
+            await store(owner, services.vault, provider, new, services.settings, actor=COLLEAGUE)
 
     async def kill_worker(self) -> None:
         victim = await self.installation.victim("worker")

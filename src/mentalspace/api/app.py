@@ -18,6 +18,7 @@ from mentalspace.api import (
     consent,
     dead_letters,
     deliveries,
+    former,
     health,
     hooks,
     imports,
@@ -59,6 +60,7 @@ _ROUTES = (
     imports,
     incidents,
     tickets,
+    former,  # before the acts, whose address takes any name
     acts,
     lanes,
     alerts,

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
-from uuid import UUID
 
 import typer
 
+from mentalspace.cli import former
+from mentalspace.cli.actor import login_actor, on_call_actor
 from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import Application, MakeApplication
 from mentalspace.cli.ask import ask
+from mentalspace.cli.chosen import chosen_of, endpoint_in
 from mentalspace.kernel.errors import Refused
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from mentalspace.engine.services import Services
     from mentalspace.kernel.integration import CredentialField, Integration, Provider
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    practice: str
+    base_url: str | None
+    secrets: dict[str, str] = field(repr=False)
+    leaked: bool
+    by: str | None
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -34,16 +44,22 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         practice: Annotated[str, typer.Option(help="Slug or id.")],
         provider: Annotated[str | None, typer.Option(help="Else the room's first.")] = None,
         base_url: Annotated[str | None, typer.Option(help="Else where the provider is.")] = None,
+        leaked: Annotated[
+            bool, typer.Option("--leaked", help="The old one has leaked: it is not kept.")
+        ] = False,
+        by: former.By = None,
     ) -> None:
         """Store or rotate it; the secrets are asked for, or read line by line from standard input.
 
-        Lanes that waited for another credential go on. Prints the path of its webhooks, or the
+        Lanes that waited for another credential go on. What it replaces is kept, sealed, for a
+        week: `credential bring-back`. Prints the path of its webhooks, or the
         endpoint's name for a provider that sends none.
         """
         application = make()
-        chosen, of_room = _chosen(application, room, provider)
+        chosen, of_room = chosen_of(application, room, provider)
         secrets = _secrets(chosen)
-        print(ask(application, lambda s: _store(s, of_room, chosen, practice, base_url, secrets)))
+        given = _Given(practice, base_url, secrets, leaked, by)
+        print(ask(application, lambda s: _store(s, of_room, chosen, given)))
 
     @credential.command("test-mode")
     def test_mode(
@@ -56,7 +72,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         from mentalspace.engine.credentials import set_test_only
 
         application = make()
-        chosen, of_room = _chosen(application, room, provider)
+        chosen, of_room = chosen_of(application, room, provider)
         deed = "test_mode_ended" if off else "test_mode_begun"
         ask(
             application,
@@ -75,7 +91,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         from mentalspace.engine.credentials import set_look_up
 
         application = make()
-        chosen, of_room = _chosen(application, room, provider)
+        chosen, of_room = chosen_of(application, room, provider)
         if not chosen.looks_up_numbers:
             raise Refused("no_look_up", f"{chosen.title} does not tell what a number is")
         deed = "look_up_ended" if off else "look_up_begun"
@@ -100,40 +116,28 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
         What is new goes to the first. What waits behind one that is out goes on to the next.
         """
         application = make()
-        chosen = [_chosen(application, room, name) for name in providers]
+        chosen = [chosen_of(application, room, name) for name in providers]
         for place in ask(application, lambda s: _order(s, chosen, practice, after_s)):
             print(place)
 
-
-def _chosen(
-    application: Application, room: str, provider: str | None
-) -> tuple[Provider, Integration]:
-    """Raises Refused for a room or a provider that does not exist."""
-    rooms = application.rooms()
-    if room not in rooms:
-        raise Refused("no_such_room", f"there is no room {room!r}: {', '.join(rooms)}")
-    names = [p.name for p in rooms[room].providers]
-    if provider is not None and provider not in names:
-        raise Refused("no_such_provider", f"{room} has {', '.join(names)}")
-    return rooms[room].provider(provider or names[0]), rooms[room]
+    former.add(credential, make)
 
 
 async def _store(
     services: Services,
     room: Integration,
     provider: Provider,
-    practice: str,
-    base_url: str | None,
-    secrets: dict[str, str],
+    given: _Given,
 ) -> str:
     from mentalspace.cli.tokens import practice_id_of
     from mentalspace.engine.credentials import NewCredential
     from mentalspace.engine.db import connect_owner
     from mentalspace.practice.tenancy import base_url_of, is_live, rank_of, store
 
-    practice_id = await practice_id_of(services, practice)
+    practice_id = await practice_id_of(services, given.practice)
+    name = await on_call_actor(services, given.by) if given.by else login_actor()
     async with connect_owner(services.admin_url) as owner, owner.transaction():
-        endpoint = await _endpoint_of(owner, practice_id, room, provider)
+        endpoint = await endpoint_in(owner, practice_id, room, provider)
         # A rotation leaves a live one where it is, which may be nobody's default.
         known: str | None = await owner.fetchval(
             "select base_url from credential where integration = $1 and endpoint = $2"
@@ -142,17 +146,18 @@ async def _store(
             endpoint,
             provider.name,
         )
-        url = base_url or known or base_url_of(room.name, provider, services.settings)
+        url = given.base_url or known or base_url_of(room.name, provider, services.settings)
         new = NewCredential(
             practice_id,
             room.name,
             endpoint,
             url,
             is_live(url),
-            secrets,
+            given.secrets,
             rank=rank_of(room, provider),
+            has_leaked=given.leaked,
         )
-        await store(owner, services.vault, provider, new, services.settings, actor="command line")
+        await store(owner, services.vault, provider, new, services.settings, actor=name)
     return f"/v1/hooks/{room.name}/{endpoint}" if provider.calls_back else endpoint
 
 
@@ -172,7 +177,7 @@ async def _switch(
 
     practice_id = await practice_id_of(services, practice)
     async with connect_owner(services.admin_url) as owner, owner.transaction():
-        endpoint = await _endpoint_of(owner, practice_id, room, provider)
+        endpoint = await endpoint_in(owner, practice_id, room, provider)
         if not await change(owner, room.name, endpoint, on):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
         what = f"{room.name} {provider.name}"
@@ -198,22 +203,12 @@ async def _order(
     practice_id = await practice_id_of(services, practice)
     room = chosen[0][1]
     async with connect_owner(services.admin_url) as owner, owner.transaction():
-        endpoints = [await _endpoint_of(owner, practice_id, room, p) for p, _room in chosen]
+        endpoints = [await endpoint_in(owner, practice_id, room, p) for p, _room in chosen]
         known = await set_order(owner, practice_id, room.name, endpoints, after_s)
         for endpoint, (provider, _room) in zip(endpoints, chosen, strict=True):
             if endpoint not in known:  # and nothing is changed
                 raise Refused("no_such_credential", f"the practice has none for {provider.title}")
     return [f"{place}. {endpoint}" for place, endpoint in enumerate(known, start=1)]
-
-
-async def _endpoint_of(
-    owner: asyncpg.Connection[Any], practice_id: UUID, room: Integration, provider: Provider
-) -> str:
-    from mentalspace.practice.tenancy import endpoint_of
-
-    row = await owner.fetchrow("select slug, is_default from practice where id = $1", practice_id)
-    assert row is not None
-    return endpoint_of(None if row["is_default"] else row["slug"], room, provider)
 
 
 def _secrets(provider: Provider) -> dict[str, str]:

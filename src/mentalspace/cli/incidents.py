@@ -10,6 +10,7 @@ from uuid import UUID
 
 import typer
 
+from mentalspace.cli.actor import on_call_actor
 from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import MakeApplication
 from mentalspace.cli.ask import ask
@@ -54,10 +55,6 @@ _WORDS = {
 }
 # Of the incidents' own table alone: whoever locked another is in nobody's way.
 _ONE = "select title, status, acknowledged_by, resolve_due_at from incident where id = $1"
-_ON_CALL = """
-select u.name from app_user u join membership m on m.user_id = u.id
- where lower(u.email) = lower($1) and u.active and m.role = 'oncall'
-"""
 
 
 def add(app: typer.Typer, make: MakeApplication) -> None:
@@ -122,7 +119,7 @@ async def _act(
     """A line that says how it stands. Raises Refused where there is no such incident or person."""
     from mentalspace.engine import incidents
 
-    actor = await _actor(services, by) if by else ACTOR
+    actor = await on_call_actor(services, by) if by else ACTOR
     async with services.database.as_oncall() as connection:
         changed = await getattr(incidents, act)(connection, wanted, actor)
         row = await connection.fetchrow(_ONE, wanted)
@@ -137,18 +134,6 @@ async def _act(
     if act == "acknowledge" and due is not None:
         return f"acknowledged by {actor}, until {due:%Y-%m-%d %H:%M} UTC: {row['title']}"
     return f"{act}d by {actor}: {row['title']}"
-
-
-async def _actor(services: Services, email: str) -> str:
-    """Nobody has signed in here, and the timeline says so."""
-    from mentalspace.engine.pulse import bound_waits
-
-    async with services.database.as_door() as connection:
-        await bound_waits(connection)
-        name = await connection.fetchval(_ON_CALL, email)
-    if name is None:
-        raise Refused("no_such_person", "nobody who is on call signs in with that address")
-    return f"{name} ({ACTOR})"
 
 
 async def _listed(services: Services, everything: bool) -> str:

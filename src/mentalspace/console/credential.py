@@ -8,10 +8,11 @@ from typing import Any
 
 from starlette.responses import Response
 
-from mentalspace.console import words
+from mentalspace.console import former, words
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.remedy import LASTS, price_of, told
+from mentalspace.engine.former import KEPT_DAYS, read_former
 from mentalspace.engine.remedy import (
     WITHOUT_INCIDENT,
     Standing,
@@ -26,7 +27,7 @@ from mentalspace.workflows.secret_entry import enter_secret, is_told
 
 _ONE = """
 select c.id, c.integration, c.provider, c.endpoint, c.live, c.rotated_at, c.created_at, c.version,
-       p.name as practice_name, p.slug
+       c.entered_by, p.name as practice_name, p.slug
   from credential c join practice p on p.id = c.practice_id
  where c.id = $1 and c.active and c.drill is null
 """
@@ -84,6 +85,7 @@ async def enter(visit: Visit) -> Response:
             actor=str(visit.person.user_id),
             name=visit.person.name,
             untried=visit.field("untried") == "yes",
+            has_leaked=visit.field("leaked") == "yes",
         )
     except Refused as error:
         return await _page(visit, refused=words.sentence(str(error)), http=422)
@@ -99,6 +101,7 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         acts = await connection.fetch(_ACTS, row["id"])
         provider = visit.services.rooms[row["integration"]].provider(row["provider"])
         refused_hooks = await read_refused(connection, row["id"], provider)
+        kept = await read_former(connection, row["id"])
     assert standing is not None, "the credential was there a moment ago"
     return await visit.show(
         "credential.html",
@@ -108,9 +111,9 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         looked=_looked(visit, row, standing),
         acts=acts,
         refused=refused,
-        done=_entered(provider, visit.query("fields").split(","))
-        if visit.query("done") == "secret"
-        else told(visit.query("done"), visit.query("count")),
+        done=_done(visit, provider),
+        former=kept,
+        kept_days=KEPT_DAYS,
         fields=provider.credential_fields,
         purposes={field.name: _purpose(field) for field in provider.credential_fields},
         refused_hooks=refused_hooks,
@@ -119,6 +122,17 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         longest=LONGEST_REASON,
         provider=visit.provider_title(row["integration"], row["provider"]),
     )
+
+
+def _done(visit: Visit, provider: Provider) -> str | None:
+    match visit.query("done"):
+        case "secret":
+            return _entered(provider, visit.query("fields").split(","))
+        case "bring_back":
+            return former.told(visit.query("count"))
+        case "forgotten":
+            return "The former one is wiped, for good."
+    return told(visit.query("done"), visit.query("count"))
 
 
 def _purpose(field: CredentialField) -> str:

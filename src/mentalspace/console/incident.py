@@ -11,7 +11,7 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mentalspace.console import impact_words, remedy, words
+from mentalspace.console import former, impact_words, remedy, words
 from mentalspace.console.about import About, about_of
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
@@ -43,6 +43,7 @@ from mentalspace.console.verdict import (
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.credential_check import note_good_answer
 from mentalspace.engine.db import Connection
+from mentalspace.engine.former import Former, read_former
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
@@ -56,6 +57,7 @@ from mentalspace.workflows.doctor.queries import Answer
 from mentalspace.workflows.doctor.way_in import WayIn, look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out, read_way_out
 from mentalspace.workflows.evidence import read_evidence
+from mentalspace.workflows.former_secret import ask_former
 
 # What undoes another act.
 _SETS_GOING = ("resume", "automatic", "replay")
@@ -97,6 +99,7 @@ async def incident(visit: Visit) -> Response:
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
         )
+        kept = await read_former(connection, found["credential_id"])
         # Its queries have seen every practice.
         evidence = await read_evidence(connection, found["id"]) if visit.is_oncall else []
     way_out = None
@@ -109,10 +112,11 @@ async def incident(visit: Visit) -> Response:
     checks: list[Answer] = []
     status_page = witness = None
     if not visit.is_fragment:
-        checks, status_page, witness = await asyncio.gather(
+        checks, status_page, witness, kept = await asyncio.gather(
             diagnose(visit, found["case_id"], found["rule_id"]),
             _status_page(visit, found),
             _witness(visit, found, group),
+            _former(visit, whole, kept),
         )
     answered_at = await _answered_at(visit, found, group, case, witness)
     apart = facts["apart"]
@@ -140,6 +144,7 @@ async def incident(visit: Visit) -> Response:
             switched_off=impact_words.switched_off(facts["impact"])
             if words.test_mode(whole)
             else None,
+            former=kept,
             ours_apart=case_apart if part is not None and part.whose == "ours" else None,
         )
     )
@@ -194,8 +199,10 @@ async def incident(visit: Visit) -> Response:
         witness=witness,
         may_act=visit.person.may("incidents.act"),
         buttons=button_first(buttons, advised),
+        former=kept,
         standing=standing,
         done=words.INCIDENT_DONE.get(visit.query("done"))
+        or (former.told(visit.query("count")) if visit.query("done") == "bring_back" else None)
         or remedy.told(
             visit.query("done"), visit.query("count"), visit.query("places"), visit.query("not")
         ),
@@ -281,6 +288,17 @@ async def _witness(visit: Visit, found: Any, group: Group | None) -> Witness | N
         return None
     known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
     return await ask_around(visit.services, found["credential_id"], known)
+
+
+async def _former(visit: Visit, incident: Any, kept: Former | None) -> Former | None:
+    """Asked of what fails since another was entered, when on-call opens the page; its button's page
+    asks of any."""
+    over = incident["status"] == "resolved" or incident["recovered_at"] is not None
+    if kept is None or over or words.entered_at(incident) is None or not visit.is_oncall:
+        return kept
+    await ask_former(visit.services, incident, kept)
+    async with visit.services.database.as_oncall() as connection:
+        return await read_former(connection, kept.credential_id)
 
 
 async def _answered_at(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from mentalspace.console import words
@@ -12,6 +12,7 @@ from mentalspace.console.queries.group import Group
 from mentalspace.console.queries.processes import Standstill
 from mentalspace.console.queries.refused import RefusedHooks
 from mentalspace.engine.ends import End
+from mentalspace.engine.former import Former
 from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
 from mentalspace.engine.remedy import Preflight
 from mentalspace.engine.runbook import AlertKind, AlertRule
@@ -20,10 +21,14 @@ from mentalspace.kernel.case import Disposition, ErrorCase
 # By itself, without anybody: the engine goes on with what met such a case.
 _BY_ITSELF = frozenset({Disposition.RETRY, Disposition.RECONCILE})
 
+# So close to the entry of another secret it began by that, more likely than not.
+_JUST_BEFORE, _JUST_AFTER = timedelta(seconds=5), timedelta(minutes=10)
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`press` is a button's name: one of a remedy's, `secret`, `acknowledge` or `resolve`.
+    """`press` is a button's name: one of a remedy's, `bring_back`, `secret`, `acknowledge` or
+    `resolve`.
     `next_try_at` is when the provider is tried again by itself, if that is known; `answered_at`
     when our own check was answered well."""
 
@@ -56,6 +61,7 @@ class Seen:
     of_callbacks: str | None = None
     answered_at: datetime | None = None
     switched_off: str | None = None
+    former: Former | None = None
 
 
 def recommend(seen: Seen) -> Recommendation | None:
@@ -80,8 +86,8 @@ def recommend(seen: Seen) -> Recommendation | None:
         return Recommendation(f"{seen.of_callbacks}.", None)
     if incident["facts"].get("refused_together"):
         return _refused_together(seen)
-    if words.entered_at(seen.incident) is not None:
-        return _entered(seen)
+    if (entered := _entered(seen)) is not None:
+        return entered
     if words.test_mode(incident) and not incident["test_only"]:
         return _switched_off(incident)
     advised = _of_runbook(seen)
@@ -171,8 +177,25 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
     )
 
 
-def _entered(seen: Seen) -> Recommendation:
-    """Whoever entered it can say what they entered; the provider is well as far as others see."""
+def _entered(seen: Seen) -> Recommendation | None:
+    """Whoever entered it can say what they entered; the provider is well as far as others see. Who
+    is called has no secret to enter: what it replaced comes first, if it is answered well."""
+    entered, former = _entered_at(seen), seen.former
+    if entered is not None and former is not None and former.replaced_at > entered:
+        return Recommendation(
+            "See whether what waits leaves now: another was entered since this began, or the former"
+            " one brought back.",
+            "acknowledge" if seen.incident["status"] == "open" else None,
+        )
+    if entered is not None and former is not None and former.good:
+        return Recommendation(
+            "Bring back the former one: nothing has gone well since another was entered, and"
+            f" {seen.provider} answers the former one well. What waits goes then, and what is in"
+            " use now is kept in its place.",
+            "bring_back",
+        )
+    if words.entered_at(seen.incident) is None:
+        return None
     return Recommendation(
         "Look at what was entered just before this began, its address as well as its secret:"
         f" nothing has gone well with it. Enter both again as {seen.provider} shows them; what"
@@ -187,6 +210,18 @@ def _switched_off(incident: Any) -> Recommendation:
         " taken. What was refused stays so: see whom it was for, and telephone.",
         "acknowledge" if incident["status"] == "open" else None,
     )
+
+
+def _entered_at(seen: Seen) -> datetime | None:
+    """Where a rule of shares does not say it, what is kept of before does: it began just then, and
+    nothing has gone well since."""
+    at, incident, former = words.entered_at(seen.incident), seen.incident, seen.former
+    others = incident["facts"].get("practices", 1) > 1 or "others_fail" in incident["facts"]
+    if at is not None or former is None or others:
+        return at
+    since, good = incident["since"], incident["last_good_at"]
+    began = former.replaced_at - _JUST_BEFORE <= since <= former.replaced_at + _JUST_AFTER
+    return former.replaced_at if began and not (good and good > former.replaced_at) else None
 
 
 def _refused_together(seen: Seen) -> Recommendation:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Database
+from mentalspace.engine.former import Former, open_former
 from mentalspace.engine.log import get_logger
 from mentalspace.engine.outbound import Client, DeadlinedHttp
 from mentalspace.engine.secrets import SealBroken, Vault
@@ -45,6 +47,29 @@ class Adapters:
             )
         if row is None:
             raise LookupError("the practice has no such credential")
+        return self._open(practice_id, row, deadline_s, secrets)
+
+    async def of_former(self, former: Former) -> Adapter | None:
+        """Of what a credential stood with before, at its address of then; None once it is
+        forgotten. Raises SealBroken."""
+        async with self.database.as_worker(former.practice_id) as connection:
+            secrets = await open_former(connection, self.vault, former)
+            row = await connection.fetchrow(
+                "select integration, provider, endpoint from credential where id = $1",
+                former.credential_id,
+            )
+        if secrets is None or row is None:
+            return None
+        stood = {**dict(row), "base_url": former.base_url, "live": former.live}
+        return self._open(former.practice_id, stood, None, secrets)
+
+    def _open(
+        self,
+        practice_id: UUID,
+        row: Mapping[str, Any],
+        deadline_s: float | None,
+        secrets: Mapping[str, str] | None,
+    ) -> Adapter:
         provider = self.rooms[row["integration"]].provider(row["provider"])
         if secrets is None:
             secrets = json.loads(self.vault.open(practice_id, "credential", row["secrets"]))

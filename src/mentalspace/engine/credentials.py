@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -12,7 +12,9 @@ from uuid import UUID
 import asyncpg
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.former import differs, forget_former, keep_former, read_in_use
 from mentalspace.engine.ledger import record
+from mentalspace.engine.queued import RESTS
 from mentalspace.engine.secrets import SealBroken, Vault
 from mentalspace.kernel.errors import Refused
 from mentalspace.kernel.integration import Provider
@@ -20,16 +22,29 @@ from mentalspace.kernel.integration import Provider
 _SAVE = """
 insert into credential (practice_id, integration, provider, endpoint, base_url, live, secrets,
                         rate_per_s, burst, drill, test_only, demands_agreement, rank,
-                        fail_over_after_s, follows, looks_up_numbers)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                        fail_over_after_s, follows, looks_up_numbers, entered_by, went_well)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 on conflict (integration, endpoint) do update set
   base_url = excluded.base_url, live = excluded.live, secrets = excluded.secrets,
   rate_per_s = excluded.rate_per_s, burst = excluded.burst, active = true,
   follows = excluded.follows, test_only = excluded.test_only,
+  entered_by = excluded.entered_by, went_well = excluded.went_well,
   demands_agreement = excluded.demands_agreement,
   version = credential.version + 1, rotated_at = app.now()
 where credential.practice_id = excluded.practice_id and credential.provider = excluded.provider
 returning id
+"""
+# What waits longer after each failure goes now: what it failed by has been changed. Neither what
+# rests until its hours begin, nor what nobody knows whether it left.
+_TRY_NOW = f"""
+update delivery set next_attempt_at = app.now() where id in (
+  select d.id from delivery d
+   where d.credential_id = $1 and d.status = 'pending' and d.due_at <= app.now()
+     and d.next_attempt_at > app.now() and not {RESTS} for update skip locked)
+"""
+_PROBE_NOW = """
+update credential_state set open_until = least(open_until, clock_timestamp())
+ where credential_id = $1 and breaker = 'open'
 """
 
 
@@ -43,6 +58,10 @@ class NewCredential:
     lets its provider be asked, for a price, what kind of line a number is. All three are for a new
     one: a rotation leaves them as they are. `resumes`: lanes that the runbook had stopped run
     again; those that a person paused wait for a person.
+
+    `entered_by` is whoever enters it, in a person's words. What it replaces is kept as the former
+    one for a week, unless `has_leaked`. `is_former` is what is brought back: what it replaces is
+    kept whatever became of it, and `went_well` says what was known of it.
     """
 
     practice_id: UUID
@@ -50,7 +69,7 @@ class NewCredential:
     endpoint: str
     base_url: str
     live: bool
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
     drill: str | None = None
     test_only: bool = False
     demands_agreement: bool = False
@@ -58,6 +77,10 @@ class NewCredential:
     fail_over_after_s: float = 60.0
     looks_up_numbers: bool = False
     resumes: bool = True
+    entered_by: str | None = None
+    has_leaked: bool = False
+    is_former: bool = False
+    went_well: bool = False
 
 
 async def save_credential(
@@ -78,6 +101,10 @@ async def save_credential(
     if new.live and urlsplit(new.base_url).scheme not in provider.encrypted:
         known = " or ".join(provider.encrypted)
         raise Refused("not_encrypted", f"a provider beyond this machine is reached by {known} only")
+    before = await read_in_use(owner, vault, new.integration, new.endpoint)
+    is_other = before is not None and bool(
+        differs(before.base_url, before.secrets, new.base_url, new.secrets)
+    )
     credential_id: UUID | None = await owner.fetchval(
         _SAVE,
         new.practice_id,
@@ -96,9 +123,15 @@ async def save_credential(
         new.fail_over_after_s,
         provider.follows,
         new.looks_up_numbers,
+        new.entered_by,
+        new.went_well or (before is not None and not is_other and before.went_well),
     )
     if credential_id is None:
         raise Refused("endpoint_taken", f"the endpoint {new.endpoint!r} is somebody else's")
+    if new.has_leaked:
+        await forget_former(owner, credential_id)
+    elif before is not None and is_other:
+        await keep_former(owner, vault, before, new.base_url, new.secrets, whatever=new.is_former)
     await owner.execute(
         "insert into credential_state (credential_id, practice_id) values ($1, $2)"
         " on conflict do nothing",
@@ -221,7 +254,9 @@ def _opens(vault: Vault, row: Any) -> bool:
 async def _resume(
     owner: asyncpg.Connection[Any] | Connection, credential_id: UUID, new: NewCredential
 ) -> None:
-    """What waited for another credential waits no longer."""
+    """What waited for another credential waits no longer, and a breaker tries it at once."""
+    await owner.execute(_PROBE_NOW, credential_id)
+    await owner.execute(_TRY_NOW, credential_id)
     lanes = await owner.fetch(
         "update lane set state = 'open', paused_at = null, paused_until = null,"
         " paused_case = null, paused_by = null, paused_for_phi = false"

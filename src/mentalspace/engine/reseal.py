@@ -30,6 +30,7 @@ class Sealed:
 # Every sealed column there is; a test compares it with the catalog.
 SEALED = (
     Sealed("credential", "secrets", "credential"),
+    Sealed("credential_former", "secrets", "credential", key="credential_id"),
     Sealed("delivery", "payload", "delivery"),
     Sealed("inbox", "payload", "inbox"),
     Sealed("import_row", "raw", "import_row"),

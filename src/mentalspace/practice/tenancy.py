@@ -11,6 +11,8 @@ from uuid import UUID
 import asyncpg
 
 from mentalspace.engine.credentials import NewCredential, read_secrets, save_credential
+from mentalspace.engine.former import Differs, InUse, differs, read_in_use
+from mentalspace.engine.ledger import record
 from mentalspace.engine.secrets import Vault
 from mentalspace.kernel.errors import SettingsError
 from mentalspace.kernel.integration import Integration, Provider
@@ -18,6 +20,8 @@ from mentalspace.kernel.settings import Settings
 from mentalspace.practice.audit import note
 
 Owner: TypeAlias = "asyncpg.Connection[Any]"
+# Whoever enters what stands in the settings of a host, at its start.
+SETTINGS = "settings"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -101,21 +105,28 @@ async def store(
     new: NewCredential,
     settings: Settings,
     *,
-    actor: str = "settings",
+    actor: str = SETTINGS,
+    name: str | None = None,
+    why: str = "",
 ) -> UUID:
-    """Save it, and say so in the practice's audit. Rotated at its old address it stays for tests,
-    or for everybody, as it was; a new live one outside production reaches test recipients only,
-    until a person says otherwise."""
-    test_only = new.live and not settings.is_production
-    known = await owner.fetchrow(
-        "select base_url, test_only from credential where integration = $1 and endpoint = $2",
-        new.integration,
-        new.endpoint,
-    )
-    if known is not None and known["base_url"] == new.base_url:
-        before = await read_secrets(owner, vault, new.integration, new.endpoint) or {}
-        test_only = known["test_only"] and not provider.is_for_tests(before)
-    saved = await save_credential(owner, vault, provider, replace(new, test_only=test_only))
+    """Save it, and say in the practice's audit and beside its lanes who entered what, and never
+    the secret. `actor` is for the audit, `name` for people. Whoever brings a former one back says
+    `why`, and tells of it themselves.
+
+    Rotated at its old address it stays for tests, or for everybody, as it was; a new live one
+    outside production reaches test recipients only, until a person says otherwise. A former one
+    that stood at another address is as it was there.
+    """
+    name = name or actor
+    before = await read_in_use(owner, vault, new.integration, new.endpoint)
+    test_only = new.test_only if new.is_former else new.live and not settings.is_production
+    if before is not None and before.base_url == new.base_url:
+        test_only = before.test_only and not provider.is_for_tests(before.secrets or {})
+    new = replace(new, test_only=test_only, entered_by=name)
+    saved = await save_credential(owner, vault, provider, new)
+    changed = None
+    if before is not None:
+        changed = differs(before.base_url, before.secrets, new.base_url, new.secrets)
     await note(
         owner,
         actor,
@@ -123,8 +134,41 @@ async def store(
         practice_id=new.practice_id,
         subject=saved,
         what=f"{new.integration} {provider.name}",
+        **_codes(new, changed, why),
     )
+    if before is not None and changed is not None and not new.is_former:
+        await _tell(owner, before, changed, new, name)
     return saved
+
+
+def _codes(new: NewCredential, changed: Differs | None, why: str) -> dict[str, str]:
+    """What the audit keeps of it beside who and when."""
+    said = {
+        "changed": changed.what if changed else "",
+        "former": "leaked" if new.has_leaked else "brought back" if new.is_former else "",
+        "reason": why,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+async def _tell(
+    owner: Owner, before: InUse, changed: Differs, new: NewCredential, name: str
+) -> None:
+    """A line beside its lanes, which whoever looks for what changed finds."""
+    lane_id = await owner.fetchval(
+        "select id from lane where credential_id = $1 order by class desc limit 1", before.id
+    )
+    title = f"New {changed.what} entered" if changed else "The same secret entered again"
+    leaked = "the former one has leaked and is not kept" if new.has_leaked else ""
+    reason = "; ".join(filter(None, (changed.words, leaked)))
+    await record(
+        owner,
+        "acted",
+        practice_id=before.practice_id,
+        lane_id=lane_id,
+        data={"act": "secret", "title": title, "reason": reason, "minutes": None},
+        actor=name,
+    )
 
 
 def _refuse_test_key(

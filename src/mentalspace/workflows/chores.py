@@ -27,6 +27,7 @@ from mentalspace.workflows.client_reach import read_numbers
 from mentalspace.workflows.demo import demo_day
 from mentalspace.workflows.demo_documents import demo_documents
 from mentalspace.workflows.evidence import attach_evidence
+from mentalspace.workflows.former_secret import forget_due
 from mentalspace.workflows.log_in_codes import mail_links
 from mentalspace.workflows.number_lookup import look_up_numbers
 from mentalspace.workflows.reminder_rules import rewrite_reminders
@@ -64,6 +65,7 @@ def chores(services: Services, adapters: Adapters) -> Chores:
         "count_files": (COUNT_EVERY_S, lambda: count_files(services)),
         "evidence": (EVIDENCE_EVERY_S, lambda: attach_evidence(services)),
         "fold": (FOLD_EVERY_S, Folder(database, services.runbooks).tick),
+        "forget_formers": (FORGET_EVERY_S, lambda: forget_due(services)),
         "forget_log_ins": (FORGET_EVERY_S, lambda: forget_log_ins(database)),
         "links": (LINKS_EVERY_S, lambda: mail_links(services)),
         "look_ups": (LOOK_UPS_EVERY_S, lambda: look_up_numbers(services, adapters)),

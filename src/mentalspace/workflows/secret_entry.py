@@ -8,22 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
-from mentalspace.engine.credentials import NewCredential, read_secrets
+from mentalspace.engine.credentials import NewCredential
 from mentalspace.engine.db import connect_owner
-from mentalspace.engine.ledger import record
+from mentalspace.engine.former import read_in_use
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import ProviderError, Refused
 from mentalspace.kernel.integration import CredentialField, Provider
 from mentalspace.practice.tenancy import store
 
-TITLE = "New secret entered"
 LONGEST = 4096
 _TRIED_WITHIN_S = 10.0
 _ONE = """
-select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.base_url, c.live,
-       (select l.id from lane l where l.credential_id = c.id order by l.class desc limit 1)
-         as lane_id
+select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.base_url, c.live
   from credential c where c.id = $1 and c.active and c.drill is null
 """
 
@@ -36,9 +33,11 @@ async def enter_secret(
     actor: str,
     name: str,
     untried: bool = False,
+    has_leaked: bool = False,
 ) -> list[str]:
     """What is not given stays as it is; the names of the fields that were. `actor` stands in the
-    audit, `name` beside the credential.
+    audit, `name` beside the credential. What it replaces is kept as the former one, unless that
+    `has_leaked`.
 
     Raises Refused, with words that quote nothing of it, if nothing usable is given or the provider
     refuses it; and if the provider cannot be asked, unless it may be taken `untried`. Then nothing
@@ -52,7 +51,9 @@ async def enter_secret(
     provider = services.rooms[row["integration"]].provider(row["provider"])
     new = _usable(provider, given)
     async with connect_owner(services.admin_url) as owner:
-        known = await read_secrets(owner, services.vault, row["integration"], row["endpoint"]) or {}
+        where = services.vault, row["integration"], row["endpoint"]
+        before = await read_in_use(owner, *where)
+        known = {} if before is None else before.secrets or {}
         secrets = {**known, **new}
         if secrets == known:
             raise Refused("the_same", "this is the secret that is in use already")
@@ -60,6 +61,10 @@ async def enter_secret(
         if told:
             await _try(services, row, provider, secrets, untried=untried)
         async with owner.transaction():
+            now = await read_in_use(owner, *where)
+            if before is None or now is None or now.version != before.version:
+                text = "somebody else has entered one meanwhile; look again"
+                raise Refused("changed_meanwhile", text)
             await store(
                 owner,
                 services.vault,
@@ -72,20 +77,12 @@ async def enter_secret(
                     row["live"],
                     secrets,
                     resumes=told,
+                    has_leaked=has_leaked,
                 ),
                 services.settings,
                 actor=actor,
+                name=name,
             )
-    async with services.database.as_oncall() as connection:
-        data = {"act": "secret", "title": TITLE, "reason": ", ".join(new), "minutes": None}
-        await record(
-            connection,
-            "acted",
-            practice_id=row["practice_id"],
-            lane_id=row["lane_id"],
-            data=data,
-            actor=name,
-        )
     return list(new)
 
 

@@ -231,6 +231,12 @@ with member as materialized (
      and ($6 or not exists (
        select from incident o where o.credential_id = m.credential_id and o.id <> m.id
           and t.at between o.since - interval '1 minute' and coalesce(o.resolved_at, 'infinity')))
+  union all
+  select t.at, t.kind, t.data, t.actor, t.practice_id from timeline t
+    join lane l on l.id = t.lane_id join member m on m.credential_id = l.credential_id
+   where t.kind = 'acted' and t.data ->> 'act' = 'secret'
+     and t.at >= $3::timestamptz - interval '1 minute'
+     and t.at <= coalesce($4::timestamptz, 'infinity') and t.drill is not distinct from $5
 )
 select at, kind, data, actor from timeline where incident_id = $1
 union all

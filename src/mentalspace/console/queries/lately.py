@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.db import Connection
-from mentalspace.workflows.secret_entry import TITLE
 
 HOURS = 2
 MOST = 12
@@ -23,6 +22,7 @@ _UNTIL = "coalesce($3::timestamptz, 'infinity')"
 # A person's button at a credential or an incident; a drill's are nobody's news.
 _ACTS = f"""
 select t.at, t.data ->> 'title' as what, t.actor as who, t.data ->> 'reason' as reason,
+       t.data ->> 'act' in ('secret', 'bring_back') as entered,
        coalesce(l.credential_id, i.credential_id) as credential_id, t.incident_id
   from timeline t left join lane l on l.id = t.lane_id left join incident i on i.id = t.incident_id
  where t.kind = 'acted' and t.drill is null and t.at > {_SINCE} and t.at <= {_UNTIL}
@@ -112,8 +112,8 @@ async def read_changes(
     noted = await connection.fetch(_AUDIT, *bounds, list(SETTINGS))
     silences = await connection.fetch(_SILENCES, *bounds)
     setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
-    # Entered on the credential's page it is an act already, with the person's name.
-    told = {row["credential_id"] for row in acts if row["what"] == TITLE}
+    # What replaced another is an act already, with who entered what.
+    told = {row["credential_id"] for row in acts if row["entered"]}
     secrets = [row for row in secrets if row["credential_id"] not in told]
     ids = [row["credential_id"] for row in (*acts, *secrets) if row["credential_id"]]
     names = {row["id"]: row for row in await connection.fetch(_NAMES, ids)}

@@ -138,16 +138,22 @@ async def _lane_of(connection: Connection, standing: Standing) -> UUID | None:
 
 
 def _complete(order: Order, needs_reason: bool, needs_expiry: bool) -> Order:
-    reason = " ".join(order.reason.split())
-    if needs_reason and not reason:
-        raise Refused("reason_missing", "say why, in a few words that name no client")
-    if len(reason) > LONGEST_REASON or not reason.isprintable():
-        raise Refused("reason_unusable", f"write it in one line of {LONGEST_REASON} letters")
+    reason = reason_of(order.reason, needed=needs_reason)
     if not needs_expiry:
         return Order(order.who, reason, None)
     if order.minutes is None or not 1 <= order.minutes <= MOST_MINUTES:
         raise Refused("expiry_missing", f"say when it ends: 1 to {MOST_MINUTES} minutes from now")
     return Order(order.who, reason, order.minutes)
+
+
+def reason_of(text: str, *, needed: bool) -> str:
+    """What a person gave, in one line. Raises Refused."""
+    reason = " ".join(text.split())
+    if needed and not reason:
+        raise Refused("reason_missing", "say why, in a few words that name no client")
+    if len(reason) > LONGEST_REASON or not reason.isprintable():
+        raise Refused("reason_unusable", f"write it in one line of {LONGEST_REASON} letters")
+    return reason
 
 
 async def _pause(connection: Connection, standing: Standing, order: Order) -> Done:
