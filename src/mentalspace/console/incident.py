@@ -31,7 +31,7 @@ from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.recovering import read_answered
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.queries.shared import read_shared, read_started
-from mentalspace.console.recommend import Seen, button_first, recommend
+from mentalspace.console.recommend import Seen, began_with, button_first, recommend
 from mentalspace.console.status_text import status_text
 from mentalspace.console.verdict import (
     not_the_network,
@@ -61,6 +61,9 @@ from mentalspace.workflows.former_secret import ask_former
 
 # What undoes another act.
 _SETS_GOING = ("resume", "automatic", "replay")
+
+# A key that is refused is not tried again by everybody who looks.
+_ASKED_LATELY = timedelta(seconds=30)
 
 
 async def incidents(visit: Visit) -> Response:
@@ -294,7 +297,9 @@ async def _former(visit: Visit, incident: Any, kept: Former | None) -> Former | 
     """Asked of what fails since another was entered, when on-call opens the page; its button's page
     asks of any."""
     over = incident["status"] == "resolved" or incident["recovered_at"] is not None
-    if kept is None or over or words.entered_at(incident) is None or not visit.is_oncall:
+    if kept is None or over or began_with(incident, kept) is None or not visit.is_oncall:
+        return kept
+    if kept.answered_at and visit.services.clock.now() - kept.answered_at < _ASKED_LATELY:
         return kept
     await ask_former(visit.services, incident, kept)
     async with visit.services.database.as_oncall() as connection:

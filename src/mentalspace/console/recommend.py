@@ -97,6 +97,18 @@ def recommend(seen: Seen) -> Recommendation | None:
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
 
 
+def began_with(incident: Any, former: Former | None) -> datetime | None:
+    """When another secret was entered with which it began, if it did. Where the evaluator does not
+    say it, as of a key that is refused, what is kept of before does: it began just then, and
+    nothing has gone well since."""
+    at, facts = words.entered_at(incident), incident["facts"]
+    if at is not None or former is None or facts.get("practices", 1) > 1 or "others_fail" in facts:
+        return at
+    since, good = incident["since"], incident["last_good_at"]
+    began = former.replaced_at - _JUST_BEFORE <= since <= former.replaced_at + _JUST_AFTER
+    return former.replaced_at if began and not (good and good > former.replaced_at) else None
+
+
 def _ours_first(seen: Seen, rest: Recommendation | None) -> Recommendation | None:
     """What of it is ours can be mended here, whatever becomes of the rest."""
     if seen.ours_apart is None or seen.ours_apart.now is None:
@@ -180,7 +192,8 @@ def _signing(seen: Seen, fields: Sequence[str]) -> Recommendation:
 def _entered(seen: Seen) -> Recommendation | None:
     """Whoever entered it can say what they entered; the provider is well as far as others see. Who
     is called has no secret to enter: what it replaced comes first, if it is answered well."""
-    entered, former = _entered_at(seen), seen.former
+    former = seen.former
+    entered = began_with(seen.incident, former)
     if entered is not None and former is not None and former.replaced_at > entered:
         return Recommendation(
             "See whether what waits leaves now: another was entered since this began, or the former"
@@ -210,18 +223,6 @@ def _switched_off(incident: Any) -> Recommendation:
         " taken. What was refused stays so: see whom it was for, and telephone.",
         "acknowledge" if incident["status"] == "open" else None,
     )
-
-
-def _entered_at(seen: Seen) -> datetime | None:
-    """Where a rule of shares does not say it, what is kept of before does: it began just then, and
-    nothing has gone well since."""
-    at, incident, former = words.entered_at(seen.incident), seen.incident, seen.former
-    others = incident["facts"].get("practices", 1) > 1 or "others_fail" in incident["facts"]
-    if at is not None or former is None or others:
-        return at
-    since, good = incident["since"], incident["last_good_at"]
-    began = former.replaced_at - _JUST_BEFORE <= since <= former.replaced_at + _JUST_AFTER
-    return former.replaced_at if began and not (good and good > former.replaced_at) else None
 
 
 def _refused_together(seen: Seen) -> Recommendation:
