@@ -131,6 +131,9 @@ async def test_nobody_reads_it_but_a_worker_of_its_practice(bench: Bench) -> Non
     async with bench.database.as_worker(other) as connection:
         assert await connection.fetch(read) == []
         assert await connection.execute("delete from credential_former") == "DELETE 0"
+    async with bench.database.as_worker(bench.practice_id) as connection:
+        assert [row["secrets"] for row in await connection.fetch(read)]
+        assert await connection.execute("delete from credential_former") == "DELETE 0", "too early"
     for change in ("set forget_at = forget_at", "set secrets = secrets"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             async with bench.database.as_worker(bench.practice_id) as connection:

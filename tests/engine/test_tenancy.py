@@ -491,6 +491,8 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
         ("mentalspace_dispatcher", "storage.traffic"),
         ("mentalspace_dispatcher", "storage.transfer"),
         ("mentalspace_dispatcher", "storage.usage"),
+        # of its practice, once its time is over
+        ("mentalspace_worker", "public.credential_former"),
         # kept only until the collector has it
         ("mentalspace_dispatcher", "public.trace_request"),
     }

@@ -32,9 +32,10 @@ async def on_call_actor(services: Services, email: str) -> str:
 
 
 def login_actor() -> str:
-    """Whoever is logged in to this host, behind a sudo too: `noor (command line)`."""
-    try:
-        login = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return COMMAND_LINE
-    return f"{login} ({COMMAND_LINE})"
+    """Whoever is logged in at this terminal, behind a sudo too: `noor (command line)`."""
+    for ask in (os.getlogin, getpass.getuser):
+        try:
+            return f"{ask()} ({COMMAND_LINE})"
+        except (KeyError, OSError):  # no terminal, or nobody of that number
+            continue
+    return COMMAND_LINE

@@ -24,8 +24,12 @@ create table credential_former (
   check (forget_at <= replaced_at + interval '7 days')
 );
 alter table credential_former enable row level security;
-create policy worker_of_practice on credential_former to mentalspace_worker
+create policy worker_asks on credential_former for select to mentalspace_worker
+  using (practice_id = (select app.practice()));
+create policy worker_notes on credential_former for update to mentalspace_worker
   using (practice_id = (select app.practice())) with check (practice_id = (select app.practice()));
+create policy worker_wipes on credential_former for delete to mentalspace_worker
+  using (practice_id = (select app.practice()) and forget_at <= app.now());
 call app.oversee('credential_former', 'mentalspace_dispatcher');
 call app.oversee('credential_former', 'mentalspace_oncall');
 grant select, delete, update (answered_at, good) on credential_former to mentalspace_worker;
