@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from benchmarks import ops_fold, ops_look, ops_paging, ops_screen
+from benchmarks import ops_fold, ops_ingest, ops_look, ops_paging, ops_screen
 from benchmarks.figure import Figure
 from benchmarks.ledger import make_ledger, say
 from benchmarks.meter import load
@@ -32,6 +32,7 @@ async def measure(stage: Stage, messages: int, seconds: float) -> list[Figure]:
         ops_look.measure(stage, seconds),
         ops_paging.measure(stage),
         ops_fold.measure(stage),
+        ops_ingest.measure(stage),
     ):
         found = await part
         for figure in found:

@@ -1,22 +1,15 @@
-"""The fold: what it takes, also of what comes late, and what sending pays for all that counts."""
+"""The fold: what it takes, also of what comes late."""
 
 from __future__ import annotations
 
-import asyncio
-import statistics
 import time
-from contextlib import suppress
 
 from benchmarks.figure import Figure, percentile
-from benchmarks.meter import Meter, Took, load, note_of
-from benchmarks.stage import UNLIMITED_PER_S, Stage
-from mentalspace.engine.alerts import EVALUATION_LOCK
+from benchmarks.meter import Meter, Took, note_of
+from benchmarks.stage import Stage
 from mentalspace.engine.db import Database, connect, connect_owner
-from mentalspace.engine.rollup import FOLD_LOCK, Folder
+from mentalspace.engine.rollup import Folder
 
-# Enough for several folds and looks at everybody while they leave.
-MAILS = 6000
-FOLD_EVERY_S = 5.0
 LATE = 1000
 TIMES = 5
 ROUNDS = 3
@@ -42,7 +35,7 @@ async def measure(stage: Stage) -> list[Figure]:
     async with connect(stage.services.login_url, size=1) as database:
         async with database.as_dispatcher() as connection:
             meter = Meter((await connection.fetchval("select pg_backend_pid()"),))
-        return [*await _fold(stage, database, meter), *await _ingest(stage, database)]
+        return await _fold(stage, database, meter)
 
 
 async def _fold(stage: Stage, database: Database, meter: Meter) -> list[Figure]:
@@ -86,46 +79,3 @@ async def _naive(stage: Stage) -> float:
         began = time.monotonic()
         await owner.fetch(_NAIVE_FOLD)
         return time.monotonic() - began
-
-
-async def _ingest(stage: Stage, database: Database) -> list[Figure]:
-    """Mails a second through the worker: with nobody folding or looking at rules, and with both.
-    Turn by turn, for what else runs on the machine changes."""
-    await stage.limit(UNLIMITED_PER_S)
-    await stage.account_change(webhook_url=None)
-    folder = Folder(database, stage.services.runbooks)
-    await _sent_per_s(stage)  # warm
-    without, beside = [], []
-    for _ in range(ROUNDS):
-        async with connect_owner(stage.services.admin_url) as owner:
-            for lock in (FOLD_LOCK, EVALUATION_LOCK):
-                await owner.execute("select pg_advisory_lock($1)", lock)
-            without.append(await _sent_per_s(stage))
-        stop = asyncio.Event()
-        busy = asyncio.create_task(_keep_folding(folder, stop))
-        beside.append(await _sent_per_s(stage))
-        stop.set()
-        await busy
-    return [
-        Figure(
-            "mails/s beside folds and evaluation", statistics.median(beside), "/s",
-            "neither folds nor looks", statistics.median(without), note=load(),
-        )
-    ]  # fmt: skip
-
-
-async def _keep_folding(folder: Folder, stop: asyncio.Event) -> None:
-    """Six times as often as the worker does: a round of mails would meet none of its folds."""
-    while not stop.is_set():
-        await folder.tick()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), FOLD_EVERY_S)
-
-
-async def _sent_per_s(stage: Stage) -> float:
-    await stage.owner("update lane set state = 'paused'")
-    ids = await stage.put_in(MAILS)
-    await stage.owner("update lane set state = 'open', paused_by = null")
-    began = time.monotonic()
-    await stage.until_accepted(ids)
-    return MAILS / (time.monotonic() - began)
