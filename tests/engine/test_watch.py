@@ -470,6 +470,23 @@ async def test_what_our_own_rules_refuse_to_everybody_is_an_alarm(books: Books) 
     assert await books.state(left_on) != "alerting"
 
 
+async def test_a_share_of_what_our_own_rules_refuse_is_ours(books: Books) -> None:
+    """Nothing was tried that could say so; what a provider failed more often is still theirs."""
+    with_rules(books, LOW)
+    await books.write("refused", 8, ago=MINUTE, case="toy.ours")
+    await books.admin.execute("delete from attempt_delivery")
+    await books.admin.execute("delete from attempt")
+    await books.admin.execute("update delivery set ended_at = ended_at - interval '20 min'")
+    assert await books.tick() == 1
+    told = await books.admin.fetchrow("select fault, case_id from incident")
+    assert tuple(told) == ("ours", "toy.ours")
+    await books.admin.execute("update incident set status = 'resolved', drill = 'old'")
+    await books.write("refused", 9, ago=timedelta(minutes=21), case="toy.busy", fault="theirs")
+    assert await books.tick(timedelta(seconds=6)) == 1
+    told = await books.admin.fetchrow("select fault, case_id from incident where drill is null")
+    assert tuple(told) == ("theirs", "toy.busy")
+
+
 @pytest.mark.parametrize("by_hand", [True, False])
 async def test_who_switched_test_mode_on_is_a_fact_of_what_it_refuses(
     books: Books, by_hand: bool

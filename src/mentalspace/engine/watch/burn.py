@@ -111,7 +111,7 @@ async def look_at_burn(
     }
     burns = {each: burning(rule, healthy, counts[each]) for each in counts}
     ill = [each for each, window in burns.items() if window is not None]
-    whose = await faults_of(connection, rule, ill, asked[-1])
+    whose = await faults_of(connection, room, rule, ill, asked[-1])
     looks = {}
     for each, rows in found.items():
         window = burns[each]

@@ -12,17 +12,27 @@ from mentalspace.engine.runbook import AlertRule, Metric, Op, RoomRunbook
 from mentalspace.engine.watch.late import when_late
 from mentalspace.engine.watch.look import Look, Subject, ids, nothing
 from mentalspace.engine.watch.streak import STEADY
+from mentalspace.kernel.case import Fault
 
-# Whose most of the failures of a window were, as the attempts' cases say. What fails now says more
-# than what failed for longer and is over: three of the last quarter of an hour come first.
+# Whose most of the failures of a window were, as the attempts' cases say, and that of what our own
+# rules refused untried ($3 the cases and $4 whose each is). What fails now says more than what
+# failed for longer and is over: three of the last quarter of an hour come first.
 _WHOSE = f"""
+with failed as (
+  select credential_id, fault, case_id, finished_at as at from attempt
+   where credential_id = any ($1) and fault in ('ours', 'theirs')
+     and finished_at > app.now() - $2 * interval '1 s'
+  union all
+  select d.credential_id, known.fault, known.id, d.ended_at from delivery d
+    join unnest($3::text[], $4::text[]) as known (id, fault) on known.id = d.last_case
+   where d.credential_id = any ($1) and d.status = 'refused' and d.accepted_at is null
+     and d.ended_at > app.now() - $2 * interval '1 s'
+     and not exists (select from attempt_delivery ad where ad.delivery_id = d.id)
+)
 select distinct on (credential_id) credential_id, fault, case_id
   from (select credential_id, fault, case_id, count(*) as number,
-               count(*) filter (where finished_at > app.now() - interval '15 min') as lately
-          from attempt
-         where credential_id = any ($1) and fault in ('ours', 'theirs')
-           and finished_at > app.now() - $2 * interval '1 s'
-         group by credential_id, fault, case_id) counted
+               count(*) filter (where at > app.now() - interval '15 min') as lately
+          from failed group by credential_id, fault, case_id) counted
  order by credential_id, case when lately >= {STEADY} then lately else 0 end desc, number desc,
           case_id
 """
@@ -60,7 +70,7 @@ async def look_at_rates(
     )
     readings = {each: rates.reading(metric.id, each, rule.window_s) for each in ids(subjects)}
     ill = [each for each, reading in readings.items() if fires(rule, reading)]
-    whose = await faults_of(connection, rule, ill, rule.window_s)
+    whose = await faults_of(connection, room, rule, ill, rule.window_s)
     late = await when_late(connection, room.overview, metric, ill, rule.window_s)
     return {
         each: _look(rule, reading, whose.get(each), late.get(each, {}))
@@ -71,12 +81,23 @@ async def look_at_rates(
 
 
 async def faults_of(
-    connection: Connection, rule: AlertRule, ill: Sequence[UUID], window_s: float
+    connection: Connection,
+    room: RoomRunbook,
+    rule: AlertRule,
+    ill: Sequence[UUID],
+    window_s: float,
 ) -> Mapping[UUID, tuple[str, str | None]]:
     """Whose it is and by which case, for those that are ill; as the rule says, if it does."""
     if rule.fault is not None or not ill:
         return {}
-    rows = await connection.fetch(_WHOSE, list(ill), window_s)
+    known = [case for case in room.cases if case.fault is not Fault.RECIPIENT]
+    rows = await connection.fetch(
+        _WHOSE,
+        list(ill),
+        window_s,
+        [case.id for case in known],
+        [case.fault.value for case in known],
+    )
     return {row["credential_id"]: (row["fault"], row["case_id"]) for row in rows}
 
 
