@@ -29,19 +29,30 @@ def test_a_second_witness_is_one_that_was_asked(
 
 
 @pytest.mark.parametrize(
-    ("kind", "http", "said"),
+    ("kind", "http", "code", "said"),
     [
-        ("malformed", 200, "Resend answers, but nothing in it can be read: "),
-        ("timeout", None, "Resend does not answer in time: "),
-        ("http", 500, "Resend answers, and fails at its own end: "),
-        ("connect", None, "Resend cannot be reached: "),
+        ("malformed", 200, None, "Resend answers, but nothing in it can be read: "),
+        ("timeout", None, None, "Resend does not answer in time: "),
+        ("http", 500, None, "Resend answers, and fails at its own end: "),
+        ("connect", None, None, "Resend cannot be reached: "),
+        ("connect", None, "bad_address", "Resend cannot be reached: "),
+        (
+            "connect",
+            None,
+            "lost_at_mail",
+            "Resend is reached, and breaks the connection off at MAIL; nothing had been handed",
+        ),
+        ("connect", None, "silent_at_connect", "Resend is reached, and falls silent before its"),
+        ("connect", None, "garbled_at_ehlo", "Resend is reached, and says what cannot be read at"),
+        ("connect", None, "tls_failed", "Resend is reached, and no encryption comes about"),
     ],
 )
 def test_how_a_provider_fails_is_said_as_it_was_seen(
-    kind: str, http: int | None, said: str
+    kind: str, http: int | None, code: str | None, said: str
 ) -> None:
-    """An answer that cannot be read is an answer: the network has carried it."""
-    latest = {"evidence_kind": kind, "http": http, "code": None, "good_after_at": None}
+    """An answer that cannot be read is an answer: the network has carried it. One that is reached
+    and leaves in the middle is not one that is not there."""
+    latest = {"evidence_kind": kind, "http": http, "code": code, "good_after_at": None}
     incident = {"fault": "theirs", "integration": "email", "facts": {}}
     found = verdict(incident, {"latest": latest, "elsewhere": None}, "Resend")
     assert found.because.startswith(said)

@@ -10,7 +10,7 @@ from mentalspace.console import words
 from mentalspace.console.queries.apart import Apart
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.rate_alerts import rate_text
-from mentalspace.kernel.errors import Evidence
+from mentalspace.kernel.errors import Ending, Evidence, left_at
 from mentalspace.workflows.doctor.way_out import WayOut
 
 
@@ -26,6 +26,11 @@ class Verdict:
     partly: str | None = None
 
 
+_ENDS: Mapping[Ending, str] = {
+    "lost": "breaks the connection off",
+    "silent": "falls silent",
+    "garbled": "says what cannot be read",
+}
 # Of which no try failed: what others are answered says nothing of them.
 _UNTRIED: Mapping[str, str] = {
     "refused": "Our own rules refuse it before anything leaves; {provider} is not asked",
@@ -123,8 +128,19 @@ def _how_it_fails(latest: Any | None, provider: str) -> str:
         case "reset":
             return f"{provider} breaks the connection off"
         case "connect":
-            return f"{provider} cannot be reached"
+            return f"{provider} {_how_it_ends(latest['code'] if latest else None)}"
     return f"{provider} fails or cannot be reached"
+
+
+def _how_it_ends(code: str | None) -> str:
+    """Of a call that handed nothing over: not reached, or reached and left in the middle."""
+    if code is not None and code.startswith("tls_"):
+        return "is reached, and no encryption comes about with it"
+    if (left := left_at(code)) is None:
+        return "cannot be reached"
+    ending, stage = left
+    at = "before its greeting" if stage == "connect" else f"at {stage.upper()}"
+    return f"is reached, and {_ENDS[ending]} {at}; nothing had been handed over"
 
 
 def _with_part(

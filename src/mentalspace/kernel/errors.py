@@ -11,6 +11,7 @@ MentalSpaceError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,6 +55,18 @@ class WebhookRefused(MentalSpaceError):
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
+
+
+# How a conversation ended that had begun: a word of ours, and what was being said, as
+# `lost_at_mail`.
+Ending = Literal["lost", "silent", "garbled"]
+_ENDINGS: Mapping[str, Ending] = {"lost": "lost", "silent": "silent", "garbled": "garbled"}
+
+
+def left_at(code: str | None) -> tuple[Ending, str] | None:
+    """What the code of a `connect` says of a provider that was reached, and left in the middle."""
+    ending, parted, stage = (code or "").partition("_at_")
+    return (_ENDINGS[ending], stage) if parted and ending in _ENDINGS else None
 
 
 @dataclass(frozen=True, slots=True)
