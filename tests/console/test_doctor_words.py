@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+
+import pytest
 
 from mentalspace.engine.in_the_way import InTheWay
 from mentalspace.engine.pulse import LockWait, Stalled
@@ -12,7 +15,9 @@ from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.checkup import State, Whose
 from mentalspace.workflows.doctor.credentials import finding, health
 from mentalspace.workflows.doctor.examine import _of_reading
+from mentalspace.workflows.doctor.first_step import first_step
 from mentalspace.workflows.doctor.lives import of_lock, of_loop
+from mentalspace.workflows.doctor.report import AlertLine, RoomFinding, StatusLine
 from mentalspace.workflows.doctor.verdict import judge
 
 AT = datetime(2026, 11, 29, 3, 0, tzinfo=UTC)
@@ -80,3 +85,49 @@ def test_an_average_beyond_its_target_says_that_late_callbacks_make_it() -> None
     assert said(3.4, late).endswith("half were heard of within 3 s: late callbacks make the rest")
     assert "late callbacks" not in said(metric.target + 1, late)
     assert "late callbacks" not in said(0.5, metric.target / 2)
+
+
+_BOOKS = load_runbooks(list(discover_rooms().values()), None)
+_WAY_OUT = RoomFinding("sms", "host", "way out", "bad", "nothing answers", "ours", "Look at DNS")
+_KEY = RoomFinding("sms", "twilio/mesa", "provider", "bad", "Twilio answered 401", "ours")
+_DOWN = RoomFinding("sms", "twilio/mesa", "provider", "bad", "Twilio answered 503", "theirs")
+_THERE = RoomFinding("sms", "twilio/lake", "breaker", "bad", "the breaker is open", "theirs")
+
+
+@pytest.mark.parametrize(
+    ("rule", "told", "findings", "first"),
+    [
+        # Whose it is decides: the rule's own step is meant for theirs.
+        ("sms.consecutive_failures", None, [_DOWN], "Check Twilio status"),
+        ("sms.consecutive_failures", None, [], "Check Twilio status"),
+        ("sms.consecutive_failures", "Check Twilio status", [_WAY_OUT, _DOWN], "Look at DNS"),
+        ("sms.breaker_stays_open", None, [_WAY_OUT], "Look at DNS"),
+        (
+            "sms.consecutive_failures",
+            None,
+            [_KEY],
+            "What is ours, and stands above: provider: Twilio answered 401",
+        ),
+        # Both sides have something: a rule follows the credential that it fires at.
+        (
+            "sms.consecutive_failures",
+            None,
+            [_KEY, _THERE],
+            "What is ours, and stands above: provider: Twilio answered 401",
+        ),
+        # What the incident says of its case, and what a rule says of ours, is to the point.
+        ("sms.consecutive_failures", "The token; do as it says", [_WAY_OUT], "The token; do"),
+        ("sms.queue_stands", None, [_WAY_OUT], "See whether workers live and lanes move"),
+    ],
+)
+def test_the_first_step_of_a_rule_follows_the_verdict(
+    rule: str, told: str | None, findings: list[RoomFinding], first: str
+) -> None:
+    line = AlertLine(_BOOKS.alert(rule), "alerting", AT, "twilio/mesa", told)
+    assert first_step(line, judge(findings), findings).startswith(first)
+
+
+def test_a_status_page_is_remarked_upon_only_where_it_lags() -> None:
+    page = StatusLine("Twilio", "http://x", "none", "All Systems Operational", None)
+    assert page.remark == ""
+    assert replace(page, lags=True).remark.startswith("Such a page often lags behind: our own")

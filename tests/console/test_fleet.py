@@ -122,10 +122,11 @@ async def test_of_a_crowd_only_the_troubled_have_a_card(stage: Stage) -> None:
             r"3 of 9 calls were not answered in the last 10 min, the last at [\d:]{8} UTC", page
         )
         assert "3 of 3 messages that Twilio took did not arrive in the last 10 min" in page
-        assert "3 taken and then not brought" in page
+        assert "3 taken in the last hour: 0 delivered, 3 not brought." in page
         assert "No callback for 6 min; usually within 4 s" in page
         # This console stands without the door for webhooks, and says so.
-        assert "nothing is heard of 3 messages that were taken. Ours: our own door is not" in page
+        assert "usually within 4 s. Ours: our own door is not" in page
+        assert "3 taken in the last hour: 0 delivered, 3 not heard of yet." in page
         assert "404 is answered where our door is" in page
         assert re.search(r"Our door refused 4, the last at [\d:]{8} UTC with 401 .signature.", page)
         assert re.search(

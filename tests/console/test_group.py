@@ -154,7 +154,7 @@ async def _refused(stage: Stage, credential_id: UUID, practice_id: UUID) -> UUID
 
 async def test_a_group_is_over_with_its_last_practice(stage: Stage) -> None:
     """One that looks recovered is counted, and the text goes on saying that messages are late; with
-    the last it says that they go out again. Practices in two zones are told in UTC."""
+    the last it says that they go out again. Practices in two zones find both hours."""
     lead, member = await _struck(stage, stage.mesa), await _struck(stage, stage.lakeside)
     async with stage.services.database.as_dispatcher() as connection:
         await note_recovery(connection, lead, 5, None)
@@ -163,7 +163,8 @@ async def test_a_group_is_over_with_its_last_practice(stage: Stage) -> None:
             page = await answer.text()
         assert "1 of which looks recovered" in page
         assert "are late or have not gone out" in page
-        assert re.search(r"Since \d\d:\d\d UTC on", page)
+        assert re.search(r"Since \d\d:\d\d (New York|Chicago) [^.]*/ \d\d:\d\d Phoenix", page)
+        assert "Its hours are those of the practices, in 2 time zones." in page
         assert "No sign of recovery so far" in page
         async with stage.services.database.as_dispatcher() as connection:
             await note_recovery(connection, member, 5, None)

@@ -21,6 +21,7 @@ def told(
     waiting: int = 0,
     practices: int = 1,
     kind: str | None = None,
+    zones: tuple[str, ...] = (),
     touched: dict[str, Any] | None = None,
     **incident: Any,
 ) -> str:
@@ -42,7 +43,7 @@ def told(
         **(touched or {}),
     }
     story = [{"kind": "lane_paused", "at": THREE, "data": {}}, *([MOVED] if moved else [])]
-    return status_text(known, {"impact": impact, "story": story}, practices, kind).text
+    return status_text(known, {"impact": impact, "story": story}, practices, kind, zones).text
 
 
 def test_one_client_was_touched_and_several_were() -> None:
@@ -109,6 +110,35 @@ def test_a_text_keeps_to_one_zone_and_adds_up() -> None:
     assert len(hours) >= 3
     assert set(hours) == {"MST"}
     assert "2 not reached yet, 1 not reached, and not tried again, 5 reached since" in text
+
+
+EAST, WEST = "America/New_York", "America/Los_Angeles"
+SIX_ZONES = (WEST, EAST, "America/Chicago", "America/Denver", "Pacific/Honolulu", "America/Detroit")
+
+
+@pytest.mark.parametrize(
+    ("zones", "words"),
+    [
+        ((WEST, EAST), "19:05 New York / 16:05 Los Angeles on Fri 27 Nov some"),
+        ((EAST, "America/Detroit"), "Since 19:05 EST on Fri 27 Nov some"),
+        (("Asia/Tokyo", EAST), "09:05 Tokyo on Sat 28 Nov / 19:05 New York on Fri 27 Nov some"),
+        (SIX_ZONES, "00:05 UTC on Sat 28 Nov (Fri 19:05 New York to Fri 14:05 Honolulu) some"),
+        ((), "Since 00:05 UTC on Sat 28 Nov some"),
+    ],
+)
+def test_practices_of_several_zones_find_their_own_hours(
+    zones: tuple[str, ...], words: str
+) -> None:
+    """In each of few; of many UTC leads. What shows the same hour is one."""
+    text = told(
+        moved=False, practices=3, practice_timezone=None, zones=zones, since=THREE.replace(hour=0)
+    )
+    assert words in text
+
+
+def test_one_practice_has_its_own_hour_whoever_else_there_is() -> None:
+    text = told(moved=False, practice_timezone=EAST, zones=(EAST, WEST))
+    assert "Since 22:05 EST on Fri 27 Nov" in text and "UTC" not in text
 
 
 @pytest.mark.parametrize("over", [{}, {"recovered_at": THREE}])

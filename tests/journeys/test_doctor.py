@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 
+import aiohttp
+
 from mentalspace.cli.doctor import WIDTH, screen
 from mentalspace.engine.db import connect_owner
 from mentalspace.workflows.doctor import Report
+from tests.console.test_doors import log_in
 from tests.house import House, until
 
 
@@ -53,6 +56,7 @@ async def test_the_seeds_query_shows_what_a_failure_left(house: House) -> None:
     shown = screen(report)
     assert "s***@***" in shown
     assert "silent.person" not in shown
+    assert "lags behind" not in shown
     assert all(len(line) <= WIDTH for line in shown.splitlines())
     assert len(shown.splitlines()) <= 45, shown
 
@@ -136,6 +140,13 @@ async def test_test_mode_says_who_switched_it_on_and_what_switching_it_off_does(
 async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     """Answers of 503 and a status page that admits it: theirs, said in one line."""
     await house.sandbox("POST", "/break/email/resend", {"preset": "down"})
+    lagging = " ".join(screen(await look(house)).split())
+    assert "Such a page often lags behind: our own calls to Resend fail all the same." in lagging
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(house.url, cookie_jar=jar) as http:
+        await log_in(http, "oncall@demo.example", house.app.demo_password)
+        async with http.get("/doctor/email") as page:
+            assert "Such a page often lags behind: our own calls to Resend" in await page.text()
     said = {"indicator": "critical", "description": "Email sending is down"}
     await house.sandbox("PUT", "/status-pages/email/resend", said)
     report = await look(house)
@@ -143,6 +154,7 @@ async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     assert "503 service_unavailable" in report.verdict.text
     assert "email.unavailable" in report.verdict.text
     assert "Email sending is down" in screen(report)
+    assert "lags behind" not in screen(report)
     states = {f.check: f.state for f in report.findings}
     assert states["status page"] == "bad"
 

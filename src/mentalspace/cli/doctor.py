@@ -53,6 +53,7 @@ def _head(report: Report) -> Iterator[str]:
         f"{line.provider}'s status page cannot be read ({line.problem})"
         if line.problem
         else f"{line.provider}'s status page says: {line.description}"
+        + (f". {line.remark.rstrip('.')}" if line.remark else "")
         for line in report.status
     ]
     yield from _wrapped("  ", "; ".join([f"Looked at {_moment(report.now)}", *said]))
@@ -83,7 +84,8 @@ def _credentials(report: Report) -> Iterator[str]:
             f" {since}{_comes(touched.before_next_at)}"
         )
     if resting := sum(line.resting for line in report.credentials):
-        yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should"
+        hour = f", {report.morning.words}" if report.morning else ""
+        yield f"{resting} more {_wait(resting)} for the morning, as {_they(resting)} should{hour}"
 
 
 def _comes(first: datetime | None) -> str:

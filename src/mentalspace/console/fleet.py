@@ -32,7 +32,6 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.heard import read_heard
 from mentalspace.engine.in_the_way import read_in_the_way
 from mentalspace.engine.slots import read_tight_slots
-from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.way_in import look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out
@@ -42,7 +41,7 @@ async def home(visit: Visit) -> Response:
     """Operations see the fleet; a practice's staff begin with their day."""
     if not visit.person.may("incidents.read"):
         return visit.go("/morning" if visit.person.may("morning.read") else "/appointments")
-    recipients = [c.id for c in visit.services.runbooks.cases if c.fault is Fault.RECIPIENT]
+    recipients = visit.services.runbooks.recipient_cases
     room = visit.query("room") or None
     if room is not None and room not in visit.services.rooms:
         raise Missing
@@ -54,8 +53,7 @@ async def home(visit: Visit) -> Response:
             await read_checked(connection),
         )
         slots = await read_tight_slots(connection)
-    silent = {id_ for id_, heard in told.heard.items() if heard.is_suspicious} | told.refusing
-    told = replace(told, ways_in=await look_at_ways_in(visit.services, sorted(silent)))
+    told = replace(told, ways_in=await look_at_ways_in(visit.services, sorted(told.silent)))
     way_out = await look_at_way_out(visit.services)
     async with visit.reading() as connection:
         fleet = await read_fleet(connection, recipients, told, room)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +21,7 @@ from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
 from mentalspace.console.queries.ends import read_ended
 from mentalspace.console.queries.group import Group, read_whole
+from mentalspace.console.queries.house import read_zones
 from mentalspace.console.queries.incident import (
     archived_incidents,
     find_incident,
@@ -47,9 +50,11 @@ from mentalspace.engine.former import Former, read_former
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.incident_task import tasks_of
 from mentalspace.engine.incidents import acknowledge, resolve
+from mentalspace.engine.mornings import Morning, read_mornings, together
 from mentalspace.engine.outbound import open_client
 from mentalspace.engine.remedy import Preflight, read_standing
 from mentalspace.engine.runbook import AlertKind, AlertRule, Issue, markdown_html
+from mentalspace.engine.taken import Taken, read_taken
 from mentalspace.kernel.case import ErrorCase, Severity
 from mentalspace.kernel.integration import Provider
 from mentalspace.workflows.doctor import StatusLine, Witness, ask_around, read_status
@@ -91,6 +96,7 @@ async def incident(visit: Visit) -> Response:
             raise Missing
         about = about_of(visit.services.runbooks, found["rule_id"])
         whole, facts, group = await read_whole(connection, found, about)
+        zones = await _zones(connection, found, group)
         shared = await read_shared(connection, whole, group, about, _titles(visit, found))
     async with visit.services.database.as_oncall() as connection:
         pages = await read_pages(connection, found["id"])
@@ -110,7 +116,7 @@ async def incident(visit: Visit) -> Response:
         way_out = await look_at_way_out(visit.services)
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
-    way_in = await _way_in(visit, found, rule)
+    way_in = await _way_in(visit, found, rule, group)
     # All are asked when a person opens the page, not at every refresh of it.
     checks: list[Answer] = []
     status_page = witness = None
@@ -122,6 +128,7 @@ async def incident(visit: Visit) -> Response:
             _former(visit, whole, kept),
         )
     answered_at = await _answered_at(visit, found, group, case, witness)
+    morning = await _morning(visit, found, group, facts)
     apart = facts["apart"]
     case_apart = _case(visit, apart.case_id) if apart else None
     part = part_of(whole, facts)
@@ -156,6 +163,7 @@ async def incident(visit: Visit) -> Response:
         incident=whole,
         facts=facts,
         impact_words=impact_words,
+        morning=morning,
         standstill=standstill,
         ended=ended,
         shared=shared,
@@ -186,7 +194,7 @@ async def incident(visit: Visit) -> Response:
             whole, facts, provider, case_apart.title if case_apart else None, about.kind
         ),
         way_out=way_out,
-        status_text=status_text(whole, facts, group.practices if group else 1, about.kind),
+        status_text=status_text(whole, facts, group.practices if group else 1, about.kind, zones),
         rung=visit.services.runbooks.escalation.rung(Severity(found["severity"])),
         rule=rule,
         case=case,
@@ -263,13 +271,21 @@ def _provider(visit: Visit, found: Any) -> Provider | None:
     return known[0] if known else None
 
 
-async def _way_in(visit: Visit, found: Any, rule: AlertRule | None) -> WayIn | None:
-    """Of an incident of callbacks that are missing, while they are."""
+async def _way_in(
+    visit: Visit, found: Any, rule: AlertRule | None, group: Group | None
+) -> WayIn | None:
+    """Of an incident of callbacks that are missing, while they are; its counts are the group's."""
     over = found["status"] == "resolved" or found["recovered_at"] is not None
     if rule is None or rule.kind is not AlertKind.CALLBACKS or over:
         return None
     ways = await look_at_ways_in(visit.services, [found["credential_id"]])
-    return ways.get(found["credential_id"])
+    way_in = ways.get(found["credential_id"])
+    if way_in is None or group is None:
+        return way_in
+    known, cases = _known(found, group), visit.services.runbooks.recipient_cases
+    async with visit.services.database.as_oncall() as connection:
+        taken = await read_taken(connection, known, cases, known)
+    return replace(way_in, taken=sum(taken.values(), Taken()))
 
 
 async def _status_page(visit: Visit, found: Any) -> StatusLine | None:
@@ -289,8 +305,7 @@ async def _witness(visit: Visit, found: Any, group: Group | None) -> Witness | N
         return None
     if found["integration"] not in visit.services.rooms or found["drill"] is not None:
         return None
-    known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
-    return await ask_around(visit.services, found["credential_id"], known)
+    return await ask_around(visit.services, found["credential_id"], _known(found, group))
 
 
 async def _former(visit: Visit, incident: Any, kept: Former | None) -> Former | None:
@@ -313,12 +328,37 @@ async def _answered_at(
     does not say otherwise at its next refresh."""
     if found["status"] == "resolved" or found["credential_id"] is None:
         return None
-    known = [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
+    known = _known(found, group)
     if witness is not None and witness.own.state == "good":
         async with visit.services.database.as_dispatcher() as connection:
             await note_good_answer(connection, found["credential_id"])
     async with visit.services.database.as_oncall() as connection:
         return await read_answered(connection, known, case)
+
+
+async def _zones(connection: Connection, found: Any, group: Group | None) -> Sequence[str]:
+    """The practices' whom it touches, each once, those of most of them first; the house's are
+    everybody's."""
+    if found["integration"] == HOUSE:
+        return await read_zones(connection)
+    zones = Counter(m["timezone"] for m in group.members if m["timezone"]) if group else Counter()
+    return [zone for zone, _number in zones.most_common()]
+
+
+async def _morning(
+    visit: Visit, found: Any, group: Group | None, facts: Mapping[str, Any]
+) -> Morning | None:
+    """From when on what waits for its hours may leave; of the house, of all practices."""
+    if not facts["resting"]["messages"]:
+        return None
+    known = None if found["credential_id"] is None else _known(found, group)
+    async with visit.services.database.as_oncall() as connection:
+        return together((await read_mornings(connection, known)).values())
+
+
+def _known(found: Any, group: Group | None) -> list[UUID]:
+    """The credentials that it is about."""
+    return [m["credential_id"] for m in group.members] if group else [found["credential_id"]]
 
 
 def _over_about(incident: Any, rule: AlertRule | None) -> datetime | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from mentalspace.console import words
 from mentalspace.console.impact_words import listed
+from mentalspace.console.wall_clocks import WallClocks
 from mentalspace.engine.house_alert import HOUSE
 
 # What clients and colleagues call what a room does.
@@ -117,12 +116,21 @@ _OTHER: Mapping[str, _Trouble] = {
 @dataclass(frozen=True, slots=True)
 class StatusText:
     """`state` is one of investigating, identified, monitoring and resolved; every hour of it is in
-    the one `zone`."""
+    each of the `zones`, or in UTC beside the outermost where they are many."""
 
     state: str
     title: str
     lines: tuple[str, ...]
-    zone: str
+    zones: tuple[str, ...]
+
+    @property
+    def hours(self) -> str:
+        """Whose its hours are, for whoever posts it."""
+        if self.zones == ("UTC",):
+            return "UTC"
+        if len(self.zones) == 1:
+            return f"the practice’s, {self.zones[0]}"
+        return f"those of the practices, in {words.count(len(self.zones), 'time zone')}"
 
     @property
     def text(self) -> str:
@@ -130,26 +138,33 @@ class StatusText:
 
 
 def status_text(
-    incident: Any, facts: Mapping[str, Any], practices: int = 1, kind: str | None = None
+    incident: Any,
+    facts: Mapping[str, Any],
+    practices: int = 1,
+    kind: str | None = None,
+    zones: Iterable[str] = (),
 ) -> StatusText:
     """As it stands; `incident` and `facts` as the page has them, of so many practices, by a rule
-    that counts that `kind` of thing. Hours are the practice's, and UTC where several have different
-    ones."""
-    zone = incident["practice_timezone"] or "UTC"
+    that counts that `kind` of thing. Hours are the practice's, or those of all the `zones` where
+    several have different ones."""
+    of_one = incident["practice_timezone"]
+    clocks = WallClocks((of_one,) if of_one else tuple(zones) or ("UTC",))
     what, who = _WHAT.get(incident["integration"], ("messages to clients", "our provider"))
     impact = facts["impact"]
     state = _state(incident)
     trouble = _OTHER.get(kind or "") or _late(incident, impact)
-    lines = [_began(incident, trouble, what, zone)]
-    way = _other_way(facts, zone, state, practices)
+    lines = [_began(incident, trouble, what, clocks)]
+    way = _other_way(facts, clocks, state, practices)
     nothing_waits = (way is not None and impact["people_reached"] > 0) or trouble.rest is not _KEPT
     if (cause := _cause(incident, who, nothing_waits=nothing_waits)) and state != "investigating":
         lines.append(cause)
     if way is not None:
         lines.append(way)
-    lines += _touched(facts, zone, practices) if kind not in _OF_NOBODY else []
-    lines.append(_next(state, impact, zone, incident, trouble.rest))
-    return StatusText(state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines), zone)
+    lines += _touched(facts, clocks, practices) if kind not in _OF_NOBODY else []
+    lines.append(_next(state, impact, clocks, incident, trouble.rest))
+    return StatusText(
+        state.capitalize(), f"{what[:1].upper()}{what[1:]}", tuple(lines), clocks.zones
+    )
 
 
 def _late(incident: Any, impact: Any) -> _Trouble:
@@ -167,11 +182,11 @@ def _state(incident: Any) -> str:
     return "identified" if incident["status"] == "acknowledged" else "investigating"
 
 
-def _began(incident: Any, trouble: _Trouble, what: str, zone: str) -> str:
-    since, brief = _hour(incident["since"], zone), what.removesuffix(" to clients")
+def _began(incident: Any, trouble: _Trouble, what: str, clocks: WallClocks) -> str:
+    since, brief = clocks.tell(incident["since"]), what.removesuffix(" to clients")
     ended = incident["over_since"] or incident["resolved_at"]
     if ended is not None:
-        until = _hour(ended, zone)
+        until = clocks.tell(ended)
         return trouble.before.format(since=since, ended=until, what=what, brief=brief)
     return trouble.now.format(since=since, what=what, brief=brief)
 
@@ -191,12 +206,14 @@ def _cause(incident: Any, who: str, *, nothing_waits: bool) -> str | None:
     return None
 
 
-def _other_way(facts: Mapping[str, Any], zone: str, state: str, practices: int) -> str | None:
+def _other_way(
+    facts: Mapping[str, Any], clocks: WallClocks, state: str, practices: int
+) -> str | None:
     """That messages leave by the next provider, if any went over to it."""
     moved = [row for row in facts["story"] if row["kind"] == "moved"]
     if not moved:
         return None
-    since = _hour(min(row["at"] for row in moved), zone)
+    since = clocks.tell(min(row["at"] for row in moved))
     number = sum(int(row["data"].get("count", 1)) for row in moved)
     where = " where there is a second provider" if practices > 1 else ""
     if state in ("resolved", "monitoring"):
@@ -208,7 +225,7 @@ def _other_way(facts: Mapping[str, Any], zone: str, state: str, practices: int) 
     return f"Since {since} messages leave by another way{where}.{left if waiting else ''}"
 
 
-def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
+def _touched(facts: Mapping[str, Any], clocks: WallClocks, practices: int) -> list[str]:
     """`41 clients, first appointment 07:30`; of a group `41 clients in 3 practices`."""
     impact = facts["impact"]
     where = f" in {words.count(practices, 'practice')}" if practices > 1 else ""
@@ -222,16 +239,16 @@ def _touched(facts: Mapping[str, Any], zone: str, practices: int) -> list[str]:
         return [f"{people} {were} touched: {listed(impact)}."]
     left = f"{people} touched so far: {listed(impact)}"
     if impact["next_appointment_at"] is not None:
-        return [f"{left}; first appointment {_hour(impact['next_appointment_at'], zone)}."]
+        return [f"{left}; first appointment {clocks.tell(impact['next_appointment_at'])}."]
     return [f"{left}; no appointment of theirs is ahead."]
 
 
-def _next(state: str, impact: Any, zone: str, incident: Any, rest: str) -> str:
+def _next(state: str, impact: Any, clocks: WallClocks, incident: Any, rest: str) -> str:
     said = _what_is_left(impact, incident["integration"]) if rest is _KEPT else rest
     match state:
         case "resolved":
             gone = f"{said} " if rest is _KEPT and said is not _KEPT else ""
-            return f"{gone}This was closed at {_hour(incident['resolved_at'], zone)}."
+            return f"{gone}This was closed at {clocks.tell(incident['resolved_at'])}."
         case "monitoring":
             again = "Messages go out again. " if rest is _KEPT else ""
             return f"{again}We are watching it. {said}".rstrip()
@@ -264,8 +281,3 @@ def _what_is_left(impact: Any, integration: str) -> str:
 def _messages(number: int, integration: str) -> str:
     copies = ("copy of a document", "copies of documents")
     return words.count(number, *(copies if integration == "storage" else ("message", "messages")))
-
-
-def _hour(moment: datetime, zone: str) -> str:
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%H:%M} {local.tzname()} on {local:%a} {local.day} {local:%b}"

@@ -84,13 +84,12 @@ Kind = Literal["late", "missing", "slow", "unasked"]
 @dataclass(frozen=True, slots=True)
 class CalledBack:
     """What holds for `number` messages since `since`. Late ones are so by `late_s`, half of them
-    by less; `asked` messages of the last hour were asked after."""
+    by less. How many there are of what is told by engine/taken.py: these are some of them."""
 
     kind: Kind
     number: int
     since: datetime | None
     late_s: float = 0.0
-    asked: int = 0
 
     @property
     def is_out_of_time(self) -> bool:
@@ -115,27 +114,26 @@ class CalledBack:
         match self.kind:
             case "late":
                 return (
-                    f"callbacks are late, not lost: since {self.since:%H:%M} UTC {self.number}"
-                    f" came, about {_minutes(self.late_s)} after what they tell. What is overdue is"
+                    f"callbacks are late, not lost: those that came since {self.since:%H:%M} UTC"
+                    f" came about {_minutes(self.late_s)} after what they tell. What is overdue is"
                     " asked after meanwhile, and the answer taken as the callback would be"
                 )
             case "missing":
                 return (
-                    f"callbacks are missing since {self.since:%H:%M} UTC: as the provider answers,"
-                    f" it was done with {self.number} messages {_minutes(MISSING_AFTER_S)} ago or"
-                    " earlier, and called back about none. Its answers were taken as callbacks"
+                    f"callbacks are missing since {self.since:%H:%M} UTC: the provider answers that"
+                    f" it has done with messages, with some over {_minutes(MISSING_AFTER_S)} ago,"
+                    " and has called back about none of them. Its answers were taken as callbacks"
                     " would be; should some still come, this says how late"
                 )
             case "slow":
                 return (
-                    f"the messages are slow, not the callbacks: of {self.asked} asked after,"
-                    f" {self.number} are still on their way at the provider, and there is nothing"
-                    " to call back about yet"
+                    "the messages are slow, not the callbacks: most of those asked after are still"
+                    " on their way at the provider, and there is nothing to call back about yet"
                 )
             case "unasked":
                 return (
-                    f"late or missing cannot be told: the provider did not say what became of"
-                    f" {self.number} messages that were asked after"
+                    "late or missing cannot be told: the provider did not say what became of most"
+                    " messages that were asked after"
                 )
 
     @property
@@ -178,13 +176,13 @@ def judge(row: Any) -> CalledBack | None:
     late_s, since = (dated, row["since"]) if len(dated) >= FEWEST else (came, row["came_since"])
     missing = [at for at in row["open_since"] or [] if _is_old(at, row["now"])]
     if len(missing) >= FEWEST:
-        return CalledBack("missing", len(missing), min(missing), asked=asked)
+        return CalledBack("missing", len(missing), min(missing))
     if len(late_s) >= FEWEST and row["prompt"] < FEWEST:
-        return CalledBack("late", len(late_s), since, median(late_s), asked)
+        return CalledBack("late", len(late_s), since, median(late_s))
     if row["on_its_way"] >= max(FEWEST, asked / 2):
-        return CalledBack("slow", row["on_its_way"], None, asked=asked)
+        return CalledBack("slow", row["on_its_way"], None)
     if row["unanswered"] >= max(FEWEST, asked / 2):
-        return CalledBack("unasked", row["unanswered"], None, asked=asked)
+        return CalledBack("unasked", row["unanswered"], None)
     return None
 
 

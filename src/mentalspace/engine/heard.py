@@ -89,8 +89,8 @@ class Heard:
 
     @property
     def words(self) -> str:
-        """That they are late or missing; else `no callback for 6 min; usually within 5 s`, and
-        how many wait for one."""
+        """That they are late or missing; else `no callback for 6 min; usually within 5 s`. How many
+        messages nothing is heard of is engine/taken.py's to tell."""
         if self.called_back is None:
             return self._quiet
         if self.called_back.is_out_of_time:
@@ -100,14 +100,10 @@ class Heard:
 
     @property
     def _quiet(self) -> str:
-        unheard = max(self.taken, self.late)
         if self.quiet_s is None:
-            return f"no callback yet, of {unheard} messages that were taken"
+            return "no callback yet"
         usually = f"; usually within {max(1.0, self.usual_s):.0f} s" if self.usual_s else ""
-        return (
-            f"no callback for {self.quiet_s / 60:.0f} min{usually}:"
-            f" nothing is heard of {unheard} messages that were taken"
-        )
+        return f"no callback for {self.quiet_s / 60:.0f} min{usually}"
 
     def public(self) -> dict[str, Any]:
         return {

@@ -33,6 +33,11 @@ class Told:
     checked: Mapping[UUID, Checked] = field(default_factory=dict)
     ways_in: Mapping[UUID, WayIn] = field(default_factory=dict)
 
+    @property
+    def silent(self) -> Set[UUID]:
+        """Whose callbacks are late, missing or refused."""
+        return self.refusing | {id_ for id_, heard in self.heard.items() if heard.is_suspicious}
+
 
 def states_of(
     credential: Any, lanes: Sequence[Any], backlog: Any | None, told: Told

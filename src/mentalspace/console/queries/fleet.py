@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,8 @@ from mentalspace.console.queries import fleet_sql as sql
 from mentalspace.console.queries.card_state import URGENCY, Told, states_of
 from mentalspace.console.words import State
 from mentalspace.engine.db import Connection
+from mentalspace.engine.mornings import Morning, read_mornings
+from mentalspace.engine.taken import Taken, read_taken
 from mentalspace.workflows.doctor.touched import Touched, read_touched
 
 BUCKETS = 12
@@ -29,25 +31,38 @@ ENOUGH = 20
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """Messages of the last hour. `recipient` failed by nobody's fault of ours or theirs; of the
-    `failed` so many were `lost`: taken first, and then not brought."""
+    """Messages of the last hour: those `taken`, and whatever was tried in it and not taken.
+    `recipient` failed by nobody's fault of ours or theirs; of the `failed` so many were `lost`:
+    taken first, and then not brought."""
 
-    delivered: int = 0
-    accepted: int = 0
-    failed: int = 0
-    recipient: int = 0
+    taken: Taken = field(default_factory=Taken)
+    not_taken: int = 0
+    not_taken_recipient: int = 0
     unfinished: int = 0
-    lost: int = 0
 
     def __add__(self, other: Outcomes) -> Outcomes:
         return Outcomes(
-            self.delivered + other.delivered,
-            self.accepted + other.accepted,
-            self.failed + other.failed,
-            self.recipient + other.recipient,
+            self.taken + other.taken,
+            self.not_taken + other.not_taken,
+            self.not_taken_recipient + other.not_taken_recipient,
             self.unfinished + other.unfinished,
-            self.lost + other.lost,
         )
+
+    @property
+    def delivered(self) -> int:
+        return self.taken.delivered
+
+    @property
+    def accepted(self) -> int:
+        return self.taken.quiet
+
+    @property
+    def failed(self) -> int:
+        return self.not_taken + self.taken.lost
+
+    @property
+    def recipient(self) -> int:
+        return self.not_taken_recipient + self.taken.recipient
 
     @property
     def judged(self) -> int:
@@ -59,8 +74,7 @@ class Outcomes:
         """The share that a provider took, rounded down; None where there are too few to say."""
         if self.judged < ENOUGH:
             return None
-        taken = self.delivered + self.accepted + self.lost
-        return f"{int(taken / self.judged * 1000) / 10:g} %"
+        return f"{int((self.judged - self.not_taken) / self.judged * 1000) / 10:g} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +90,7 @@ class Card:
     outcomes: Outcomes
     chart: Chart
     also: Sequence[State] = ()
+    morning: Morning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +140,10 @@ class _Seen:
         return self.backlog is not None and bool(self.backlog["stuck"])
 
     @property
+    def rests(self) -> bool:
+        return self.backlog is not None and bool(self.backlog["resting"])
+
+    @property
     def is_calm(self) -> bool:
         return URGENCY[self.states[0].tone] == URGENCY["ok"] and not self.stuck
 
@@ -168,14 +187,15 @@ async def _look(
     lanes = _by_credential(await connection.fetch(sql.PAUSED, ids))
     waiting = await connection.fetch(sql.BACKLOG, ids, STUCK_AFTER)
     backlog = {row["credential_id"]: row for row in waiting}
-    outcomes = _by_credential(await connection.fetch(sql.OUTCOMES, ids, list(recipient_cases)))
+    taken = await read_taken(connection, ids, recipient_cases, sorted(told.silent))
+    untaken = _by_credential(await connection.fetch(sql.NOT_TAKEN, ids, list(recipient_cases)))
     return [
         _Seen(
             credential=row,
             states=states_of(row, lanes[row["id"]], backlog.get(row["id"]), told),
             lanes=lanes[row["id"]],
             backlog=backlog.get(row["id"]),
-            outcomes=_outcomes(outcomes[row["id"]]),
+            outcomes=_outcomes(taken.get(row["id"], Taken()), untaken[row["id"]]),
         )
         for row in rows
     ]
@@ -186,6 +206,8 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
     tries = _by_credential(await connection.fetch(sql.TRIES, ids, BUCKETS))
     later = {row["credential_id"]: row["number"] for row in await connection.fetch(sql.LATER, ids)}
     touched = await read_touched(connection, ids)
+    resting = [each.credential["id"] for each in shown if each.rests]
+    mornings = await read_mornings(connection, resting) if resting else {}
     cards = [
         Card(
             credential=each.credential,
@@ -197,6 +219,7 @@ async def _cards(connection: Connection, shown: Sequence[_Seen]) -> list[Card]:
             touched=touched.get(each.credential["id"], Touched()),
             outcomes=each.outcomes,
             chart=draw(_buckets(tries[each.credential["id"]])),
+            morning=mornings.get(each.credential["id"]),
         )
         for each in shown
     ]
@@ -242,21 +265,16 @@ def _by_credential(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:
     return found
 
 
-def _outcomes(rows: Iterable[Any]) -> Outcomes:
+def _outcomes(taken: Taken, untaken: Iterable[Any]) -> Outcomes:
     counts: dict[str, int] = defaultdict(int)
-    for row in rows:
-        outcome = _outcome(row["status"], row["by_recipient"])
-        counts[outcome] += row["number"]
-        if outcome == "failed" and row["taken"]:
-            counts["lost"] += row["number"]
-    return Outcomes(**counts)
+    for row in untaken:
+        counts[_outcome(row["status"], row["by_recipient"])] += row["number"]
+    return Outcomes(taken, **counts)
 
 
 def _outcome(status: str, by_recipient: bool | None) -> str:
-    if status in ("delivered", "accepted"):
-        return status
-    if status in ("bounced", "refused", "failed", "expired"):
-        return "recipient" if by_recipient else "failed"
+    if status in ("refused", "failed", "expired"):
+        return "not_taken_recipient" if by_recipient else "not_taken"
     return "unfinished"
 
 

@@ -76,8 +76,9 @@ select credential_id, count(*) as number from delivery
    and due_at > app.now()
  group by credential_id
 """
-# What was tried in the last hour, or ended in it without a try, by what has become of it.
-OUTCOMES = """
+# What was tried in the last hour, or ended in it without a try, and was not taken; what was is
+# engine/taken.py's.
+NOT_TAKEN = """
 with seen as (
   select ad.delivery_id as id from attempt a join attempt_delivery ad on ad.attempt_id = a.id
    where a.credential_id = any ($1) and a.drill is null
@@ -85,11 +86,11 @@ with seen as (
   union
   select id from delivery
    where credential_id = any ($1) and drill is null and attempts <= 1
-     and status in ('refused', 'bounced', 'failed') and ended_at > app.now() - interval '1 hour'
+     and status in ('refused', 'failed') and ended_at > app.now() - interval '1 hour'
 )
-select d.credential_id, d.status, d.status = 'bounced' or d.last_case = any ($2) as by_recipient,
-       d.accepted_at is not null as taken, count(*) as number
-  from seen join delivery d on d.id = seen.id group by 1, 2, 3, 4
+select d.credential_id, d.status, d.last_case = any ($2) as by_recipient, count(*) as number
+  from seen join delivery d on d.id = seen.id
+ where d.accepted_at is null and d.status not in ('delivered', 'bounced') group by 1, 2, 3
 """
 TRIES = """
 select credential_id,

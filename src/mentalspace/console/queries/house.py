@@ -81,6 +81,12 @@ with clock as materialized (
 select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
   from sums cross join soon left join people on people.incident_id is null
 """
+_ZONES = """
+select p.timezone from practice p
+ where not p.is_drill and exists (
+   select from credential c where c.practice_id = p.id and c.active and c.drill is null)
+ group by 1 order by count(*) desc, 1
+"""
 _TRIES = """
 select count(*) filter (where a.state = 'succeeded') as good,
        count(*) filter (where a.state in ('failed', 'unknown')) as bad
@@ -88,6 +94,11 @@ select count(*) filter (where a.state = 'succeeded') as good,
  where c.drill is null and a.drill is null and a.finished_at >= $1
    and a.finished_at <= coalesce($2::timestamptz, 'infinity')
 """
+
+
+async def read_zones(connection: Connection) -> list[str]:
+    """Of all practices that send anything, each once, those of most of them first."""
+    return [row["timezone"] for row in await connection.fetch(_ZONES)]
 
 
 async def read_house_impact(connection: Connection, incident: Any) -> Any:

@@ -296,9 +296,10 @@ def _resting(s: Standing) -> tuple[str, ...]:
     if not s.resting:
         return ()
     waits = "waits" if s.resting == 1 else "wait"
+    hour = f" {s.morning.words}," if s.morning is not None else ""
     return (
-        f"{_count(s.resting)} {waits} for the morning by the recipients’ clocks, and would still: "
-        "no button sends at night.",
+        f"{_count(s.resting)} {waits} for the morning by the recipients’ clocks,{hour} and would"
+        " still: no button sends at night.",
     )
 
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from mentalspace.engine import replay
 from mentalspace.engine.db import Connection
+from mentalspace.engine.mornings import Morning, read_mornings
 from mentalspace.engine.queued import RESTS
 
 
@@ -27,10 +28,11 @@ class Standing:
     """`incident_id` is None of a credential that is looked at by itself. Counts are of deliveries.
 
     `waiting` is due, of use and free to leave, `resting` due and of use and may not leave before
-    its hours begin, `useless` due and too late; `naming` of the waiting name a client; `movable` of
-    them surely have not left. `holds` are people's, of what is safe to send again. `moved` have
-    gone over to another provider since the incident began, to `moved_to` lately, from `moved_at`
-    on; `out` says that they would still. A person switched at `switched_at`, if one did."""
+    its hours begin, at `morning`, `useless` due and too late; `naming` of the waiting name a
+    client; `movable` of them surely have not left. `holds` are people's, of what is safe to send
+    again. `moved` have gone over to another provider since the incident began, to `moved_to`
+    lately, from `moved_at` on; `out` says that they would still. A person switched at
+    `switched_at`, if one did."""
 
     incident_id: UUID | None
     resolved: bool
@@ -73,6 +75,7 @@ class Standing:
     moved_to: str | None
     switched_at: datetime | None
     fallback: Fallback | None
+    morning: Morning | None = None
 
     @property
     def due(self) -> int:
@@ -170,6 +173,7 @@ async def _read(connection: Connection, asked: str, subject: UUID) -> Standing |
         _FALLBACK, row["practice_id"], row["integration"], credential_id, row["drill"]
     )
     heaps = await replay.preflight(connection, credential_id=credential_id)
+    mornings = await read_mornings(connection, [credential_id]) if row["resting"] else {}
     known: dict[str, Any] = dict(row)
     return Standing(
         **known,
@@ -179,4 +183,5 @@ async def _read(connection: Connection, asked: str, subject: UUID) -> Standing |
         held_useless=sum(heap.of_no_use for heap in heaps),
         holds=tuple(heap for heap in heaps if heap.held_by and heap.safe),
         fallback=Fallback(**dict(fallback)) if fallback else None,
+        morning=mornings.get(credential_id),
     )

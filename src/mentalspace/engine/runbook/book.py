@@ -99,6 +99,11 @@ class Runbooks:
         return tuple(case for room in self.rooms for case in room.cases)
 
     @property
+    def recipient_cases(self) -> tuple[str, ...]:
+        """Of every room."""
+        return tuple(case_id for room in self.rooms for case_id in room.recipient_cases)
+
+    @property
     def alerts(self) -> tuple[AlertRule, ...]:
         return tuple(rule for room in self.rooms for rule in room.overview.alerts)
 

@@ -69,7 +69,7 @@ def _look(rule: AlertRule, row: Any, called_back: CalledBack | None) -> Look:
             value=float(row["unheard"]),
             fires=True,
             seen=f"{row['refused']} callbacks refused since {row['refused_since']:%H:%M} UTC"
-            f" ({row['code']}), none taken; {row['unheard']} messages nothing is heard of",
+            f" ({row['code']}), none taken; {row['unheard']} messages taken meanwhile",
             since=row["refused_since"],
             fault="ours",
             facts={**facts, "refused": row["refused"], "code": row["code"]},

@@ -11,12 +11,13 @@ from typing import Any
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import Standing
 from mentalspace.engine.heard import Heard
+from mentalspace.engine.mornings import Morning
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
-from mentalspace.kernel.errors import Evidence, ProviderError, Refused
+from mentalspace.kernel.errors import Evidence, ProviderError, Refused, left_at
 from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.lately import Trouble
@@ -102,7 +103,7 @@ async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
         case = classify(cases, error.evidence)
         text = f"{provider.title} answered {error.evidence.summary()}: {case.title} ({case.id})"
         whose: Whose = "theirs" if case.fault is Fault.THEIRS else "ours"
-        if error.evidence.kind == "connect":
+        if error.evidence.kind == "connect" and left_at(error.evidence.code) is None:
             text = f"{provider.title}: {case.title} ({case.id}); the address is {row['base_url']}"
             return replace(finding(row, "provider", "bad", text, whose), unreached=True)
         return finding(row, "provider", "bad", text, whose)
@@ -145,7 +146,9 @@ def going_live(
     return [finding(row, "agreement", state, text)]
 
 
-def health(row: Any, called: RoomFinding, way_in: WayIn | None = None) -> list[RoomFinding]:
+def health(
+    row: Any, called: RoomFinding, way_in: WayIn | None = None, morning: Morning | None = None
+) -> list[RoomFinding]:
     """What our own ledger says of it, beside what its provider answered just now."""
     last = row["last_good_at"]
     good = f"{last:%Y-%m-%d %H:%M} UTC" if last else "none yet"
@@ -170,13 +173,15 @@ def health(row: Any, called: RoomFinding, way_in: WayIn | None = None) -> list[R
         f"{row['waiting']} wait, the oldest for {oldest_s:.0f} s" if oldest_s else "nothing waits"
     )
     if row["resting"]:
-        text += f"; {row['resting']} wait for the morning, as they should"
+        hour = f", {morning.words}" if morning is not None else ""
+        text += f"; {row['resting']} wait for the morning, as they should{hour}"
     found.append(finding(row, "queue age", state, text))
     if row["refused"]:
-        more = f". {way_in.words}" if way_in is not None else ""
+        more = f". {way_in.words}. {way_in.taken.words}" if way_in is not None else ""
         found.append(finding(row, "callbacks", "bad", f"{_refused(row)}{more}", "ours"))
     elif way_in is not None:
-        told = finding(row, "callbacks", "warning", way_in.words, way_in.whose)
+        text = f"{way_in.words}. {way_in.taken.words}"
+        told = finding(row, "callbacks", "warning", text, way_in.whose)
         found.append(replace(told, cure=way_in.advice))
     if row["held"]:
         found.append(finding(row, "held", "warning", f"{row['held']} wait for a person"))
@@ -232,7 +237,9 @@ def callbacks(row: Any, provider: Provider, heard: Heard) -> RoomFinding:
     return finding(row, "last callback", "warning", f"{last}: {heard.words}")
 
 
-def line(row: Any, called: RoomFinding, touched: Touched, heard: Heard) -> CredentialLine:
+def line(
+    row: Any, called: RoomFinding, touched: Touched, heard: Heard, morning: Morning | None
+) -> CredentialLine:
     return CredentialLine(
         id=row["id"],
         subject=_subject(row),
@@ -249,6 +256,7 @@ def line(row: Any, called: RoomFinding, touched: Touched, heard: Heard) -> Crede
         unknown=row["unknown"],
         touched=touched,
         heard=heard,
+        morning=morning,
     )
 
 

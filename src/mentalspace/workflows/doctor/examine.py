@@ -15,6 +15,7 @@ from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.agreement import standings
 from mentalspace.engine.credential_check import read_checked
 from mentalspace.engine.heard import read_heard
+from mentalspace.engine.mornings import read_mornings
 from mentalspace.engine.outbound import Client, DeadlinedHttp, open_client
 from mentalspace.engine.rates import DAY_S, SPANS, Rates, Reading, read_rates
 from mentalspace.engine.resolver import Resolver
@@ -46,6 +47,7 @@ from mentalspace.workflows.doctor.credentials import (
     of_lately,
 )
 from mentalspace.workflows.doctor.files import look_at_files
+from mentalspace.workflows.doctor.first_step import first_step
 from mentalspace.workflows.doctor.judged import as_judged, read_judged
 from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.lives import look_at_lives
@@ -69,6 +71,8 @@ AT_ONCE = 8
 STATUS_WITHIN_S = 3.0
 # More than so many credentials are counted, not named.
 NAMED = 3
+# What is found of our calls to a provider.
+CALLS = ("provider", "breaker", "calls")
 
 _STATES = """
 select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
@@ -77,7 +81,7 @@ select a.rule_id, a.state, a.since, c.provider || '/' || c.endpoint as subject
 """
 _INCIDENTS = """
 select i.rule_id, i.since, i.recovered_at, c.provider || '/' || c.endpoint as subject, i.fault,
-       i.severity in ('critical', 'high') as is_grave
+       i.facts ->> 'first_step' as first_step, i.severity in ('critical', 'high') as is_grave
   from incident i join credential c on c.id = i.credential_id
  where i.status <> 'resolved' and c.id = any ($1)
 """
@@ -142,21 +146,20 @@ async def _report(
     own = [*own, *(_of_gauge(room, metric, gauge) for metric, gauge in gauges)]
     now, touched = await _now(services, [row["id"] for row in rows])
     findings = [*called, *domain, *own]
-    troubled = any(
-        f.state == "bad" and f.check in ("provider", "breaker", "calls") for f in findings
-    )
+    troubled = any(f.state == "bad" and f.check in CALLS for f in findings)
     findings += [_of_status(room, said, troubled) for said in status]
+    verdict = judge(findings)
     return Report(
         room=room,
         title=book.overview.title,
         now=now,
-        verdict=judge(findings),
+        verdict=verdict,
         overview=book.overview,
         credentials=lines,
         domain=domain,
-        status=status,
+        status=[replace(said, lags=_lags(services, room, said, findings)) for said in status],
         rates=rates,
-        alerts=alerts,
+        alerts=[replace(one, first_step=first_step(one, verdict, findings)) for one in alerts],
         answers=answers,
         gauges=gauges,
         findings=findings,
@@ -187,6 +190,8 @@ async def _ask_all(
         checked = await read_checked(connection)
         judged = await read_judged(connection, ids)
         tests = await read_test_modes(connection, services.runbooks, ids)
+        resting = [row["id"] for row in rows if row["resting"]]
+        mornings = await read_mornings(connection, resting) if resting else {}
     silent = [row["id"] for row in rows if row["refused"] or heard[row["id"]].is_suspicious]
     ways_in = await look_at_ways_in(services, silent)
     lines: list[CredentialLine] = []
@@ -205,11 +210,14 @@ async def _ask_all(
         price = services.runbooks.room(row["integration"]).overview.look_up_price
         provider = services.rooms[row["integration"]].provider(row["provider"])
         own = [*examined, *look_ups(row, provider, price)]
-        lines.append(line(row, called, touched.get(row["id"], Touched()), heard[row["id"]]))
+        morning = mornings.get(row["id"])
+        lines.append(
+            line(row, called, touched.get(row["id"], Touched()), heard[row["id"]], morning)
+        )
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
             findings += going_live(services, found, row["practice"], tests.get(row["id"]))
-        mine = health(row, called, ways_in.get(row["id"]))
+        mine = health(row, called, ways_in.get(row["id"]), morning)
         mine.append(callbacks(row, provider, heard[row["id"]]))
         mine += [of_lately(row, one) for one in troubles.get(row["id"], ())]
         if (flips := checked.get(row["id"])) is not None and flips.is_partly_bad:
@@ -305,6 +313,18 @@ def _of_status(room: str, said: StatusLine, troubled: bool) -> RoomFinding:
     return RoomFinding(room, said.provider, "status page", state, text, "theirs")
 
 
+def _lags(services: Services, room: str, said: StatusLine, findings: Sequence[RoomFinding]) -> bool:
+    """It says that all is well, and our own calls fail by the provider's fault."""
+    if said.problem is not None or said.indicator != "none":
+        return False
+    bad = [f for f in findings if f.state == "bad"]
+    ours = any(f.check == "way out" for f in bad)
+    failing = {f.subject.partition("/")[0] for f in bad if f.check in CALLS and f.whose == "theirs"}
+    return not ours and any(
+        services.rooms[room].provider(name).title == said.provider for name in failing
+    )
+
+
 # The ledger -------------------------------------------------------------------------------------
 
 
@@ -373,7 +393,11 @@ def _alert(rule: AlertRule, states: Sequence[Any], incidents: Sequence[Any]) -> 
     if not mine:
         return AlertLine(rule, "no_data", None, None)
     state, since, subject = min(mine, key=lambda found: URGENCY.index(found[0]))
-    return AlertLine(rule, state, since, subject)
+    told = next(
+        (r["first_step"] for r in incidents if (r["rule_id"], r["subject"]) == (rule.id, subject)),
+        None,
+    )
+    return AlertLine(rule, state, since, subject, told)
 
 
 def _of_reading(room: str, reading: Reading) -> RoomFinding:

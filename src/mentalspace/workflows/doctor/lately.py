@@ -149,9 +149,8 @@ async def read_troubles(
     credential_ids: Sequence[UUID] | None = None,
 ) -> dict[UUID, list[Trouble]]:
     """By credential, the weightiest first; of all that are in use if none are given. As on-call."""
-    recipients = [case.id for case in runbooks.cases if case.fault is Fault.RECIPIENT]
     ids = None if credential_ids is None else list(credential_ids)
-    rows = await connection.fetch(_READ, ids, recipients, list(SILENT_KINDS))
+    rows = await connection.fetch(_READ, ids, list(runbooks.recipient_cases), list(SILENT_KINDS))
     found: dict[UUID, list[Trouble]] = {}
     for row in rows:
         title = rooms[row["integration"]].provider(row["provider"]).title

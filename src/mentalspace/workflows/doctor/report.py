@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.engine.heard import Heard
+from mentalspace.engine.mornings import Morning, together
 from mentalspace.engine.rates import Rates
 from mentalspace.engine.room_gauges import Gauge
 from mentalspace.engine.runbook import AlertRule, Metric, Overview
@@ -55,8 +56,8 @@ class RoomFinding:
 @dataclass(frozen=True, slots=True)
 class CredentialLine:
     """A credential at a glance. `call` is what its provider answered just now; what is `resting`
-    is due and may not leave before its hours begin, whoever is well. `touched` are the
-    people behind it, and `heard` is when its provider last called back."""
+    is due and may not leave before its hours begin, at `morning`, whoever is well. `touched` are
+    the people behind it, and `heard` is when its provider last called back."""
 
     id: UUID
     subject: str
@@ -73,27 +74,43 @@ class CredentialLine:
     unknown: int
     touched: Touched
     heard: Heard
+    morning: Morning | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StatusLine:
-    """What a provider's own status page says; `problem` why it could not be read."""
+    """What a provider's own status page says; `problem` why it could not be read. It `lags` where
+    it says that all is well while our own calls fail, and that is the provider's."""
 
     provider: str
     url: str
     indicator: str | None
     description: str | None
     problem: str | None
+    lags: bool = False
+
+    @property
+    def remark(self) -> str:
+        """Beside what it says; empty where it is to be believed."""
+        if not self.lags:
+            return ""
+        return (
+            f"Such a page often lags behind: our own calls to {self.provider} fail all the same. Go"
+            " by these."
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """A live rule in its worst state over the credentials; `subject` is where that is."""
+    """A live rule in its worst state over the credentials; `subject` is where that is. `told` is
+    what its incident there said to do first, `first_step` what is to be done first now."""
 
     rule: AlertRule
     state: str
     since: datetime | None
     subject: str | None
+    told: str | None = None
+    first_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +140,11 @@ class Report:
         rest = [f for f in self.findings if f.state != "good" and f.check not in _ELSEWHERE]
         shown = [*self.domain, *(f for f in rest if f not in self.domain)]
         return sorted(shown, key=lambda f: (("bad", "warning", "good").index(f.state), f.subject))
+
+    @property
+    def morning(self) -> Morning | None:
+        """When what rests may leave, at any of the credentials."""
+        return together(line.morning for line in self.credentials)
 
     @property
     def ok(self) -> bool:
@@ -159,6 +181,7 @@ class Report:
                     "state": line.state,
                     "since": line.since.isoformat() if line.since else None,
                     "subject": line.subject,
+                    "first_step": line.first_step,
                 }
                 for line in self.alerts
             ],
@@ -172,6 +195,7 @@ def _credential(line: CredentialLine) -> Mapping[str, Any]:
         "id": str(line.id),
         "touched": line.touched.public(),
         "heard": line.heard.public(),
+        "morning": line.morning.words if line.morning else None,
         "call": line.call.text,
         "last_good_at": line.last_good_at.isoformat() if line.last_good_at else None,
     }

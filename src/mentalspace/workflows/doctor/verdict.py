@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from mentalspace.kernel.checkup import State, Whose
 
@@ -22,6 +22,9 @@ class Looked(Protocol):
     def text(self) -> str: ...
     @property
     def whose(self) -> Whose | None: ...
+
+
+F = TypeVar("F", bound=Looked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,11 @@ def judge(findings: Sequence[Looked]) -> Verdict:
         text = f"{text.rstrip('.')}. {(other.whose or '').capitalize()} as well: {other.text}"
         return Verdict("both", text, max(0, more - 1), len(warnings))
     return Verdict(sides.pop() if sides else "unclear", text, more, len(warnings))
+
+
+def weightiest(findings: Sequence[F]) -> F | None:
+    """What decides among them; None of none."""
+    return min(findings, key=_weight, default=None)
 
 
 def _weight(finding: Looked) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ from mentalspace.engine.called_back import CalledBack, read_called_back
 from mentalspace.engine.reach import Reach, reach
 from mentalspace.engine.reception import HTTP_OF
 from mentalspace.engine.services import Services
+from mentalspace.engine.taken import Taken, read_taken
 from mentalspace.kernel.checkup import Whose
 from mentalspace.kernel.integration import hook_url
 
@@ -46,6 +47,10 @@ _MEANWHILE = (
 # What stands between the provider and that address is not seen from here.
 _ASKED = "asked just now through its public address (from here, not from outside)"
 _DO_NOTHING = "send nothing again, and pause nothing"
+_OPEN_IT = (
+    "Look at what stands before our own door: the tunnel or proxy, its certificate, and whether the"
+    " process behind it lives (mentalspace status). What is sent arrives all the same"
+)
 _WHY: Mapping[str, str] = {
     "signature": "what signs them is not the secret that is entered here",
     "timestamp": "they are signed for another time",
@@ -61,7 +66,7 @@ class WayIn:
     `last_at`; nothing held after them if they are the `latest`. `address` is our `door`'s, and that
     how far we get to it ourselves; `calls_others`, whether others are called back meanwhile;
     `hears`, whether what people write comes in by it as well; `called_back`, whether what is
-    overdue is late or missing."""
+    overdue is late or missing; `taken`, what became of the last hour's messages."""
 
     provider: str
     heard_at: datetime | None
@@ -73,6 +78,7 @@ class WayIn:
     called_back: CalledBack | None = None
     calls_others: bool = False
     address: str = ""
+    taken: Taken = field(default_factory=Taken)
 
     @property
     def latest(self) -> bool:
@@ -89,9 +95,9 @@ class WayIn:
 
     @property
     def advice(self) -> str | None:
-        """Where it is not our own door that is to be mended."""
+        """None where callbacks are refused: why says what is to be mended."""
         if self.whose == "ours":
-            return None
+            return None if self.latest else _OPEN_IT
         kind = self.called_back.kind if self.called_back else None
         if self.calls_others and kind in (None, "missing"):
             return (
@@ -176,11 +182,17 @@ async def look_at_ways_in(
     async with services.database.as_oncall() as connection:
         rows = await connection.fetch(_READ, list(credential_ids))
         called_back = await read_called_back(connection, credential_ids)
+        recipients = services.runbooks.recipient_cases
+        taken = await read_taken(connection, credential_ids, recipients, credential_ids)
     doors = await asyncio.gather(*(_door(services, row) for row in _asked(rows)))
     by_room = dict(zip((_room(row) for row in _asked(rows)), doors, strict=True))
     return {
-        row["id"]: _way_in(services, row, by_room[_room(row)], called_back.get(row["id"]))
+        id_: replace(
+            _way_in(services, row, by_room[_room(row)], called_back.get(id_)),
+            taken=taken.get(id_, Taken()),
+        )
         for row in rows
+        for id_ in (row["id"],)
     }
 
 
