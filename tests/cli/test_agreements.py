@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from mentalspace.cli.actor import login_actor
 from tests.cli.commands import environment_of, mentalspace
 
 TWO_DAYS_AGO = str(date.today() - timedelta(days=2))
@@ -66,7 +67,8 @@ async def test_a_mistake_in_it_is_one_line(
 async def test_test_mode_is_switched_and_the_doctor_says_so(
     environment: dict[str, str], admin: asyncpg.Connection[Any]
 ) -> None:
-    """A credential marked for tests says so to the doctor; switched off, it reaches everybody."""
+    """A credential marked for tests says so to the doctor, with who was logged in where it was
+    switched; switched off, it reaches everybody."""
     words = ("credential", "test-mode", "email", "--practice", "lakeside")
     assert "only test recipients" in mentalspace(environment, *words).stdout
     switched = (
@@ -76,12 +78,13 @@ async def test_test_mode_is_switched_and_the_doctor_says_so(
     findings = json.loads(mentalspace(environment, "doctor", "email", "--json").stdout)["findings"]
     [mode] = [f for f in findings if f["check"] == "test mode"]
     assert (mode["state"], mode["whose"]) == ("warning", "ours")
+    assert f" UTC by {login_actor()}" in mode["text"]
     named = (*words[:-1], "Lakeside Counseling", "--off")
     assert "everybody" in mentalspace(environment, *named).stdout
     assert not await admin.fetchval(switched)
-    noted = "select action from audit where actor = 'command line' order by id desc limit 2"
-    told = [row["action"] for row in await admin.fetch(noted)]
-    assert told == ["test_mode_ended", "test_mode_begun"]
+    noted = "select action, actor from audit where action like 'test\\_mode%' order by id desc"
+    told = [tuple(row) for row in await admin.fetch(noted)]
+    assert told == [("test_mode_ended", login_actor()), ("test_mode_begun", login_actor())]
     unknown = mentalspace(environment, "credential", "test-mode", "email", "--practice", "nowhere")
     assert "no such practice" in unknown.stderr
 

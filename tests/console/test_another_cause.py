@@ -79,6 +79,13 @@ async def test_test_mode_says_who_when_and_what_switching_it_off_does(stage: Sta
         credential_id, stage.lakeside, "email.refused_here", "email.test_mode", test_mode=begun
     )
     incident = await _open(stage, new)
+    await stage.owner.execute(
+        "insert into audit (practice_id, actor, action) values"
+        " ($1, 'noor (command line)', 'test_mode_begun')",
+        stage.lakeside,
+    )
+    fleet = re.sub(r"<[^>]*>", "", await _read(stage, "/"))
+    assert re.search(r"Let only test recipients be reached.{0,80}noor \(command line\)", fleet)
     due = await stage.owner.fetch(
         "select id from delivery where credential_id = $1 and status = 'pending' limit 1",
         credential_id,

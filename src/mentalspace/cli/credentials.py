@@ -11,7 +11,6 @@ import typer
 
 from mentalspace.cli import former
 from mentalspace.cli.actor import login_actor, on_call_actor
-from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import Application, MakeApplication
 from mentalspace.cli.ask import ask
 from mentalspace.cli.chosen import chosen_of, endpoint_in
@@ -181,7 +180,7 @@ async def _switch(
         if not await change(owner, room.name, endpoint, on):
             raise Refused("no_such_credential", f"the practice has none for {provider.title}")
         what = f"{room.name} {provider.name}"
-        await note(owner, ACTOR, deed, practice_id=practice_id, what=what)
+        await note(owner, login_actor(), deed, practice_id=practice_id, what=what)
 
 
 def _look_up_costs(application: Application, room: Integration) -> str:

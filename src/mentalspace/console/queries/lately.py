@@ -131,12 +131,18 @@ async def read_changes(
             for row in secrets
         ),
         *(
-            Change(row["at"], row["what"], None, practice=practices.get(row["practice_id"]))
+            Change(row["at"], row["what"], _by_name(row["who"]),
+                   practice=practices.get(row["practice_id"]))
             for row in noted if row["what"] != "credential_set"
         ),
         *(Change(row["at"], row["what"], row["who"], row["reason"]) for row in silences),
     ]  # fmt: skip
     return grouped(one for one in changes if is_wanted(one))[:MOST]
+
+
+def _by_name(who: str) -> str | None:
+    """Whoever was logged in on the host; a person of the console stands in the audit by an id."""
+    return who if who.endswith("(command line)") else None
 
 
 def grouped(changes: Iterable[Change]) -> list[Change]:
