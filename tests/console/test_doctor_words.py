@@ -91,6 +91,15 @@ _BOOKS = load_runbooks(list(discover_rooms().values()), None)
 _WAY_OUT = RoomFinding("sms", "host", "way out", "bad", "nothing answers", "ours", "Look at DNS")
 _KEY = RoomFinding("sms", "twilio/mesa", "provider", "bad", "Twilio answered 401", "ours")
 _DOWN = RoomFinding("sms", "twilio/mesa", "provider", "bad", "Twilio answered 503", "theirs")
+_WAY_IN = RoomFinding(
+    "sms",
+    "twilio/mesa",
+    "callbacks",
+    "warning",
+    "ours: our own door is not reached",
+    "ours",
+    "Look at what stands before our own door",
+)
 _THERE = RoomFinding("sms", "twilio/lake", "breaker", "bad", "the breaker is open", "theirs")
 
 
@@ -106,15 +115,18 @@ _THERE = RoomFinding("sms", "twilio/lake", "breaker", "bad", "the breaker is ope
             "sms.consecutive_failures",
             None,
             [_KEY],
-            "What is ours, and stands above: provider: Twilio answered 401",
+            "See to what is ours, above: provider: Twilio answered 401",
         ),
         # Both sides have something: a rule follows the credential that it fires at.
         (
             "sms.consecutive_failures",
             None,
             [_KEY, _THERE],
-            "What is ours, and stands above: provider: Twilio answered 401",
+            "See to what is ours, above: provider: Twilio answered 401",
         ),
+        # Of callbacks their own finding says what to do, also where it is no failure.
+        ("sms.callbacks_stop", "Wait", [_WAY_IN], "Look at what stands before our own door"),
+        ("sms.callbacks_stop", "Wait", [_DOWN], "Wait"),
         # What the incident says of its case, and what a rule says of ours, is to the point.
         ("sms.consecutive_failures", "The token; do as it says", [_WAY_OUT], "The token; do"),
         ("sms.queue_stands", None, [_WAY_OUT], "See whether workers live and lanes move"),

@@ -159,6 +159,16 @@ async def test_an_outage_is_theirs_and_their_page_agrees(house: House) -> None:
     assert states["status page"] == "bad"
 
 
+async def test_a_key_that_is_refused_is_the_first_thing_to_mend(house: House) -> None:
+    """Ours: what the runbook says to do now, and nothing of a page that lags."""
+    await house.sandbox("POST", "/break/email/resend", {"preset": "key_revoked"})
+    report = await look(house)
+    assert report.verdict.whose == "ours"
+    [mesa] = [line.call for line in report.credentials if line.subject == "resend/mesa"]
+    assert (mesa.cure or "").startswith("Enter a key that Resend accepts")
+    assert "lags behind" not in screen(report)
+
+
 async def test_webhooks_signed_with_another_secret_are_ours(house: House) -> None:
     """They are refused and kept nowhere; the doctor says so until one holds again."""
     await house.sandbox("POST", "/break/email/resend", {"preset": "hooks_forged"})

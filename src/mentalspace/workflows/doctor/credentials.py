@@ -15,7 +15,7 @@ from mentalspace.engine.mornings import Morning
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 from mentalspace.engine.runbook import Price
 from mentalspace.engine.services import Services
-from mentalspace.kernel.case import Fault, classify
+from mentalspace.kernel.case import ErrorCase, Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
 from mentalspace.kernel.errors import Evidence, ProviderError, Refused, left_at
 from mentalspace.kernel.integration import Adapter, Checkup, Provider
@@ -106,8 +106,19 @@ async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:
         if error.evidence.kind == "connect" and left_at(error.evidence.code) is None:
             text = f"{provider.title}: {case.title} ({case.id}); the address is {row['base_url']}"
             return replace(finding(row, "provider", "bad", text, whose), unreached=True)
-        return finding(row, "provider", "bad", text, whose)
+        return replace(
+            finding(row, "provider", "bad", text, whose), cure=_cure(case, row, provider)
+        )
     return finding(row, "provider", "good", f"{provider.title}: {seen}")
+
+
+def _cure(case: ErrorCase, row: Any, provider: Provider) -> str | None:
+    """What the runbook says to do now about what is ours."""
+    if case.fault is not Fault.OURS or case.now is None:
+        return None
+    practice = row.get("practice") or "the practice"
+    said = case.now.format(provider=provider.title, practice=practice, endpoint=row["endpoint"])
+    return said.replace("`", "")
 
 
 async def _in_time(adapter: Adapter) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mentalspace.engine.runbook import AlertKind
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.report import AlertLine, RoomFinding
 from mentalspace.workflows.doctor.verdict import Verdict, weightiest
@@ -16,12 +17,18 @@ def first_step(line: AlertLine, verdict: Verdict, findings: Sequence[RoomFinding
     """Its incident's, which follows the case that was met, or the rule's own. That one is meant for
     the provider's fault, mostly: where what is found is ours, it is that which is done first."""
     own = line.told or line.rule.action
+    if line.rule.kind is AlertKind.CALLBACKS:
+        return next((f.cure for f in findings if _tells_of_callbacks(f, line) and f.cure), own)
     if own != line.rule.action or line.rule.fault is Fault.OURS:
         return own
     ours = _ours(line, verdict, [f for f in findings if f.state == "bad" and f.whose == "ours"])
     if ours is None:
         return own
-    return ours.cure or f"What is ours, and stands above: {ours.check}: {ours.text}"
+    return ours.cure or f"See to what is ours, above: {ours.check}: {ours.text}"
+
+
+def _tells_of_callbacks(found: RoomFinding, line: AlertLine) -> bool:
+    return found.check == "callbacks" and found.subject == line.subject
 
 
 def _ours(line: AlertLine, verdict: Verdict, ours: Sequence[RoomFinding]) -> RoomFinding | None:
