@@ -141,6 +141,7 @@ _ENTERED = {"facts": {"entered_at": AT.isoformat()}}
         ({**_OUT, **_ENTERED}, {"good": False}, "secret"),
         ({**_OUT, **_ENTERED}, {"good": None}, "secret"),
         ({**_OUT, **_ENTERED}, {"replaced_at": AT + timedelta(minutes=2)}, "acknowledge"),
+        ({**_OUT, **_ENTERED, "last_good_at": AT + timedelta(minutes=2)}, {}, "acknowledge"),
         ({**_OUT, "since": AT + timedelta(hours=1)}, {}, "acknowledge"),
         ({**_OUT, "last_good_at": AT + timedelta(minutes=1)}, {}, "acknowledge"),
         ({**_OUT, "facts": {"practices": 3}}, {}, "acknowledge"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -81,6 +82,10 @@ def test_what_was_entered_just_before_is_ours() -> None:
     found = verdict(incident, {"latest": latest, "elsewhere": None}, "Twilio")
     assert found.whose == "Ours, most likely"
     assert "since its secret and address were entered anew at 02:10:00 UTC" in found.because
+    well = {**incident, "last_good_at": datetime(2026, 3, 2, 2, 31, tzinfo=UTC)}
+    found = verdict(well, {"latest": latest, "elsewhere": None}, "Twilio")
+    assert "Nothing has gone well" not in found.because
+    assert "calls have gone well since, the last at 02:31:00 UTC" in found.because
 
 
 def test_who_switched_test_mode_on_is_the_cause() -> None:

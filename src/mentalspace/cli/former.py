@@ -95,7 +95,8 @@ async def _bring_back(services: Services, wanted: _Wanted) -> list[str]:
     if not look.well and not wanted.untried:
         raise Refused("not_tried", f"{look.would[0]} With --untried it is used all the same.")
     count = await bring_back(services, credential_id, await _wish(services, wanted, look.version))
-    return [*look.would, f"done: {count} messages waited, and what may leave goes"]
+    waited = "1 message" if count == 1 else f"{count:,} messages"
+    return [*look.would, f"done: {waited} waited, and what may leave goes"]
 
 
 async def _forget(services: Services, wanted: _Wanted) -> None:

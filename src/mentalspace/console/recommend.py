@@ -194,10 +194,10 @@ def _entered(seen: Seen) -> Recommendation | None:
     is called has no secret to enter: what it replaced comes first, if it is answered well."""
     former = seen.former
     entered = began_with(seen.incident, former)
-    if entered is not None and former is not None and former.replaced_at > entered:
+    if entered is not None and _is_past(seen.incident, former, entered):
         return Recommendation(
-            "See whether what waits leaves now: another was entered since this began, or the former"
-            " one brought back.",
+            "See whether what waits leaves now: what this began with is no longer in use, or goes"
+            " well by now.",
             "acknowledge" if seen.incident["status"] == "open" else None,
         )
     if entered is not None and former is not None and former.good:
@@ -214,6 +214,14 @@ def _entered(seen: Seen) -> Recommendation | None:
         f" nothing has gone well with it. Enter both again as {seen.provider} shows them; what"
         " waits goes then.",
         "secret",
+    )
+
+
+def _is_past(incident: Any, former: Former | None, entered: datetime) -> bool:
+    """It was replaced since, or something has gone well since."""
+    good = incident["last_good_at"]
+    return (good is not None and good > entered) or (
+        former is not None and former.replaced_at > entered
     )
 
 

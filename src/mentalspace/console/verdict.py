@@ -79,6 +79,12 @@ def _inferred(incident: Any, provider: str) -> str | None:
         of = words.count(practices, "practice") if practices else "other practices as well"
         return f"{provider} refuses the keys of {of}: many do not expire at once"
     if (entered := words.entered_at(incident)) is not None:
+        good = incident.get("last_good_at")
+        if good is not None and good > entered:
+            return (
+                f"It began when its secret and address were entered anew at {entered:%H:%M:%S} UTC;"
+                f" calls have gone well since, the last at {good:%H:%M:%S} UTC"
+            )
         return (
             f"Nothing has gone well since its secret and address were entered anew at"
             f" {entered:%H:%M:%S} UTC"

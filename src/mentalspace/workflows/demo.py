@@ -142,6 +142,7 @@ async def sandbox_credentials(
                 {name: practice.own.get(name, value) for name, value in usual.items()},
                 rank=rank_of(room, provider),
                 looks_up_numbers=provider.looks_up_numbers,
+                entered_by="the demo",
             ),
         )
 

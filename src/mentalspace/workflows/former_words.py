@@ -48,7 +48,7 @@ def _leaves(s: Standing, provider: str) -> list[str]:
         where = held or f"would leave by it at once, at most {s.rate_per_s:g} requests a second"
         said = [f"{_count(s.waiting)} to {people} {where}."]
     if s.resting:
-        said.append(f"{_count(s.resting)} more may not leave before the morning, and would then.")
+        said.append(f"{_count(s.resting)} may not leave before the morning, and would then.")
     if s.useless:
         said.append(f"{_count(s.useless)} would expire: their time has passed.")
     if s.moved:

@@ -15,29 +15,41 @@ from mentalspace.workflows.doctor.report import RoomFinding
 # What follows from the answers; whatever else is wrong is looked at by itself.
 _OF_ANSWERS = ("provider", "breaker", "lanes", "calls")
 _READ = """
-select distinct on (credential_id) credential_id, fault, facts from incident
- where credential_id = any ($1) and status <> 'resolved' and recovered_at is null
-   and drill is null and facts ? 'met'
- order by credential_id, opened_at desc
+select distinct on (i.credential_id) i.credential_id, i.fault, i.facts,
+       exists (select from credential_former f
+                where f.credential_id = i.credential_id and f.forget_at > app.now()
+                  and f.replaced_at <= (i.facts ->> 'entered_at')::timestamptz) as is_kept
+  from incident i
+ where i.credential_id = any ($1) and i.status <> 'resolved' and i.recovered_at is null
+   and i.drill is null and i.facts ? 'met'
+ order by i.credential_id, i.opened_at desc
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """Whose the evaluator says that it is, whose the answers said (`met`), and when a secret was
-    entered, where that is blamed."""
+    entered, where that is blamed; `is_kept`, that the one before it can be brought back."""
 
     whose: Whose
     met: str
     entered_at: datetime | None
+    is_kept: bool
 
     @property
     def cure(self) -> str:
         if self.entered_at is None:
             return "Enter no new keys: others' are refused as well, and many do not expire at once"
+        at = f"{self.entered_at:%Y-%m-%d %H:%M} UTC"
+        if self.is_kept:
+            return (
+                f"Bring the former one back, on the incident’s page or by mentalspace credential"
+                f" bring-back: nothing has gone well with what was entered at {at}, its address or"
+                " its secret"
+            )
         return (
-            f"Look at what was entered at {self.entered_at:%Y-%m-%d %H:%M} UTC, its address as well"
-            " as its secret, and enter both again: nothing has gone well with it"
+            f"Look at what was entered at {at}, its address as well as its secret, and enter both"
+            " again: nothing has gone well with it"
         )
 
 
@@ -62,4 +74,5 @@ def _judged(row: Any) -> Judged:
         "theirs" if row["fault"] == "theirs" else "ours",
         facts["met"],
         datetime.fromisoformat(entered) if entered else None,
+        row["is_kept"],
     )
