@@ -91,7 +91,7 @@ async def test_an_address_that_one_alone_has_is_ours(house: House) -> None:
 
 async def test_what_the_evaluator_has_judged_is_told_so(house: House) -> None:
     """Of the same answer one credential's is ours, for its secret was entered just before; the
-    others' stays theirs."""
+    others' stays theirs. Where the one before is kept, it is named first."""
     await house.sandbox("POST", "/break/email/resend", {"preset": "down"})
     async with connect_owner(house.services.admin_url) as owner:
         await owner.execute(_BLAMED)
@@ -101,6 +101,11 @@ async def test_what_the_evaluator_has_judged_is_told_so(house: House) -> None:
     assert "what was entered at 2026-11-29 08:15 UTC" in (calls["resend/mesa"].cure or "")
     assert calls["resend/default"].whose == "theirs"
     assert report.verdict.whose == "both"
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute(_KEPT)
+    report = await look(house)
+    [mesa] = [line.call for line in report.credentials if line.subject == "resend/mesa"]
+    assert (mesa.cure or "").startswith("Bring the former one back, on the incident’s page")
 
 
 _BLAMED = """
@@ -109,6 +114,15 @@ insert into incident (key, rule_id, integration, practice_id, credential_id, sev
 select 'blamed', 'email.consecutive_failures', 'email', practice_id, id, 'high', 'Mails fail',
        'ours', app.now(), app.now(),
        '{"met": "theirs", "entered_at": "2026-11-29T08:15:00+00:00"}'
+  from credential where endpoint = 'mesa' and provider = 'resend'
+"""
+
+
+_KEPT = """
+insert into credential_former (credential_id, practice_id, base_url, live, test_only, secrets,
+                               entered_at, went_well, replaced_at, forget_at)
+select id, practice_id, base_url, live, test_only, secrets, created_at, true,
+       '2026-11-29T08:15:00+00:00', app.now() + interval '1 day'
   from credential where endpoint = 'mesa' and provider = 'resend'
 """
 
