@@ -171,6 +171,27 @@ async def test_a_key_refused_alone_stays_its_practices_own(desk: Desk) -> None:
     assert not [text for _target, text in desk.pages if "page 2" not in text]
 
 
+async def test_keys_entered_anew_at_many_practices_are_not_the_providers(desk: Desk) -> None:
+    """One mistake, entered at four practices within a minute: each is ours, and what was entered is
+    to be looked at. Once three others are refused as well, all seven are one cause."""
+    await refuse_keys(desk.bench, 4)
+    await desk.bench.admin.execute(
+        "update credential set rotated_at = app.now() - interval '1 min'"
+        " where id in (select credential_id from attempt)"
+    )
+    await desk.tick()
+    found = await incidents(desk)
+    assert [(one["fault"], one["cause"]) for one in found] == 4 * [("ours", None)]
+    assert all("entered_at" in one["facts"] and "met" not in one["facts"] for one in found)
+    assert "Ours: nothing went well since a new secret was entered" in desk.pages[0][1]
+    await refuse_keys(desk.bench, 3, start=4)
+    await desk.tick(timedelta(seconds=6))
+    found = await incidents(desk)
+    assert [one["fault"] for one in found] == 7 * ["theirs"]
+    assert len({one["cause"] for one in found}) == 1
+    assert not [one for one in found if "entered_at" in one["facts"]]
+
+
 async def test_keys_refused_again_after_all_was_over_wake_somebody(desk: Desk) -> None:
     """A group that looks recovered takes nobody in: the key that is refused then pages."""
     await refuse_keys(desk.bench, 3)

@@ -292,7 +292,7 @@ async def _shared(
             title=TITLE,
             fault="theirs",
             shared=causes[new.credential_id],
-            facts={**new.facts, **TOLD},
+            facts={k: v for k, v in new.facts.items() if k != "entered_at"} | TOLD,
         )
         if new.credential_id in causes and new.case_id in rule.keys
         else new

@@ -58,7 +58,8 @@ def _whose(fault: str, facts: Mapping[str, Any]) -> str:
         return f"{whose} most likely: {provider} refuses the keys of {where}"
     if entered := facts.get("entered_at"):
         when = _moment(datetime.fromisoformat(entered))
-        return f"{whose} most likely: nothing went well since a new secret was entered {when}"
+        likely = " most likely" if facts.get("met") else ""
+        return f"{whose}{likely}: nothing went well since a new secret was entered {when}"
     if tests := facts.get("test_mode"):
         how = "switched on" if tests["by_hand"] else "on since it was stored"
         when = _moment(datetime.fromisoformat(tests["at"]))

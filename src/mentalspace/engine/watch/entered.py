@@ -3,7 +3,7 @@ unless the provider fails others as well."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -25,9 +25,8 @@ _BLAMED = "interval '10 min'"
 # given a new secret as well, and had nothing go well with it, is no witness.
 _LATEST = 10
 
-# Of the credentials $1: those that a new secret may have broken, and how many others of the
-# provider are failed by it, or answered, in the same minutes.
-_ENTERED = f"""
+# Of the credentials $1 those that a new secret may have broken.
+_SUSPECT = f"""
 with suspect as (
   select c.id, c.integration, c.provider, c.live, c.drill, c.rotated_at, failed.since
     from credential c
@@ -42,6 +41,9 @@ with suspect as (
      and coalesce(good.finished_at < c.rotated_at, true)
      and failed.since between c.rotated_at - interval '5 s' and c.rotated_at + {_BLAMED}
 )
+"""
+# And how many others of the provider are failed by it, or answered, in the same minutes.
+_ENTERED = f"""{_SUSPECT}
 select s.id, s.rotated_at as entered_at, elsewhere.*
   from suspect s cross join lateral (
     select count(*) filter (where bad > good) as ill,
@@ -65,24 +67,35 @@ async def blame_entered(
     connection: Connection, rule: AlertRule, looks: Mapping[UUID, Look]
 ) -> dict[UUID, Look]:
     """The same looks. Of what fires as theirs since a new secret each says that it is ours, since
-    when, and whose the tries said (`met`); or that the provider fails others as well."""
-    theirs = [
+    when, and whose the tries said (`met`); or that the provider fails others as well. A new key that
+    is refused (`rule.keys`) is ours in any case, and says since when."""
+    suspected = [
         each
         for each, look in looks.items()
-        if look.fires and look.fault == "theirs" and _is_of_tries(rule, look)
+        if look.fires and (_is_theirs(rule, look) or look.case_id in rule.keys)
     ]
-    if not theirs:
+    if not suspected:
         return dict(looks)
-    rows = await connection.fetch(_ENTERED, theirs)
+    rows = await connection.fetch(_ENTERED, suspected)
     return {**looks, **{row["id"]: _judged(looks[row["id"]], row) for row in rows}}
 
 
-def _is_of_tries(rule: AlertRule, look: Look) -> bool:
-    return rule.kind in _OF_TRIES or (rule.kind is AlertKind.RATE and look.case_id is not None)
+async def entered_anew(connection: Connection, credential_ids: Sequence[UUID]) -> set[UUID]:
+    """Those of which all that failed since the last success did so from just after a new secret."""
+    rows = await connection.fetch(f"{_SUSPECT} select id from suspect", list(credential_ids))
+    return {row["id"] for row in rows}
+
+
+def _is_theirs(rule: AlertRule, look: Look) -> bool:
+    of_tries = rule.kind in _OF_TRIES or (rule.kind is AlertKind.RATE and look.case_id is not None)
+    return look.fault == "theirs" and of_tries
 
 
 def _judged(look: Look, row: Any) -> Look:
-    if row["ill"] and row["ill"] >= row["well"]:
+    is_theirs = look.fault == "theirs"
+    if is_theirs and row["ill"] and row["ill"] >= row["well"]:
         return replace(look, facts={**look.facts, "others_fail": row["ill"]})
-    blamed = {"entered_at": row["entered_at"].isoformat(), "met": look.fault}
+    blamed = {"entered_at": row["entered_at"].isoformat()} | (
+        {"met": "theirs"} if is_theirs else {}
+    )
     return replace(look, fault="ours", first_step=FIRST, facts={**look.facts, **blamed})
