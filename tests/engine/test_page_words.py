@@ -28,6 +28,11 @@ AT = "2026-11-29T08:15:00+00:00"
             "Ours most likely: nothing went well since a new secret was entered 29 Nov, 08:15 UTC;",
         ),
         (
+            "ours",
+            {"entered_at": AT},
+            "Ours: nothing went well since a new secret was entered 29 Nov, 08:15 UTC; since",
+        ),
+        (
             "theirs",
             {"refused_together": True, "met": "ours", "provider": "resend", "practices": 1200},
             "Theirs most likely: Resend refuses the keys of 1,200 practices; since",

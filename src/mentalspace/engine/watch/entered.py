@@ -67,8 +67,8 @@ async def blame_entered(
     connection: Connection, rule: AlertRule, looks: Mapping[UUID, Look]
 ) -> dict[UUID, Look]:
     """The same looks. Of what fires as theirs since a new secret each says that it is ours, since
-    when, and whose the tries said (`met`); or that the provider fails others as well. A new key that
-    is refused (`rule.keys`) is ours in any case, and says since when."""
+    when, and whose the tries said (`met`); or that the provider fails others as well. A new key
+    that is refused (`rule.keys`) is ours in any case, and says since when."""
     suspected = [
         each
         for each, look in looks.items()
@@ -95,7 +95,6 @@ def _judged(look: Look, row: Any) -> Look:
     is_theirs = look.fault == "theirs"
     if is_theirs and row["ill"] and row["ill"] >= row["well"]:
         return replace(look, facts={**look.facts, "others_fail": row["ill"]})
-    blamed = {"entered_at": row["entered_at"].isoformat()} | (
-        {"met": "theirs"} if is_theirs else {}
-    )
-    return replace(look, fault="ours", first_step=FIRST, facts={**look.facts, **blamed})
+    met = {"met": "theirs"} if is_theirs else {}
+    facts = {**look.facts, "entered_at": row["entered_at"].isoformat(), **met}
+    return replace(look, fault="ours", first_step=FIRST, facts=facts)
