@@ -100,6 +100,39 @@ async def test_who_takes_the_lead_takes_all(desk: Desk) -> None:
     assert (len(again), len(desk.pages)) == (3, 2)
 
 
+_LED = """
+with lead as (
+  insert into incident (key, rule_id, integration, practice_id, severity, title, fault, since,
+    ack_due_at)
+  values ($1, 'toy.x', 'toy', $2, 'high', 'x', 'theirs', app.now(), app.now()) returning id
+), led as (
+  insert into incident (key, rule_id, integration, practice_id, severity, title, fault, since,
+    ack_due_at, lead_id)
+  select $1 || n, 'toy.x', 'toy', $2, 'high', 'x', 'theirs', app.now(), app.now(), lead.id
+    from lead cross join generate_series(1, $3) n
+)
+select id from lead
+"""
+
+
+async def test_a_large_group_is_taken_in_as_many_questions_as_a_small_one(desk: Desk) -> None:
+    """Each member has its line in the timeline, and its practice an entry in an unbroken audit."""
+    admin = desk.bench.admin
+    # The driver asks some of its own the first time.
+    asked: dict[int, list[Any]] = {1: [], 3: [], 30: []}
+    for members, queries in asked.items():
+        lead_id = await admin.fetchval(_LED, f"of-{members}", desk.bench.practice_id, members)
+        async with desk.bench.database.as_oncall() as connection:
+            with connection.query_logger(queries.append):
+                assert await acknowledge(connection, lead_id, "noor")
+    assert len(asked[30]) == len(asked[3]) > 0
+    told = "select count(distinct incident_id) from timeline where kind = 'acknowledged'"
+    assert await admin.fetchval(told) == 2 + 4 + 31
+    audited = "select count(distinct subject) from audit where action = 'incident.acknowledged'"
+    assert await admin.fetchval(audited) == 2 + 4 + 31
+    assert await admin.fetch("select * from app.broken_audit()") == []
+
+
 async def test_what_is_ours_stays_each_practices_own(desk: Desk) -> None:
     """Two practices whose own requests are refused are two incidents and two pages; so are three,
     unless it is a key that is refused."""

@@ -285,36 +285,41 @@ async def _regress(
         await reopen(connection, lead_id, rung, drill, kind, data=told)
 
 
-async def acknowledge(connection: Connection, incident_id: UUID, actor: str) -> bool:
+_TAKEN = """
+update incident set status = 'acknowledged',
+       acknowledged_at = coalesce($3::timestamptz, app.now()),
+       acknowledged_by = $2, next_escalation_at = null,
+       resolve_due_at = greatest(resolve_due_at, case when resolve_due_at <= app.now()
+         then app.now() + resolve_within_s * interval '1 s' end)
+ where id = any ($1) and status = 'open' returning id, drill
+"""
+_RESOLVED = """
+update incident set status = 'resolved', resolved_at = coalesce($3::timestamptz, app.now()),
+       resolved_by = $2, next_escalation_at = null
+ where id = any ($1) and status <> 'resolved' returning id, drill
+"""
+# Of a group of a thousand each has its line, and they are written in one go.
+_TELL_MEMBERS = """
+insert into timeline (incident_id, kind, actor)
+select id, $2, $3 from unnest($1::uuid[]) as member (id)
+"""
+
+
+async def acknowledge(
+    connection: Connection, incident_id: UUID, actor: str, at: datetime | None = None
+) -> bool:
     """Somebody has it, and the whole group it leads: escalation stops until it is over, or its
-    second clock runs out.
+    second clock runs out. `at` is when they said so, if not now.
 
     False if it was acknowledged or resolved already.
     """
-    return await _advance(
-        connection,
-        incident_id,
-        actor,
-        "acknowledged",
-        "update incident set status = 'acknowledged', acknowledged_at = app.now(),"
-        " acknowledged_by = $2, next_escalation_at = null, resolve_due_at ="
-        " greatest(resolve_due_at, case when resolve_due_at <= app.now()"
-        " then app.now() + resolve_within_s * interval '1 s' end)"
-        " where id = $1 and status = 'open' returning drill",
-    )
+    return await _advance(connection, incident_id, actor, "acknowledged", _TAKEN, at)
 
 
 async def resolve(connection: Connection, incident_id: UUID, actor: str) -> bool:
     """A person says it is over, and the whole group it leads. While its cause lasts it is open
     again at the next look; the same cause later opens a new incident."""
-    return await _advance(
-        connection,
-        incident_id,
-        actor,
-        "resolved",
-        "update incident set status = 'resolved', resolved_at = app.now(), resolved_by = $2,"
-        " next_escalation_at = null where id = $1 and status <> 'resolved' returning drill",
-    )
+    return await _advance(connection, incident_id, actor, "resolved", _RESOLVED)
 
 
 async def note_recovery(
@@ -341,16 +346,25 @@ async def note_recovery(
 
 
 async def _advance(
-    connection: Connection, incident_id: UUID, actor: str, kind: str, sql: str
+    connection: Connection,
+    incident_id: UUID,
+    actor: str,
+    kind: str,
+    sql: str,
+    at: datetime | None = None,
 ) -> bool:
-    row = await connection.fetchrow(sql, incident_id, actor)
+    row = await connection.fetchrow(sql, [incident_id], actor, at)
     if row is None:
         return False
-    await record(connection, kind, incident_id=incident_id, actor=actor, drill=row["drill"])
-    members = await connection.fetch("select id from incident where lead_id = $1", incident_id)
-    for member in members:
-        if await connection.fetchrow(sql, member["id"], actor) is not None:
-            await record(connection, kind, incident_id=member["id"], actor=actor)
+    data = {"said_at": at.isoformat()} if at is not None else None
+    await record(
+        connection, kind, incident_id=incident_id, data=data, actor=actor, drill=row["drill"]
+    )
+    led = await connection.fetch("select id from incident where lead_id = $1", incident_id)
+    if not led:
+        return True
+    members = await connection.fetch(sql, [one["id"] for one in led], actor, at)
+    await connection.execute(_TELL_MEMBERS, [one["id"] for one in members], kind, actor)
     return True
 
 
