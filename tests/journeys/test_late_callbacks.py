@@ -90,6 +90,27 @@ async def test_missing_callbacks_are_said_to_be_missing(house: House) -> None:
     assert await read(house, "select count(*) from incident") == [1], "late texts are the same news"
 
 
+async def test_some_callbacks_that_are_lost_are_told_while_others_come(house: House) -> None:
+    """Four of twelve: nobody goes without, for asking tells of them; a ticket says how many."""
+    fault = {"kind": "hook_drop", "event": "message.delivered", "times": len(PEOPLE)}
+    await house.sandbox("POST", "/faults", {"room": "sms", "provider": "twilio", **fault})
+    for n in range(12):
+        await text(house, f"+120255501{40 + n}")
+    await until(lambda: counted(house, "status = 'delivered'", 12 - len(PEOPLE)))
+    await house.advance(3 * MINUTE)
+    await until(lambda: read(house, ASKED))
+    assert await counted(house, "status = 'delivered'", 12)
+    await house.advance(10 * MINUTE)
+    rule = "rule_id = 'sms.callbacks_partly'"
+    pending = f"select 1 from alert_state where {rule} and state = 'pending'"
+    await until(lambda: read(house, pending))
+    await house.advance(3 * MINUTE)
+    seen = f"select facts ->> 'seen' from incident where {rule}"
+    [told] = await until(lambda: read(house, seen))
+    assert told.startswith("of 12 messages 4 were never called back about (33%)")
+    assert await read(house, "select severity from incident") == ["low"], "no other alarm"
+
+
 async def test_slow_texts_are_not_missing_callbacks(house: House) -> None:
     """Their carriers have not said a word, so Twilio has nothing to call back about."""
     await telephones(house, dict.fromkeys(PEOPLE, "silent"))

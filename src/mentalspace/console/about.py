@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from mentalspace.engine.runbook import AlertKind, Measure, Metric, Runbooks
 
 # They count no message that failed.
-_OF_NO_MESSAGE = frozenset({AlertKind.COST, AlertKind.CALLBACKS, AlertKind.GAUGE})
+_OF_NO_MESSAGE = frozenset(
+    {AlertKind.COST, AlertKind.CALLBACKS, AlertKind.LOST_CALLBACKS, AlertKind.GAUGE}
+)
 # Nor do those about paging: a message that is late has its own trouble.
 _OF_PAGING = frozenset({"house.nobody_paged", "house.channel_fails", "house.oncall_gap"})
 _LATE = frozenset({Measure.LATE_RATE, Measure.SLOW_RATE, Measure.SEND_TIME, Measure.DELIVERY_TIME})

@@ -18,7 +18,7 @@ _WHAT: Mapping[str, tuple[str, str]] = {
     "storage": ("copies of documents", "our storage provider"),
 }
 # These touch no message.
-_OF_NOBODY = frozenset({"cost", "gauge", "complained", "callbacks"})
+_OF_NOBODY = frozenset({"cost", "gauge", "complained", "callbacks", "lost_callbacks"})
 _KEPT = "Nothing is lost: what has not gone out is kept."
 # Of what ended without arriving: where whoever it was for stands.
 _STANDS: Mapping[str, str] = {"storage": "What ended stands among the dead letters, under “Ended”"}
@@ -93,6 +93,12 @@ _OTHER: Mapping[str, _Trouble] = {
         "Since {since} we do not hear in time what became of some {what}. They have gone out.",
         "From {since} to {ended} we did not hear in time what became of some {what}. They went"
         " out.",
+        "Nothing needs to be sent again.",
+    ),
+    "lost_callbacks": _Trouble(
+        "Since {since} we ask for what became of some {what}, for we are not told. They go out.",
+        "From {since} to {ended} we asked for what became of some {what}, for we were not told."
+        " They went out.",
         "Nothing needs to be sent again.",
     ),
     "undelivered": _Trouble(

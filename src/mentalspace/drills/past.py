@@ -56,6 +56,9 @@ _REACHED: Mapping[str, str] = {
     " where credential_id = $1",
     "question": "select bool_and(ask_at is not null) from delivery where credential_id = $1"
     " and traceparent <> 'history'",
+    "answer": "select count(*) > 0 and bool_and(q.answer is not null) from delivery d"
+    " left join callback_question q on q.delivery_id = d.id"
+    " where d.credential_id = $1 and d.traceparent <> 'history'",
     "breaker": "select breaker <> 'closed' from credential_state where credential_id = $1",
 }
 _AGE: Mapping[str, str] = {
@@ -65,6 +68,8 @@ _AGE: Mapping[str, str] = {
     " where credential_id = $1 and traceparent <> 'history'",
     "question": "update delivery set ask_at = ask_at - $2 * interval '1 s'"
     " where credential_id = $1 and traceparent <> 'history'",
+    "answer": "update callback_question"
+    " set ended_at = coalesce(ended_at, asked_at) - $2 * interval '1 s' where credential_id = $1",
     "breaker": "update credential_state set opened_at = opened_at - $2 * interval '1 s'"
     " where credential_id = $1",
 }

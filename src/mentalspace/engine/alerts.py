@@ -353,4 +353,5 @@ def _incident(
         case_version=version_of(runbooks, look.case_id),
         cause=f"{integration}.{rule.cause}" if rule.cause else None,
         steady=look.steady,
+        shared=look.shared,
     )

@@ -162,11 +162,17 @@ async def read_called_back(
     """By credential, where there is something to say; of all in use if none are given. As on-call
     or as the dispatcher."""
     ids = None if credential_ids is None else list(credential_ids)
-    locked = await heartbeat_locks(connection)
-    began = None if locked else await connection.fetchval(_BEGAN)
-    rows = await connection.fetch(_READ, ids, began)
+    rows = await connection.fetch(_READ, ids, await began_at(connection))
     found = {row["credential_id"]: judge(row) for row in rows}
     return {id_: said for id_, said in found.items() if said is not None}
+
+
+async def began_at(connection: Connection) -> datetime | None:
+    """Since when one of our processes lives; None where nobody can know."""
+    if await heartbeat_locks(connection):
+        return None
+    began: datetime | None = await connection.fetchval(_BEGAN)
+    return began
 
 
 def judge(row: Any) -> CalledBack | None:

@@ -143,6 +143,7 @@ _KINDS: Mapping[AlertKind, Kind] = MappingProxyType(
         AlertKind.ABSENCE: _as_judged,
         AlertKind.COST: _as_judged,
         AlertKind.CALLBACKS: _as_judged,
+        AlertKind.LOST_CALLBACKS: _as_judged,
         AlertKind.REFUSED: _as_judged,
         AlertKind.UNDELIVERED: _as_judged,
         AlertKind.GAUGE: _as_judged,

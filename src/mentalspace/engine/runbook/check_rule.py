@@ -140,6 +140,11 @@ def _cost(rule: AlertRule, room: RoomRunbook) -> Iterator[Finding]:
         yield "has no floor", "add floor, the money above the usual that is worth a look"
 
 
+def _lost_callbacks(rule: AlertRule, _room: RoomRunbook) -> Iterator[Finding]:
+    if rule.healthy is None or not 0 < rule.healthy < (rule.threshold or 0):
+        yield "does not say which share is healthy", "add healthy, below its threshold"
+
+
 Check: TypeAlias = Callable[[AlertRule, RoomRunbook], Iterator[Finding]]
 
 _BY_KIND: Mapping[AlertKind, Check] = MappingProxyType(
@@ -155,6 +160,7 @@ _BY_KIND: Mapping[AlertKind, Check] = MappingProxyType(
         AlertKind.QUEUE_AGE: _plain,
         AlertKind.BREAKER: _plain,
         AlertKind.CALLBACKS: _plain,
+        AlertKind.LOST_CALLBACKS: _lost_callbacks,
         AlertKind.UNDELIVERED: _plain,
         AlertKind.GAUGE: _gauge,
     }

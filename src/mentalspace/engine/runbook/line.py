@@ -96,6 +96,11 @@ _LINES: Mapping[AlertKind, Line] = MappingProxyType(
             f"{rule.threshold or 3:g} or more taken since the last callback,"
             f" over {length(rule.window_s)} ago; or heard of late, or not, as asking shows"
         ),
+        AlertKind.LOST_CALLBACKS: lambda rule, _o: (
+            f"over {_percent(rule.threshold)} of {length(rule.window_s)} known by asking alone,"
+            " while others are called back about; and less likely than 1 in 1,000 at a healthy"
+            f" {_percent(rule.healthy)}"
+        ),
         AlertKind.GAUGE: _gauge,
     }
 )

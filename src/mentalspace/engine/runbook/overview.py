@@ -47,6 +47,8 @@ class AlertKind(StrEnum):
     BREAKER = "breaker"
     # Of so many messages a provider that used to call back has said nothing.
     CALLBACKS = "callbacks"
+    # A share of what was taken is known by our asking alone, while others are called back about.
+    LOST_CALLBACKS = "lost_callbacks"
     # What the room measures itself is beyond a line; of a share, and beyond chance.
     GAUGE = "gauge"
 

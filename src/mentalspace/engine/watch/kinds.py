@@ -13,6 +13,7 @@ from mentalspace.engine.watch.callbacks import look_at_callbacks
 from mentalspace.engine.watch.cost import look_at_cost
 from mentalspace.engine.watch.gauge import look_at_gauges
 from mentalspace.engine.watch.look import Watch
+from mentalspace.engine.watch.lost_callbacks import look_at_lost_callbacks
 from mentalspace.engine.watch.paused import look_at_pauses
 from mentalspace.engine.watch.rate import look_at_rates
 from mentalspace.engine.watch.refused import look_at_refused
@@ -32,6 +33,7 @@ WATCHES: Mapping[AlertKind, Watch] = MappingProxyType(
         AlertKind.QUEUE_AGE: look_at_waiting,
         AlertKind.BREAKER: look_at_breakers,
         AlertKind.CALLBACKS: look_at_callbacks,
+        AlertKind.LOST_CALLBACKS: look_at_lost_callbacks,
         AlertKind.REFUSED: look_at_refused,
         AlertKind.UNDELIVERED: look_at_undelivered,
         AlertKind.GAUGE: look_at_gauges,

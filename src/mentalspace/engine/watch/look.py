@@ -51,7 +51,8 @@ class Look:
     `seen` is for people and names nobody; `since` is when the trouble began. `first_step` is what
     to do, where what was seen says more than the rule does. What `lingers` is beyond the line,
     though perhaps by chance: enough to stay an incident, not to be one. `steady` is whether the
-    last few say the same of whose fault it is.
+    last few say the same of whose fault it is; `shared`, a cause in common with others', whosever
+    the fault is.
     """
 
     value: float | None
@@ -65,6 +66,7 @@ class Look:
     first_step: str | None = None
     lingers: bool = False
     steady: bool = True
+    shared: str | None = None
 
 
 def nothing(why: str) -> Look:

@@ -21,6 +21,7 @@ _EVERY_S: Mapping[AlertKind, float] = {
     AlertKind.ABSENCE: 60.0,
     AlertKind.COST: 60.0,
     AlertKind.CALLBACKS: 60.0,
+    AlertKind.LOST_CALLBACKS: 60.0,
 }
 # Rules on what is counted over a window, which may be large. They may take this share of the time
 # each; the others look at what has failed, and at once.
