@@ -169,6 +169,18 @@ def _lost(data: Data, _provider: str) -> str:
     return f"The worker holding it was lost; the message is kept and now {now}"
 
 
+def _follows(data: Data, _provider: str) -> str:
+    if data.get("of") == "lock":
+        return "The same lock is in the way elsewhere: one page for all"
+    return "It follows from a worker that starts again and again"
+
+
+def _stands_alone(data: Data, _provider: str) -> str:
+    if data.get("of") == "lock":
+        return "What it followed from is over; this stays"
+    return "The worker starts again and again no more; this stays"
+
+
 def _opened(data: Data, _provider: str) -> str:
     return f"Opened this incident by rule {data.get('rule', '')}"
 
@@ -330,8 +342,8 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "cause_changed":      ("bad",  _turned),
     "fault_changed":      ("warn", _fault_changed),
     "leads_now":          ("info", _fixed("Leads its group: of the first the cause is another")),
-    "follows":            ("info", _fixed("It follows from a worker that starts again and again")),
-    "stands_alone":       ("warn", _fixed("The worker starts again and again no more; this stays")),
+    "follows":            ("info", _follows),
+    "stands_alone":       ("warn", _stands_alone),
     "archived":           ("idle", _fixed("Archived until it gets worse")),
     "unarchived":         ("info", _fixed("Taken out of the archive")),
     "got_worse":          ("bad",  _got_worse),

@@ -14,6 +14,7 @@ from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
 from mentalspace.engine.in_the_way import lock_advice
 from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
 from mentalspace.engine.ledger import record
+from mentalspace.engine.one_lock import whose_lock
 from mentalspace.engine.pulse import TableLock, table_locks
 from mentalspace.engine.runbook import AlertRule, Escalation
 from mentalspace.kernel.case import Severity
@@ -44,7 +45,8 @@ _GROUP = """
 select id from incident where key = $1 and status <> 'resolved' and recovered_at is null
 """
 _FOLD = """
-update incident set lead_id = (select id from incident where key = $1 and status <> 'resolved'),
+update incident set lead_id = (select coalesce(lead_id, id) from incident
+                                where key = $1 and status <> 'resolved'),
        next_escalation_at = null, resolve_due_at = null, resolve_within_s = null
  where key = any ($2) and status <> 'resolved' and lead_id is null
 returning id
@@ -217,6 +219,7 @@ def _facts(blind: Sequence[Blind], locks: Sequence[TableLock]) -> dict[str, obje
     more = len(blind) - _MOST_NAMED
     advice = lock_advice(locks[0].held_by, locks[0].holder) if locks else None
     return {
+        "lock": whose_lock(locks),
         "seen": ", ".join(
             f"{error} in {count}" for error, count in Counter(b.error for b in blind).most_common()
         ),

@@ -116,13 +116,14 @@ async def hold(
     found: Mapping[str, str],
     *,
     since: Mapping[str, datetime] = MappingProxyType({}),
+    locks: Mapping[str, str] = MappingProxyType({}),
     drill: str | None = None,
     more: bool = False,
 ) -> int:
     """Open an incident for each thing found, by its key, titled in words; note that those found no
     more are over, unless there may be `more` than could be looked at. How many were opened. `since`
-    is when what was found began, by its key; now, where that is not known. May run anywhere, at
-    any time."""
+    is when what was found began, by its key; now, where that is not known; `locks` whose lock is in
+    the way of each, where one is. May run anywhere, at any time."""
     rule, opened = HOUSE_RULES[rule_id], 0
     now = await connection.fetchval("select app.now()")
     for key, title in found.items():
@@ -144,7 +145,11 @@ async def hold(
             title=title,
             fault="ours",
             since=min(since.get(key, now), now),
-            facts={"first_step": rule.first_step, "count_text": rule.title},
+            facts={
+                "first_step": rule.first_step,
+                "count_text": rule.title,
+                "lock": locks.get(key),
+            },
             drill=drill,
         )
         opened += await open_incident(connection, escalation, new)

@@ -14,6 +14,7 @@ from mentalspace.engine.grouping import RANK, cause_of, join_group
 from mentalspace.engine.incident_task import open_tasks
 from mentalspace.engine.ledger import record
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.one_lock import follow_lock
 from mentalspace.engine.runbook import OF_CASES, AlertKind, AlertRule, Escalation, Runbooks, Rung
 from mentalspace.engine.turning import turn
 from mentalspace.kernel.case import ErrorCase, Severity
@@ -203,6 +204,8 @@ async def open_incident(
     )
     if await join_group(connection, row["id"], cause) is not None:
         return True
+    if await _follows(connection, row["id"], new):
+        return True
     await write_pages(connection, row["id"], 0, rung.first_paged, new.drill)
     await open_tasks(connection, row["id"], rung, new.title, new.drill)
     log.error(
@@ -213,6 +216,14 @@ async def open_incident(
         drill=new.drill,
     )
     return True
+
+
+async def _follows(connection: Connection, incident_id: UUID, new: NewIncident) -> bool:
+    """Whether the same lock is in the way of another that pages."""
+    lock = new.facts.get("lock")
+    return (
+        lock is not None and new.drill is None and await follow_lock(connection, incident_id, lock)
+    )
 
 
 def pooled_key(rule_id: str, provider: str | None) -> str:
@@ -251,6 +262,8 @@ async def _goes_on(
     if has_changed and lead_id is None:
         lead_id = await join_group(connection, row["id"], cause)
     if came_back:
+        if await _follows(connection, row["id"], new):
+            return
         # Of the house, one that is led follows from another trouble, and is not the same.
         lead_id = lead_id if new.credential_id is not None else None
         await _regress(connection, row["id"], lead_id, rung, new.drill, told)

@@ -129,11 +129,12 @@ update incident i set lead_id = l.id, next_escalation_at = null
 returning i.id
 """
 _UNFOLD = """
-update incident set lead_id = null,
-       next_escalation_at = case when status = 'open' then app.now() end
- where rule_id = 'house.loop_silent' and status <> 'resolved' and recovered_at is null
-   and lead_id is not null
-returning id
+update incident i set lead_id = null,
+       next_escalation_at = case when i.status = 'open' then app.now() end
+  from incident l
+ where l.id = i.lead_id and l.rule_id = 'house.restarts'
+   and i.rule_id = 'house.loop_silent' and i.status <> 'resolved' and i.recovered_at is null
+returning i.id
 """
 
 

@@ -5,7 +5,7 @@ well, so that silence there is the alarm."""
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +17,7 @@ from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ends import End, noted
 from mentalspace.engine.house_alert import held, hold
 from mentalspace.engine.log import get_logger
+from mentalspace.engine.one_lock import leave_lock, whose_lock
 from mentalspace.engine.outbound import Client
 from mentalspace.engine.pulse import (
     HANGS_AFTER_S,
@@ -28,6 +29,7 @@ from mentalspace.engine.pulse import (
     heartbeat_locks,
     silent_loops,
     stalled_loops,
+    table_locks,
 )
 from mentalspace.engine.restarts import (
     Restarts,
@@ -157,7 +159,9 @@ class Watchman:
                 found = {name: LOOPS[name] for name in news}
                 found |= {one.process: stands_still(stands, one) for one in stands}
                 began = {**{name: silent[name] for name in news}, **began_of(stands)}
-                await hold(connection, self.escalation, _RULE, found, since=began)
+                behind = await _behind_a_lock(connection, found)
+                await hold(connection, self.escalation, _RULE, found, since=began, locks=behind)
+            await leave_lock(connection, self.escalation)
             if restarts:
                 elsewhere = [one.process for one in stalled if one.host not in restarts]
                 await fold_silent(connection, [f"{_RULE}:{key}" for key in [UNREAD, *elsewhere]])
@@ -201,7 +205,9 @@ class Watchman:
             locks = await heartbeat_locks(connection)
             why = "; ".join(lock.words for lock in locks) or "no answer in time"
             found = {UNREAD: f"The heartbeats cannot be read: {why}"}
-            await hold(connection, self.escalation, _RULE, found, more=True)
+            lock = whose_lock(locks)
+            behind = {UNREAD: lock} if lock else {}
+            await hold(connection, self.escalation, _RULE, found, locks=behind, more=True)
         await self.send_pages()
         return [UNREAD]
 
@@ -217,6 +223,14 @@ async def _bounded(database: Database) -> AsyncIterator[Connection]:
     async with database.as_dispatcher() as connection:
         await bound_waits(connection)
         yield connection
+
+
+async def _behind_a_lock(connection: Connection, found: Iterable[str]) -> Mapping[str, str]:
+    """Whose lock what was found stands behind, where a table is locked. A worker that does not beat
+    is gone, lock or no lock."""
+    names = [name for name in found if name != "worker"]
+    lock = whose_lock(await table_locks(connection)) if names else None
+    return dict.fromkeys(names, lock) if lock is not None else {}
 
 
 def stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from mentalspace.engine.db import Connection
 from mentalspace.engine.ends import End
+from mentalspace.engine.house_alert import HOUSE
 
 SHOWN = 5
 _RULE = "house.restarts"
@@ -35,6 +36,13 @@ class Ended:
     @property
     def last(self) -> End | None:
         return self.times[0][1] if self.times else None
+
+
+async def read_followers(connection: Connection, incident: Any) -> Sequence[Any]:
+    """What of the house stands behind the same lock, as incidents that this one leads."""
+    if incident["integration"] != HOUSE or incident["rule_id"] == _RULE:
+        return []
+    return list(await connection.fetch(_FOLLOWERS, incident["id"]))
 
 
 async def read_ended(connection: Connection, incident: Any) -> Ended | None:
