@@ -144,25 +144,38 @@ async def test_nobody_takes_it_in_a_strangers_name(
     assert await admin.fetchval("select status from incident where id = $1", incident) == "open"
 
 
-@pytest.mark.parametrize("table", ["incident", "practice"])
-async def test_with_what_it_needs_locked_it_says_by_whom(
-    environment: dict[str, str], incident: UUID, admin_url: str, table: str
+@pytest.mark.parametrize("table", ["incident", "practice", "timeline"])
+async def test_with_what_it_needs_locked_it_is_taken_and_says_by_whom(
+    environment: dict[str, str],
+    incident: UUID,
+    admin_url: str,
+    admin: asyncpg.Connection[Any],
+    table: str,
 ) -> None:
-    """Then nobody can take one: in seconds, who is in the way and how to end it. The list needs no
-    practice."""
+    """It is owed: that is said in seconds, with who is in the way and how to end it. It cannot be
+    closed, and that is said as well. The list needs no practice."""
     settings = {"application_name": "nightly-cleanup"}
     holder = await asyncpg.connect(admin_url, server_settings=settings)
     try:
         await holder.execute(f"begin; lock table {table} in access exclusive mode")
-        stopped = await run(environment, "acknowledge", str(incident))
+        taken = await run(environment, "acknowledge", str(incident))
+        assert (taken.returncode, taken.stdout.splitlines()[0]) == (
+            0,
+            "Taken: it pages nobody further. It is written down once the lock is gone."
+            " By command line.",
+        )
+        assert f"table {table} locked by pid" in taken.stdout
+        stopped = await run(environment, "resolve", str(incident))
         assert (stopped.returncode, stopped.stdout) == (2, "")
         assert f"table {table} locked by pid" in stopped.stderr
         assert "nightly-cleanup" in stopped.stderr
         assert "pg_terminate_backend" in stopped.stderr
         listed = await run(environment, "list")
-        assert (str(incident) in listed.stdout) == (table == "practice")
+        assert (str(incident) in listed.stdout) == (table != "incident")
     finally:
         await holder.close()
+    owed = await admin.fetch("select incident_id, actor from acknowledgement_owed")
+    assert [tuple(row) for row in owed] == [(incident, "command line")]
 
 
 async def test_one_is_shown_with_whose_it_is_and_what_to_do_first(

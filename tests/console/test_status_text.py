@@ -84,6 +84,7 @@ def test_a_failover_is_told_as_it_stands(changes: dict[str, Any], words: str) ->
             "callbacks",
             "we do not hear in time what became of some e-mails to clients. They have gone out.",
         ),
+        ("lost_callbacks", "we ask for what became of some e-mails to clients"),
         ("undelivered", "were taken on their way and did not arrive."),
         ("cost", "cost more than they usually do."),
     ],

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from mentalspace.engine.acknowledged import settle_owed
 from tests.console.stage import Stage
 from tests.console.test_doors import _csrf, visitor
 
@@ -87,20 +88,39 @@ async def test_an_incident_is_taken_while_a_table_is_locked(stage: Stage, table:
     assert tuple(row) == ("acknowledged", "Noor Haddad", "Noor Haddad")
 
 
-async def test_no_button_is_shown_that_cannot_work(stage: Stage) -> None:
-    """What is written of an incident looks its practice up: with those locked, on-call comes in
-    and reads what is open, and that none of it can be taken yet."""
+@pytest.mark.parametrize("table", ["practice", "timeline", "incident"])
+async def test_what_cannot_be_written_down_yet_is_taken_all_the_same(
+    stage: Stage, table: str
+) -> None:
+    """Its button is there; pressed, the person reads that they have it, and that it is written down
+    once the lock is gone: then it is, in their name, with when they said so."""
+    path = f"/incidents/{stage.incident}"
     async with visitor(stage, "oncall") as oncall:
+        token = await _csrf(oncall)
         try:
-            await stage.owner.execute("begin; lock table practice in access exclusive mode")
-            async with oncall.get("/incidents") as answer:
-                shown = await answer.text()
+            await stage.owner.execute(f"begin; lock table {table} in access exclusive mode")
+            async with oncall.get(path) as answer:
+                assert f'action="{path}/acknowledge"' in await answer.text()
                 assert answer.status == 503
-                assert f'href="/incidents/{stage.incident}"' in shown
-                assert "None can be acknowledged until this table is free" in shown
-                assert "/acknowledge" not in shown
+            async with oncall.post(f"{path}/acknowledge", data={"csrf": token}) as answer:
+                assert str(answer.url.relative()) == f"{path}?done=owed"
+                told = await answer.text()
+                assert "Taken: it pages nobody further." in plain(told)
+                assert "taken by Noor Haddad, which is written down" in plain(told)
+                assert f'action="{path}/acknowledge"' not in told
         finally:
             await stage.owner.execute("rollback")
+    said_at = await stage.owner.fetchval("select at from acknowledgement_owed")
+    assert await settle_owed(stage.services.database) == 1
+    row = await stage.owner.fetchrow(
+        "select status, acknowledged_by, acknowledged_at, (select count(*) from audit a"
+        " join app_user u on u.id::text = a.actor where a.subject = i.id::text"
+        " and a.action = 'incident.acknowledged' and u.name = 'Noor Haddad') as audited"
+        " from incident i where id = $1",
+        stage.incident,
+    )
+    assert tuple(row) == ("acknowledged", "Noor Haddad", said_at, 1)
+    assert await stage.owner.fetchval("select count(*) from acknowledgement_owed") == 0
 
 
 async def test_whoever_cannot_be_known_is_told_so(stage: Stage) -> None:

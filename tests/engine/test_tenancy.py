@@ -62,6 +62,7 @@ ONCALL = {
     "public.inbox": """id practice_id credential_id integration provider external_id state tries
         next_try_at held_reason received_at processed_at drill dated_at""",
     "public.callback_question": "delivery_id practice_id credential_id asked_at answer ended_at",
+    "public.acknowledgement_owed": "incident_id actor said_by at",
     "public.incident": """id key rule_id case_id integration credential_id practice_id severity
         title fault status opened_at since recovered_at acknowledged_at acknowledged_by resolved_at
         resolved_by ack_due_at escalation_step next_escalation_at facts drill resolve_within_s
@@ -475,6 +476,8 @@ async def test_no_role_goes_around_the_policies(admin: asyncpg.Connection[Any]) 
         ("mentalspace_dispatcher", "public.process_end"),
         # what was asked of a day, and names nobody
         ("mentalspace_dispatcher", "public.callback_question"),
+        # who said that they have an incident, until that is written down
+        ("mentalspace_dispatcher", "public.acknowledgement_owed"),
         # how a board came to look as it does, for two weeks
         ("mentalspace_dispatcher", "public.alert_change"),
         # a drill's, once it is over

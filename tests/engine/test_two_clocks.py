@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
+from mentalspace.engine.acknowledged import owe
 from mentalspace.engine.incident_task import finish_task, tasks_of, tickets
 from mentalspace.engine.incidents import NewIncident, acknowledge, open_incident
 from mentalspace.engine.runbook import load_runbooks
@@ -35,6 +37,32 @@ async def take(desk: Desk, who: str = "noor") -> None:
     incident = await desk.incident()
     async with desk.bench.database.as_oncall() as connection:
         assert await acknowledge(connection, incident["id"], who)
+
+
+async def test_who_said_so_while_a_table_was_locked_is_paged_no_further(
+    desk: Desk, admin_url: str
+) -> None:
+    """Neither it nor what it leads; the pager sends what else there is, and writes it down once the
+    lock is gone, with when it was said."""
+    incident_id = await opened(desk, Severity.CRITICAL)
+    first, database = len(desk.pages), desk.bench.database
+    await owe(database, incident_id, "noor")
+    said_at = await desk.bench.admin.fetchval("select app.now()")
+    holder = await asyncpg.connect(admin_url)
+    try:
+        await holder.execute("begin; lock table timeline in access exclusive mode")
+        await desk.bench.advance(10 * MINUTE)
+        await desk.pager.tick()
+        assert len(desk.pages) == first
+        assert (await desk.incident())["status"] == "open"
+    finally:
+        await holder.close()
+    await desk.pager.tick()
+    incident = await desk.incident()
+    assert (incident["acknowledged_by"], len(desk.pages)) == ("noor", first)
+    assert abs((incident["acknowledged_at"] - said_at).total_seconds()) < 5
+    await desk.tick(10 * MINUTE)
+    assert len(desk.pages) == first
 
 
 async def test_what_is_taken_and_not_ended_is_nobodys_again(desk: Desk) -> None:

@@ -30,12 +30,12 @@ def ask(application: Application, work: Callable[[Services], Awaitable[T]]) -> T
             try:
                 return await work(services)
             except asyncpg.LockNotAvailableError as error:
-                raise NotUp(await _who_is_in_the_way(services)) from error
+                raise NotUp(await who_is_in_the_way(services)) from error
 
     return asyncio.run(opened())
 
 
-async def _who_is_in_the_way(services: Services) -> str:
+async def who_is_in_the_way(services: Services) -> str:
     """Whoever holds a whole table, and whoever else is waited for."""
     from mentalspace.engine.in_the_way import lock_advice, read_in_the_way
     from mentalspace.engine.pulse import table_locks

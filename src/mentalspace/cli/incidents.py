@@ -13,7 +13,7 @@ import typer
 from mentalspace.cli.actor import on_call_actor
 from mentalspace.cli.alerts import ACTOR
 from mentalspace.cli.application import MakeApplication
-from mentalspace.cli.ask import ask
+from mentalspace.cli.ask import ask, who_is_in_the_way
 from mentalspace.cli.table import table
 from mentalspace.kernel.errors import Refused
 
@@ -118,11 +118,19 @@ async def _act(
 ) -> str:
     """A line that says how it stands. Raises Refused where there is no such incident or person."""
     from mentalspace.engine import incidents
+    from mentalspace.engine.acknowledged import OWED, owe
+    from mentalspace.engine.pulse import LOCKED
 
     actor = await on_call_actor(services, by) if by else ACTOR
-    async with services.database.as_oncall() as connection:
-        changed = await getattr(incidents, act)(connection, wanted, actor)
-        row = await connection.fetchrow(_ONE, wanted)
+    try:
+        async with services.database.as_oncall() as connection:
+            changed = await getattr(incidents, act)(connection, wanted, actor)
+            row = await connection.fetchrow(_ONE, wanted)
+    except LOCKED:
+        if act != "acknowledge":
+            raise
+        await owe(services.database, wanted, actor)
+        return f"{OWED} By {actor}.\n{await who_is_in_the_way(services)}"
     if row is None:
         raise Refused(
             "no_such_incident", "there is no incident of that id: mentalspace incident list"

@@ -19,7 +19,7 @@ from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
 from mentalspace.console.narrate import deeds, narrate
-from mentalspace.console.queries.ends import read_ended
+from mentalspace.console.queries.ends import read_ended, read_followers
 from mentalspace.console.queries.group import Group, read_whole
 from mentalspace.console.queries.house import read_zones
 from mentalspace.console.queries.incident import (
@@ -36,6 +36,7 @@ from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.queries.shared import read_shared, read_started
 from mentalspace.console.recommend import Seen, began_with, button_first, recommend
 from mentalspace.console.status_text import status_text
+from mentalspace.console.stuck import STUCK
 from mentalspace.console.verdict import (
     not_the_network,
     our_own_calls,
@@ -43,6 +44,7 @@ from mentalspace.console.verdict import (
     shows_way_out,
     verdict,
 )
+from mentalspace.engine.acknowledged import owe, owed_by
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.credential_check import note_good_answer
 from mentalspace.engine.db import Connection
@@ -104,6 +106,8 @@ async def incident(visit: Visit) -> Response:
         standing = await read_standing(connection, found["id"])
         standstill = await read_standstill(connection, found)
         ended = await read_ended(connection, found)
+        followers = await read_followers(connection, found)
+        owed = (await owed_by(connection)).get(found["id"])
         started = await read_started(connection, shared)
         refused_hooks = await read_refused(
             connection, found["credential_id"], _provider(visit, found)
@@ -166,6 +170,8 @@ async def incident(visit: Visit) -> Response:
         morning=morning,
         standstill=standstill,
         ended=ended,
+        followers=followers,
+        owed=owed,
         shared=shared,
         started=started,
         deeds=DEEDS,
@@ -234,7 +240,13 @@ def _struck(group: Group | None, facts: Mapping[str, Any]) -> list[tuple[Any, in
 
 
 async def take(visit: Visit) -> Response:
-    return await _act(visit, acknowledge, "acknowledged")
+    """Whatever is locked: what cannot be written down now is owed."""
+    try:
+        return await _act(visit, acknowledge, "acknowledged")
+    except STUCK:
+        person = visit.person
+        await owe(visit.services.database, visit.id(), person.name, person.claims())
+        return visit.go(f"/incidents/{visit.id()}?done=owed")
 
 
 async def close(visit: Visit) -> Response:

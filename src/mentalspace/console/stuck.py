@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 from mentalspace.console import words
 from mentalspace.console.queries.processes import Process, read_processes
 from mentalspace.console.view import Templates
+from mentalspace.engine.acknowledged import owed_by
 from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.in_the_way import InTheWay, lock_advice, read_in_the_way
 from mentalspace.engine.person import PERSON
@@ -44,9 +46,6 @@ select incident_id, count(*) as pages from page where state = 'sent' and inciden
  group by incident_id
 """
 
-# What taking one writes, and whatever that looks up by a foreign key.
-_TAKEN_IN = {"incident", "timeline", "practice"}
-
 # What a page meets that waits for a lock, or for an answer, longer than a person would.
 STUCK = (*LOCKED, TimeoutError)
 
@@ -68,6 +67,7 @@ async def stuck_page(
     waits: list[InTheWay] = []
     troubled: list[Process] = []
     due = soon = incidents = pages = None
+    owed: Mapping[UUID, str] = {}
     async with database.as_oncall() as connection:
         now = await connection.fetchval("select app.now()")
         if person.may("incidents.read"):
@@ -80,6 +80,7 @@ async def stuck_page(
             soon = await _read(connection, _NEXT) if due else None
             incidents = await _read(connection, _INCIDENTS, about)
             pages = await _read(connection, _PAGES, [one["id"] for one in incidents or ()])
+            owed = await owed_by(connection)
     values = {
         "locks": [(one, lock_advice(one.held_by, one.holder)) for one in locks],
         "waits": waits,
@@ -87,8 +88,9 @@ async def stuck_page(
         "due": due[0] if due else None,
         "soon": soon[0] if soon else None,
         "incidents": incidents,
-        "may_take": person.may("incidents.act")
-        and not any(one.relation in _TAKEN_IN for one in locks),
+        "may_take": person.may("incidents.act"),
+        "about": about,
+        "owed": owed,
         "pages": None if pages is None else {one["incident_id"]: one["pages"] for one in pages},
         "done": words.INCIDENT_DONE.get(done),
         "person": person,

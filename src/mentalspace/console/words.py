@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from mentalspace.engine.acknowledged import OWED
+
 Tone = Literal["ok", "info", "warn", "bad", "idle"]
 
 
@@ -64,6 +66,7 @@ INCIDENT: Mapping[str, State] = {
 # What an incident's page says after a button was pressed.
 INCIDENT_DONE: Mapping[str, str] = {
     "acknowledged": "Acknowledged. Escalation has stopped until the second clock runs out.",
+    "owed": OWED,
     "resolved": "Resolved. If its cause lasts, it is open again within a minute, and pages again.",
     "archived": "Archived. It comes back by itself when it gets worse.",
     "unarchived": "It is in the list again.",

@@ -12,9 +12,11 @@ from mentalspace.engine.ledger import record
 from mentalspace.engine.runbook import Escalation, Rung
 from mentalspace.kernel.case import Severity
 
+# Somebody has said that they have it: see engine/acknowledged.py.
 _DUE = f"""
 select i.id, i.severity, i.escalation_step, i.drill from incident i
  where i.status = 'open' and i.next_escalation_at <= app.now() and {SILENCED_UNTIL} is null
+   and not exists (select from acknowledgement_owed o where o.incident_id in (i.id, i.lead_id))
    for update of i skip locked
 """
 # Whoever took it has not ended it in time. One that looks recovered wakes nobody: its clock waits

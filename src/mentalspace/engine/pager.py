@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from mentalspace.engine.acknowledged import settle_owed
 from mentalspace.engine.channel import (
     Channel,
     Message,
@@ -26,6 +27,7 @@ from mentalspace.engine.log import get_logger
 from mentalspace.engine.oncall import read_rota
 from mentalspace.engine.page_news import tell_news
 from mentalspace.engine.page_words import message_of
+from mentalspace.engine.pulse import bound_waits
 from mentalspace.engine.runbook import Runbooks
 from mentalspace.engine.secrets import Vault
 
@@ -104,7 +106,10 @@ class Pager:
 
         A page that no way takes goes again after a while, ten times in all.
         """
+        await settle_owed(self.database)
         async with self.database.as_dispatcher() as connection:
+            # Who waited in a lock would page, once it is gone, for what was taken meanwhile.
+            await bound_waits(connection)
             await escalate(connection, self.runbooks.escalation)
             taken = await connection.fetch(_TAKE, LEASE_S)
         sent = sum(await asyncio.gather(*(self._send(row) for row in taken)))
