@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from playwright.async_api import Browser
 
 from mentalspace.cli.doctor import screen
 from mentalspace.engine.called_back import CalledBack, Kind
@@ -20,6 +21,7 @@ from mentalspace.engine.taken import Taken
 from mentalspace.workflows.doctor import examine
 from tests.console.stage import Stage
 from tests.console.test_doors import visitor
+from tests.console.test_pages import signed_in
 
 _WHOLE = re.compile(
     r"(?P<taken>\d+) taken in the last hour: (?P<delivered>\d+) delivered"
@@ -159,6 +161,22 @@ async def test_one_hour_is_one_count(
     recipient = re.search(r"<b>(\d+)</b> recipient’s fault", card)
     assert failed and recipient
     assert int(failed[1]) + int(recipient[1]) == n["lost"], "nothing else was tried"
+
+
+@pytest.mark.browser
+@pytest.mark.database
+async def test_a_badge_stays_within_its_card(browser: Browser, stage: Stage) -> None:
+    """However narrow: what it says of callbacks is long."""
+    credential_id = await _practice(stage)
+    await _called_back(stage, credential_id, *_HEARD["late"])
+    await stage.owner.execute("update heartbeat set started_at = app.now() - interval '1 day'")
+    async with signed_in(browser, stage, "oncall", width=390) as page:
+        await page.goto(stage.url)
+        card = page.locator("article", has_text="Sums Practice, credential")
+        badge = card.locator("dd .badge", has_text="Callbacks late by 7 min")
+        inner, outer = await badge.bounding_box(), await card.bounding_box()
+        assert inner is not None and outer is not None
+        assert inner["x"] + inner["width"] <= outer["x"] + outer["width"]
 
 
 async def _practice(stage: Stage) -> UUID:
