@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 
 import pytest
 
 from mentalspace.drills.run import run_drill, run_drills
+from mentalspace.drills.steady import Steady
 from mentalspace.engine.db import connect_owner
 from mentalspace.engine.proof import all_proven, gaps
 from mentalspace.engine.runbook import HOUSE
@@ -47,6 +49,15 @@ async def test_a_house_drill_that_fires_nothing_proves_nothing(house: House) -> 
     assert result.observed["missing"] == ["house.restarts did not fire"]
     async with house.services.database.as_oncall() as connection:
         assert await all_proven(connection) == {}
+
+
+async def test_several_providers_are_looked_at_in_one_moment(house: House) -> None:
+    """Before drills of several begin together, each has a healthy account of its own."""
+    steady = Steady(house.services, "together")
+    wanted = [("email", None), ("email", "smtp"), ("sms", None)]
+    looks = await asyncio.gather(*(steady.before(*each) for each in wanted))
+    await steady.close()
+    assert [look.text for look in looks if not look.held] == []
 
 
 async def test_a_drill_leaves_nothing_behind(house: House) -> None:

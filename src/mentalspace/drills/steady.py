@@ -46,7 +46,7 @@ class Steady:
         self._stages: dict[tuple[str, str | None], Stage] = {}
         self._turns: dict[tuple[str, str | None], asyncio.Lock] = {}
         self._last: dict[tuple[str, str | None], Look] = {}
-        self._sent = 0
+        self._sent = self._opened = 0
 
     async def before(self, room: str, provider: str | None) -> Look:
         return await self._look(room, provider, time.monotonic() - FRESH_S)
@@ -80,7 +80,9 @@ class Steady:
             stage = self._stages.get(key)
             if stage is None:
                 drill = _healthy(*key)
-                name = f"{self._name}-steady-{len(self._stages)}"
+                # Those of one moment are none of each other's.
+                self._opened += 1
+                name = f"{self._name}-steady-{self._opened}"
                 stage = self._stages[key] = await open_stage(self._services, drill, name)
             title, status = stage.provider.title, await self._sent_one(stage)
         except Exception as error:
