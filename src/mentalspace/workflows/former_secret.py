@@ -39,14 +39,13 @@ from mentalspace.practice.audit import note
 from mentalspace.practice.tenancy import store
 from mentalspace.workflows.doctor.credentials import ask, finding
 from mentalspace.workflows.doctor.report import RoomFinding
+from mentalspace.workflows.doctor.witness import WITHIN_S
 from mentalspace.workflows.former_words import what_it_would_do
 from mentalspace.workflows.secret_entry import is_told
 
 ACT = "bring_back"
 TITLE = "Bring back the former one"
 BROUGHT_BACK = "The former one brought back"
-# Whoever reads a page waits for it.
-_WITHIN_S = 8.0
 _CLOSED = "The incident is closed."
 _GONE = "no former one is kept: none was replaced within a week, or it is forgotten"
 
@@ -126,9 +125,9 @@ async def ask_former(services: Services, row: Any, former: Former) -> RoomFindin
     page that does not ask. Its words say nothing of the address but the host."""
     try:
         found = await _ask(services, {**dict(row), "base_url": host_of(former.base_url)}, former)
-    except (Refused, SealBroken, ValueError) as error:
+    except (Refused, SealBroken, LookupError, ValueError) as error:
         text = str(error) if isinstance(error, Refused) else "it cannot be asked as it is kept"
-        return finding(row, "former", "bad", text, "ours")
+        found = finding(row, "former", "bad", text, "ours")
     async with services.database.as_worker(former.practice_id) as connection:
         await note_answer(connection, former, good=found.state == "good")
     return found
@@ -215,14 +214,14 @@ async def _changed(services: Services, row: Any, former: Former) -> Differs:
 async def _ask(services: Services, row: Mapping[str, Any], former: Former) -> RoomFinding:
     site = services.settings.site_url
     try:
-        async with asyncio.timeout(_WITHIN_S), open_client(live=former.live) as client:
+        async with asyncio.timeout(WITHIN_S), open_client(live=former.live) as client:
             known = services.database, services.vault, services.rooms, {former.live: client}, site
             adapter = await Adapters(*known).of_former(former)
             if adapter is None:
                 raise Refused("no_former", _GONE)
             return await ask(services, adapter, row)
     except TimeoutError:
-        return finding(row, "former", "bad", f"no answer within {_WITHIN_S:.0f} s", "theirs")
+        return finding(row, "former", "bad", f"no answer within {WITHIN_S:.0f} s", "theirs")
 
 
 async def _exchange(

@@ -10,6 +10,9 @@ from mentalspace.engine.remedy import Standing
 from mentalspace.practice.tenancy import SETTINGS
 from mentalspace.workflows.doctor.report import RoomFinding
 
+# What it has paused goes on with another secret; what a person has paused does not.
+_THE_RUNBOOK = ("runbook", "the runbook")
+
 
 def what_it_would_do(
     row: Any,
@@ -58,7 +61,7 @@ def _leaves(s: Standing, provider: str) -> list[str]:
 
 def _held_back(s: Standing) -> str | None:
     """By what a person set: it is for a person to undo."""
-    if s.paused and not s.running and s.paused_by != "runbook":
+    if s.paused and not s.running and s.paused_by not in _THE_RUNBOOK:
         return f"would wait on: {s.paused_by} has paused the lanes, and they are to be resumed"
     if s.override_state == "open":
         until = _at(s.override_until)
