@@ -106,6 +106,17 @@ async def test_what_is_not_answered_well_takes_a_persons_word(house: House) -> N
         await bring_back(house.services, credential_id, wish)
 
 
+async def test_what_no_key_opens_is_replaced_by_what_one_does(house: House) -> None:
+    """As after a database was restored under another master key, and mended by hand."""
+    credential_id, secrets = await _enter(house, NOWHERE)
+    async with connect_owner(house.services.admin_url) as owner:
+        await owner.execute("update credential set secrets = 'x' where id = $1", credential_id)
+    look = await look_at_former(house.services, credential_id)
+    assert look.well
+    await bring_back(house.services, credential_id, _wish(look.version))
+    assert await stored_secrets(house) == secrets
+
+
 async def test_it_is_wiped_when_its_time_is_over_and_at_a_word(house: House) -> None:
     """By the worker after a week, with an entry in the audit; or by a person who says why."""
     credential_id, _secrets = await _enter(house, NOWHERE)

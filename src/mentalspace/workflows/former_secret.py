@@ -201,13 +201,17 @@ async def _standing(services: Services, credential_id: UUID, incident_id: UUID |
 
 
 async def _changed(services: Services, row: Any, former: Former) -> Differs:
-    """From what is in use to what is kept. Raises SealBroken."""
+    """From what is in use to what is kept. Raises SealBroken if that cannot be opened; what is in
+    use may be what no key opens."""
     async with services.database.as_worker(row["practice_id"]) as connection:
         secrets = await open_former(connection, services.vault, former)
         sealed = await connection.fetchval(
             "select secrets from credential where id = $1", row["id"]
         )
-    in_use = json.loads(services.vault.open(row["practice_id"], "credential", sealed))
+    try:
+        in_use = json.loads(services.vault.open(row["practice_id"], "credential", sealed))
+    except SealBroken:
+        in_use = None
     return differs(row["base_url"], in_use, former.base_url, secrets or {})
 
 
