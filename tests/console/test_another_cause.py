@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
+from mentalspace.console.narrate import narrate
 from mentalspace.engine.incidents import NewIncident, open_incident, resolve
 from mentalspace.kernel.case import Severity
 from tests.console.stage import Stage, walk
@@ -68,6 +71,39 @@ async def test_it_says_that_it_is_another_cause_and_what_it_was(stage: Stage) ->
     assert "Open again: noor closed it while it lasted. Another cause, and it is ours" in page
     assert "before it was theirs, email.server_error" in page
     assert "Another cause</span>" in listed
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "said"),
+    [
+        (
+            "incident_regressed",
+            {"case": "x.b", "fault": "ours", "case_before": "x.a", "fault_before": "theirs"},
+            "It came back after it had looked recovered. Another cause now: ours, x.b; before it"
+            " was theirs, x.a",
+        ),
+        ("incident_regressed", {}, "It came back after it had looked recovered"),
+        (
+            "cause_changed",
+            {"case": "x.a", "case_before": "x.a", "fault_before": "theirs", "because": "entered"},
+            "It is ours, most likely: nothing goes well with the secret entered last (x.a); before"
+            " it was theirs, x.a",
+        ),
+        (
+            "fault_changed",
+            {"because": "refused_together"},
+            "Theirs, most likely: Resend refuses the keys of many practices at once",
+        ),
+        (
+            "fault_changed",
+            {"because": "others_fail"},
+            "Theirs after all: Resend fails others as well; what was entered is not to blame",
+        ),
+    ],
+)
+def test_the_timeline_says_whose_it_became(kind: str, data: dict[str, Any], said: str) -> None:
+    row = {"at": datetime.now(UTC), "kind": kind, "data": data, "actor": "evaluator"}
+    assert [line.text for line in narrate([row], "Resend")] == [said]
 
 
 async def test_test_mode_says_who_when_and_what_switching_it_off_does(stage: Stage) -> None:

@@ -120,6 +120,7 @@ async def test_keys_refused_together_are_told_as_theirs(stage: Stage) -> None:
         async with http.get(f"/incidents/{lead}/post-mortem.md") as answer:
             paper = await answer.text()
     assert _big(page, "whose") == "Theirs, most likely"
+    assert _big(page, "people") == "7 people", "as the tries said, which met what is called ours"
     assert "Resend refuses the keys of 2 practices: many do not expire at once" in page
     assert "Enter no new keys yet" in page and "Enter the secret" not in page
     assert "The cause most likely lies with our e-mail provider" in page

@@ -208,7 +208,7 @@ def test_a_round_is_read_from_the_timeline() -> None:
             ("incident_recovered", 20, "evaluator", {"over_since": minute[9].isoformat()}),
             ("incident_regressed", 30, "evaluator", {}),
             ("resolved", 32, "Ada", {}),
-            ("incident_regressed", 33, "evaluator", {}),
+            ("incident_regressed", 33, "evaluator", {"case_before": "email.server_error"}),
         )
     ]
     incident = {
@@ -219,7 +219,7 @@ def test_a_round_is_read_from_the_timeline() -> None:
     assert found == [
         Round("Opened", minute[1], minute[4], "Noor", minute[9]),
         Round("Came back", minute[30], closed_at=minute[32]),
-        Round("Came back", minute[33]),
+        Round("Another cause", minute[33]),
     ]
     text = to_markdown(Document("T", "m", tuple(clocks(incident, found))))
     assert "| Acknowledgement due in the last round | 15 min |" in text

@@ -42,7 +42,9 @@ def rounds_of(incident: Any, story: Sequence[Any]) -> list[Round]:
     found: list[Round] = []
     for row in story:
         if row["kind"] in _BEGINS:
-            found.append(Round(_BEGINS[row["kind"]], row["at"]))
+            another = "case_before" in (row["data"] or {})
+            word = "cause_changed" if another else row["kind"]
+            found.append(Round(_BEGINS[word], row["at"]))
             continue
         found = found or [Round(_BEGINS["incident_opened"], incident["opened_at"])]
         found[-1] = _with(found[-1], row)
