@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from mentalspace.engine.heard import Heard, read_heard
+from mentalspace.engine.taken import Taken, read_taken
 from tests.house import House, until
 from tests.journeys.test_text_journey import telephones
 from tests.journeys.test_text_outcomes import text
@@ -47,6 +48,16 @@ async def told(house: House, kind: str | None) -> Heard | None:
     return said if (said.called_back and said.called_back.kind) == kind else None
 
 
+async def counted_once(house: House) -> Taken:
+    """What became of the last hour's texts; each of them in one place."""
+    async with house.services.database.as_oncall() as connection:
+        cases = house.services.runbooks.recipient_cases
+        id_ = await connection.fetchval("select credential_id from delivery limit 1")
+        taken = (await read_taken(connection, [id_], cases, [id_]))[id_]
+        assert taken.number == await connection.fetchval("select count(*) from delivery")
+    return taken
+
+
 async def alarmed(house: House) -> Any:
     """What the incident saw, once the rule has looked, and looked again."""
     await house.advance(MINUTE)
@@ -60,6 +71,8 @@ async def test_late_callbacks_are_told_from_missing_ones(house: House) -> None:
     says that nothing is lost; it is over once they are heard of in time again."""
     await texted(house, kind="hook_delay", latency_s=420)
     assert await counted(house, "status = 'delivered'", len(PEOPLE) + 1)
+    taken = await counted_once(house)
+    assert (taken.heard, taken.by_asking, taken.quiet) == (len(PEOPLE) + 1, len(PEOPLE), 0)
     await house.advance(5 * MINUTE)
     heard = await until(lambda: told(house, "late"))
     assert heard.is_suspicious
@@ -118,6 +131,8 @@ async def test_slow_texts_are_not_missing_callbacks(house: House) -> None:
     assert await counted(house, "status = 'accepted'", len(PEOPLE))
     heard = await until(lambda: told(house, "slow"))
     assert "slow, not the callbacks" in heard.words
+    taken = await counted_once(house)
+    assert (taken.asked, taken.unasked, taken.by_asking) == (len(PEOPLE), 0, 0)
 
 
 async def test_mails_are_late_by_their_own_dates(house: House) -> None:
