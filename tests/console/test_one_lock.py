@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from mentalspace.engine.house_alert import hold
+from mentalspace.engine.pulse import TableLock
 from tests.console.stage import Stage
 from tests.console.test_doors import visitor
 
+LOCK = TableLock(
+    "lane", 4711, "nightly-cleanup", "postgres", "127.0.0.1", "idle in transaction", 70.0, "begin"
+)
 _FOUND = {
     "dispatch": "The dispatcher is silent: what is due is not sent",
     "worker:vm": "A living worker hangs in evaluate (vm, pid 7)",
@@ -18,7 +22,7 @@ async def test_what_stands_behind_one_lock_is_named_on_the_page_that_pages(stage
         for key, title in _FOUND.items():
             await hold(
                 connection, stage.services.runbooks.escalation, "house.loop_silent",
-                {key: title}, locks={key: "4711"}, more=True,
+                {key: title}, locks={key: LOCK}, more=True,
             )  # fmt: skip
     rows = await stage.owner.fetch(
         "select id, title, lead_id from incident where rule_id = 'house.loop_silent'"

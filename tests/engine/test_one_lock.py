@@ -67,6 +67,9 @@ async def test_one_lock_pages_once(desk: Desk, admin_url: str, first: str) -> No
     assert "follows" in await desk.told(led["id"])
     async with desk.bench.database.as_oncall() as connection:
         await acknowledge(connection, lead["id"], "noor")
+    for row in (lead, led):
+        assert "table lane locked by pid" in row["title"]
+        assert "pg_terminate_backend" in row["facts"]["first_step"], "a restart would not help"
     assert {row["acknowledged_by"] for row in (await stand(desk)).values()} == {"noor"}
 
 

@@ -46,7 +46,8 @@ async def test_who_said_so_while_a_table_was_locked_is_paged_no_further(
     lock is gone, with when it was said."""
     incident_id = await opened(desk, Severity.CRITICAL)
     first, database = len(desk.pages), desk.bench.database
-    await owe(database, incident_id, "noor")
+    assert await owe(database, incident_id, "noor") == "noor"
+    assert await owe(database, incident_id, "ada") == "noor", "who said so first has it"
     said_at = await desk.bench.admin.fetchval("select app.now()")
     holder = await asyncpg.connect(admin_url)
     try:

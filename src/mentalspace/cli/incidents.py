@@ -129,8 +129,8 @@ async def _act(
     except LOCKED:
         if act != "acknowledge":
             raise
-        await owe(services.database, wanted, actor)
-        return f"{OWED} By {actor}.\n{await who_is_in_the_way(services)}"
+        whose = await owe(services.database, wanted, actor)
+        return f"{OWED} By {whose}.\n{await who_is_in_the_way(services)}"
     if row is None:
         raise Refused(
             "no_such_incident", "there is no incident of that id: mentalspace incident list"

@@ -30,10 +30,11 @@ _SAID_BY = "select set_config('request.jwt.claims', $1, true)"
 
 async def owe(
     database: Database, incident_id: UUID, actor: str, claims: Mapping[str, Any] | None = None
-) -> None:
-    """Write it down beside the locked tables. Whoever said so first has it."""
+) -> str:
+    """Write it down beside the locked tables; who has it, which is whoever said so first."""
     async with database.as_oncall(claims) as connection:
         await connection.execute(_OWE, incident_id, actor)
+        return (await owed_by(connection)).get(incident_id, actor)
 
 
 async def owed_by(connection: Connection) -> Mapping[UUID, str]:

@@ -14,7 +14,6 @@ from mentalspace.engine.house_alert import HOUSE, HOUSE_RULES
 from mentalspace.engine.in_the_way import lock_advice
 from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
 from mentalspace.engine.ledger import record
-from mentalspace.engine.one_lock import whose_lock
 from mentalspace.engine.pulse import TableLock, table_locks
 from mentalspace.engine.runbook import AlertRule, Escalation
 from mentalspace.kernel.case import Severity
@@ -219,7 +218,7 @@ def _facts(blind: Sequence[Blind], locks: Sequence[TableLock]) -> dict[str, obje
     more = len(blind) - _MOST_NAMED
     advice = lock_advice(locks[0].held_by, locks[0].holder) if locks else None
     return {
-        "lock": whose_lock(locks),
+        "lock": locks[0].key if locks else None,
         "seen": ", ".join(
             f"{error} in {count}" for error, count in Counter(b.error for b in blind).most_common()
         ),

@@ -8,7 +8,9 @@ from datetime import datetime
 from types import MappingProxyType
 
 from mentalspace.engine.db import Connection
+from mentalspace.engine.in_the_way import lock_advice
 from mentalspace.engine.incidents import NewIncident, note_recovery, open_incident
+from mentalspace.engine.pulse import TableLock
 from mentalspace.engine.runbook import Escalation
 from mentalspace.kernel.case import Severity
 
@@ -116,14 +118,14 @@ async def hold(
     found: Mapping[str, str],
     *,
     since: Mapping[str, datetime] = MappingProxyType({}),
-    locks: Mapping[str, str] = MappingProxyType({}),
+    locks: Mapping[str, TableLock] = MappingProxyType({}),
     drill: str | None = None,
     more: bool = False,
 ) -> int:
     """Open an incident for each thing found, by its key, titled in words; note that those found no
     more are over, unless there may be `more` than could be looked at. How many were opened. `since`
-    is when what was found began, by its key; now, where that is not known; `locks` whose lock is in
-    the way of each, where one is. May run anywhere, at any time."""
+    is when what was found began, by its key; now, where that is not known; `locks` which lock is in
+    the way of each, where one is: to free it comes first. May run anywhere, at any time."""
     rule, opened = HOUSE_RULES[rule_id], 0
     now = await connection.fetchval("select app.now()")
     for key, title in found.items():
@@ -148,7 +150,7 @@ async def hold(
             facts={
                 "first_step": rule.first_step,
                 "count_text": rule.title,
-                "lock": locks.get(key),
+                **_behind(locks.get(key)),
             },
             drill=drill,
         )
@@ -159,3 +161,9 @@ async def hold(
     for row in await connection.fetch(_HELD, rule_id, keys, drill):
         await note_recovery(connection, row["id"], 0, row["drill"])
     return opened
+
+
+def _behind(lock: TableLock | None) -> Mapping[str, str | None]:
+    if lock is None:
+        return {"lock": None}
+    return {"lock": lock.key, "first_step": lock_advice(lock.held_by, lock.holder).rstrip(".")}

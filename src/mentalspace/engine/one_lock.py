@@ -11,13 +11,12 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.escalation import reopen
 from mentalspace.engine.grouping import RANK
 from mentalspace.engine.ledger import record
-from mentalspace.engine.pulse import TableLock
 from mentalspace.engine.runbook import Escalation
 from mentalspace.kernel.case import Severity
 
 # Once a lock is gone each loop turns and each rule is judged within seconds.
 FREE_AFTER_S = 60.0
-# $1 whose lock it is, $2 the one that tells of it as well.
+# $1 whose lock it is (`TableLock.key`), $2 the one that tells of it as well.
 _OTHERS = f"""
 select i.id, i.status, i.acknowledged_at, i.acknowledged_by,
        {RANK.format("i.severity")} <= {RANK.format("mine.severity")} as is_as_grave
@@ -44,12 +43,6 @@ update incident i set lead_id = null
    and (l.status = 'resolved' or l.recovered_at < app.now() - $1 * interval '1 s')
 returning i.id, i.severity
 """
-
-
-def whose_lock(locks: Sequence[TableLock]) -> str | None:
-    """Of those who keep others from a table whoever has done so the longest, as an incident's fact
-    `lock`; a prepared transaction by what it keeps."""
-    return str(locks[0].holder or locks[0].relation) if locks else None
 
 
 async def follow_lock(connection: Connection, incident_id: UUID, lock: str) -> bool:

@@ -153,6 +153,11 @@ class TableLock:
     holder_query: str
 
     @property
+    def key(self) -> str:
+        """Whose lock it is; of a prepared transaction what it keeps."""
+        return str(self.holder or self.relation)
+
+    @property
     def words(self) -> str:
         """`table pulse locked by pid 4711, application psql (idle in transaction)`."""
         if self.holder is None:

@@ -17,7 +17,7 @@ from mentalspace.engine.db import Connection, Database
 from mentalspace.engine.ends import End, noted
 from mentalspace.engine.house_alert import held, hold
 from mentalspace.engine.log import get_logger
-from mentalspace.engine.one_lock import leave_lock, whose_lock
+from mentalspace.engine.one_lock import leave_lock
 from mentalspace.engine.outbound import Client
 from mentalspace.engine.pulse import (
     HANGS_AFTER_S,
@@ -25,6 +25,7 @@ from mentalspace.engine.pulse import (
     LOOPS,
     SILENT_AFTER_S,
     Stalled,
+    TableLock,
     bound_waits,
     heartbeat_locks,
     silent_loops,
@@ -160,6 +161,7 @@ class Watchman:
                 found |= {one.process: stands_still(stands, one) for one in stands}
                 began = {**{name: silent[name] for name in news}, **began_of(stands)}
                 behind = await _behind_a_lock(connection, found)
+                found |= {name: f"{found[name]}; {lock.words}" for name, lock in behind.items()}
                 await hold(connection, self.escalation, _RULE, found, since=began, locks=behind)
             await leave_lock(connection, self.escalation)
             if restarts:
@@ -205,8 +207,7 @@ class Watchman:
             locks = await heartbeat_locks(connection)
             why = "; ".join(lock.words for lock in locks) or "no answer in time"
             found = {UNREAD: f"The heartbeats cannot be read: {why}"}
-            lock = whose_lock(locks)
-            behind = {UNREAD: lock} if lock else {}
+            behind = {UNREAD: locks[0]} if locks else {}
             await hold(connection, self.escalation, _RULE, found, locks=behind, more=True)
         await self.send_pages()
         return [UNREAD]
@@ -225,12 +226,12 @@ async def _bounded(database: Database) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def _behind_a_lock(connection: Connection, found: Iterable[str]) -> Mapping[str, str]:
+async def _behind_a_lock(connection: Connection, found: Iterable[str]) -> Mapping[str, TableLock]:
     """Whose lock what was found stands behind, where a table is locked. A worker that does not beat
     is gone, lock or no lock."""
     names = [name for name in found if name != "worker"]
-    lock = whose_lock(await table_locks(connection)) if names else None
-    return dict.fromkeys(names, lock) if lock is not None else {}
+    locks = await table_locks(connection) if names else []
+    return dict.fromkeys(names, locks[0]) if locks else {}
 
 
 def stands_still(stalled: Sequence[Stalled], of: Stalled) -> str:
