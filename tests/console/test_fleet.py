@@ -240,7 +240,7 @@ async def test_a_list_of_incidents_waits_a_moment_for_its_counts(
         incidents = await open_incidents(connection)
         assert await people_of(connection, stage.services.runbooks, incidents)
         monkeypatch.setattr("mentalspace.console.queries.listed._WITHIN_S", 0.05)
-        monkeypatch.setattr("mentalspace.console.queries.listed._impact", for_ever)
+        monkeypatch.setattr("mentalspace.console.queries.listed.read_people", for_ever)
         assert await people_of(connection, stage.services.runbooks, incidents) == {}
         await connection.execute("select pg_sleep(0.1)")
 

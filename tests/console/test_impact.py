@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from uuid import UUID
 
-from mentalspace.console.about import about_of
 from mentalspace.engine.house_alert import hold
 from mentalspace.engine.ledger import record
 from mentalspace.engine.runbook import load_runbooks
 from mentalspace.integrations import discover_rooms
+from mentalspace.workflows.impact.about import about_of
 from tests.console.stage import Stage, fail, succeed, walk
 from tests.console.test_doors import NAMES, visitor
 from tests.console.test_group import _big

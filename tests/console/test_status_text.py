@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mentalspace.console.queries.people import NAMES
 from mentalspace.console.status_text import status_text
+from mentalspace.workflows.impact.people import NAMES
 
 THREE = datetime(2026, 11, 28, 3, 5, tzinfo=UTC)
 MOVED = {"kind": "moved", "at": THREE.replace(minute=12), "data": {"count": 8}}

@@ -18,6 +18,7 @@ from mentalspace.engine.rollup import FOLD_LOCK, Folder, fold_once, rules_of
 from mentalspace.engine.watch.burn import _TRIED
 from mentalspace.engine.watch.callbacks import _SILENT
 from mentalspace.engine.watch.streak import _STREAKS
+from mentalspace.workflows.impact.counted import JOINT, Asked, columns
 from tests.engine.books import Books
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -128,3 +129,18 @@ def test_no_two_locks_have_one_number() -> None:
     """Who holds one would keep the other's work from being done."""
     locks = [EVALUATION_LOCK, FOLD_LOCK, alarm.DAILY_LOCK, migrate.MIGRATION_LOCK]
     assert len(set(locks)) == len(locks)
+
+
+async def test_whom_an_incident_touches_is_read_of_its_own_time(books: Books) -> None:
+    """Of the tries before it began none, and of what ended before nothing."""
+    now = await books.admin.fetchval("select app.now()")
+    asked = [Asked(books.credential_id, "toy", since=now - HOUR)]
+    await books.try_(["failed"], "p1")
+    before = await read(books, JOINT, *columns(asked))
+    assert before["attempt_delivery"] == 2, "of the one that failed, for what it met and its last"
+    await books.write("delivered", 20, ago=2 * DAY)
+    await books.write("failed", 20, ago=2 * DAY)
+    found = await read(books, JOINT, *columns(asked))
+    assert (found["attempt"], found["attempt_delivery"]) == (
+        before["attempt"], before["attempt_delivery"],
+    )  # fmt: skip

@@ -16,6 +16,11 @@ from mentalspace.api.visit import Visit, allowed
 from mentalspace.engine.archive import archive, unarchive
 from mentalspace.engine.db import Connection
 from mentalspace.engine.incidents import acknowledge, resolve
+from mentalspace.workflows.doctor.way_out import read_way_out
+from mentalspace.workflows.impact import together_words
+from mentalspace.workflows.impact.together import Together as _Together
+from mentalspace.workflows.impact.together import read_together
+from mentalspace.workflows.impact.whole import read_people
 
 routes = APIRouter(tags=["incidents"])
 
@@ -75,6 +80,50 @@ class Incident(Out):
     archived_by: str | None
 
 
+class People(Out):
+    """Whom it touches with all that it leads, each once. `people_left` are not reached as things
+    stand; `next_appointment_at` is the first appointment among them."""
+
+    people: int
+    people_left: int
+    next_appointment_at: datetime | None
+
+
+class Linked(Out):
+    """One of several incidents that belong together; `provider` by its title."""
+
+    id: UUID
+    title: str
+    provider: str
+
+
+class Together(Out):
+    """What it has to do with others. `ways`: several ways of a practice in one integration fail at
+    once. `way_out`: several providers are silent at once, which is rather our own way out. The
+    people are those of all of these `incidents`, each once, and null where they could not be
+    counted in time; who is in two integrations is one of each. `leaves_by` are the providers by
+    which messages leave meanwhile, of `ways`; `says` is all of it in words, in UTC."""
+
+    kind: Literal["ways", "way_out"]
+    integration: str | None
+    incidents: list[Linked]
+    practices: int
+    people: int | None
+    people_left: int | None
+    people_by_integration: dict[str, int] | None
+    next_appointment_at: datetime | None
+    leaves_by: list[str]
+    says: str
+
+
+class WholeIncident(Incident):
+    """With whom it touches, null where its rule counts nobody, and what it has to do with others.
+    These are counted when you ask."""
+
+    touched: People | None
+    together: list[Together]
+
+
 Reader = Annotated[Visit, allowed("incidents.read")]
 Actor = Annotated[Visit, allowed("incidents.act")]
 
@@ -98,9 +147,30 @@ async def incidents(
 
 
 @routes.get("/v1/incidents/{incident_id}", summary="One incident", responses={404: {}})
-async def incident(visit: Reader, incident_id: UUID) -> Incident:
+async def incident(visit: Reader, incident_id: UUID) -> WholeIncident:
+    """Whoever sees one practice is told of its people alone."""
+    services = visit.services
+    async with services.database.as_oncall() as connection:
+        way_out = await read_way_out(connection, services.rooms)
     async with visit.reading() as connection:
-        return await _read(connection, incident_id)
+        found = await _read(connection, incident_id)
+        row = await connection.fetchrow("select * from incident where id = $1", incident_id)
+        people = await read_people(connection, services.runbooks, row)
+        together = await read_together(connection, services, row, way_out)
+    return WholeIncident(
+        **dict(found),
+        touched=People(**{name: people[name] for name in People.model_fields}) if people else None,
+        together=[_together(one, incident_id) for one in together],
+    )
+
+
+def _together(told: _Together, own: UUID) -> Together:
+    said = together_words.plain(together_words.line(told, own), _moment)
+    return Together(**together_words.public(told), says=said)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 @routes.post("/v1/incidents/{incident_id}/acknowledge", summary="I have it", responses={404: {}})

@@ -1,5 +1,5 @@
-"""Incidents from the command line: those that are open, who has one, and one told as a
-post-mortem."""
+"""Incidents from the command line: those that are open, one on a screen, who has it, and it told as
+a post-mortem."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _FORMS: tuple[Form, ...] = ("md", "pdf", "html")
 
 _LIST = """
 select id, severity, status, opened_at, title, practice_id, lead_id,
-       recovered_at is not null and status <> 'resolved' as is_over
+       recovered_at is not null and status <> 'resolved' as is_over, integration,
+       facts ->> 'provider' as provider
   from incident where drill is null and ($1 or status <> 'resolved')
  order by opened_at desc limit 100
 """
@@ -53,6 +54,7 @@ _WORDS = {
     "acknowledgment_lapsed": "not over in time",
     "cause_changed": "another cause",
 }
+_NO_SUCH = "there is no incident of that id: mentalspace incident list"
 # Of the incidents' own table alone: whoever locked another is in nobody's way.
 _ONE = "select title, status, acknowledged_by, resolve_due_at from incident where id = $1"
 
@@ -70,7 +72,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @incident.command()
     def show(incident_id: Id) -> None:
-        """What it is, whose and since when, whom it touches, and what to do first."""
+        """What it is, whose, whom it touches, what belongs to it, and what to do first."""
         wanted = _id(incident_id)
         print(ask(make(), lambda services: _shown(services, wanted)))
 
@@ -132,9 +134,7 @@ async def _act(
         whose = await owe(services.database, wanted, actor)
         return f"{OWED} By {whose}.\n{await who_is_in_the_way(services)}"
     if row is None:
-        raise Refused(
-            "no_such_incident", "there is no incident of that id: mentalspace incident list"
-        )
+        raise Refused("no_such_incident", _NO_SUCH)
     if not changed:
         has = f", by {row['acknowledged_by']}" if row["status"] == "acknowledged" else ""
         return f"nothing changed, it is {row['status']} already{has}: {row['title']}"
@@ -156,11 +156,20 @@ async def _listed(services: Services, everything: bool) -> str:
             _state(row, returned.get(row["id"])),
             f"{row['opened_at']:%Y-%m-%d %H:%M}",
             slugs.get(row["practice_id"], "?") if row["practice_id"] else "all",
-            row["title"],
+            _name(services, row),
         )
         for row in rows
     ]
     return table(("id", "severity", "state", "opened (UTC)", "practice", "title"), shown)
+
+
+def _name(services: Services, row: Any) -> str:
+    """With its provider: two may have the same title at the same time."""
+    from mentalspace.workflows.impact.together import named, provider_title
+
+    provider = row["provider"]
+    title = provider_title(services, row["integration"], provider) if provider else None
+    return named(row["title"], title)
 
 
 def _state(row: Any, returned: str | None) -> str:
@@ -189,16 +198,22 @@ async def _unless_locked(connection: Connection, sql: str, *values: object) -> d
 async def _shown(services: Services, incident_id: UUID) -> str:
     from mentalspace.console import impact_words, words
     from mentalspace.console.post_mortem import read_told, what
+    from mentalspace.console.rounds import at_second
+    from mentalspace.workflows.impact.together_words import line, plain
 
     told = await read_told(services, incident_id)
     incident, impact = told.incident, told.facts["impact"]
     lines = [*what(told), ("People", impact_words.added_up(impact))]
+    lines += [("Together", plain(line(one, incident_id), at_second)) for one in told.together]
     if words.test_mode(incident) and incident["test_only"]:
         lines.append(("Switching it off", impact_words.switched_off(impact)))
     if incident["status"] != "resolved" and (step := incident["facts"].get("first_step")):
         lines.append(("First step", words.sentence(step)))
     return "\n".join(
-        [f"{incident['title']} (times are UTC)", *(f"  {name}: {said}" for name, said in lines)]
+        [
+            f"{_name(services, incident)} (times are UTC)",
+            *(f"  {name}: {said}" for name, said in lines),
+        ]
     )
 
 

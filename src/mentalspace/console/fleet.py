@@ -35,6 +35,7 @@ from mentalspace.engine.slots import read_tight_slots
 from mentalspace.workflows.doctor.lately import read_troubles
 from mentalspace.workflows.doctor.way_in import look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out
+from mentalspace.workflows.impact.together import read_all_together
 
 
 async def home(visit: Visit) -> Response:
@@ -59,6 +60,7 @@ async def home(visit: Visit) -> Response:
         fleet = await read_fleet(connection, recipients, told, room)
         incidents = await open_incidents(connection)
         people = await people_of(connection, visit.services.runbooks, incidents)
+        together = await read_all_together(connection, visit.services, way_out)
         brewing = await read_brewing(connection, visit.services.runbooks)
         changes = await read_changes(connection)
     # Processes and drills belong to the installation and name no practice; rates are counted for
@@ -87,6 +89,7 @@ async def home(visit: Visit) -> Response:
         room=room,
         incidents=incidents,
         people=people,
+        together=together,
         processes=processes,
         troubled=troubled,
         locked=lives.locked,

@@ -9,7 +9,7 @@ from typing import Any
 from mentalspace.console import words
 from mentalspace.workflows.doctor import test_mode
 
-# The parts in which `queries.people` counts, the one to act upon first.
+# The parts in which `impact.people` counts, the one to act upon first.
 _PARTS: Sequence[tuple[str, str]] = (
     ("people_open", "not reached yet"),
     ("people_lost", "not reached, and not tried again"),

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from mentalspace.console import former, impact_words, remedy, words
-from mentalspace.console.about import About, about_of
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
@@ -65,6 +64,8 @@ from mentalspace.workflows.doctor.way_in import WayIn, look_at_ways_in
 from mentalspace.workflows.doctor.way_out import look_at_way_out, read_way_out
 from mentalspace.workflows.evidence import read_evidence
 from mentalspace.workflows.former_secret import ask_former
+from mentalspace.workflows.impact.about import About, about_of
+from mentalspace.workflows.impact.together import read_all_together, read_together
 
 # What undoes another act.
 _SETS_GOING = ("resume", "automatic", "replay")
@@ -74,13 +75,14 @@ _ASKED_LATELY = timedelta(seconds=30)
 
 
 async def incidents(visit: Visit) -> Response:
+    async with visit.services.database.as_oncall() as connection:
+        way_out = await read_way_out(connection, visit.services.rooms)
     async with visit.reading() as connection:
         opened = await open_incidents(connection)
         people = await people_of(connection, visit.services.runbooks, opened)
+        together = await read_all_together(connection, visit.services, way_out)
         archived = await archived_incidents(connection)
         recent = await recent_incidents(connection)
-    async with visit.services.database.as_oncall() as connection:
-        way_out = await read_way_out(connection, visit.services.rooms)
     return await visit.show(
         "incidents.html",
         opened=opened,
@@ -88,6 +90,7 @@ async def incidents(visit: Visit) -> Response:
         recent=recent,
         way_out=way_out,
         people=people,
+        together=together,
     )
 
 
@@ -118,6 +121,8 @@ async def incident(visit: Visit) -> Response:
     way_out = None
     if found["status"] != "resolved":
         way_out = await look_at_way_out(visit.services)
+    async with visit.reading() as connection:
+        together = await read_together(connection, visit.services, whole, way_out)
     provider = visit.provider_title(found["integration"], found["provider"])
     case, rule = _case(visit, found["case_id"]), _rule(visit, found["rule_id"])
     way_in = await _way_in(visit, found, rule, group)
@@ -165,6 +170,7 @@ async def incident(visit: Visit) -> Response:
     return await visit.show(
         "incident.html",
         incident=whole,
+        together=together,
         facts=facts,
         impact_words=impact_words,
         morning=morning,

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console import words
-from mentalspace.console.about import about_of
 from mentalspace.console.impact_words import listed
 from mentalspace.console.narrate import Line, narrate
 from mentalspace.console.queries.group import Group, read_whole
@@ -34,7 +33,11 @@ from mentalspace.engine.document import (
 )
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
+from mentalspace.workflows.doctor.way_out import read_way_out
 from mentalspace.workflows.evidence import Kept, read_evidence
+from mentalspace.workflows.impact import together_words
+from mentalspace.workflows.impact.about import about_of
+from mentalspace.workflows.impact.together import Together, read_together
 
 # So many practices of a group are told by name.
 MOST_PRACTICES = 50
@@ -59,11 +62,13 @@ class Told:
     shared: Shared | None
     kind: str
     rounds: Sequence[Round]
+    together: Sequence[Together] = ()
 
 
 async def read_told(services: Services, incident_id: UUID) -> Told:
     """As on-call, who sees nobody's name. Raises Refused if there is no such incident."""
     async with services.database.as_oncall() as connection:
+        way_out = await read_way_out(connection, services.rooms)
         incident = await find_incident(connection, incident_id)
         if incident is None:
             raise Refused("no_such_incident", "there is no incident of that id")
@@ -74,6 +79,7 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         pages = await read_pages(connection, incident_id)
         evidence = await read_evidence(connection, incident_id)
         rounds = await read_rounds(connection, whole)
+        together = await read_together(connection, services, whole, way_out)
         now = await connection.fetchval("select app.now()")
     provider = title(incident["provider"] or "the provider")
     story = narrate(facts["story"], provider, title, opened_at=incident["opened_at"])
@@ -92,6 +98,7 @@ async def read_told(services: Services, incident_id: UUID) -> Told:
         shared,
         about.kind,
         rounds,
+        together,
     )
 
 
@@ -160,7 +167,7 @@ def what(told: Told) -> Iterator[tuple[str, str]]:
 
 
 def _impact(told: Told) -> list[Block]:
-    impact = told.facts["impact"]
+    impact, incident_id = told.facts["impact"], told.incident["id"]
     people = words.count(impact["people"], "person", "people")
     if told.group:
         people += f" in {words.count(told.group.practices, 'practice')}"
@@ -187,6 +194,10 @@ def _impact(told: Told) -> list[Block]:
     tries = told.facts["tries"]
     return [
         Paragraph(f"{touched}{appointment}."),
+        *(
+            Paragraph(together_words.plain(together_words.line(one, incident_id), at_second))
+            for one in told.together
+        ),
         Bars(f"{words.count(impact['messages'], 'message')} by what became of them", bars),
         Paragraph(
             f"{words.count(tries['bad'], 'try', 'tries')} failed and {tries['good']} succeeded."

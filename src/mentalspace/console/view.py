@@ -14,6 +14,8 @@ from mentalspace.console import words
 from mentalspace.console.web_files import WebFiles
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import Severity
+from mentalspace.workflows.impact import together_words
+from mentalspace.workflows.impact.together import named
 
 
 class Templates:
@@ -39,6 +41,8 @@ class Templates:
             case_title=lambda case_id: _case_title(services, case_id),
             case_now=lambda case_id, c: _case_now(services, self.provider_title, case_id, c),
             at_once=lambda severity: _at_once(services, severity),
+            incident_name=self._incident_name,
+            together_words=together_words,
         )
         self._environment.filters.update(
             plain=words.plain,
@@ -72,6 +76,13 @@ class Templates:
         if provider is None:
             return next(iter(titles.values()), "the provider")
         return titles.get(provider, words.plain(provider))
+
+    def _incident_name(self, incident: Any) -> str:
+        """Its title with its provider: two may have the same title at the same time."""
+        integration, provider = incident["integration"], incident["provider"]
+        return named(
+            incident["title"], self.provider_title(integration, provider) if provider else None
+        )
 
     def _status(self, name: str, integration: str, provider: str | None = None) -> words.State:
         return words.status(name, self.provider_title(integration, provider), integration)

@@ -79,4 +79,8 @@ def _moment(at: datetime) -> str:
 def _title(row: Any) -> str:
     again = f", page {row['step'] + 1}" if row["step"] else ""
     drill = f"DRILL for {row['meant']}: " if row["drill"] else ""
-    return f"{drill}{row['severity'].upper()} {row['integration']}: {row['title']}{again}"
+    title, provider = row["title"], row["facts"].get("provider")
+    # Two may have the same title within a minute.
+    if provider and str(provider).casefold() not in title.casefold():
+        title = f"{title} ({provider})"
+    return f"{drill}{row['severity'].upper()} {row['integration']}: {title}{again}"

@@ -7,139 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from mentalspace.console.about import About
 from mentalspace.console.queries.apart import read_apart
 from mentalspace.console.queries.fleet_sql import PAUSED
 from mentalspace.console.queries.house import read_house_facts
-from mentalspace.console.queries.people import NUMBERS, PEOPLE
 from mentalspace.console.words import tried_as
 from mentalspace.engine.cause import LATER
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.person import PERSON
-from mentalspace.engine.queued import RESTED, RESTS, WAITS
+from mentalspace.engine.queued import RESTS
+from mentalspace.workflows.impact.about import FAILURES, About
+from mentalspace.workflows.impact.counted import read_impact
 
-FAILURES = About()
-
-# Everybody whose message failed by our or the provider's fault since it began, or since it turned
-# out to be ours, and by what its tries said alone if the rule sees one ($6); and whoever waited in
-# line behind them until `good_at`, the first good answer after the last failure: what then got
-# through, what still waits, and what ran out of time. Without a good answer yet, whoever waits now.
-# Who went over to the next provider is one of them. What only rests until its hours begin is
-# nobody's trouble, unless a try of it failed. `people_soon` are others, whose message is due within
-# a day. All that if the rule counts it ($2); $3 if it counts what came back, by the cases $4 if
-# any, and not by $5. What met an older trouble and was not tried since is that one's: between them
-# the provider answered well, or what was theirs turned into ours. Whoever was told the same in
-# another way is reached. One line an incident, and one of all, without an id.
-_IMPACT = f"""
-with member as materialized (
-  select i.id as incident_id, i.credential_id, i.resolved_at, i.drill, last.good_at,
-         greatest(i.since, (i.facts ->> 'turned_at')::timestamptz) as since,
-         i.facts ? 'turned_at' as turned,
-         case when $6 and i.fault in ('ours', 'theirs')
-              then coalesce(i.facts ->> 'met', i.fault) end as fault,
-         coalesce(last.good_at, i.resolved_at, app.now()) as line_until,
-         coalesce(i.resolved_at, 'infinity') as until
-    from incident i
-    left join lateral (
-      select (select min(good.finished_at) from attempt good
-               where good.credential_id = i.credential_id and good.state = 'succeeded'
-                 and good.finished_at > bad.finished_at) as good_at
-        from attempt bad where bad.credential_id = i.credential_id
-         and bad.state in ('failed', 'unknown')
-         and bad.finished_at <= coalesce(i.resolved_at, 'infinity')
-       order by bad.finished_at desc limit 1) last on true
-   where i.id = any ($1)
-), touched as (
-  select m.incident_id, ad.delivery_id as id
-    from member m join attempt a on a.credential_id = m.credential_id
-    join attempt_delivery ad on ad.attempt_id = a.id
-   where $2 and a.state in ('failed', 'unknown')
-     and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
-     and (m.fault is null or a.fault is null or a.fault = m.fault)
-     and a.finished_at >= m.since and a.finished_at <= m.until
-  union
-  select m.incident_id, ad.delivery_id
-    from member m join attempt a on a.credential_id = m.credential_id
-    join attempt_delivery ad on ad.attempt_id = a.id join delivery d on d.id = ad.delivery_id
-   where $2 and a.state = 'succeeded' and a.drill is not distinct from m.drill
-     and a.finished_at between m.good_at and m.good_at + interval '6 hours'
-     and d.due_at <= m.line_until and not {RESTED}
-  union
-  select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
-    left join lateral (
-      select a.finished_at as at, a.fault from attempt_delivery ad
-        join attempt a on a.id = ad.attempt_id
-       where d.attempts > 0 and ad.delivery_id = d.id and a.state in ('failed', 'unknown')
-         and not coalesce({LATER}, false)
-       order by a.finished_at desc limit 1) tried on true
-   where $2 and d.drill is not distinct from m.drill and d.due_at <= m.line_until
-     and (d.status in ('unknown', 'held') or {WAITS}
-       or d.status = 'expired' and d.ended_at between m.since and m.line_until)
-     and coalesce(tried.fault not in ('ours', 'theirs') or tried.fault = m.fault, true)
-     and not coalesce(tried.at < m.since and (m.turned or exists (
-       select from attempt good
-        where good.credential_id = m.credential_id and good.state = 'succeeded'
-          and good.finished_at between tried.at and m.since)), false)
-  union
-  select m.incident_id, d.id from member m join delivery d on d.credential_id = m.credential_id
-   where $3 and d.drill is not distinct from m.drill
-     and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null
-       or d.status = 'refused' and d.last_case = any ($4))
-     and ($4::text[] is null or d.last_case = any ($4)) and coalesce(d.last_case <> all ($5), true)
-     and d.ended_at >= m.since and d.ended_at <= m.until
-  union
-  select m.incident_id, t.delivery_id
-    from member m join lane l on l.credential_id = m.credential_id
-    join timeline t on t.data ->> 'from_lane' = l.id::text
-   where $2 and t.kind = 'moved' and t.drill is not distinct from m.drill and t.at >= m.since
-     and t.at <= m.until
-), told as (
-  select touched.incident_id, {PERSON} as person, d.status, d.attempts, d.next_attempt_at,
-         {RESTS} as rests,
-         d.status in ('accepted', 'delivered') as through, d.status = 'cancelled' as moot,
-         d.status in ('refused', 'failed', 'bounced', 'expired') as ended,
-         o.told as otherwise, o.coming,
-         case when a.status = 'scheduled' and a.starts_at > app.now() then a.starts_at end
-           as starts_at
-    from touched join delivery d on d.id = touched.id
-    left join appointment a on d.subject_type = 'appointment' and a.id = d.subject_id
-   cross join lateral (
-      select coalesce(bool_or(o.status in ('accepted', 'delivered')), false) as told,
-             coalesce(bool_or(o.status in ('pending', 'due', 'sending', 'unknown')
-               and o.integration <> d.integration and o.due_at <= app.now()), false) as coming
-        from delivery o
-       where d.status in ('refused', 'failed', 'bounced', 'expired')
-         and o.subject_id = d.subject_id and o.id <> d.id and o.kind = d.kind
-         and o.created_at >= d.created_at) o
-)
-{PEOPLE}
-, soon as (
-  select count(distinct {PERSON}) as people_soon, min(d.due_at) as soon_at
-    from member m join delivery d on d.credential_id = m.credential_id
-   where d.drill is not distinct from m.drill and d.status = 'pending'
-     and d.due_at > app.now() and d.due_at <= app.now() + interval '24 hours'
-     and {PERSON} not in (select person from told)
-)
-select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
-  from (
-select incident_id, count(*) as messages,
-       count(*) filter (where through) as through,
-       count(*) filter (where status in ('pending', 'due', 'sending') and not rests) as waiting,
-       count(*) filter (where rests) as resting,
-       count(*) filter (where status = 'unknown') as unknown,
-       count(*) filter (where status = 'held') as held,
-       count(*) filter (where status in ('refused', 'failed', 'bounced', 'expired')) as ended,
-       count(*) filter (where ended and not otherwise and not coming) as lost,
-       count(*) filter (where moot) as cancelled,
-       min(starts_at) filter (where not through and not otherwise and not moot)
-         as next_appointment_at,
-       min(next_attempt_at) filter (where status in ('pending', 'due', 'unknown')
-         and attempts > 0) as next_attempt_at
-  from told group by grouping sets ((), (incident_id))) sums
-  left join people on people.incident_id is not distinct from sums.incident_id
- cross join soon
-"""
 # Whoever said that they want no more ($2, the reasons) since it began.
 _LEFT = """
 select count(distinct (s.practice_id, s.recipient_key)) as people
@@ -261,22 +140,6 @@ select min(t.at), t.kind, jsonb_build_object('from', t.data ->> 'from', 'to', t.
  group by t.kind, t.data ->> 'from', t.data ->> 'to', t.data ->> 'because', t.actor
  order by at limit 300
 """
-
-
-async def read_impact(
-    connection: Connection, incident_ids: Sequence[UUID], about: About = FAILURES
-) -> dict[UUID | None, Any]:
-    """What each of them did, and under None all of them together."""
-    rows = await connection.fetch(
-        _IMPACT,
-        list(incident_ids),
-        about.lanes,
-        about.returns,
-        list(about.cases) or None,
-        list(about.not_cases),
-        about.by_fault,
-    )
-    return {row["incident_id"]: row for row in rows}
 
 
 async def read_facts(

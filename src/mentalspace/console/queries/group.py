@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console import words
-from mentalspace.console.about import About
 from mentalspace.console.queries.facts import read_facts
 from mentalspace.console.queries.recovering import OVER_SINCE
 from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
+from mentalspace.workflows.impact.about import About
 
 # Everybody of a group, the lead first.
 _MEMBERS = f"""
@@ -60,11 +60,6 @@ async def members_of(connection: Connection, incident_id: UUID) -> list[tuple[UU
     rows = await connection.fetch(_MEMBERS, incident_id)
     opened = [row for row in rows if row["status"] != "resolved"]
     return [(r["id"], r["practice_name"] or "all") for r in opened] if len(opened) > 1 else []
-
-
-async def ids_of(connection: Connection, incident_id: UUID) -> list[UUID]:
-    """The incident and everybody it leads, of those that the reader may see."""
-    return [row["id"] for row in await connection.fetch(_MEMBERS, incident_id)]
 
 
 async def _read_group(connection: Connection, incident_id: UUID) -> Group | None:

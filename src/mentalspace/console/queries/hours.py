@@ -56,8 +56,9 @@ select t.lane_id, t.at, t.kind = 'lane_paused' as is_on from timeline t
 """
 _INCIDENTS = """
 select i.id, i.title, i.integration, i.severity, i.status, i.opened_at, i.acknowledged_at,
-       i.resolved_at, p.name as practice_name
+       i.resolved_at, p.name as practice_name, c.provider
   from incident i left join practice p on p.id = i.practice_id
+  left join credential c on c.id = i.credential_id
  where i.drill is null and (i.resolved_at is null or i.resolved_at > $1)
    and not exists (select from incident l where l.id = i.lead_id)
  order by i.opened_at desc limit 60

@@ -28,9 +28,10 @@ _LIST = f"""
 select i.id, i.rule_id, i.title, i.severity, i.fault, i.status, i.integration, i.opened_at, i.since,
        i.recovered_at, i.resolved_at, i.ack_due_at, i.acknowledged_at, i.acknowledged_by,
        i.resolved_by, i.next_escalation_at, i.resolve_due_at, i.drill, i.facts, i.case_id,
-       i.archived_at, p.name as practice_name, {_RETURNED}, {_CLOSED_AT}, {OVER_SINCE},
+       i.archived_at, p.name as practice_name, c.provider, {_RETURNED}, {_CLOSED_AT}, {OVER_SINCE},
        mending.recovering_since
   from incident i left join practice p on p.id = i.practice_id
+  left join credential c on c.id = i.credential_id
   {_BACK} {RECOVERING}
 """
 # Who is led by an incident that the reader sees stands on that one's page.

@@ -7,14 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from mentalspace.console.about import About, about_of
-from mentalspace.console.queries.facts import read_impact
-from mentalspace.console.queries.group import ids_of
-from mentalspace.console.queries.house import read_house_impact
 from mentalspace.engine.db import Connection
-from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.pulse import LOCKED
 from mentalspace.engine.runbook import Runbooks
+from mentalspace.workflows.impact.whole import read_people
 
 # Each is counted anew: of a longer list, and of what takes longer, the rest shows what it came to
 # when it was last judged.
@@ -30,22 +26,14 @@ async def people_of(
     found: dict[UUID, Any] = {}
     ends = time.monotonic() + _WITHIN_S
     for incident in incidents[:_MOST]:
-        about = about_of(runbooks, incident["rule_id"])
-        if about.nobody or about.leavers:
-            continue
         try:
             async with connection.transaction():
                 left_ms = max(1, int((ends - time.monotonic()) * 1000))
                 await connection.execute(f"set local statement_timeout = {left_ms}")
-                found[incident["id"]] = await _impact(connection, incident, about)
+                people = await read_people(connection, runbooks, incident)
                 await connection.execute("set local statement_timeout = default")
         except LOCKED:
             break
+        if people is not None:
+            found[incident["id"]] = people
     return found
-
-
-async def _impact(connection: Connection, incident: Any, about: About) -> Any:
-    if incident["integration"] == HOUSE:
-        return await read_house_impact(connection, incident)
-    ids = await ids_of(connection, incident["id"])
-    return (await read_impact(connection, ids, about))[None]

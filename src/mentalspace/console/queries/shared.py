@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from mentalspace.console import words
-from mentalspace.console.about import About
 from mentalspace.console.in_common import Answer, Answers, InCommon, compare
 from mentalspace.console.queries.group import Group
 from mentalspace.console.queries.lately import HOURS, Change, read_changes
@@ -18,6 +17,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.house_alert import HOUSE
 from mentalspace.engine.person import PERSON
 from mentalspace.engine.pulse import LOCKED
+from mentalspace.workflows.impact.about import About
 
 # Whoever opens the page waits no longer for this.
 _WITHIN_MS = 400

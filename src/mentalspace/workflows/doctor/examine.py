@@ -65,6 +65,8 @@ from mentalspace.workflows.doctor.touched import Touched, read_all_touched, read
 from mentalspace.workflows.doctor.verdict import judge
 from mentalspace.workflows.doctor.way_in import look_at_ways_in
 from mentalspace.workflows.doctor.way_out import WayOut, look_at_way_out
+from mentalspace.workflows.impact import together_words
+from mentalspace.workflows.impact.together import Together, read_all_together
 
 # So many credentials are asked at once.
 AT_ONCE = 8
@@ -137,7 +139,7 @@ async def _report(
             _ask_all(services, rows, clients),
             _status_pages(services, room, rows, clients),
             _answers(book, reading or services.database.as_oncall),
-            _from_ledger(services, book, rows),
+            _from_ledger(services, book, rows, reading or services.database.as_oncall),
             look(services, practice_id),
             _gauges(services, book, practice_id),
         )
@@ -329,7 +331,7 @@ def _lags(services: Services, room: str, said: StatusLine, findings: Sequence[Ro
 
 
 async def _from_ledger(
-    services: Services, book: RoomRunbook, rows: Sequence[Any]
+    services: Services, book: RoomRunbook, rows: Sequence[Any], reading: ReadAs
 ) -> tuple[Rates, list[AlertLine], list[RoomFinding]]:
     ids = [row["id"] for row in rows]
     async with services.database.as_oncall() as connection:
@@ -362,16 +364,34 @@ async def _from_ledger(
                 book.room, "database", "connections", "bad", slots.words, "ours", slots.advice
             )
         )
-    findings += [_of_way_out(book.room, way_out)] if way_out is not None else []
+    # Nobody is told how many people of others are touched.
+    async with reading() as connection:
+        together = await read_all_together(connection, services, way_out)
+    findings += [_of_way_out(book.room, way_out, together)] if way_out is not None else []
+    findings += [_of_ways(one) for one in together if one.integration == book.room]
     return rates, alerts, [*findings, *lives]
 
 
-def _of_way_out(room: str, way_out: WayOut) -> RoomFinding:
-    """Each room's own provider looks broken by it."""
+def _of_way_out(room: str, way_out: WayOut, together: Sequence[Together]) -> RoomFinding:
+    """Each room's own provider looks broken by it; whom it touches in all rooms is told in each."""
     text = f"{way_out.words}, since {way_out.since:%H:%M:%S} UTC"
     if way_out.tried is not None:
         text += f". Tried at {way_out.tried.at:%H:%M:%S} UTC: {way_out.tried.words}"
+    for one in together:
+        if one.kind == "way_out":
+            text += f". {together_words.plain(together_words.sums(one), _moment)}".removesuffix(".")
     return RoomFinding(room, "host", "way out", "bad", text, "ours", way_out.advice)
+
+
+def _of_ways(told: Together) -> RoomFinding:
+    """Of a practice, several ways of the room at once; each has a finding of its own besides."""
+    where = told.practice or f"{told.practices:,} practices"
+    text = together_words.plain(together_words.line(told), _moment).removesuffix(".")
+    return RoomFinding(told.integration or "", where, "ways out", "bad", text)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
 def _live(book: RoomRunbook) -> list[AlertRule]:

@@ -59,6 +59,7 @@ class Verdict:
 _WEIGHT = (
     "way out",
     "connections",
+    "ways out",
     "provider",
     "agreement",
     "breaker",

@@ -10,6 +10,7 @@ from mentalspace.engine.db import Connection
 from mentalspace.engine.services import Services
 from mentalspace.kernel.integration import Integration
 from mentalspace.workflows.doctor.way_test import WayTest, read_targets, try_way
+from mentalspace.workflows.impact.together import Silent
 
 # What is no answer at all. A provider that says 503 was reached.
 SILENT_KINDS = ("timeout", "reset", "connect")
@@ -32,7 +33,8 @@ with failing as materialized (
     from credential c join credential_state s on s.credential_id = c.id
    where c.drill is null group by 1, 2
 )
-select c.integration, c.provider, min(f.started_at) as since
+select c.integration, c.provider, min(f.started_at) as since,
+       array_agg(distinct c.id) as credentials
   from failing f join credential c on c.id = f.credential_id
   join well on well.integration = c.integration and well.provider = c.provider
  where f.finished_at > coalesce(well.at, '-infinity')
@@ -43,10 +45,11 @@ select c.integration, c.provider, min(f.started_at) as since
 @dataclass(frozen=True, slots=True)
 class WayOut:
     """`providers` by their titles: none of them has answered since its first silent call; `since`
-    is the first of all. `tried` is what came of trying the way a moment ago."""
+    is the first of all, and `silent` the same by names. `tried` is what came of trying the way a
+    moment ago."""
 
     providers: tuple[str, ...]
-    integrations: frozenset[str]
+    silent: Silent
     since: datetime
     tried: WayTest | None = None
 
@@ -71,10 +74,15 @@ async def read_way_out(connection: Connection, rooms: Mapping[str, Integration])
     if len(rows) < _FEWEST_PROVIDERS:
         return None
     titles = [rooms[row["integration"]].provider(row["provider"]).title for row in rows]
+    since = min(row["since"] for row in rows)
     return WayOut(
         tuple(titles),
-        frozenset(row["integration"] for row in rows),
-        min(row["since"] for row in rows),
+        Silent(
+            frozenset((row["integration"], row["provider"]) for row in rows),
+            {id_: row["integration"] for row in rows for id_ in row["credentials"]},
+            since,
+        ),
+        since,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-# Parts of an SQL statement: they read `told`, one row a message with incident_id, person,
-# and whether it got `through`, is `moot` (nobody needs it any more), has `ended` without arriving,
-# and of one that ended whether the same was told `otherwise` or is `coming` in another way.
+# Parts of an SQL statement: they read `told`, one row a message with the key it counts under, its
+# person, and whether it got `through`, is `moot` (nobody needs it any more), has `ended` without
+# arriving, and of one that ended whether the same was told `otherwise` or is `coming` in another
+# way.
 #
 # Whoever has several messages counts by the worst of them: one that is lost and that nothing
 # replaces, then one that may still arrive, then one that another way told, then one that arrived.
@@ -17,11 +18,11 @@ case when bool_or(ended and not otherwise and not coming) then 'lost'
 """
 PEOPLE = f"""
 , fates as (
-  select incident_id, {_FATE} as fate,
+  select key, {_FATE} as fate,
          bool_or(coming and not otherwise) as coming
-    from told group by grouping sets ((person), (incident_id, person))
+    from told group by grouping sets ((person), (key, person))
 ), people as (
-  select incident_id, count(*) as people,
+  select key, count(*) as people,
          count(*) filter (where fate in ('open', 'lost')) as people_left,
          count(*) filter (where fate = 'open') as people_open,
          count(*) filter (where fate = 'open' and coming) as people_coming,
@@ -29,7 +30,7 @@ PEOPLE = f"""
          count(*) filter (where fate = 'otherwise') as people_otherwise,
          count(*) filter (where fate = 'reached') as people_reached,
          count(*) filter (where fate = 'moot') as people_moot
-    from fates group by incident_id
+    from fates group by key
 )
 """
 NAMES = (

@@ -37,6 +37,9 @@ class About:
         return not (self.lanes or self.returns or self.leavers)
 
 
+FAILURES = About()
+
+
 def about_of(runbooks: Runbooks, rule_id: str) -> About:
     """Of a rule that is gone, or of the house, as of one on failures."""
     if rule_id in _OF_PAGING:

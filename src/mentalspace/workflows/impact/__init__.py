@@ -1,0 +1,1 @@
+"""Whom an incident touches: counted once, for whoever shows it."""
