@@ -83,6 +83,12 @@ async def test_it_says_that_it_is_another_cause_and_what_it_was(stage: Stage) ->
             " was theirs, x.a",
         ),
         ("incident_regressed", {}, "It came back after it had looked recovered"),
+        ("acknowledged", {}, "Acknowledged; escalation stopped"),
+        (
+            "acknowledged",
+            {"said_at": "2026-11-28T03:02:01+00:00"},
+            "Acknowledged at 03:02:01 UTC, while a table was locked; escalation stopped then",
+        ),
         (
             "cause_changed",
             {"case": "x.a", "case_before": "x.a", "fault_before": "theirs", "because": "entered"},

@@ -225,3 +225,15 @@ def test_a_round_is_read_from_the_timeline() -> None:
     assert "| Acknowledgement due in the last round | 15 min |" in text
     assert "by Noor | 3 min | 2026-11-28 03:09:00 | 8 min |" in text
     assert "closed 2026-11-28 03:32:00, not over | 2 min |" in text
+
+
+def test_who_took_it_while_a_table_was_locked_took_it_then() -> None:
+    """And not when that could be written down."""
+    incident = {"opened_at": THREE, "over_since": None}
+    said = {"said_at": (THREE + timedelta(minutes=2)).isoformat()}
+    story = [
+        {"kind": "incident_opened", "at": THREE, "data": {}, "actor": "evaluator"},
+        {"kind": "acknowledged", "at": THREE + timedelta(minutes=9), "data": said, "actor": "Noor"},
+    ]
+    [one] = rounds_of(incident, story)
+    assert (one.taken_at, one.taken_by) == (THREE + timedelta(minutes=2), "Noor")

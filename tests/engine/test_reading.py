@@ -13,6 +13,7 @@ from mentalspace.engine import alarm
 from mentalspace.engine.alerts import EVALUATION_LOCK
 from mentalspace.engine.db import migrate
 from mentalspace.engine.dispatch import _EXPIRE
+from mentalspace.engine.lost_callbacks import _READ
 from mentalspace.engine.rates_sql import EVENTS, EVENTS_OF_MANY
 from mentalspace.engine.rollup import FOLD_LOCK, Folder, fold_once, rules_of
 from mentalspace.engine.watch.burn import _TRIED
@@ -75,6 +76,18 @@ async def test_who_never_called_back_is_not_counted_for(books: Books) -> None:
     assert (await read(books, *asked))["delivery"] == 0
     await books.hear(ago=3 * HOUR)
     assert (await read(books, *asked))["delivery"] == 4
+
+
+async def test_of_who_has_lost_no_callback_nothing_is_counted(books: Books) -> None:
+    """An hour's messages are read where some are known by asking alone, and nowhere else."""
+    await books.write("delivered", 4, ago=0.5 * HOUR)
+    asked = (_READ, 3600.0, None, [books.credential_id])
+    assert (await read(books, *asked))["delivery"] == 0
+    await books.admin.execute(
+        "insert into callback_question (delivery_id, practice_id, credential_id, answer, ended_at)"
+        " select id, practice_id, credential_id, 'ended', accepted_at from delivery limit 3"
+    )
+    assert (await read(books, *asked))["delivery"] >= 4
 
 
 async def test_a_burning_budget_reads_the_tries_of_its_window(books: Books) -> None:

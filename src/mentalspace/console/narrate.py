@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -167,6 +167,15 @@ def _task(data: Data, _provider: str) -> str:
 def _lost(data: Data, _provider: str) -> str:
     now = words.status(str(data.get("now", "due"))).word.lower()
     return f"The worker holding it was lost; the message is kept and now {now}"
+
+
+def _acknowledged(data: Data, _provider: str) -> str:
+    if "said_at" not in data:
+        return "Acknowledged; escalation stopped"
+    said_at = datetime.fromisoformat(data["said_at"]).astimezone(UTC)
+    return (
+        f"Acknowledged at {said_at:%H:%M:%S} UTC, while a table was locked; escalation stopped then"
+    )
 
 
 def _follows(data: Data, _provider: str) -> str:
@@ -348,6 +357,6 @@ _SAYINGS: Mapping[str, tuple[Tone, Callable[[Data, str], str]]] = {
     "unarchived":         ("info", _fixed("Taken out of the archive")),
     "got_worse":          ("bad",  _got_worse),
     "acted":              ("info", _acted),
-    "acknowledged":       ("ok",   _fixed("Acknowledged; escalation stopped")),
+    "acknowledged":       ("ok",   _acknowledged),
     "resolved":           ("ok",   _fixed("Resolved")),
 }  # fmt: skip

@@ -68,7 +68,10 @@ def clocks(incident: Any, rounds: Sequence[Round]) -> Iterator[Block]:
 def _with(one: Round, row: Any) -> Round:
     match row["kind"]:
         case "acknowledged":
-            return replace(one, taken_at=row["at"], taken_by=row["actor"])
+            # Said while a table was locked, and written down later.
+            said_at = (row["data"] or {}).get("said_at")
+            taken_at = datetime.fromisoformat(said_at) if said_at else row["at"]
+            return replace(one, taken_at=taken_at, taken_by=row["actor"])
         case "incident_recovered":
             since = row["data"].get("over_since")
             return replace(one, over_at=datetime.fromisoformat(since) if since else row["at"])
