@@ -178,7 +178,7 @@ async def test_with_what_it_needs_locked_it_is_taken_and_says_by_whom(
     assert [tuple(row) for row in owed] == [(incident, "command line")]
 
 
-async def test_one_is_shown_with_whose_it_is_and_what_to_do_first(
+async def test_one_is_shown_with_whose_it_is_and_what_to_do_now(
     environment: dict[str, str], incident: UUID, admin: asyncpg.Connection[Any]
 ) -> None:
     """As its page and its post-mortem say it; of test mode who switched it on."""
@@ -195,6 +195,18 @@ async def test_one_is_shown_with_whose_it_is_and_what_to_do_first(
     [whose] = [line for line in lines if line.startswith("  Whose: ")]
     assert whose.startswith("  Whose: Ours, most likely: Nothing has gone well since its secret")
     assert "  Test mode: switched on, 2026-11-29 08:15:00, by command line" in lines
-    assert lines[-1] == "  First step: Look."
+    assert lines[-1].startswith("  Now: Look at what was entered just before this began")
+    await admin.execute(
+        "update incident set rule_id = 'email.refused_here', case_id = 'email.test_mode',"
+        " credential_id = (select id from credential where endpoint = 'mesa'"
+        " and integration = 'email' and provider = 'resend'),"
+        " facts = facts - 'entered_at' - 'met' where id = $1",
+        incident,
+    )
+    await admin.execute("update credential set test_only = true where endpoint = 'mesa'")
+    shown = await run(environment, "show", str(incident))
+    assert "Our own rules refuse it before anything leaves; Resend is not asked" in shown.stdout
+    assert "test-mode email --practice 'Mesa Family Practice' --off`" in shown.stdout
+    assert shown.stdout.endswith("what falls due goes out, to nobody in the next 24 hours.\n")
     missing = await run(environment, "show", str(UUID(int=7)))
     assert (missing.returncode, missing.stdout) == (2, "")

@@ -72,7 +72,7 @@ def add(app: typer.Typer, make: MakeApplication) -> None:
 
     @incident.command()
     def show(incident_id: Id) -> None:
-        """What it is, whose, whom it touches, what belongs to it, and what to do first."""
+        """What it is, whose, whom it touches, what belongs to it, and what to do now."""
         wanted = _id(incident_id)
         print(ask(make(), lambda services: _shown(services, wanted)))
 
@@ -196,25 +196,11 @@ async def _unless_locked(connection: Connection, sql: str, *values: object) -> d
 
 
 async def _shown(services: Services, incident_id: UUID) -> str:
-    from mentalspace.console import impact_words, words
-    from mentalspace.console.post_mortem import read_told, what
-    from mentalspace.console.rounds import at_second
-    from mentalspace.workflows.impact.together_words import line, plain
+    from mentalspace.console.glance import glance
+    from mentalspace.console.post_mortem import read_told
 
     told = await read_told(services, incident_id)
-    incident, impact = told.incident, told.facts["impact"]
-    lines = [*what(told), ("People", impact_words.added_up(impact))]
-    lines += [("Together", plain(line(one, incident_id), at_second)) for one in told.together]
-    if words.test_mode(incident) and incident["test_only"]:
-        lines.append(("Switching it off", impact_words.switched_off(impact)))
-    if incident["status"] != "resolved" and (step := incident["facts"].get("first_step")):
-        lines.append(("First step", words.sentence(step)))
-    return "\n".join(
-        [
-            f"{_name(services, incident)} (times are UTC)",
-            *(f"  {name}: {said}" for name, said in lines),
-        ]
-    )
+    return glance(told, services.runbooks, _name(services, told.incident))
 
 
 async def _export(services: Services, incident_id: UUID, form: Form) -> bytes:

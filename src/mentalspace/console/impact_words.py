@@ -47,10 +47,9 @@ def listed(impact: Mapping[str, Any]) -> str:
 
 def switched_off(impact: Mapping[str, Any]) -> str:
     """What switching test mode off does, of an incident of what it refused."""
+    said = f"Switched off, {test_mode.switched_off(impact['people_soon'])}"
     refused = words.count(impact["people"], "person was", "people were")
-    return (
-        f"Switched off, {test_mode.switched_off(impact['people_soon'])}; {refused} refused so far."
-    )
+    return f"{said}; {refused} refused so far." if impact["people"] else f"{said}."
 
 
 def due_soon(impact: Mapping[str, Any], integration: str) -> str:

@@ -90,7 +90,10 @@ def _whole(incident: Any, group: Group) -> Mapping[str, Any]:
         "recovered_at": max(ended) if len(ended) == len(over) else None,
         "over_since": max(since) if len(ended) == len(over) else None,
         "last_good_at": max(good, default=None),
-        "practice_name": words.count(group.practices, "practice"),
+        # Of a practice's several credentials it is that one's still.
+        "practice_name": incident["practice_name"]
+        if group.practices == 1
+        else words.count(group.practices, "practice"),
         "practice_timezone": group.zone,
         "endpoint": None,
     }
