@@ -16,6 +16,8 @@ from mentalspace.engine.queued import NEAR, RESTED, RESTS, WAITS
 from mentalspace.workflows.impact.about import FAILURES, About
 from mentalspace.workflows.impact.people import NUMBERS, PEOPLE
 
+# Asked of each incident, by its index: of several, a plan would else read the whole ledger once.
+_EACH = "offset 0"
 # Everybody whose message failed by our or the provider's fault since it began, or since it turned
 # out to be ours, and by what its tries said alone if the rule sees one (`by_fault`); and whoever
 # waited in line behind them until `good_at`, the first good answer after the last failure: what
@@ -58,19 +60,21 @@ with asked as (
        order by bad.finished_at desc limit 1) last on true
 ), touched as (
   select m.key, ad.delivery_id as id
-    from member m join attempt a on a.credential_id = m.credential_id
+    from member m cross join lateral (
+      select a.id from attempt a where a.credential_id = m.credential_id
+         and a.finished_at between m.since and m.until and a.state in ('failed', 'unknown')
+         and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
+         and (m.fault is null or a.fault is null or a.fault = m.fault) {_EACH}) a
     join attempt_delivery ad on ad.attempt_id = a.id
-   where m.lanes and a.state in ('failed', 'unknown')
-     and a.fault is distinct from 'recipient' and a.drill is not distinct from m.drill
-     and (m.fault is null or a.fault is null or a.fault = m.fault)
-     and a.finished_at >= m.since and a.finished_at <= m.until
+   where m.lanes
   union
   select m.key, ad.delivery_id
-    from member m join attempt a on a.credential_id = m.credential_id
+    from member m cross join lateral (
+      select a.id from attempt a where a.credential_id = m.credential_id
+         and a.finished_at between m.good_at and m.good_at + interval '6 hours'
+         and a.state = 'succeeded' and a.drill is not distinct from m.drill {_EACH}) a
     join attempt_delivery ad on ad.attempt_id = a.id join delivery d on d.id = ad.delivery_id
-   where m.lanes and a.state = 'succeeded' and a.drill is not distinct from m.drill
-     and a.finished_at between m.good_at and m.good_at + interval '6 hours'
-     and d.due_at <= m.line_until and not {RESTED}
+   where m.lanes and d.due_at <= m.line_until and not {RESTED}
   union
   select m.key, d.id from member m cross join lateral (
       select d.id, d.drill, d.due_at, d.attempts from delivery d
@@ -93,13 +97,14 @@ with asked as (
         where good.credential_id = m.credential_id and good.state = 'succeeded'
           and good.finished_at between tried.at and m.since)), false)
   union
-  select m.key, d.id from member m join delivery d on d.credential_id = m.credential_id
-   where m.returns and d.drill is not distinct from m.drill
-     and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null
-       or d.status = 'refused' and d.last_case = any (m.cases))
-     and (m.cases is null or d.last_case = any (m.cases))
-     and coalesce(d.last_case <> all (m.not_cases), true)
-     and d.ended_at >= m.since and d.ended_at <= m.until
+  select m.key, d.id from member m cross join lateral (
+      select d.id from delivery d where d.credential_id = m.credential_id
+         and d.ended_at between m.since and m.until and d.drill is not distinct from m.drill
+         and (d.status = 'bounced' or d.status = 'failed' and d.accepted_at is not null
+           or d.status = 'refused' and d.last_case = any (m.cases))
+         and (m.cases is null or d.last_case = any (m.cases))
+         and coalesce(d.last_case <> all (m.not_cases), true) {_EACH}) d
+   where m.returns
   union
   select m.key, t.delivery_id
     from member m join lane l on l.credential_id = m.credential_id
@@ -132,15 +137,17 @@ _NEXT = """
          as next_appointment_at
 """
 # One line a key, and one of all, without a key. `people_soon` are others, whose message is due
-# within a day.
+# within a day: it is tried then at the latest.
 _IMPACT = f"""
 {_TOLD}
 , soon as (
-  select count(distinct {PERSON}) as people_soon, min(d.due_at) as soon_at
-    from member m join delivery d on d.credential_id = m.credential_id
-   where d.drill is not distinct from m.drill and d.status = 'pending'
-     and d.due_at > app.now() and d.due_at <= app.now() + interval '24 hours'
-     and {PERSON} not in (select person from told)
+  select count(distinct d.person) as people_soon, min(d.due_at) as soon_at
+    from member m cross join lateral (
+      select {PERSON} as person, d.due_at from delivery d
+       where d.credential_id = m.credential_id and d.drill is not distinct from m.drill
+         and d.status = 'pending' and d.next_attempt_at <= app.now() + interval '24 hours'
+         and d.due_at > app.now() and d.due_at <= app.now() + interval '24 hours' {_EACH}) d
+   where d.person not in (select person from told)
 )
 select sums.*, {NUMBERS}, soon.people_soon, soon.soon_at
   from (
