@@ -1,4 +1,4 @@
-"""What a page says of whose it is, where it is known better than by the answers alone."""
+"""What stands in a page, as its reader's telephone shows it."""
 
 from __future__ import annotations
 
@@ -6,50 +6,23 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import pytest
-
 from mentalspace.engine.page_words import message_of
 
-AT = "2026-11-29T08:15:00+00:00"
 
-
-@pytest.mark.parametrize(
-    ("fault", "facts", "said"),
-    [
-        ("theirs", {}, "Theirs; since 29 Nov, 09:00 UTC."),
-        (
-            "ours",
-            {"test_mode": {"at": AT, "by": "command line", "by_hand": True}},
-            "Ours: test mode was switched on 29 Nov, 08:15 UTC by command line; since",
-        ),
-        (
-            "ours",
-            {"entered_at": AT, "met": "theirs"},
-            "Ours most likely: nothing went well since a new secret was entered 29 Nov, 08:15 UTC;",
-        ),
-        (
-            "ours",
-            {"entered_at": AT},
-            "Ours: nothing went well since a new secret was entered 29 Nov, 08:15 UTC; since",
-        ),
-        (
-            "theirs",
-            {"refused_together": True, "met": "ours", "provider": "resend", "practices": 1200},
-            "Theirs most likely: Resend refuses the keys of 1,200 practices; since",
-        ),
-        (
-            "ours",
-            {"before": {"case": None, "fault": "theirs"}},
-            "Ours, and another cause than before it was closed or over (theirs); since",
-        ),
-    ],
-)
-def test_a_page_says_whose_it_is_and_how_that_is_known(
-    fault: str, facts: dict[str, Any], said: str
-) -> None:
-    row = {
-        "fault": fault, "facts": facts, "since": datetime(2026, 11, 29, 9, tzinfo=UTC),
-        "incident_id": UUID(int=7), "rounds": 0, "severity": "high", "integration": "email",
-        "drill": None, "title": "Mails fail", "step": 0,
+def _title(title: str, provider: str | None, step: int = 0) -> str:
+    row: dict[str, Any] = {
+        "incident_id": UUID(int=1), "rounds": 0, "severity": "high", "integration": "email",
+        "since": datetime(2026, 11, 29, tzinfo=UTC), "drill": None, "meant": "oncall",
+        "step": step, "title": title, "fault": "theirs", "facts": {"provider": provider},
     }  # fmt: skip
-    assert message_of(row, "https://clinic.example").lines[0].startswith(said)
+    return message_of(row, "http://127.0.0.1").title
+
+
+def test_two_incidents_of_one_rule_are_two_pages() -> None:
+    """Each bears its provider, unless its title does so anyway or there is none."""
+    title = "Five mails in a row failed"
+    assert _title(title, "resend") == f"HIGH email: {title} (resend)"
+    assert _title(title, "smtp", 1) == f"HIGH email: {title} (smtp), page 2"
+    out = "Twilio has been out for ten minutes"
+    assert _title(out, "twilio") == f"HIGH email: {out}"
+    assert _title(title, None) == f"HIGH email: {title}"
