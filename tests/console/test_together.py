@@ -13,6 +13,8 @@ from tests.console.test_doors import NAMES, visitor
 from tests.console.test_fleet import _SILENT
 from tests.console.test_group import _big, _failing, _struck
 
+_BOTH = "Both ways out of Mesa Family Practice"
+_TITLE = "Failures in a row"
 # Two of Mesa's mails went over from Resend, and failed at the relay as well.
 _WENT_OVER = """
 with relay as (
@@ -75,31 +77,29 @@ async def _without_the_refused_key(stage: Stage) -> None:
 async def test_both_ways_of_one_practice_are_told_as_one_amid_a_group(stage: Stage) -> None:
     """Resend fails two practices, and Mesa's relay breaks off as well: of Mesa's people one sum,
     none counted twice, on the fleet, in the list and on each of the pages, which name each other
-    by their providers; whoever looks after the other practice is told nothing of it."""
+    by their providers, that of the other practice's that leads too; whoever looks after that one
+    is told nothing of it."""
     await _without_the_refused_key(stage)
-    lead, member = await _struck(stage, stage.mesa), await _struck(stage, stage.lakeside)
+    lead, member = await _struck(stage, stage.lakeside), await _struck(stage, stage.mesa)
     alone = await _read(stage, f"/incidents/{lead}")
     relay = await _relay_struck(stage, stage.mesa)
     assert "ways out" not in alone
     both = "5 people are touched by both together, none counted twice; none of them reached yet"
     fleet = await _read(stage, "/")
     assert fleet.count(both) == 1
-    named = "Failures in a row: Resend and Failures in a row: SMTP relay"
-    assert re.search(rf"Email, Mesa[^:]*: Both ways out are out: {named}\. {both}", fleet)
-    assert fleet.count("Both ways out are out: this and Failures in a row: SMTP relay") == 1
-    assert fleet.count("Both ways out are out: this and Failures in a row: Resend") == 1
-    for path, other in (
-        (f"/incidents/{lead}", "SMTP relay"),
-        (f"/incidents/{relay}", "Resend"),
-    ):
-        page = await _read(stage, path)
-        assert f"Both ways out are out: this and Failures in a row: {other}. {both}" in page
+    assert f"Email: {_BOTH} are out: {_TITLE}: Resend and {_TITLE}: SMTP relay. {both}" in fleet
+    pages = ((lead, "SMTP relay"), (member, "SMTP relay"), (relay, "Resend"))
+    for incident, other in pages:
+        this = f"{_BOTH} are out: this and {_TITLE}: {other}"
+        page = await _read(stage, f"/incidents/{incident}")
+        assert f"{this}. {both}" in page
         assert "No mail leaves meanwhile." in page
         assert not [name for name in NAMES if name in page]
+        assert fleet.count(this) == 1
     assert both in await _read(stage, "/incidents")
     paper = await _read(stage, f"/incidents/{relay}/post-mortem.md")
     assert both in paper and "No mail leaves meanwhile." in paper
-    theirs = await _read(stage, f"/incidents/{member}", "admin")
+    theirs = await _read(stage, f"/incidents/{lead}", "admin")
     assert "ways out" not in theirs + await _read(stage, "/", "admin")
 
 
@@ -118,7 +118,9 @@ async def test_a_group_is_one_line_and_each_practice_is_told_of_its_own(stage: S
     assert "At 2 practices both ways out are out: this and Failures in a row: SMTP relay." in page
     for path in ("/", f"/incidents/{relay}"):
         own = await _read(stage, path, "admin")
-        assert re.search(r"[Bb]oth ways out are out: .*\. 2 people are touched by both", own)
+        assert re.search(
+            r"Both ways out of Lakeside[^:]* are out: .*\. 2 people are touched by both", own
+        )
         assert "2 practices both" not in own
 
 
@@ -135,14 +137,14 @@ async def test_a_way_that_takes_messages_meanwhile_is_not_out(stage: Stage) -> N
     )
     await succeed(stage.owner, went)
     page = await _read(stage, f"/incidents/{resend}")
-    assert "Both ways out fail: this and Failures in a row: SMTP relay." in page
+    assert f"{_BOTH} fail: this and {_TITLE}: SMTP relay." in page
     assert "; 4 of them not reached yet, the next appointment among them" in page
     assert re.search(r"Mails leave meanwhile by SMTP relay, the last .*\d\d:\d\d", page)
     async with stage.services.database.as_dispatcher() as connection:
         await note_recovery(connection, relay, 5, None)
     assert "ways out" not in await _read(stage, f"/incidents/{resend}")
     over = await _read(stage, f"/incidents/{relay}")
-    assert "Both ways out failed: this and Failures in a row: Resend. 5 people were touched" in over
+    assert f"{_BOTH} failed: this and {_TITLE}: Resend. 5 people were touched" in over
     assert "Mails left meanwhile by SMTP relay" in over
 
 
@@ -158,7 +160,8 @@ async def test_a_third_way_is_one_that_is_left(stage: Stage) -> None:
         " where practice_id = $1 and provider = 'smtp'",
         stage.mesa,
     )
-    assert "2 of the 3 ways out are out: this and" in await _read(stage, f"/incidents/{resend}")
+    page = await _read(stage, f"/incidents/{resend}")
+    assert "2 of the 3 ways out of Mesa Family Practice are out: this and" in page
 
 
 async def test_what_our_way_out_strikes_is_one_sum_over_all_rooms(stage: Stage) -> None:

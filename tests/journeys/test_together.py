@@ -22,6 +22,7 @@ from mentalspace.workflows.doctor import examine
 from tests.house import House, new_appointment, until, write_agreements
 from tests.journeys.test_failover import book, page, person
 
+_BOTH = "Both ways out of Lakeside Counseling are out"
 _FIVE = "Five mails in a row failed"
 _NO_ANSWER = (("email", "resend"), ("email", "smtp"), ("sms", "twilio"), ("storage", "supabase"))
 
@@ -38,11 +39,11 @@ async def test_both_ways_out_of_a_practice_are_told_as_one(house: House) -> None
     both = "8 people are touched by both together, none counted twice; none of them reached yet"
     async with person(house) as http:
         fleet = await _text(http, "/")
-        assert f"Both ways out are out: {_FIVE}: Resend and {_FIVE}: SMTP relay. {both}" in fleet
+        assert f"{_BOTH}: {_FIVE}: Resend and {_FIVE}: SMTP relay. {both}" in fleet
         assert fleet.count(both) == 1
         for id_, other in ((resend, "SMTP relay"), (relay, "Resend")):
             told = await _text(http, f"/incidents/{id_}")
-            assert f"Both ways out are out: this and {_FIVE}: {other}. {both}" in told
+            assert f"{_BOTH}: this and {_FIVE}: {other}. {both}" in told
             assert "No mail leaves meanwhile." in told
             answer = await (await http.get(f"/v1/incidents/{id_}")).json()
             [together] = answer["together"]

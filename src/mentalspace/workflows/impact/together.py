@@ -140,7 +140,8 @@ class _Relation:
 
     @property
     def ids(self) -> frozenset[UUID]:
-        return frozenset(row["id"] for row in self.members)
+        """With whoever leads one of them, from another practice perhaps."""
+        return frozenset(row[name] for row in self.members for name in ("id", "top_id"))
 
 
 def named(title: str, provider: str | None) -> str:
@@ -263,7 +264,7 @@ async def _told(connection: Connection, services: Services, relation: _Relation)
     told = Together(
         kind=relation.kind,
         incidents=_linked(services, tops),
-        ids=relation.ids | tops.keys(),
+        ids=relation.ids,
         practices=len(practices),
         practice=next(iter(practices.values())) if len(practices) == 1 else None,
     )

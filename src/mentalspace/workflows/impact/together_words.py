@@ -26,26 +26,24 @@ _MESSAGES: Mapping[str, tuple[str, str]] = {
 
 
 def head(told: Together) -> str:
-    """`Both ways out are out`, without a full stop; of several practices, at how many."""
+    """`Both ways out of Mesa are out`, without a full stop; of several practices, at how many."""
     if told.kind == "way_out":
         return "One cause, our way out"
     out = "were out" if told.is_over else "are out"
     # Of these one still takes messages now and then.
     if told.leaves and told.out >= told.of:
         out = "failed" if told.is_over else "fail"
-    if told.out < told.of:
-        ways = f"{told.out} of the {told.of} ways out {out}"
-    else:
-        ways = f"{'both' if told.of == 2 else f'all {told.of}'} ways out {out}"
+    many = "both" if told.of == 2 else f"all {told.of}"
+    many = f"{told.out} of the {told.of}" if told.out < told.of else many
+    of = f" of {told.practice}" if told.practice else ""
     where = f"at {told.practices:,} practices " if told.practices > 1 else ""
-    said = f"{where}{ways}"
+    said = f"{where}{many} ways out{of} {out}"
     return said[:1].upper() + said[1:]
 
 
 def line(told: Together, own: UUID | None = None) -> list[Part]:
     """All of it, on the page of the incident `own` or where none is at hand; `head` begins it."""
-    where = f" at {told.practice}" if own is None and told.practice else ""
-    return [f"{head(told)}{where}: ", *which(told, own), ". ", *sums(told)]
+    return [f"{head(told)}: ", *which(told, own), ". ", *sums(told)]
 
 
 def which(told: Together, own: UUID | None = None) -> list[Part]:
