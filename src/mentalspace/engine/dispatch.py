@@ -65,12 +65,14 @@ _WAKE = """
 select l.id, l.practice_id, l.class from lane l
   join credential c on c.id = l.credential_id
   join credential_state s on s.credential_id = l.credential_id
+ cross join lateral (
+   select from delivery d
+    where d.lane_id = l.id and d.status in ('due', 'unknown') and d.next_attempt_at <= app.now()
+      and (l.state = 'open' or not d.carries_phi)
+    limit 1) ready
  where (l.state = 'open' or l.paused_for_phi) and c.active
    and case when s.override_until > app.now() then s.override_state = 'closed'
             else s.breaker = 'closed' or s.open_until <= clock_timestamp() end
-   and exists (select from delivery d where d.lane_id = l.id and d.status in ('due', 'unknown')
-                  and d.next_attempt_at <= app.now()
-                  and (l.state = 'open' or not d.carries_phi))
 """
 _INBOX = (
     "select distinct practice_id from inbox where state = 'received' and next_try_at <= app.now()"
