@@ -10,6 +10,7 @@ import aiohttp
 from mentalspace.cli.doctor import WIDTH, screen
 from mentalspace.engine.db import connect_owner
 from mentalspace.workflows.doctor import Report
+from mentalspace.workflows.doctor.witness import ask_around
 from tests.console.test_doors import log_in
 from tests.house import House, until
 
@@ -87,6 +88,25 @@ async def test_an_address_that_one_alone_has_is_ours(house: House) -> None:
     assert (mesa.whose, mesa.state) == ("ours", "bad")
     assert mesa.text.endswith("the address is http://127.0.0.1:9")
     assert "others reach it from here" in (mesa.cure or "")
+
+
+async def test_a_secret_that_nobody_can_open_is_ours_and_the_others_are_asked(house: House) -> None:
+    """As after a start with another master key. Whoever reads its incident asks the others too."""
+    async with connect_owner(house.services.admin_url) as owner:
+        mesa_id = await owner.fetchval(
+            "update credential set secrets = set_byte(secrets, 20, 255 - get_byte(secrets, 20))"
+            " where endpoint = 'mesa' and provider = 'resend' returning id"
+        )
+    report = await look(house)
+    assert report.verdict.whose == "ours"
+    states = {line.subject: line.call.state for line in report.credentials}
+    assert (states.pop("resend/mesa"), set(states.values())) == ("bad", {"good"})
+    [mesa] = [line.call for line in report.credentials if line.subject == "resend/mesa"]
+    assert "cannot be opened: is MENTALSPACE_MASTER_KEY the one" in mesa.text
+    witness = await ask_around(house.services, mesa_id, [])
+    assert witness is not None
+    assert witness.own.text == mesa.text
+    assert witness.says == "it answers others and not this credential: more likely ours"
 
 
 async def test_what_the_evaluator_has_judged_is_told_so(house: House) -> None:

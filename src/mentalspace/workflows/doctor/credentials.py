@@ -14,6 +14,7 @@ from mentalspace.engine.heard import Heard
 from mentalspace.engine.mornings import Morning
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 from mentalspace.engine.runbook import Price
+from mentalspace.engine.secrets import SealBroken
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import ErrorCase, Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
@@ -77,7 +78,10 @@ async def call(
 ) -> tuple[RoomFinding, list[RoomFinding]]:
     """One harmless call to the provider with the runbook's word on its answer; and what the
     room itself looks at with this credential."""
-    adapter = await adapters.of(row["practice_id"], row["id"])
+    try:
+        adapter = await adapters.of(row["practice_id"], row["id"])
+    except SealBroken:
+        return unopened(row), []
     room = services.rooms[row["integration"]]
     answered, examined = ask(services, adapter, row), []
     if room.examine is not None:
@@ -89,6 +93,12 @@ async def call(
     else:
         found = await answered
     return found, examined
+
+
+def unopened(row: Any) -> RoomFinding:
+    """Nothing leaves with what nobody can open, and its provider cannot be asked with it."""
+    text = "its secret cannot be opened: is MENTALSPACE_MASTER_KEY the one that sealed it?"
+    return finding(row, "provider", "bad", text, "ours")
 
 
 async def ask(services: Services, adapter: Adapter, row: Any) -> RoomFinding:

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.outbound import open_client
+from mentalspace.engine.secrets import SealBroken
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
-from mentalspace.workflows.doctor.credentials import ask, finding
+from mentalspace.workflows.doctor.credentials import ask, finding, unopened
 from mentalspace.workflows.doctor.report import RoomFinding
 
 # Whoever reads an incident waits for it.
@@ -88,3 +89,5 @@ async def _one(services: Services, adapters: Adapters, row: Any) -> RoomFinding:
         return finding(row, "provider", "bad", f"no answer within {WITHIN_S:.0f} s", "theirs")
     except Refused as error:
         return finding(row, "provider", "bad", str(error), "ours")
+    except SealBroken:
+        return unopened(row)
