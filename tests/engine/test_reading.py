@@ -12,7 +12,7 @@ from typing import Any
 from mentalspace.engine import alarm
 from mentalspace.engine.alerts import EVALUATION_LOCK
 from mentalspace.engine.db import migrate
-from mentalspace.engine.dispatch import _EXPIRE
+from mentalspace.engine.dispatch import _EXPIRE, _WAKE
 from mentalspace.engine.lost_callbacks import _READ
 from mentalspace.engine.rates_sql import EVENTS, EVENTS_OF_MANY
 from mentalspace.engine.rollup import FOLD_LOCK, Folder, fold_once, rules_of
@@ -124,6 +124,13 @@ async def test_what_waits_for_another_day_is_not_read(books: Books) -> None:
     late = "select id from delivery where status in ('pending', 'due') and expires_at <= app.now()"
     assert late in " ".join(_EXPIRE.split())
     assert (await read(books, f"{late} order by expires_at limit 500"))["delivery"] == 1
+
+
+async def test_whose_turn_it_is_reads_one_message_of_a_lane(books: Books) -> None:
+    """However many are due in it."""
+    await books.write("due", 6, ago=HOUR)
+    await books.admin.execute("update delivery set next_attempt_at = app.now()")
+    assert (await read(books, _WAKE))["delivery"] == 1
 
 
 async def test_a_fold_is_planned_for_what_it_is_given(books: Books) -> None:
