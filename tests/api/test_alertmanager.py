@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -101,6 +102,15 @@ async def test_an_alert_opens_one_incident_however_often_it_comes(door: Door) ->
     assert (same["id"], same["recovered_at"]) == (incident["id"], None)
     page = await door.api.call("GET", f"/v1/incidents/{same['id']}", role="oncall")
     assert page.body["facts"]["prometheus_since"].startswith("2026-11-01")
+
+
+async def test_its_first_step_names_the_provider_that_is_told_of(door: Door) -> None:
+    rule = "email.consecutive_failures"
+    await door.tell(alert(rule=rule, provider="smtp"))
+    [incident] = await door.incidents(rule)
+    async with door.api.services.database.as_oncall() as connection:
+        await resolve(connection, incident["id"], "test")
+    assert json.loads(incident["facts"])["first_step"] == "See whether SMTP relay answers"
 
 
 async def test_our_evaluator_takes_over_what_prometheus_saw_first(door: Door) -> None:

@@ -136,7 +136,26 @@ def test_the_first_step_of_a_rule_follows_the_verdict(
     rule: str, told: str | None, findings: list[RoomFinding], first: str
 ) -> None:
     line = AlertLine(_BOOKS.alert(rule), "alerting", AT, "twilio/mesa", told)
-    assert first_step(line, judge(findings), findings).startswith(first)
+    assert first_step(_BOOKS.room("sms"), line, judge(findings), findings).startswith(first)
+
+
+@pytest.mark.parametrize(
+    ("told", "findings", "first"),
+    [
+        (None, [], "See whether SMTP relay answers"),
+        # The rule's own step, as the incident has it, or had it in the words of Resend.
+        ("See whether SMTP relay answers", [], "See whether SMTP relay answers"),
+        ("Check Resend status", [], "See whether SMTP relay answers"),
+        ("See whether SMTP relay answers", [_WAY_OUT], "Look at DNS"),
+        ("The password; do as it says", [_WAY_OUT], "The password; do as it says"),
+    ],
+)
+def test_the_first_step_of_a_rule_at_the_relay_is_of_the_relay(
+    told: str | None, findings: list[RoomFinding], first: str
+) -> None:
+    rule = _BOOKS.alert("email.consecutive_failures")
+    line = AlertLine(rule, "alerting", AT, "smtp/default-smtp", told)
+    assert first_step(_BOOKS.room("email"), line, judge(findings), findings) == first
 
 
 def test_a_status_page_is_remarked_upon_only_where_it_lags() -> None:

@@ -65,8 +65,8 @@ def _seen(rule: str, case: str | None = None, **changes: Any) -> Seen:
     ],
 )
 def test_what_a_page_says_first_is_of_the_case_where_that_is_ours(case: str, first: str) -> None:
-    look = Look(0.5, True, "4 of 8", case_id=case)
-    assert first_step_of(BOOKS, BOOKS.alert("sms.budget_burns"), look).startswith(first)
+    look, rule = Look(0.5, True, "4 of 8", case_id=case), BOOKS.room_and_alert("sms.budget_burns")
+    assert first_step_of(BOOKS, *rule, look, "twilio").startswith(first)
 
 
 def test_what_is_ours_says_what_to_do_now() -> None:

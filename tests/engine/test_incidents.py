@@ -13,7 +13,7 @@ import pytest
 from mentalspace.engine.incidents import resolve
 from mentalspace.engine.pager import MOST_TRIES
 from tests.engine.desk import MINUTE, Desk
-from tests.engine.toy import ADDRESS, Reply
+from tests.engine.toy import ADDRESS, PROVIDER, Reply
 
 # Rules --------------------------------------------------------------------------------------
 
@@ -36,6 +36,22 @@ async def test_an_incident_says_what_and_pages_its_rung(desk: Desk) -> None:
         "action_asked",
         "page_sent",
     ]
+
+
+async def test_a_rules_own_step_names_the_provider_it_fires_at(desk: Desk) -> None:
+    """The overview's words are of its first provider; the incident and its page are of another."""
+    [room] = desk.evaluator.runbooks.rooms
+    [bad_key, *others] = room.overview.alerts
+    written = f"Check {room.overview.provider} status, then our lanes"
+    alerts = (replace(bad_key, action=written), *others)
+    room = replace(room, overview=replace(room.overview, alerts=alerts), providers=(PROVIDER,))
+    books = replace(desk.evaluator.runbooks, rooms=(room,))
+    desk.evaluator = replace(desk.evaluator, runbooks=books)
+    await desk.fail(401)
+    await desk.tick()
+    first = "See whether Acme answers, then our lanes"
+    assert (await desk.incident())["facts"]["first_step"] == first
+    assert all(f"First: {first}." in text for _target, text in desk.pages) and desk.pages
 
 
 async def test_what_befalls_a_game_days_practice_pages_nobody(desk: Desk) -> None:

@@ -234,7 +234,7 @@ class Evaluator:
         await keep(connection, room.room, rule, [_aged(one, old) for one in seen])
         quiet = {*covered, *old, *_silenced(silences, room, rule, alerting)}
         loud = [
-            _incident(self.runbooks, room.room, rule, subject, look)
+            _incident(self.runbooks, room, rule, subject, look)
             for subject, state, look in seen
             if state is State.ALERTING and subject.credential_id not in quiet
         ]
@@ -317,24 +317,26 @@ def _held_since(subject: Subject) -> datetime:
 _UNSEEN = Look(None, False, "nothing to judge by")
 
 
-def first_step_of(runbooks: Runbooks, rule: AlertRule, look: Look) -> str:
+def first_step_of(
+    runbooks: Runbooks, room: RoomRunbook, rule: AlertRule, look: Look, provider: str
+) -> str:
     """What a page says to do first. Of a rule that holds whosever the fault is, its own step is
     meant for theirs: a case that is ours comes before it."""
     case = case_of(runbooks, look.case_id)
     if look.first_step or rule.fault is not None or case is None or case.fault is not Fault.OURS:
-        return look.first_step or rule.action
+        return look.first_step or room.step(rule, provider)
     return f"{case.title}; do as the runbook says of it ({case.id})"
 
 
 def _incident(
-    runbooks: Runbooks, integration: str, rule: AlertRule, subject: Subject, look: Look
+    runbooks: Runbooks, room: RoomRunbook, rule: AlertRule, subject: Subject, look: Look
 ) -> NewIncident:
     last_good = subject.last_good_at
     return NewIncident(
         key=f"{rule.id}:{subject.credential_id}",
         rule_id=rule.id,
         case_id=look.case_id,
-        integration=integration,
+        integration=room.room,
         credential_id=subject.credential_id,
         practice_id=subject.practice_id,
         severity=severity_of(runbooks, rule, look.case_id),
@@ -347,11 +349,11 @@ def _incident(
             "last_good_at": last_good.isoformat() if last_good else None,
             "provider": subject.provider,
             "endpoint": subject.endpoint,
-            "first_step": first_step_of(runbooks, rule, look),
+            "first_step": first_step_of(runbooks, room, rule, look, subject.provider),
         },
         drill=subject.drill,
         case_version=version_of(runbooks, look.case_id),
-        cause=f"{integration}.{rule.cause}" if rule.cause else None,
+        cause=f"{room.room}.{rule.cause}" if rule.cause else None,
         steady=look.steady,
         shared=look.shared,
     )

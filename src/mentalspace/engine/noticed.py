@@ -55,7 +55,9 @@ async def notice(connection: Connection, runbooks: Runbooks, noticed: Noticed) -
     rule = noticed.rule
     row = await connection.fetchrow(_OPEN, rule.id, noticed.provider)
     if row is None:
-        await open_incident(connection, runbooks.escalation, _incident(noticed), actor=ACTOR)
+        await open_incident(
+            connection, runbooks.escalation, _incident(runbooks, noticed), actor=ACTOR
+        )
         return "opened"
     if not row["told"] or row["ended"]:
         await connection.execute(_TELL, row["id"], noticed.since.isoformat())
@@ -74,7 +76,7 @@ async def note_end(connection: Connection, noticed: Noticed) -> Outcome:
     return "known"
 
 
-def _incident(noticed: Noticed) -> NewIncident:
+def _incident(runbooks: Runbooks, noticed: Noticed) -> NewIncident:
     rule = noticed.rule
     return NewIncident(
         key=pooled_key(rule.id, noticed.provider),
@@ -90,7 +92,7 @@ def _incident(noticed: Noticed) -> NewIncident:
         facts={
             "prometheus_since": noticed.since.isoformat(),
             "provider": noticed.provider,
-            "first_step": rule.action,
+            "first_step": runbooks.room(noticed.room).step(rule, noticed.provider),
         },
         drill=None,
     )

@@ -12,19 +12,35 @@ from mentalspace.engine.runbook.issue import Check, CheckKind, Issue
 from mentalspace.engine.runbook.overview import AlertRule, Overview
 from mentalspace.engine.runbook.rehearsal import Rehearsal
 from mentalspace.kernel.case import ErrorCase, Fault
+from mentalspace.kernel.integration import Provider
 
 
 @dataclass(frozen=True, slots=True)
 class RoomRunbook:
+    """`providers` are the room's, where it was read with them."""
+
     room: str
     overview: Overview
     cases: tuple[ErrorCase, ...]
     issues: tuple[Issue, ...]
     drills: tuple[Drill, ...]
+    providers: tuple[Provider, ...] = ()
 
     def cases_for(self, provider: str) -> tuple[ErrorCase, ...]:
         """That provider's cases and the room's own: what `classify` wants."""
         return tuple(case for case in self.cases if case.provider in (provider, None))
+
+    def step(self, rule: AlertRule, provider: str | None) -> str:
+        """A rule's own step where it fires at this provider. It is written of the overview's; a
+        provider without a status page can only be asked itself."""
+        named = self.overview.provider
+        there = next((p for p in self.providers if p.name == provider), None)
+        if there is None or there.title == named:
+            return rule.action
+        step = rule.action
+        if there.status_page is None:
+            step = step.replace(f"Check {named} status", f"See whether {there.title} answers")
+        return step.replace(named, there.title)
 
     def drill(self, name: str) -> Drill:
         """By name, with or without the room before it. LookupError if there is none."""

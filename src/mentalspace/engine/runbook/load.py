@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -72,7 +72,7 @@ def read_runbooks(
 ) -> tuple[Runbooks | None, list[Problem]]:
     """What can be read and everything that cannot; for `runbook check`, which goes on."""
     problems: list[Problem] = []
-    read = [_read_room(r.package, [p.name for p in r.providers], overlay, problems) for r in rooms]
+    read = [_read_whole_room(room, overlay, problems) for room in rooms]
     escalation = _read_escalation(problems)
     if overlay is not None:
         known = {room.package.rpartition(".")[2] for room in rooms}
@@ -118,6 +118,13 @@ def _read_house(problems: list[Problem]) -> tuple[tuple[Issue, ...], tuple[House
         proofs.append(proof)
         issues.append(parse_issue(head, page.source, page.body, room=HOUSE, problems=problems))
     return _present(issues), _present(proofs)
+
+
+def _read_whole_room(
+    room: Integration, overlay: Path | None, problems: list[Problem]
+) -> RoomRunbook | None:
+    read = _read_room(room.package, [p.name for p in room.providers], overlay, problems)
+    return None if read is None else replace(read, providers=tuple(room.providers))
 
 
 def _read_room(

@@ -161,7 +161,9 @@ async def _report(
         domain=domain,
         status=[replace(said, lags=_lags(services, room, said, findings)) for said in status],
         rates=rates,
-        alerts=[replace(one, first_step=first_step(one, verdict, findings)) for one in alerts],
+        alerts=[
+            replace(one, first_step=first_step(book, one, verdict, findings)) for one in alerts
+        ],
         answers=answers,
         gauges=gauges,
         findings=findings,

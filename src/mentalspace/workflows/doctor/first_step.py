@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mentalspace.engine.runbook import AlertKind
+from mentalspace.engine.runbook import AlertKind, RoomRunbook
 from mentalspace.kernel.case import Fault
 from mentalspace.workflows.doctor.report import AlertLine, RoomFinding
 from mentalspace.workflows.doctor.verdict import Verdict, weightiest
@@ -13,13 +13,16 @@ from mentalspace.workflows.doctor.verdict import Verdict, weightiest
 _OF_CREDENTIAL = frozenset({"provider", "agreement", "lanes"})
 
 
-def first_step(line: AlertLine, verdict: Verdict, findings: Sequence[RoomFinding]) -> str:
+def first_step(
+    book: RoomRunbook, line: AlertLine, verdict: Verdict, findings: Sequence[RoomFinding]
+) -> str:
     """Its incident's, which follows the case that was met, or the rule's own. That one is meant for
     the provider's fault, mostly: where what is found is ours, it is that which is done first."""
-    own = line.told or line.rule.action
+    by_rule = book.step(line.rule, line.subject and line.subject.partition("/")[0])
+    own = by_rule if line.told in (None, line.rule.action) else line.told
     if line.rule.kind is AlertKind.CALLBACKS:
         return next((f.cure for f in findings if _tells_of_callbacks(f, line) and f.cure), own)
-    if own != line.rule.action or line.rule.fault is Fault.OURS:
+    if own != by_rule or line.rule.fault is Fault.OURS:
         return own
     ours = _ours(line, verdict, [f for f in findings if f.state == "bad" and f.whose == "ours"])
     if ours is None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mentalspace.engine.runbook import CheckKind, RoomRunbook, Runbooks, load_runbooks
 from mentalspace.integrations import discover_rooms
 from mentalspace.kernel.case import Fault, Severity, classify
 from mentalspace.kernel.errors import Evidence
+from mentalspace.kernel.integration import StatusPage
 from mentalspace.kernel.phi import Phi
 
 BOOKS: Runbooks = load_runbooks(list(discover_rooms().values()), None)
@@ -209,6 +212,30 @@ def test_the_seeds_metrics_and_alert_lines() -> None:
     assert lines["email.consecutive_failures"] == ("consecutive", 5, "Check Resend status")
     assert lines["email.delivery_rate_low"] == ("rate", 0.95, "Page on-call")
     assert lines["email.bounce_rate_high"] == ("rate", 0.05, "Investigate domain reputation")
+
+
+def test_a_rules_step_names_the_provider_it_fires_at() -> None:
+    """At the relay none says Resend; at Resend, and of no provider in particular, each stands as it is
+    written."""
+    by_id = {rule.id: rule for rule in BOOK.overview.alerts}
+
+    def at_relay(name: str) -> str:
+        return BOOK.step(by_id[f"email.{name}"], "smtp")
+
+    assert at_relay("consecutive_failures") == "See whether SMTP relay answers"
+    assert at_relay("sends_are_slow").endswith("relay answers, then our own limiter and lanes")
+    assert at_relay("breaker_stays_open").startswith("See whether SMTP relay answers; what waits")
+    assert at_relay("bounce_rate_high") == "Investigate domain reputation"
+    assert not [rule.id for rule in by_id.values() if "Resend" in BOOK.step(rule, "smtp")]
+    for provider in ("resend", None):
+        assert all(BOOK.step(rule, provider) == rule.action for rule in by_id.values())
+
+
+def test_a_provider_with_a_status_page_is_looked_up_there() -> None:
+    relay = next(one for one in BOOK.providers if one.name == "smtp")
+    read = replace(relay, status_page=StatusPage("https://relay.example", "RELAY_STATUS_URL"))
+    rule = next(rule for rule in BOOK.overview.alerts if rule.id == "email.budget_burns")
+    assert replace(BOOK, providers=(read,)).step(rule, "smtp") == "Check SMTP relay status"
 
 
 def test_the_seeds_diagnosis_stands_verbatim() -> None:
