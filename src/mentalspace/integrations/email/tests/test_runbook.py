@@ -215,8 +215,8 @@ def test_the_seeds_metrics_and_alert_lines() -> None:
 
 
 def test_a_rules_step_names_the_provider_it_fires_at() -> None:
-    """At the relay none says Resend; at Resend, and of no provider in particular, each stands as it is
-    written."""
+    """At the relay none says Resend; at Resend, and of no provider in particular, each stands as
+    it is written."""
     by_id = {rule.id: rule for rule in BOOK.overview.alerts}
 
     def at_relay(name: str) -> str:
