@@ -41,11 +41,13 @@ async def test_both_ways_out_of_a_practice_are_told_as_one(house: House) -> None
         fleet = await _text(http, "/")
         assert f"{_BOTH}: {_FIVE}: Resend and {_FIVE}: SMTP relay. {both}" in fleet
         assert fleet.count(both) == 1
+        steps = {resend: "Check Resend status", relay: "See whether SMTP relay answers"}
         for id_, other in ((resend, "SMTP relay"), (relay, "Resend")):
             told = await _text(http, f"/incidents/{id_}")
             assert f"{_BOTH}: this and {_FIVE}: {other}. {both}" in told
             assert "No mail leaves meanwhile." in told
             answer = await (await http.get(f"/v1/incidents/{id_}")).json()
+            assert answer["facts"]["first_step"] == steps[id_]
             [together] = answer["together"]
             assert (together["kind"], together["people"], together["leaves_by"]) == ("ways", 8, [])
             assert answer["touched"]["people"] <= 8
