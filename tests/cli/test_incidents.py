@@ -206,7 +206,10 @@ async def test_one_is_shown_with_whose_it_is_and_what_to_do_now(
     await admin.execute("update credential set test_only = true where endpoint = 'mesa'")
     shown = await run(environment, "show", str(incident))
     assert "Our own rules refuse it before anything leaves; Resend is not asked" in shown.stdout
-    assert "test-mode email --practice 'Mesa Family Practice' --off`" in shown.stdout
-    assert shown.stdout.endswith("what falls due goes out, to nobody in the next 24 hours.\n")
+    command = "mentalspace credential test-mode email --practice mesa --provider resend --off"
+    assert shown.stdout.endswith(
+        "what falls due goes out; nobody has anything due in the next 24 hours.\n"
+        f"  Command: {command}\n"
+    )
     missing = await run(environment, "show", str(UUID(int=7)))
     assert (missing.returncode, missing.stdout) == (2, "")

@@ -137,9 +137,13 @@ async def test_test_mode_says_who_when_and_what_switching_it_off_does(stage: Sta
     assert _big(page, "whose") == "Ours"
     assert "Test mode was switched on at 08:15:00 UTC on 29 Nov by command line." in page
     now = page.partition("<b>Now:</b>")[2].partition("</section>")[0]
-    assert re.search(r"--off</code>", now)
-    assert re.search(r"Switched off, what falls due goes out, to \w+.* in the next 24 hours; ", now)
-    assert "24 hours; 1 person was refused so far." in now
+    assert "Ask whoever was at the command line, who switched test mode on at 08:15 UTC" in now
+    assert "Unless it is meant, switch test mode off." in now
+    assert "Switched off, what falls due goes out; nobody has anything due" in now
+    assert "24 hours. 1 person was refused so far, and nothing goes to them by that." in now
+    fleet = await _read(stage, "/")
+    assert "Left in test mode by command line, since 08:15 UTC on 29 Nov: Resend" in fleet
+    assert "Asked Resend just now" not in page
     await stage.owner.execute("update credential set test_only = false")
     page = await _read(stage, f"/incidents/{incident}")
     assert "Test mode is off again: what falls due goes out" in page

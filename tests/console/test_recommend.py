@@ -112,6 +112,16 @@ _OUT = {"fault": "theirs", "breaker": "open", "open_until": AT}
         (_seen("house.loop_silent"), "`mentalspace restart worker`", None),
         (_seen("sms.texts_filtered", recovered_at=AT), "then resolve it", "resolve"),
         (_seen("sms.delivery_rate_low"), "Check Twilio status.", None),
+        (
+            _seen("sms.refused_here", "sms.test_mode", test_only=True),
+            "Unless it is meant, switch test mode off.",
+            "test_mode_off",
+        ),
+        (
+            _seen("sms.refused_here", "sms.test_mode", test_only=False),
+            "Test mode is not switched on: what was entered, a key or a sender, is for tests",
+            None,
+        ),
     ],
 )
 def test_one_thing_is_recommended(seen: Seen, said: str, press: str | None) -> None:

@@ -80,6 +80,7 @@ DEEDS: Mapping[str, str] = {
     "incident.step_done":       "Did a step of an incident’s checklist",
     "incident.stop_trying":     "Had it stop trying, at an incident",
     "incident.switch":          "Switched the provider, at an incident",
+    "incident.test_mode_off":   "Switched test mode off, at an incident",
     "incident.ticket_closed":   "Closed an incident’s ticket",
     "incident.try_anyway":      "Had it try anyway, at an incident",
     "incident.unarchived":      "Took an incident out of the archive",

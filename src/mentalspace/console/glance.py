@@ -7,9 +7,10 @@ from typing import TypeVar
 
 from mentalspace.console import impact_words, words
 from mentalspace.console.post_mortem import Told, what
-from mentalspace.console.recommend import Seen, recommend
+from mentalspace.console.recommend import SWITCH_OFF, Seen, recommend
 from mentalspace.console.rounds import at_second
 from mentalspace.engine.runbook import Runbooks
+from mentalspace.workflows.doctor.test_mode import off_command
 from mentalspace.workflows.impact.together_words import line, plain
 
 T = TypeVar("T")
@@ -45,6 +46,9 @@ def _lines(told: Told, runbooks: Runbooks) -> Iterator[tuple[str, str]]:
     )
     if (advised := recommend(seen)) is not None:
         yield "Now", advised.says
+        if advised.press == SWITCH_OFF and incident["practice_slug"]:
+            where = incident["integration"], incident["practice_slug"], incident["provider"]
+            yield "Command", off_command(*where)
 
 
 def _known(find: Callable[[str], T], id_: str | None) -> T | None:

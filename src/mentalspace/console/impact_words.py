@@ -47,9 +47,11 @@ def listed(impact: Mapping[str, Any]) -> str:
 
 def switched_off(impact: Mapping[str, Any]) -> str:
     """What switching test mode off does, of an incident of what it refused."""
-    said = f"Switched off, {test_mode.switched_off(impact['people_soon'])}"
+    said = f"Switched off, {test_mode.switched_off(impact['people_soon'])}."
+    if not impact["people"]:
+        return said
     refused = words.count(impact["people"], "person was", "people were")
-    return f"{said}; {refused} refused so far." if impact["people"] else f"{said}."
+    return f"{said} {refused} refused so far, and nothing goes to them by that."
 
 
 def due_soon(impact: Mapping[str, Any], integration: str) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 from markupsafe import Markup
 from starlette.responses import Response
 
-from mentalspace.console import former, impact_words, remedy, words
+from mentalspace.console import former, impact_words, remedy, test_mode, words
 from mentalspace.console.audit_words import DEEDS
 from mentalspace.console.diagnosis import beside, causes_of, diagnose
 from mentalspace.console.door import Missing, Visit
@@ -33,7 +33,7 @@ from mentalspace.console.queries.processes import read_standstill
 from mentalspace.console.queries.recovering import read_answered
 from mentalspace.console.queries.refused import read_refused
 from mentalspace.console.queries.shared import read_shared, read_started
-from mentalspace.console.recommend import Seen, began_with, button_first, recommend
+from mentalspace.console.recommend import SWITCH_OFF, Seen, began_with, button_first, recommend
 from mentalspace.console.status_text import status_text
 from mentalspace.console.stuck import STUCK
 from mentalspace.console.verdict import (
@@ -133,7 +133,7 @@ async def incident(visit: Visit) -> Response:
         checks, status_page, witness, kept = await asyncio.gather(
             diagnose(visit, found["case_id"], found["rule_id"]),
             _status_page(visit, found),
-            _witness(visit, found, group),
+            _witness(visit, found, group, rule),
             _former(visit, whole, kept),
         )
     answered_at = await _answered_at(visit, found, group, case, witness)
@@ -226,6 +226,7 @@ async def incident(visit: Visit) -> Response:
         standing=standing,
         done=words.INCIDENT_DONE.get(visit.query("done"))
         or (former.told(visit.query("count")) if visit.query("done") == "bring_back" else None)
+        or (test_mode.TOLD if visit.query("done") == SWITCH_OFF else None)
         or remedy.told(
             visit.query("done"), visit.query("count"), visit.query("places"), visit.query("not")
         ),
@@ -316,9 +317,13 @@ async def _status_page(visit: Visit, found: Any) -> StatusLine | None:
         return await read_status(visit.services, room.name, provider, found["live"], client)
 
 
-async def _witness(visit: Visit, found: Any, group: Group | None) -> Witness | None:
+async def _witness(
+    visit: Visit, found: Any, group: Group | None, rule: AlertRule | None
+) -> Witness | None:
     """What the provider answers just now, while that says whose it is; others' credentials are
-    on-call's to ask."""
+    on-call's to ask. Of what our own rules refuse no answer of the provider's speaks."""
+    if rule is not None and rule.kind is AlertKind.REFUSED:
+        return None
     if not visit.is_oncall or found["credential_id"] is None or found["resolved_at"] is not None:
         return None
     if found["integration"] not in visit.services.rooms or found["drill"] is not None:

@@ -21,14 +21,17 @@ from mentalspace.kernel.case import Disposition, ErrorCase
 # By itself, without anybody: the engine goes on with what met such a case.
 _BY_ITSELF = frozenset({Disposition.RETRY, Disposition.RECONCILE})
 
+# The button of what is refused in test mode.
+SWITCH_OFF = "test_mode_off"
+
 # So close to the entry of another secret it began by that, more likely than not.
 _JUST_BEFORE, _JUST_AFTER = timedelta(seconds=5), timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """`press` is a button's name: one of a remedy's, `bring_back`, `secret`, `acknowledge` or
-    `resolve`.
+    """`press` is a button's name: one of a remedy's, `bring_back`, `test_mode_off`, `secret`,
+    `acknowledge` or `resolve`.
     `next_try_at` is when the provider is tried again by itself, if that is known; `answered_at`
     when our own check was answered well."""
 
@@ -91,8 +94,12 @@ def recommend(seen: Seen) -> Recommendation | None:
     if words.test_mode(incident) and not incident["test_only"]:
         return _switched_off(incident)
     advised = _of_runbook(seen)
-    if advised is not None and seen.switched_off is not None:
-        advised = replace(advised, says=f"{advised.says} {seen.switched_off}")
+    if advised is not None and advised.press == SWITCH_OFF and not incident.get("test_only"):
+        advised = _other_tests(seen)
+    begun = words.test_mode(incident)
+    if advised is not None and begun is not None and seen.switched_off is not None:
+        says = f"{_ask_whoever(begun)} {advised.says} {seen.switched_off}"
+        advised = replace(advised, says=says)
     whole = _unless_done(seen, advised) if advised is not None else None
     return _ours_first(seen, whole or _waiting(seen) or _first_step(seen))
 
@@ -231,6 +238,22 @@ def _switched_off(incident: Any) -> Recommendation:
         " taken. What was refused stays so: see whom it was for, and telephone.",
         "acknowledge" if incident["status"] == "open" else None,
     )
+
+
+def _other_tests(seen: Seen) -> Recommendation:
+    """The switch is off, and nobody knows of another hand at it."""
+    return Recommendation(
+        "Test mode is not switched on: what was entered, a key or a sender, is for tests only."
+        f" Enter one that is not, as {seen.provider} shows it; the case below says which are.",
+        None,
+    )
+
+
+def _ask_whoever(begun: words.Begun) -> str:
+    """Who can say whether test mode is meant; that people are refused speaks against it."""
+    at = f"{begun.at:%H:%M} UTC on {begun.at:%-d %b}"
+    did = "switched test mode on" if begun.by_hand else "stored the credential in test mode"
+    return f"Ask {begun.who}, who {did} at {at}, whether it is meant: people are refused by it."
 
 
 def _refused_together(seen: Seen) -> Recommendation:

@@ -81,7 +81,7 @@ class Templates:
         """Its title with its provider: two may have the same title at the same time."""
         integration, provider = incident["integration"], incident["provider"]
         return named(
-            incident["title"], self.provider_title(integration, provider) if provider else None
+            words.title(incident), self.provider_title(integration, provider) if provider else None
         )
 
     def _status(self, name: str, integration: str, provider: str | None = None) -> words.State:

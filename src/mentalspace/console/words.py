@@ -328,12 +328,27 @@ class Begun:
     def how(self) -> str:
         return "switched on" if self.by_hand else "on since it was stored"
 
+    @property
+    def who(self) -> str:
+        """As somebody to be asked."""
+        return "whoever was at the command line" if self.by == "command line" else self.by
+
 
 def test_mode(incident: Any) -> Begun | None:
     known = incident["facts"].get("test_mode")
     if not known:
         return None
     return Begun(datetime.fromisoformat(known["at"]), known["by"], known["by_hand"])
+
+
+def title(incident: Any) -> str:
+    """What it is called; of a credential left in test mode by that, and not by the rule that saw
+    it."""
+    begun = test_mode(incident)
+    if begun is None:
+        return str(incident["title"])
+    how = "Left in test mode" if begun.by_hand else "Stored in test mode"
+    return f"{how} by {begun.by}, since {begun.at:%H:%M} UTC on {begun.at:%-d %b}"
 
 
 def before(incident: Any) -> Mapping[str, Any] | None:

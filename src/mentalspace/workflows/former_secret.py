@@ -86,7 +86,7 @@ class Wish:
     who: str
     actor: str
     reason: str
-    version: int
+    version: int = 0
     untried: bool = False
     incident_id: UUID | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -148,9 +148,9 @@ async def bring_back(services: Services, credential_id: UUID, wish: Wish) -> int
     standing = await _standing(services, credential_id, wish.incident_id)
     if standing.resolved:
         raise Refused("not_now", _CLOSED)
-    async with _as_owner(services, wish.claims) as owner:
+    async with as_owner(services, wish.claims) as owner:
         await _exchange(services, owner, row, former, wish, reason)
-        await _tell(owner, row, wish, ACT, BROUGHT_BACK, reason)
+        await tell(owner, row, wish, ACT, BROUGHT_BACK, reason)
     return standing.waiting
 
 
@@ -159,10 +159,10 @@ async def forget(services: Services, credential_id: UUID, wish: Wish) -> None:
     reason = reason_of(wish.reason, needed=True)
     row, _former = await _read(services, credential_id)
     _still(row["version"], wish.version)
-    async with _as_owner(services, wish.claims) as owner:
+    async with as_owner(services, wish.claims) as owner:
         if not await forget_former(owner, credential_id):
             raise Refused("no_former", _GONE)
-        await _tell(owner, row, wish, "forget_former", "The former one forgotten", reason)
+        await tell(owner, row, wish, "forget_former", "The former one forgotten", reason)
 
 
 async def forget_due(services: Services) -> int:
@@ -275,7 +275,7 @@ def _still(version: int | None, seen: int) -> None:
 
 
 @asynccontextmanager
-async def _as_owner(
+async def as_owner(
     services: Services, claims: Mapping[str, Any]
 ) -> AsyncIterator[asyncpg.Connection[Any]]:
     """One transaction of the owner, in which the audit knows who asked for it."""
@@ -285,7 +285,7 @@ async def _as_owner(
         yield owner
 
 
-async def _tell(
+async def tell(
     owner: asyncpg.Connection[Any], row: Any, wish: Wish, act: str, title: str, reason: str
 ) -> None:
     """In the timeline of the incident, or of the one that is open over it; without one beside its

@@ -12,6 +12,7 @@ from mentalspace.engine.services import Services
 from mentalspace.integrations.email.model import Mail
 from mentalspace.kernel.settings import PAGE_TARGETS, production_mistakes
 from mentalspace.practice.agreement import WARN_DAYS
+from mentalspace.workflows.doctor.test_mode import off_command
 from mentalspace.workflows.mail_sender import sender_of
 
 State = Literal["good", "warning", "bad"]
@@ -116,9 +117,9 @@ def _credential(slug: str, title: str, standing: Standing, carried: bool) -> Poi
     room, provider = standing.integration, standing.provider
     if standing.test_only:
         text = f"{title}: test only, it reaches no client"
-        cure = f"mentalspace credential test-mode {room} --practice {slug} --off"
+        cure = off_command(room, slug, provider)
         state: State = "warning" if carried else "bad"
-        return Point(slug, state, text, f"{cure} --provider {provider}")
+        return Point(slug, state, text, cure)
     if standing.is_missing:
         then = "what names clients goes another way" if carried else "what names clients waits"
         cure = f"mentalspace agreement add {provider} --practice {slug} --signed DAY"

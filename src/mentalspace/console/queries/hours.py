@@ -55,7 +55,7 @@ select t.lane_id, t.at, t.kind = 'lane_paused' as is_on from timeline t
  order by t.id
 """
 _INCIDENTS = """
-select i.id, i.title, i.integration, i.severity, i.status, i.opened_at, i.acknowledged_at,
+select i.id, i.title, i.facts, i.integration, i.severity, i.status, i.opened_at, i.acknowledged_at,
        i.resolved_at, p.name as practice_name, c.provider
   from incident i left join practice p on p.id = i.practice_id
   left join credential c on c.id = i.credential_id

@@ -61,7 +61,7 @@ _RECENT = (
 )
 _ONE = f"""
 select i.*, {_RETURNED}, {_CLOSED_AT}, {SILENCED_UNTIL} as silenced_until, p.name as practice_name,
-       p.timezone as practice_timezone, c.provider,
+       p.slug as practice_slug, p.timezone as practice_timezone, c.provider,
        c.endpoint, c.live, c.test_only, s.breaker, s.open_until, s.last_good_at, {OVER_SINCE},
        mending.recovering_since
   from incident i left join practice p on p.id = i.practice_id

@@ -110,6 +110,9 @@ async def read_changes(
     acts = await connection.fetch(_ACTS, *bounds)
     secrets = await connection.fetch(_SECRETS, *bounds)
     noted = await connection.fetch(_AUDIT, *bounds, list(SETTINGS))
+    # What a button did, in the same breath, is told with its reason.
+    pressed = {row["at"] for row in acts}
+    noted = [r for r in noted if r["what"] != "test_mode_ended" or r["at"] not in pressed]
     silences = await connection.fetch(_SILENCES, *bounds)
     setters = {row["subject"]: row["who"] for row in noted if row["what"] == "credential_set"}
     # What replaced another is an act already, with who entered what.

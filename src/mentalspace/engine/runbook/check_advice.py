@@ -14,7 +14,9 @@ from mentalspace.kernel.case import Disposition, ErrorCase, Fault
 # What `now` may name in braces.
 PLACES = frozenset({"provider", "practice", "endpoint"})
 # The buttons of an incident, and the credential's page.
-BUTTONS = frozenset({"pause", "hold", "stop_trying", "switch", "resume", "replay", "secret"})
+BUTTONS = frozenset(
+    {"pause", "hold", "stop_trying", "switch", "resume", "replay", "secret", "test_mode_off"}
+)
 LONGEST = 180
 # No case stands behind what they find, so that nothing else could say what to do.
 _ALONE = frozenset(

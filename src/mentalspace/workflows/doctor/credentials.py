@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -23,7 +22,7 @@ from mentalspace.kernel.integration import Adapter, Checkup, Provider
 from mentalspace.practice.agreement import WARN_DAYS
 from mentalspace.workflows.doctor.lately import Trouble
 from mentalspace.workflows.doctor.report import CredentialLine, RoomFinding
-from mentalspace.workflows.doctor.test_mode import OnlyTests
+from mentalspace.workflows.doctor.test_mode import OnlyTests, off_command
 from mentalspace.workflows.doctor.touched import Touched
 from mentalspace.workflows.doctor.way_in import WayIn
 
@@ -40,7 +39,7 @@ _REFUSED_BECAUSE = {
 
 CREDENTIALS = f"""
 select c.id, c.practice_id, c.integration, c.provider, c.endpoint, c.live, c.base_url,
-       p.name as practice,
+       p.name as practice, p.slug as practice_slug,
        s.last_good_at, coalesce(s.breaker, 'closed') as breaker,
        (select string_agg(class || ' ' || coalesce(paused_case, 'by hand'), ', ') from lane
          where credential_id = c.id and state = 'paused') as paused,
@@ -146,10 +145,7 @@ def going_live(
     title = services.rooms[standing.integration].provider(standing.provider).title
     row = {name: getattr(standing, name) for name in ("integration", "provider", "endpoint")}
     if standing.test_only and tests is not None:
-        command = (
-            f"mentalspace credential test-mode {standing.integration} --practice"
-            f" {shlex.quote(practice)} --provider {standing.provider} --off"
-        )
+        command = off_command(standing.integration, practice, standing.provider)
         told = finding(row, "test mode", "warning", tests.words, "ours")
         return [replace(told, cure=tests.cure(command))]
     if standing.is_missing:

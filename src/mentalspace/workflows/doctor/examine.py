@@ -220,7 +220,7 @@ async def _ask_all(
         )
         findings.append(called)
         if (found := standing.get(row["id"])) is not None:
-            findings += going_live(services, found, row["practice"], tests.get(row["id"]))
+            findings += going_live(services, found, row["practice_slug"], tests.get(row["id"]))
         mine = health(row, called, ways_in.get(row["id"]), morning)
         mine.append(callbacks(row, provider, heard[row["id"]]))
         mine += [of_lately(row, one) for one in troubles.get(row["id"], ())]

@@ -55,9 +55,18 @@ class OnlyTests:
         return f"{said}; what was refused stays so" if self.refused else said
 
 
+def off_command(room: str, practice: str, provider: str) -> str:
+    """As it is typed; `practice` is its slug."""
+    return (
+        f"mentalspace credential test-mode {room} --practice {practice} --provider {provider} --off"
+    )
+
+
 def switched_off(soon: int) -> str:
     """What it does, and to how many, as the end of a sentence."""
-    return f"what falls due goes out, to {_people(soon) if soon else 'nobody'} in the next 24 hours"
+    if not soon:
+        return "what falls due goes out; nobody has anything due in the next 24 hours"
+    return f"what falls due goes out, in the next 24 hours to {_people(soon)}"
 
 
 async def read_test_modes(
