@@ -72,6 +72,8 @@ ROUTES: tuple[tuple[str, str, Permission], ...] = (
     ("POST", f"/v1/lanes/{NOBODY}/{NOBODY}/acts/{NOBODY}", "incidents.act"),
     ("GET", f"/v1/incidents/{NOBODY}/acts/bring_back", "incidents.act"),
     ("POST", f"/v1/incidents/{NOBODY}/acts/bring_back", "incidents.act"),
+    ("GET", f"/v1/incidents/{NOBODY}/acts/test_mode_off", "incidents.act"),
+    ("POST", f"/v1/incidents/{NOBODY}/acts/test_mode_off", "incidents.act"),
     ("GET", f"/v1/lanes/{NOBODY}/{NOBODY}/acts/bring_back", "incidents.act"),
     ("POST", f"/v1/lanes/{NOBODY}/{NOBODY}/acts/bring_back", "incidents.act"),
     ("GET", "/v1/tickets", "incidents.read"),

@@ -33,6 +33,7 @@ from mentalspace.api import (
     reminders,
     suppressions,
     tasks,
+    test_mode,
     texts,
     tickets,
 )
@@ -61,6 +62,7 @@ _ROUTES = (
     incidents,
     tickets,
     former,  # before the acts, whose address takes any name
+    test_mode,
     acts,
     lanes,
     alerts,
