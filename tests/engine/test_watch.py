@@ -513,7 +513,7 @@ async def test_who_switched_test_mode_on_is_a_fact_of_what_it_refuses(
     facts = json.loads(await books.admin.fetchval("select facts from incident"))
     by = "by test_mode_begun" if by_hand else "by credential_set"
     assert (facts["test_mode"]["by"], facts["test_mode"]["by_hand"]) == (by, by_hand)
-    assert facts["first_step"].endswith("what was refused stays so")
+    assert facts["first_step"].endswith("nothing goes to whoever was refused")
 
 
 async def test_what_others_arrivals_do_not_mend_is_told_until_a_person_closes_it(

@@ -37,8 +37,8 @@ select c.id as credential_id, good.finished_at as good_at, n.*, begun.*
  where c.id = any ($1)
 """
 FIRST = (
-    "see whether test mode was left on; switched off, what is due from then on goes out, and what"
-    " was refused stays so"
+    "ask them whether test mode is meant; unless it is, switch it off on the incident: nothing goes"
+    " to whoever was refused"
 )
 
 
