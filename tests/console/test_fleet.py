@@ -315,4 +315,4 @@ async def test_what_is_said_of_several_practices_alike_is_said_once(stage: Stage
     said = [part for part in notices if "File storage, " in part]
     assert len(said) == 1
     assert "File storage, 2 practices</a>: <b>Breaker open</b>" in said[0]
-    assert "until it answers a try, made by itself" in said[0]
+    assert "a try, made by itself; what waits leaves then" in said[0]

@@ -15,6 +15,7 @@ from mentalspace.workflows.doctor.way_in import WayIn
 
 URGENCY: Mapping[Tone, int] = {"bad": 0, "warn": 1, "info": 2, "ok": 3, "idle": 3}
 WORKS = State("Working", "ok", "the last calls were answered")
+_BEHIND = "nothing is sent until it answers a try, made by itself; what waits leaves then"
 
 
 # What waits for a person and wakes nobody.
@@ -89,7 +90,7 @@ def _of_lanes(credential: Any, lanes: Sequence[Any]) -> list[State]:
         return [State("Paused", "bad", _went(credential) or waits)]
     match credential["breaker"]:
         case "open":
-            went = _went(credential) or "nothing is sent until it answers a try, made by itself"
+            went = _went(credential) or _BEHIND
             return [State("Breaker open", "bad", f"the provider keeps failing; {went}")]
         case "half_open":
             return [State("Probing", "warn", "one message is being tried; its outcome decides")]
