@@ -92,6 +92,12 @@ def _inferred(incident: Any, provider: str) -> str | None:
     if others := incident["facts"].get("others_fail"):
         of = words.count(others, "other credential")
         return f"{provider} fails {of} as well, so that what was entered last is not to blame"
+    if taken := incident["facts"].get("taken_by_others"):
+        allowed = incident["facts"]["named_limit"]
+        return (
+            f"Somebody else sends by this account too: of the {allowed} calls at a time that"
+            f" {provider} allows it, others took {taken}"
+        )
     return None
 
 

@@ -32,7 +32,8 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
        streak.deliveries + waiting.touched_deliveries as touched_deliveries,
        streak.people + waiting.touched_people as touched_people,
        asked.good as check_good, asked.case_id as check_case, asked.fault as check_fault,
-       asked.since as check_since, asked.said as check_said
+       asked.since as check_since, asked.said as check_said,
+       greatest(s.others, s.others_before) as taken_by_others, s.named_limit
   from credential c join credential_state s on s.credential_id = c.id
   left join credential_check asked on asked.credential_id = c.id
    and asked.answered_at > coalesce(s.last_good_at, '-infinity')
@@ -73,11 +74,11 @@ select c.id as credential_id, latest.finished_at as tried_at, streak.since, stre
 
 
 async def look_at_streaks(
-    connection: Connection, _room: RoomRunbook, rule: AlertRule, subjects: Sequence[Subject]
+    connection: Connection, room: RoomRunbook, rule: AlertRule, subjects: Sequence[Subject]
 ) -> Mapping[UUID, Look]:
     rows = await connection.fetch(_STREAKS, ids(subjects), list(rule.cases) or None)
     now = {subject.credential_id: subject.now for subject in subjects}
-    return {row["credential_id"]: _look(rule, row, now[row["credential_id"]]) for row in rows}
+    return {row["credential_id"]: _look(room, rule, row, now[row["credential_id"]]) for row in rows}
 
 
 def holds(rule: AlertRule, deliveries: int, recipients: int) -> bool:
@@ -87,7 +88,7 @@ def holds(rule: AlertRule, deliveries: int, recipients: int) -> bool:
     return streak >= threshold
 
 
-def _look(rule: AlertRule, row: Any, now: Any) -> Look:
+def _look(room: RoomRunbook, rule: AlertRule, row: Any, now: Any) -> Look:
     if not row["failed"] and rule.kind is AlertKind.CASE and row["check_case"] in rule.cases:
         return _of_check(row)
     if not row["failed"]:
@@ -104,9 +105,24 @@ def _look(rule: AlertRule, row: Any, now: Any) -> Look:
         since=row["since"],
         fault=row["fault"] or "unclear",
         case_id=row["case_id"],
-        facts={"failed_deliveries": failed, "failed_recipients": touched},
+        facts={
+            "failed_deliveries": failed,
+            "failed_recipients": touched,
+            **_taken_by_others(room, row),
+        },
         steady=row["faults"] == [row["fault"]] * STEADY,
     )
+
+
+def _taken_by_others(room: RoomRunbook, row: Any) -> dict[str, Any]:
+    """Of what its provider says we send too fast, and names a limit: how much of that others had,
+    by what it last said was left."""
+    case = next((case for case in room.cases if case.id == row["case_id"]), None)
+    if case is None or not row["taken_by_others"] or not row["named_limit"]:
+        return {}
+    if all(step.do != "slow_lane" for step in case.steps):
+        return {}
+    return {"taken_by_others": row["taken_by_others"], "named_limit": row["named_limit"]}
 
 
 def _of_check(row: Any) -> Look:
