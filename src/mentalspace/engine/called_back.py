@@ -141,8 +141,8 @@ class CalledBack:
         match self.kind:
             case "late":
                 return (
-                    "Wait: late callbacks lose nothing. Send nothing again, pause nothing; ask the"
-                    " provider why they are late"
+                    "Wait: late callbacks lose nothing. Where it lasts, ask the provider why they"
+                    " are late"
                 )
             case "missing":
                 return (
