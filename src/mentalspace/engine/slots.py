@@ -32,10 +32,13 @@ class Slots:
             f" {self.held_by or NAMELESS} holds {self.held} of them, mostly {self.held_state}"
         )
 
-    advice = (
-        "Have them closed, or as the owner end them: select pg_terminate_backend(pid) from"
-        " pg_stat_activity where application_name = that name"
-    )
+    @property
+    def advice(self) -> str:
+        name = self.held_by.replace("'", "''")
+        return (
+            "Have them closed, or as the owner end them: select pg_terminate_backend(pid) from"
+            f" pg_stat_activity where application_name = '{name}'"
+        )
 
 
 async def read_tight_slots(connection: Connection) -> Slots | None:
