@@ -13,6 +13,7 @@ from mentalspace.console.queries.incident import find_incident
 from mentalspace.engine.remedy.act import LONGEST_REASON
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.former_secret import (
+    ACT,
     Wish,
     bring_back,
     forget,
@@ -115,7 +116,9 @@ async def _page(
         http=http,
         credential=row,
         back=_where(credential_id, incident_id),
+        act=ACT,
         looked=await look_at_former(visit.services, credential_id, incident_id),
+        needs_reason=True,
         refused=refused,
         longest=LONGEST_REASON,
         provider=visit.provider_title(row["integration"], row["provider"]),

@@ -116,12 +116,16 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         standing = await read_standing(connection, incident_id) if incident else None
     if incident is None or standing is None:
         raise Missing
-    looked = await buttons(visit, incident, standing, everywhere=True)
+    all_of_it = await buttons(visit, incident, standing, everywhere=True)
+    looked = next(one for one in all_of_it if one.name == name)
     return await visit.show(
         "remedy.html",
         http=http,
         incident=incident,
-        looked=next(one for one in looked if one.name == name),
+        back=f"/incidents/{incident['id']}",
+        act=name,
+        looked=looked,
+        needs_reason=looked.needs_reason,
         refused=refused,
         lasts=LASTS,
         longest=LONGEST_REASON,

@@ -45,12 +45,13 @@ async def _page(visit: Visit, *, refused: str | None = None, http: int = 200) ->
         raise Missing from error
     row = looked.row
     return await visit.show(
-        "test_mode.html",
+        "preflight.html",
         http=http,
         credential=row,
         back=f"/incidents/{visit.id()}",
         act=ACT,
         looked=looked,
+        needs_reason=True,
         refused=refused,
         longest=LONGEST_REASON,
         provider=visit.provider_title(row["integration"], row["provider"]),
