@@ -19,6 +19,11 @@ from mentalspace.engine.remedy.act import Order
 from mentalspace.engine.runbook import Price
 from mentalspace.kernel.errors import Refused
 
+# What was asked for is in order, and how things stand does not allow it.
+_STANDS_OTHERWISE = frozenset(
+    {"not_now", "no_former", "not_tried", "test_key", "not_encrypted", "endpoint_taken"}
+)
+
 routes = APIRouter(tags=["incidents"])
 
 
@@ -124,7 +129,9 @@ async def _standing(connection: Connection, incident_id: UUID) -> Standing:
 
 def not_done(error: Refused) -> Problem:
     """Why nothing has changed."""
-    return Problem(409 if error.code == "not_now" else 422, error.code, str(error))
+    if error.code == "no_such_credential":
+        return not_found()
+    return Problem(409 if error.code in _STANDS_OTHERWISE else 422, error.code, str(error))
 
 
 def title_of(visit: Visit, integration: str) -> Callable[[str], str]:

@@ -9,12 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from mentalspace.api.acts import Actor
+from mentalspace.api.acts import Actor, not_done
 from mentalspace.api.fields import Body, Out
-from mentalspace.api.lanes import Endpoint, Room
-from mentalspace.api.problem import Problem, not_found
+from mentalspace.api.lanes import Endpoint, Room, find_lane
+from mentalspace.api.problem import not_found
 from mentalspace.api.visit import Visit
-from mentalspace.engine.remedy import find_named
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.former_secret import Look, Wish, bring_back, look_at_former
 
@@ -118,10 +117,7 @@ async def _do(
     try:
         return BroughtBack(waiting=await bring_back(visit.services, credential_id, wish))
     except Refused as error:
-        if error.code == "no_such_credential":
-            raise not_found() from error
-        status = 422 if error.code.startswith("reason_") else 409
-        raise Problem(status, error.code, str(error)) from error
+        raise not_done(error) from error
 
 
 async def _of_incident(visit: Visit, incident_id: UUID) -> UUID:
@@ -136,11 +132,7 @@ async def _of_incident(visit: Visit, incident_id: UUID) -> UUID:
 
 async def _of_lane(visit: Visit, integration: str, endpoint: str) -> UUID:
     async with visit.services.database.as_oncall() as connection:
-        try:
-            [named] = await find_named(connection, integration, endpoint)
-        except Refused as error:
-            raise not_found() from error
-    return named.credential_id
+        return (await find_lane(connection, integration, endpoint)).credential_id
 
 
 def _shown(look: Look) -> Former:

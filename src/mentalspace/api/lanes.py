@@ -34,7 +34,7 @@ Act = Literal["pause", "resume", "hold"]
 async def acts(visit: Actor, integration: Room, endpoint: Endpoint) -> Preflights:
     """Changes nothing. The numbers are of this moment."""
     async with visit.services.database.as_oncall() as connection:
-        named = await _find(connection, integration, endpoint)
+        named = await find_lane(connection, integration, endpoint)
         standing = await read_credential(connection, named.credential_id)
     if standing is None:
         raise not_found()
@@ -51,7 +51,7 @@ async def act(visit: Actor, integration: Room, endpoint: Endpoint, name: Act, ho
     nothing changes."""
     order, title = Order(visit.actor, how.reason, how.minutes), title_of(visit, integration)
     async with visit.services.database.as_oncall(visit.person.claims()) as connection:
-        named = await _find(connection, integration, endpoint)
+        named = await find_lane(connection, integration, endpoint)
         try:
             done = await act_on_credential(connection, named.credential_id, name, order, title)
         except Refused as error:
@@ -59,7 +59,7 @@ async def act(visit: Actor, integration: Room, endpoint: Endpoint, name: Act, ho
     return Done(name=done.name, count=done.count, replay=done.replay)
 
 
-async def _find(connection: Connection, integration: str, endpoint: str) -> Named:
+async def find_lane(connection: Connection, integration: str, endpoint: str) -> Named:
     try:
         [named] = await find_named(connection, integration, endpoint)
     except Refused as error:

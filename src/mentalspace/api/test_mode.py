@@ -8,9 +8,9 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from mentalspace.api.acts import Actor
+from mentalspace.api.acts import Actor, not_done
 from mentalspace.api.fields import Body, Out
-from mentalspace.api.problem import Problem, not_found
+from mentalspace.api.problem import not_found
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.former_secret import Wish
 from mentalspace.workflows.test_mode_off import look_at_test_mode, switch_off
@@ -66,7 +66,4 @@ async def do(visit: Actor, incident_id: UUID, how: SwitchOff) -> None:
     try:
         await switch_off(visit.services, incident_id, wish)
     except Refused as error:
-        if error.code == "no_such_credential":
-            raise not_found() from error
-        status = 422 if error.code.startswith("reason_") else 409
-        raise Problem(status, error.code, str(error)) from error
+        raise not_done(error) from error
