@@ -13,7 +13,6 @@ from mentalspace.engine.heard import Heard
 from mentalspace.engine.mornings import Morning
 from mentalspace.engine.queued import NEAR, RESTS, WAITS
 from mentalspace.engine.runbook import Price
-from mentalspace.engine.secrets import SealBroken
 from mentalspace.engine.services import Services
 from mentalspace.kernel.case import ErrorCase, Fault, classify
 from mentalspace.kernel.checkup import Finding, LookUp, State, Whose
@@ -77,9 +76,8 @@ async def call(
 ) -> tuple[RoomFinding, list[RoomFinding]]:
     """One harmless call to the provider with the runbook's word on its answer; and what the
     room itself looks at with this credential."""
-    try:
-        adapter = await adapters.of(row["practice_id"], row["id"])
-    except SealBroken:
+    adapter = await adapters.usable(row["practice_id"], row["id"])
+    if adapter is None:
         return unopened(row), []
     room = services.rooms[row["integration"]]
     answered, examined = ask(services, adapter, row), []

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from mentalspace.engine.adapters import Adapters
 from mentalspace.engine.outbound import open_client
-from mentalspace.engine.secrets import SealBroken
 from mentalspace.engine.services import Services
 from mentalspace.kernel.errors import Refused
 from mentalspace.workflows.doctor.credentials import ask, finding, unopened
@@ -84,10 +83,9 @@ async def ask_around(
 async def _one(services: Services, adapters: Adapters, row: Any) -> RoomFinding:
     try:
         async with asyncio.timeout(WITHIN_S):
-            return await ask(services, await adapters.of(row["practice_id"], row["id"]), row)
+            adapter = await adapters.usable(row["practice_id"], row["id"])
+            return unopened(row) if adapter is None else await ask(services, adapter, row)
     except TimeoutError:
         return finding(row, "provider", "bad", f"no answer within {WITHIN_S:.0f} s", "theirs")
     except Refused as error:
         return finding(row, "provider", "bad", str(error), "ours")
-    except SealBroken:
-        return unopened(row)
