@@ -24,9 +24,10 @@ _EVERY_S: Mapping[AlertKind, float] = {
     AlertKind.LOST_CALLBACKS: 60.0,
 }
 # Rules on what is counted over a window, which may be large. They may take this share of the time
-# each; the others look at what has failed, and at once.
+# each, down to so many times the soonest; the others look at what has failed, and at once.
 _COUNTING = frozenset({AlertKind.RATE, AlertKind.BURN, AlertKind.ABSENCE, AlertKind.COST})
 _SHARE_OF_RULE = 0.005
+_SELDOMEST_OF_RULE = 60.0
 # Looking at everybody may take this share of the time, down to so many times the soonest.
 _SHARE = 0.05
 _SELDOMEST = 4.0
@@ -59,7 +60,7 @@ class Pace:
         if rule.kind is AlertKind.RATE:
             plain_s = min(max(rule.window_s / _LOOKS, self.soonest_s), _LATEST_S)
         paid_s = self._turns_s.get(rule.id, 0.0) / _SHARE_OF_RULE
-        return plain_s if self.soonest_s == 0.0 else max(plain_s, min(paid_s, _LATEST_S))
+        return max(plain_s, min(paid_s, self.soonest_s * _SELDOMEST_OF_RULE))
 
     def note_turn(self, rule: AlertRule, took_s: float) -> None:
         """A rule's turn in a look at everybody."""
